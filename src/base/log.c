@@ -1,0 +1,37 @@
+#include "base/log.h"
+#include "base/clock.h"
+
+#include <stdarg.h>
+#include <unistd.h>
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+static const char *program_name = "muster";
+static enum log_level threshold = LOG_INFO;
+
+void log_init(const char *program)
+{
+    program_name = program;
+    const char *wanted = getenv("MUSTER_LOG");
+    for (int level = LOG_DEBUG; wanted && level <= LOG_ERROR; level++)
+        if (strcmp(level_names[level], wanted) == 0)
+            threshold = (enum log_level)level;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+    if (level < threshold)
+        return;
+    char when[CLOCK_RFC3339_SIZE], line[1024];
+    clock_rfc3339(clock_wall_ms(), when);
+    int used = snprintf(line, sizeof line, "%s %s %s: ", when, level_names[level], program_name);
+    va_list args;
+    va_start(args, fmt);
+    used += vsnprintf(line + used, sizeof line - (size_t)used - 1, fmt, args);
+    va_end(args);
+    if ((size_t)used > sizeof line - 2)
+        used = (int)sizeof line - 2;
+    line[used++] = '\n';
+    /* One write per line, so that lines of several processes on one pipe do not mix. */
+    ssize_t ignored = write(STDERR_FILENO, line, (size_t)used);
+    (void)ignored;
+}
