@@ -1,0 +1,67 @@
+/* A release on disk: an OCI image layout (see wire/oci.h) opened, checked and read. The robot's store is such a layout
+ * too, so workstation, server and robot run the very same checks.
+ *
+ *     struct image image = {0};
+ *     image_open(dir, NULL, &image, &err)        manifest and release.json are read and hash-checked
+ *     image_check_blobs(&image, &err)            every byte of every blob against its digest
+ *     image_check_signature(&image, ring, &err)  enough trusted keys signed this manifest
+ *     image_check_model(&image, &err)            the ONNX file's tensors are those release.json names
+ *     image_check_machine(&image, machine, &err) it may run here
+ *     image_close(&image)
+ *
+ * Opening never trusts: sizes are capped before reading, paths come from digests only.
+ */
+#ifndef MUSTER_RELEASE_IMAGE_H
+#define MUSTER_RELEASE_IMAGE_H
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "trust/keyring.h"
+#include "trust/signature.h"
+#include "wire/oci.h"
+#include "wire/release.h"
+
+struct image {
+    char *dir; /* owned */
+    struct digest digest;
+    uint64_t size; /* bytes of the manifest */
+    struct oci_manifest manifest;
+    struct release release;
+};
+
+/* `digest` NULL: the one release in index.json (NOT_FOUND for none, INVALID for several). */
+int image_open(const char *dir, const struct digest *digest, struct image *out, struct err *err) must_check;
+void image_close(struct image *image);
+#define cleanup_image __attribute__((cleanup(image_close)))
+
+int image_check_blobs(const struct image *image, struct err *err) must_check;
+int image_check_signature(const struct image *image, const struct keyring *ring, struct err *err) must_check;
+int image_check_model(const struct image *image, struct err *err) must_check;
+int image_check_machine(const struct image *image, const char *machine, struct err *err) must_check; /* uname -m */
+/* All of the above, in an order that names the most useful error first. */
+int image_verify(const struct image *image, const struct keyring *ring, const char *machine, struct err *err) must_check;
+
+/* The envelope of the referrer, UNTRUSTED "not signed …" if there is none. */
+int image_signature(const struct image *image, struct signature_envelope *out, struct err *err) must_check;
+
+char *image_blob_path(const char *dir, const struct digest *digest); /* free() it; NULL: out of memory */
+/* Path of the weights for this machine ("cpu-x86"…, falling back to "fp32"); free() it. */
+int image_model_path(const struct image *image, char **out, struct err *err) must_check;
+int image_golden_path(const struct image *image, char **out, struct err *err) must_check;
+
+/* Writing. */
+int layout_init(const char *dir, struct err *err) must_check; /* idempotent */
+int layout_add_blob(const char *dir, const void *data, size_t len, struct digest *out, struct err *err) must_check;
+int layout_add_file(const char *dir, const char *path, struct digest *out, uint64_t *out_size, struct err *err) must_check;
+/* Adds or replaces (by digest, and a signature by subject) a descriptor in index.json, atomically. */
+int layout_add_manifest(const char *dir, const struct oci_descriptor *descriptor, struct err *err) must_check;
+/* Removes a manifest and its referrers from index.json; blobs stay. */
+int layout_remove_manifest(const char *dir, const struct digest *digest, struct err *err) must_check;
+int layout_read_index(const char *dir, struct oci_index *out, struct err *err) must_check;
+/* Puts the envelope beside the release as a referrer, replacing an older one. */
+int layout_set_signature(const char *dir, const struct image *image, const struct signature_envelope *envelope,
+                         struct err *err) must_check;
+/* Removes blobs that no manifest in index.json reaches; counts the bytes. */
+int layout_collect(const char *dir, uint64_t *out_bytes, struct err *err) must_check;
+
+#endif

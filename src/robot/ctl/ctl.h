@@ -1,0 +1,148 @@
+/* The guard's socket: who talks to whom on a robot, and in which words.
+ *
+ *   RUN_DIR/guard.sock   AF_UNIX, SOCK_SEQPACKET, one fixed-size message per packet, descriptors by SCM_RIGHTS.
+ *   No frame and no result ever goes over it: those live in single-writer shared memory (robot/ring/ring.h).
+ *
+ *   robot program ──HELLO(client) + frames memfd──▶ guard          the program writes frames, nobody else can
+ *                 ◀──WELCOME + verdicts memfd──────                the guard writes verdicts, nobody else can
+ *   runner        ──HELLO(runner) + results memfd─▶ guard          the runner writes results, nobody else can
+ *                 ◀──WELCOME + control memfd, doorbell eventfd──   mode word of this runner; rings the guard
+ *                 ◀──STREAM + frames memfd─────────                whenever a robot program attaches
+ *   agent         ──HELLO(agent)──────────────────▶ guard
+ *                 ──ADMIT / ACTIVATE / RETIRE / STATUS──▶  ◀──REPLY / STATUS──
+ *
+ * Agent and guard are level-triggered: the agent reads STATUS, compares with what it wants and says the difference, so
+ * either may die at any instant. Generations are given by the agent, grow with every activation and never repeat.
+ *
+ * Everything in a packet is hostile until checked: ctl_check.
+ */
+#ifndef MUSTER_ROBOT_CTL_H
+#define MUSTER_ROBOT_CTL_H
+
+#include "base/digest.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CTL_MAGIC = 0x4c54434d, CTL_VERSION = 1, CTL_MAX_RUNNERS = 4, CTL_HIST_BUCKETS = 160 };
+
+enum ctl_kind {
+    CTL_HELLO = 1,
+    CTL_WELCOME,
+    CTL_STREAM,   /* guard → runner: a robot program attached; its frames memfd */
+    CTL_ADMIT,    /* agent → guard: this release may run as this generation, under these limits */
+    CTL_ACTIVATE, /* agent → guard: this generation answers from the next frame on; that one is the hot fallback */
+    CTL_RETIRE,   /* agent → guard: forget the generation, make its runner exit */
+    CTL_EXIT,     /* guard → runner: finish and exit */
+    CTL_STATUS_REQUEST,
+    CTL_STATUS,
+    CTL_REPLY, /* guard → agent: result of ADMIT, ACTIVATE, RETIRE */
+    CTL_SCORE, /* robot program → guard: how a verdict compared with labels it knew (a reference station) */
+};
+
+enum ctl_role { CTL_ROLE_CLIENT = 1, CTL_ROLE_RUNNER, CTL_ROLE_AGENT };
+
+/* What the guard checks every result of a generation against; from release.json through the agent. */
+struct ctl_limits {
+    uint32_t deadline_us;    /* capture → checked result */
+    uint32_t max_detections;
+    uint32_t label_count;
+    float min_score;         /* scores outside [min_score, 1] are refused */
+};
+
+/* Why a frame did not get the primary's result. Same order as otlp_reason_names. */
+enum intervention {
+    INTERVENED_DEADLINE,   /* no result in time */
+    INTERVENED_SEQUENCE,   /* a result for a frame nobody asked for, or twice, or backwards */
+    INTERVENED_NOT_FINITE, /* NaN or infinity */
+    INTERVENED_RANGE,      /* box, score or label out of range */
+    INTERVENED_TOO_MANY,   /* more detections than the envelope allows */
+    INTERVENED_RUNNER_LOST,/* crash or hang */
+    INTERVENED_STALE,      /* the frame was overwritten while it was read */
+    INTERVENED_OTHER,
+    INTERVENTION_COUNT
+};
+
+/* Counters since the guard admitted the generation; they only grow. Latencies as exponential histograms of fixed scale
+ * CTL_HIST_SCALE in microseconds: bucket i counts (base^(i), base^(i+1)], base = 2^(2^-3); 160 buckets reach 1 s. */
+enum { CTL_HIST_SCALE = 3 };
+struct ctl_counters {
+    uint64_t frames;  /* given to this generation */
+    uint64_t results; /* of it, passed on as checked */
+    uint64_t lost;    /* frames for which the robot program got no model's result at all */
+    uint64_t interventions[INTERVENTION_COUNT];
+    uint64_t score_frames, score_tp, score_fp, score_fn;
+    uint64_t detections;
+    double confidence_sum;
+    double infer_sum_us, frame_sum_us;
+    uint32_t infer_us[CTL_HIST_BUCKETS]; /* the runner's Run(), as measured by the runner, capped by the guard's own clock */
+    uint32_t frame_us[CTL_HIST_BUCKETS]; /* capture → verdict */
+};
+
+struct ctl_runner_status {
+    uint64_t generation; /* 0: free slot */
+    struct digest release;
+    int32_t pid;
+    uint8_t connected; /* a live runner is there and ready */
+    uint8_t admitted;
+    uint8_t hung;
+    uint8_t reserved[1];
+    uint32_t restarts; /* how often its runner was lost */
+    struct ctl_counters counters;
+};
+
+enum guard_state { /* robot/decide/guard_fsm.h is the table */
+    GUARD_INIT,
+    GUARD_STANDBY,
+    GUARD_AUTO,
+    GUARD_FALLBACK,
+    GUARD_SAFE_STOP,
+    GUARD_STATE_COUNT
+};
+
+struct ctl_status {
+    uint64_t epoch; /* random per guard process: counters start anew when it changes */
+    int64_t started_mono_ns;
+    uint32_t state; /* enum guard_state */
+    uint32_t client_connected;
+    uint64_t active_generation, fallback_generation; /* 0: none */
+    uint64_t checked; /* verdicts with a checked result, over all generations */
+    uint64_t safe;    /* verdicts "safe state" */
+    struct ctl_runner_status runners[CTL_MAX_RUNNERS];
+};
+
+struct ctl_message {
+    uint32_t magic, version;
+    uint32_t kind; /* enum ctl_kind */
+    uint32_t role; /* HELLO */
+    uint64_t generation;
+    uint64_t fallback; /* ACTIVATE: 0 for none */
+    struct digest release;
+    struct ctl_limits limits; /* ADMIT */
+    int32_t result;           /* REPLY: 0, or an enum err_code */
+    uint32_t count;
+    struct {
+        uint64_t seq;
+        uint32_t tp, fp, fn, reserved;
+    } score; /* SCORE, with `generation` from the verdict */
+    char text[160];
+};
+
+/* A packet is a ctl_message, except CTL_STATUS: a ctl_message header followed by a ctl_status. */
+struct ctl_status_packet {
+    struct ctl_message header;
+    struct ctl_status status;
+};
+
+/* True if the bytes are a packet that may be looked at: size, magic, version, kind, terminated text. */
+bool ctl_check(const void *packet, size_t len);
+void ctl_message_init(struct ctl_message *message, enum ctl_kind kind);
+
+/* Agent side, blocking with a timeout; each returns 0 or -1 with *err. */
+#include "base/err.h"
+int ctl_connect(const char *run_dir, enum ctl_role role, int *out_fd, struct err *err) must_check;
+int ctl_call(int fd, const struct ctl_message *message, int timeout_ms, struct err *err) must_check; /* waits for REPLY */
+int ctl_status(int fd, int timeout_ms, struct ctl_status *out, struct err *err) must_check;
+
+#endif

@@ -1,0 +1,22 @@
+/* TLS contexts (OpenSSL). TLS 1.2 at least, 1.3 preferred.
+ *
+ * Contexts are reference-counted SSL_CTX inside; sockets are made of them by sys/http.h and sys/fetch.h. */
+#ifndef MUSTER_SYS_TLS_H
+#define MUSTER_SYS_TLS_H
+
+#include "base/err.h"
+
+struct ssl_ctx_st; /* SSL_CTX */
+
+/* A server context. `client_ca_path` NULL: no client certificate is asked for. Else one is REQUIRED in the handshake
+ * and must chain to that CA. SSL_MODE_RELEASE_BUFFERS, one ticket per connection, session id context set. */
+int tls_server_context(const char *cert_path, const char *key_path, const char *client_ca_path,
+                       struct ssl_ctx_st **out, struct err *err) must_check;
+
+/* Builds a server context from PEM in memory (tests, demo). */
+int tls_server_context_pem(const char *cert_pem, const char *key_pem, const char *client_ca_pem,
+                           struct ssl_ctx_st **out, struct err *err) must_check;
+
+void tls_context_free(struct ssl_ctx_st *ctx);
+
+#endif

@@ -1,0 +1,103 @@
+/* Messages of /api/v1 between robot, server and CLI. Structs in, JSON out, and back; strict.
+ *
+ * Robot port (client certificate; its common name is the robot id)
+ *   GET  /api/v1/assignment?after=N&wait=S   200 assignment as soon as its counter is > N, else 204 after S seconds (≤ 60)
+ *   GET  /api/v1/blobs/sha256:…              bytes, Range, ETag = digest
+ *   GET  /api/v1/releases/sha256:…/signature the envelope of trust/signature.h
+ *   POST /api/v1/reports                     numbered records; answers {"acked": N}
+ *   POST /v1/metrics                         OTLP/HTTP protobuf
+ * Operator port
+ *   POST /api/v1/enroll                      one-time token in the body, no bearer token
+ *   everything else wants Authorization: Bearer …
+ *   POST /api/v1/enroll-tokens  {"robot": "r1", "labels": {"site": "north"}} → {"token": "…"}
+ *   GET  /api/v1/robots            GET /api/v1/robots/ID
+ *   HEAD|PUT /api/v1/blobs/sha256:…?offset=O&total=T      parts of ≤ 8 MiB, idempotent; 201 when whole and verified
+ *   POST /api/v1/releases  {"manifest": "sha256:…", "signature": {envelope}} → checks every blob and the signature
+ *   GET  /api/v1/releases
+ *   POST /api/v1/rollouts  (rollout spec as JSON) → {"id": 1}      GET /api/v1/rollouts   GET /api/v1/rollouts/ID
+ *   POST /api/v1/rollouts/ID/pause|resume|abort
+ *   GET  /api/v1/events            server-sent events; data: {"id","time_ms","kind","robot","text"}
+ *   GET  /metrics                  Prometheus text
+ */
+#ifndef MUSTER_WIRE_API_H
+#define MUSTER_WIRE_API_H
+
+#include "base/digest.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { API_ID_SIZE = 64, API_MAX_LABELS = 16, API_MAX_RECORDS = 256, API_MAX_SUMMARY = 160 };
+
+struct api_label {
+    char key[32];
+    char value[64];
+};
+
+/* What the server wants on a robot. The counter grows with every change and never repeats for a robot. */
+struct api_assignment {
+    uint64_t counter;
+    struct digest release; /* manifest digest; zero: nothing assigned yet */
+    uint64_t manifest_size;
+    char name[64], version[64];
+    bool rollback; /* going back on purpose: the robot may install an older version */
+};
+
+struct api_enroll {
+    char token[65];
+    char csr[4096]; /* PEM */
+};
+struct api_enrolled {
+    char robot[API_ID_SIZE];
+    char certificate[4096]; /* PEM */
+    char ca[4096];          /* PEM: trust anchor of the robot port */
+};
+
+/* Reports: what happened on the robot, in order. (stream, seq) is unique; the server applies each exactly once. A
+ * stream id is made anew when the robot's log is lost; seq starts at 1 and has no holes. */
+enum report_kind {
+    REPORT_STARTED,     /* the agent came up */
+    REPORT_ASSIGNED,    /* assignment seen */
+    REPORT_DOWNLOADED,  /* bytes in `bytes` */
+    REPORT_VERIFIED,
+    REPORT_SELF_TESTED,
+    REPORT_ACTIVATED,   /* running, on probation */
+    REPORT_COMMITTED,   /* probation passed */
+    REPORT_ROLLED_BACK, /* `release` was left; reason in `text` */
+    REPORT_FAILED,      /* install of `release` failed for good; reason in `text` */
+    REPORT_GUARD,       /* the guard changed state; text */
+    REPORT_RESTARTED,   /* a process of the robot had to be restarted; text names it */
+    REPORT_KIND_COUNT
+};
+struct api_report {
+    uint64_t seq;
+    int64_t time_ms;
+    enum report_kind kind;
+    struct digest release; /* zero if none */
+    char version[64];      /* "" if none */
+    uint64_t bytes;
+    char text[API_MAX_SUMMARY];
+};
+struct api_reports {
+    char stream[33]; /* 32 hex digits */
+    size_t count;
+    struct api_report records[API_MAX_RECORDS];
+};
+
+int api_assignment_parse(const void *text, size_t len, struct api_assignment *out, struct err *err) must_check;
+char *api_assignment_format(const struct api_assignment *assignment);
+int api_enroll_parse(const void *text, size_t len, struct api_enroll *out, struct err *err) must_check;
+char *api_enroll_format(const struct api_enroll *enroll);
+int api_enrolled_parse(const void *text, size_t len, struct api_enrolled *out, struct err *err) must_check;
+char *api_enrolled_format(const struct api_enrolled *enrolled);
+int api_reports_parse(const void *text, size_t len, struct api_reports *out, struct err *err) must_check;
+char *api_reports_format(const struct api_reports *reports);
+int api_acked_parse(const void *text, size_t len, uint64_t *out_acked, struct err *err) must_check;
+char *api_acked_format(uint64_t acked);
+char *api_error_format(const struct err *err);                          /* {"error":{"code","message"}} */
+bool api_error_parse(const void *text, size_t len, struct err *out);     /* false: not such a document */
+const char *report_kind_name(enum report_kind kind);                    /* "rolled_back" */
+
+#endif

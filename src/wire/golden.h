@@ -1,0 +1,39 @@
+/* golden.bin: frames and the output tensors they gave on the packing machine; the robot's self-test before activation.
+ *
+ *   0  u8[8]  "MGOLDEN1"
+ *   8  u32    number of cases (1..64), little-endian as everything
+ *   case:
+ *      u32 width, u32 height           RGB8, interleaved, width * height * 3 bytes
+ *      u32 output_count (1..8)
+ *      u8[width * height * 3]
+ *      output: u32 element_count, float32[element_count]   in the order of release.outputs
+ * A reader gets views into the mapped file; nothing is copied. All sizes are checked against the file's.
+ */
+#ifndef MUSTER_WIRE_GOLDEN_H
+#define MUSTER_WIRE_GOLDEN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GOLDEN_MAX_CASES = 64, GOLDEN_MAX_OUTPUTS = 8 };
+
+struct golden_case {
+    uint32_t width, height;
+    const uint8_t *rgb;
+    uint32_t output_count;
+    uint32_t output_len[GOLDEN_MAX_OUTPUTS];
+    const uint8_t *outputs[GOLDEN_MAX_OUTPUTS]; /* float32 little-endian, may be unaligned: memcpy out */
+};
+
+struct golden {
+    uint32_t count;
+    struct golden_case cases[GOLDEN_MAX_CASES];
+};
+
+int golden_parse(const uint8_t *data, size_t len, struct golden *out, struct err *err) must_check; /* borrows data */
+int golden_write(const struct golden *golden, struct buf *out, struct err *err) must_check;
+
+#endif

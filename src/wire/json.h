@@ -1,0 +1,71 @@
+/* Strict JSON reading on top of jansson, and YAML into the same values.
+ *
+ * A reader is a cursor that remembers the FIRST error and where it was ("release.json: budgets.latency_p99_ms: …");
+ * after an error every further read is a no-op that leaves its output alone, so a decoder reads straight through and
+ * asks once at the end. Fields that nobody asked for are an error in `json_end` (typos in YAML are caught), unless the
+ * document is declared open with json_ignore_rest.
+ *
+ *     struct json_reader r;
+ *     if (json_read(&r, "release.json", text, len, &err) < 0) return -1;     // syntax, duplicates, depth, size
+ *     struct json_at root = json_root(&r);
+ *     json_get_string(root, "name", out->name, sizeof out->name);            // required
+ *     if (json_has(root, "budgets")) { … json_get_double(json_child(root, "budgets"), "latency_p99_ms", 0, 1e6, &x); }
+ *     return json_finish(&r, &err);                                          // first error, frees everything
+ *
+ * Limits: 4 MiB of text, depth 32. Writing is by jansson itself inside wire/ (json_t stays inside wire/) with
+ * JSON_COMPACT | JSON_SORT_KEYS, so that equal values have equal bytes.
+ */
+#ifndef MUSTER_WIRE_JSON_H
+#define MUSTER_WIRE_JSON_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct json_t; /* jansson */
+
+struct json_reader {
+    const char *name;    /* of the document, for errors */
+    struct json_t *root; /* owned */
+    struct err err;      /* the first one */
+};
+
+struct json_at { /* a place in a document; cheap, by value */
+    struct json_reader *reader;
+    struct json_t *value; /* borrowed; NULL after an error */
+    char path[96];        /* "budgets.latency_p99_ms", "labels[3]" */
+};
+
+int json_read(struct json_reader *reader, const char *name, const void *text, size_t len, struct err *err) must_check;
+int yaml_read(struct json_reader *reader, const char *name, const void *text, size_t len, struct err *err) must_check;
+int json_finish(struct json_reader *reader, struct err *err) must_check;
+
+struct json_at json_root(struct json_reader *reader); /* must be an object */
+bool json_has(struct json_at at, const char *key);    /* present and not null */
+struct json_at json_child(struct json_at at, const char *key);      /* a required object */
+struct json_at json_list(struct json_at at, const char *key, size_t max, size_t *out_count); /* a required array */
+struct json_at json_item(struct json_at list, size_t index);        /* of a list: any value */
+
+/* Required members. The value goes to *out only if it is right. */
+void json_get_string(struct json_at at, const char *key, char *out, size_t out_size); /* too long is an error */
+void json_get_name(struct json_at at, const char *key, char *out, size_t out_size);   /* and str_is_name */
+void json_get_int(struct json_at at, const char *key, int64_t min, int64_t max, int64_t *out);
+void json_get_double(struct json_at at, const char *key, double min, double max, double *out);
+void json_get_bool(struct json_at at, const char *key, bool *out);
+
+/* The value at the place itself (list items). */
+void json_as_string(struct json_at at, char *out, size_t out_size);
+void json_as_int(struct json_at at, int64_t min, int64_t max, int64_t *out);
+void json_as_double(struct json_at at, double min, double max, double *out);
+struct json_at json_as_object(struct json_at at);
+
+/* Calls visit(key, value) for each member of an object (labels and other open maps). */
+void json_each(struct json_at at, void (*visit)(const char *key, struct json_at value, void *arg), void *arg);
+
+void json_fail(struct json_at at, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Checks that the object at `at` has no member outside the NULL-terminated list. */
+void json_only(struct json_at at, const char *const *known);
+
+#endif

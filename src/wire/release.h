@@ -1,0 +1,109 @@
+/* release.json: what a release promises and needs. One file per release, written by `muster pack` from release.yaml
+ * (same fields), read by everybody. Media type application/vnd.muster.release.v1+json.
+ *
+ * {
+ *   "schema": 1,
+ *   "name": "detector", "version": "2.0.0", "description": "…",
+ *   "task": "detection",
+ *   "targets": ["x86_64", "aarch64"],                 machine names (uname -m) the release may run on
+ *   "model": {"format": "onnx", "inputs":  [{"name": "images",  "dtype": "float32", "shape": [1, 3, 128, 160]}],
+ *                               "outputs": [{"name": "output0", "dtype": "float32", "shape": [1, 9, 400]}]},
+ *   "preprocess":  {"color": "rgb", "layout": "nchw", "resize": "letterbox", "pad": 114,
+ *                   "scale": 0.00392156862745098, "mean": [0, 0, 0], "std": [1, 1, 1]},      x = (u8 * scale - mean) / std
+ *   "postprocess": {"decoder": "yolov8", "score_threshold": 0.35, "iou_threshold": 0.5, "max_detections": 100},
+ *   "labels": ["person", "pallet", "forklift", "cone", "crate"],
+ *   "budgets":  {"latency_p99_ms": 40, "deadline_ms": 60, "memory_mib": 128},
+ *   "envelope": {"max_detections": 100, "min_score": 0.0, "max_jump": 0.5, …},                 what the guard enforces
+ *   "safe_state": "stop",
+ *   "golden": {"tolerance": 0.001}
+ * }
+ *
+ * Versions are SemVer 2.0.0 without build metadata. Decoders: "yolov8" (output [1, 4 + labels, N], rows cx cy w h in
+ * input pixels, then one probability per label), "raw".
+ */
+#ifndef MUSTER_WIRE_RELEASE_H
+#define MUSTER_WIRE_RELEASE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RELEASE_MAX_LABELS = 256, RELEASE_MAX_TENSORS = 8, RELEASE_MAX_DIMS = 8, RELEASE_MAX_TARGETS = 8 };
+
+enum tensor_dtype { DTYPE_FLOAT32 = 1, DTYPE_UINT8 = 2, DTYPE_INT8 = 3, DTYPE_INT32 = 6, DTYPE_INT64 = 7 }; /* ONNX numbers */
+
+struct tensor_spec {
+    char name[64];
+    enum tensor_dtype dtype;
+    size_t dim_count;
+    int64_t dims[RELEASE_MAX_DIMS]; /* all > 0: fixed shapes only */
+};
+
+enum release_task { TASK_DETECTION, TASK_RAW };
+enum color_order { COLOR_RGB, COLOR_BGR };
+enum tensor_layout { LAYOUT_NCHW, LAYOUT_NHWC };
+enum resize_mode { RESIZE_LETTERBOX, RESIZE_STRETCH };
+enum decoder_kind { DECODER_YOLOV8, DECODER_RAW };
+
+struct release {
+    char name[64];
+    char version[64];
+    char description[256];
+    enum release_task task;
+    size_t target_count;
+    char targets[RELEASE_MAX_TARGETS][32];
+
+    size_t input_count, output_count;
+    struct tensor_spec inputs[RELEASE_MAX_TENSORS];
+    struct tensor_spec outputs[RELEASE_MAX_TENSORS];
+
+    struct {
+        enum color_order color;
+        enum tensor_layout layout;
+        enum resize_mode resize;
+        int pad; /* 0..255 */
+        double scale, mean[3], std[3];
+    } preprocess;
+
+    struct {
+        enum decoder_kind decoder;
+        double score_threshold, iou_threshold;
+        int max_detections; /* ≤ RESULT_MAX_DETECTIONS (128) */
+    } postprocess;
+
+    size_t label_count;
+    char labels[RELEASE_MAX_LABELS][32];
+
+    struct {
+        double latency_p99_ms; /* of the inference, measured on the robot */
+        double deadline_ms;    /* capture to checked result; later is a miss */
+        int memory_mib;
+    } budgets;
+
+    struct {
+        int max_detections; /* more in one frame is implausible */
+        double min_score;   /* a result may not carry a score below this or above 1 */
+        double max_miss_share; /* probation: share of guard interventions a robot tolerates, 0..1 */
+    } envelope;
+
+    char safe_state[32];
+    double golden_tolerance; /* absolute, on output tensors */
+};
+
+int release_parse(const void *text, size_t len, struct release *out, struct err *err) must_check;
+int release_parse_yaml(const void *text, size_t len, struct release *out, char *out_model_path, size_t path_size,
+                       struct err *err) must_check; /* release.yaml: the same, plus "model: {path: model.onnx, …}" and
+                                                       "golden: {inputs: DIR, …}"; see forge/pack.h */
+char *release_format(const struct release *release); /* canonical JSON; free() it; NULL: out of memory */
+
+/* Graded checks. `release_check` is what everybody asks: all fields in range and consistent with each other
+ * (labels against the decoder's tensor shape, and so on). */
+int release_check(const struct release *release, struct err *err) must_check;
+int release_check_machine(const struct release *release, const char *machine, struct err *err) must_check; /* REFUSED */
+
+int version_compare(const char *a, const char *b); /* SemVer precedence; both must be valid */
+bool version_valid(const char *text);
+
+#endif

@@ -1,0 +1,62 @@
+/* The rollout a person writes (rollout.yaml), as everybody reads it.
+ *
+ * name: detector-2
+ * release: detector:2.0.0            # or sha256:…
+ * select: {site: north}              # every label must match; {} or absent: the whole fleet
+ * waves:                             # cumulative: count or percent of the selected robots, at least one more each
+ *   - {name: canary, count: 2, bake_s: 30}
+ *   - {name: half, percent: 50, bake_s: 30}
+ *   - {name: all, percent: 100, bake_s: 10}
+ * gates:                             # every one is optional but min_frames has a default; absent = not asked
+ *   max_failures: 0                  # robots that failed to install or rolled back by themselves
+ *   max_over_budget_share: 0.05      # share of inferences slower than the release's budgets.latency_p99_ms
+ *   max_intervention_share: 0.05     # share of frames on which the guard had to step in
+ *   min_accuracy: 0.5                # F1 on labelled frames, where robots have any; refuted, not merely missed
+ *   min_frames: 50                   # evidence each robot of a wave must have shown before it passes
+ *   alpha: 0.01                      # chance to stop a rollout wrongly, per gate
+ * on_failure: rollback               # or pause
+ * wave_timeout_s: 900                # a wave that does not finish in time fails
+ */
+#ifndef MUSTER_WIRE_ROLLOUT_H
+#define MUSTER_WIRE_ROLLOUT_H
+
+#include "base/err.h"
+#include "wire/api.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ROLLOUT_MAX_WAVES = 16 };
+
+struct rollout_wave {
+    char name[32];
+    int64_t count;   /* > 0, or 0 if percent says it */
+    double percent;  /* 0 < percent ≤ 100, or 0 if count says it */
+    int64_t bake_s;  /* after the last robot of the wave committed */
+};
+
+struct rollout_gates { /* negative: not asked */
+    int64_t max_failures;
+    double max_over_budget_share, max_intervention_share, min_accuracy;
+    int64_t min_frames; /* default 1 */
+    double alpha;       /* default 0.01 */
+};
+
+struct rollout_spec {
+    char name[64];
+    char release[80]; /* "name:version" or "sha256:…" */
+    size_t select_count;
+    struct api_label select[API_MAX_LABELS];
+    size_t wave_count;
+    struct rollout_wave waves[ROLLOUT_MAX_WAVES];
+    struct rollout_gates gates;
+    bool pause_on_failure; /* else roll back */
+    int64_t wave_timeout_s;
+};
+
+int rollout_spec_parse(const void *json, size_t len, struct rollout_spec *out, struct err *err) must_check;
+int rollout_spec_parse_yaml(const void *yaml, size_t len, struct rollout_spec *out, struct err *err) must_check;
+char *rollout_spec_format(const struct rollout_spec *spec); /* canonical JSON; free() it */
+
+#endif
