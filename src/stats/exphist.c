@@ -1,0 +1,173 @@
+#include "stats/exphist.h"
+#include "base/mem.h"
+
+#include <math.h>
+
+void exphist_init(struct exphist *hist)
+{
+    memset(hist, 0, sizeof *hist);
+    hist->scale = EXPHIST_MAX_SCALE;
+}
+
+/* Index of the bucket (base^i, base^(i+1)] that holds value > 0; exact at powers of two. */
+static int32_t index_of(double value, int32_t scale)
+{
+    int exponent;
+    double fraction = frexp(value, &exponent); /* value = fraction * 2^exponent, 0.5 <= fraction < 1 */
+    if (scale <= 0)
+        return (fraction == 0.5 ? exponent - 2 : exponent - 1) >> -scale;
+    if (fraction == 0.5)
+        return (int32_t)ldexp(exponent - 1, scale) - 1;
+    return (int32_t)ceil(ldexp(log2(fraction) + exponent, scale)) - 1;
+}
+
+/* Merges 2^by neighbours into one: the scale shrinks, no count is lost. */
+static void shrink_scale(struct exphist *hist, int by)
+{
+    hist->scale -= by;
+    if (!hist->used)
+        return;
+    int32_t first = hist->offset >> by;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < hist->used; i++) {
+        uint32_t slot = (uint32_t)(((hist->offset + (int32_t)i) >> by) - first);
+        uint64_t count = hist->counts[i];
+        hist->counts[i] = 0;
+        hist->counts[slot] += count; /* slot <= i, so nothing unread is overwritten */
+        used = slot + 1;
+    }
+    hist->offset = first;
+    hist->used = used;
+}
+
+/* How often [low, high] must be halved to fit into EXPHIST_BUCKETS. */
+static int halvings(int64_t low, int64_t high)
+{
+    int by = 0;
+    while ((high >> by) - (low >> by) >= EXPHIST_BUCKETS)
+        by++;
+    return by;
+}
+
+/* Moves and widens the window of buckets to [low, high], which contains the present one and fits. */
+static void widen(struct exphist *hist, int32_t low, int32_t high)
+{
+    if (!hist->used) {
+        hist->offset = low;
+    } else if (low < hist->offset) {
+        uint32_t shift = (uint32_t)(hist->offset - low);
+        memmove(hist->counts + shift, hist->counts, hist->used * sizeof hist->counts[0]);
+        memset(hist->counts, 0, shift * sizeof hist->counts[0]);
+        hist->offset = low;
+    }
+    hist->used = (uint32_t)(high - low) + 1;
+}
+
+static void note_range(struct exphist *hist, double min, double max)
+{
+    hist->min = hist->count ? fmin(hist->min, min) : min;
+    hist->max = hist->count ? fmax(hist->max, max) : max;
+}
+
+bool exphist_add(struct exphist *hist, double value, uint64_t times)
+{
+    if (!isfinite(value))
+        return false;
+    if (!times)
+        return true;
+    value = fmax(value, 0);
+    note_range(hist, value, value);
+    hist->count += times;
+    hist->sum += value * (double)times;
+    if (value == 0) {
+        hist->zero_count += times;
+        return true;
+    }
+    int32_t at = index_of(value, hist->scale);
+    int32_t low = hist->used ? MIN(at, hist->offset) : at;
+    int32_t high = hist->used ? MAX(at, hist->offset + (int32_t)hist->used - 1) : at;
+    int by = halvings(low, high);
+    if (by) {
+        shrink_scale(hist, by);
+        at >>= by;
+        low >>= by;
+        high >>= by;
+    }
+    widen(hist, low, high);
+    hist->counts[at - hist->offset] += times;
+    return true;
+}
+
+void exphist_merge(struct exphist *into, const struct exphist *from)
+{
+    if (!from->count)
+        return;
+    note_range(into, from->min, from->max);
+    into->count += from->count;
+    into->zero_count += from->zero_count;
+    into->sum += from->sum;
+    if (!from->used)
+        return;
+    struct exphist other = *from;
+    int32_t scale = into->used ? MIN(into->scale, other.scale) : other.scale;
+    shrink_scale(into, into->scale - scale);
+    shrink_scale(&other, other.scale - scale);
+    int32_t low = into->used ? MIN(into->offset, other.offset) : other.offset;
+    int32_t high = other.offset + (int32_t)other.used - 1;
+    high = into->used ? MAX(high, into->offset + (int32_t)into->used - 1) : high;
+    int by = halvings(low, high);
+    shrink_scale(into, by);
+    shrink_scale(&other, by);
+    widen(into, low >> by, high >> by);
+    for (uint32_t i = 0; i < other.used; i++)
+        into->counts[other.offset + (int32_t)i - into->offset] += other.counts[i];
+}
+
+static double lower_edge(const struct exphist *hist, int64_t index)
+{
+    return exp2(ldexp((double)index, -hist->scale));
+}
+
+double exphist_quantile(const struct exphist *hist, double q)
+{
+    if (!hist->count)
+        return 0;
+    uint64_t rank = (uint64_t)ceil(fmin(fmax(q, 0), 1) * (double)hist->count);
+    uint64_t seen = hist->zero_count;
+    if (rank <= seen)
+        return hist->min;
+    for (uint32_t i = 0; i < hist->used; i++) {
+        seen += hist->counts[i];
+        if (rank <= seen)
+            return fmin(fmax(lower_edge(hist, (int64_t)hist->offset + i + 1), hist->min), hist->max);
+    }
+    return hist->max;
+}
+
+uint64_t exphist_count_above(const struct exphist *hist, double limit)
+{
+    uint64_t above = 0;
+    for (uint32_t i = 0; i < hist->used; i++)
+        if (lower_edge(hist, (int64_t)hist->offset + i) >= limit)
+            above += hist->counts[i];
+    return above;
+}
+
+double exphist_share_above(const struct exphist *hist, double limit)
+{
+    return hist->count ? (double)exphist_count_above(hist, limit) / (double)hist->count : 0;
+}
+
+bool exphist_valid(const struct exphist *hist)
+{
+    if (hist->scale < EXPHIST_MIN_SCALE || hist->scale > EXPHIST_MAX_SCALE || hist->used > EXPHIST_BUCKETS)
+        return false;
+    if (hist->offset < -(1 << 30) || hist->offset > (1 << 30))
+        return false;
+    uint64_t total = hist->zero_count;
+    for (uint32_t i = 0; i < hist->used; i++)
+        if (__builtin_add_overflow(total, hist->counts[i], &total))
+            return false;
+    return total == hist->count && isfinite(hist->sum) && isfinite(hist->min) && isfinite(hist->max) &&
+           hist->min <= hist->max;
+}
