@@ -14,7 +14,13 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 pkg_check_modules(AV IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
 find_program(PROTOC_C protoc-c REQUIRED)
 
-# ONNX Runtime: the C header from an npm package, the library by dlopen at run time (never linked).
+# ONNX Runtime: a system-wide C header is preferred, else the one of the pinned npm package (`npm ci --ignore-scripts`).
+# The library is opened with dlopen at run time (src/infer/runtime.h), never linked. The API only ever grows at its end, so
+# the header may be newer than the library.
+set(ONNXRUNTIME_NPM ${CMAKE_SOURCE_DIR}/node_modules/com.github.asus4.onnxruntime)
 find_path(ONNXRUNTIME_INCLUDE onnxruntime_c_api.h
-  PATHS ${CMAKE_SOURCE_DIR}/node_modules/com.github.asus4.onnxruntime
-  PATH_SUFFIXES onnxruntime Plugins/include include Plugins/Linux/include)
+  PATHS "${ONNXRUNTIME_NPM}/Plugins/iOS~/onnxruntime.xcframework/ios-arm64/onnxruntime.framework/Headers"
+  PATH_SUFFIXES onnxruntime onnxruntime/core/session)
+if(NOT ONNXRUNTIME_INCLUDE)
+  message(FATAL_ERROR "onnxruntime_c_api.h is missing; run `npm ci --ignore-scripts` in ${CMAKE_SOURCE_DIR}")
+endif()
