@@ -2,8 +2,8 @@
  *
  * A reader is a cursor that remembers the FIRST error and where it was ("release.json: budgets.latency_p99_ms: …");
  * after an error every further read is a no-op that leaves its output alone, so a decoder reads straight through and
- * asks once at the end. Fields that nobody asked for are an error in `json_end` (typos in YAML are caught), unless the
- * document is declared open with json_ignore_rest.
+ * asks once at the end. A decoder of ours names the members it knows with `json_only`, so that a typo in a YAML file is an
+ * error that names it; a decoder of somebody else's format (OCI) does not call it, and unknown members are ignored.
  *
  *     struct json_reader r;
  *     if (json_read(&r, "release.json", text, len, &err) < 0) return -1;     // syntax, duplicates, depth, size
@@ -12,12 +12,17 @@
  *     if (json_has(root, "budgets")) { … json_get_double(json_child(root, "budgets"), "latency_p99_ms", 0, 1e6, &x); }
  *     return json_finish(&r, &err);                                          // first error, frees everything
  *
- * Limits: 4 MiB of text, depth 32. Writing is by jansson itself inside wire/ (json_t stays inside wire/) with
- * JSON_COMPACT | JSON_SORT_KEYS, so that equal values have equal bytes.
+ * Limits: 4 MiB of JSON, 256 KiB of YAML, depth 32. Refused besides what the grammars refuse: duplicate members, NUL in
+ * text, numbers beyond int64 or double, anything behind the document; in YAML also anchors, aliases, tags, a second
+ * document, .inf and .nan. Plain YAML scalars are typed by the YAML 1.2 core schema ("yes" is text, 010 is ten).
+ * Errors: TOO_BIG, NO_MEMORY, else INVALID, as "name: path: cause" with no control characters in it.
+ *
+ * Writing happens inside wire/ (json_t stays inside wire/): see json_write.h.
  */
 #ifndef MUSTER_WIRE_JSON_H
 #define MUSTER_WIRE_JSON_H
 
+#include "base/digest.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -38,6 +43,7 @@ struct json_at { /* a place in a document; cheap, by value */
     char path[96];        /* "budgets.latency_p99_ms", "labels[3]" */
 };
 
+/* After -1 nothing is held; json_finish may be left out. `name` is borrowed until json_finish. */
 int json_read(struct json_reader *reader, const char *name, const void *text, size_t len, struct err *err) must_check;
 int yaml_read(struct json_reader *reader, const char *name, const void *text, size_t len, struct err *err) must_check;
 int json_finish(struct json_reader *reader, struct err *err) must_check;
@@ -54,12 +60,22 @@ void json_get_name(struct json_at at, const char *key, char *out, size_t out_siz
 void json_get_int(struct json_at at, const char *key, int64_t min, int64_t max, int64_t *out);
 void json_get_double(struct json_at at, const char *key, double min, double max, double *out);
 void json_get_bool(struct json_at at, const char *key, bool *out);
+/* As json_get_string, without control characters: text that ends up on a terminal or in a log line. */
+void json_get_line(struct json_at at, const char *key, char *out, size_t out_size);
+void json_get_u64(struct json_at at, const char *key, uint64_t max, uint64_t *out); /* JSON carries at most INT64_MAX */
+void json_get_digest(struct json_at at, const char *key, struct digest *out);       /* "sha256:<64 hex>" */
+/* One word of a table; *out is its index. A NULL entry of the table is a hole. */
+void json_get_choice(struct json_at at, const char *key, const char *const *words, size_t count, int *out);
 
 /* The value at the place itself (list items). */
 void json_as_string(struct json_at at, char *out, size_t out_size);
 void json_as_int(struct json_at at, int64_t min, int64_t max, int64_t *out);
 void json_as_double(struct json_at at, double min, double max, double *out);
+void json_as_name(struct json_at at, char *out, size_t out_size);
 struct json_at json_as_object(struct json_at at);
+
+/* The value as canonical text (json_write.h), to hand it to another decoder. free() it; NULL after an error. */
+char *json_canonical(struct json_at at);
 
 /* Calls visit(key, value) for each member of an object (labels and other open maps). */
 void json_each(struct json_at at, void (*visit)(const char *key, struct json_at value, void *arg), void *arg);
