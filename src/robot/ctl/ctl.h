@@ -20,6 +20,7 @@
 #define MUSTER_ROBOT_CTL_H
 
 #include "base/digest.h"
+#include "base/err.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,7 +33,8 @@ enum ctl_kind {
     CTL_WELCOME,
     CTL_STREAM,   /* guard → runner: a robot program attached; its frames memfd */
     CTL_ADMIT,    /* agent → guard: this release may run as this generation, under these limits */
-    CTL_ACTIVATE, /* agent → guard: this generation answers from the next frame on; that one is the hot fallback */
+    CTL_ACTIVATE, /* agent → guard: this generation answers from the next frame on; that one is the hot fallback.
+                     guard → runner: look at your control page now */
     CTL_RETIRE,   /* agent → guard: forget the generation, make its runner exit */
     CTL_EXIT,     /* guard → runner: finish and exit */
     CTL_STATUS_REQUEST,
@@ -116,12 +118,12 @@ struct ctl_message {
     uint32_t magic, version;
     uint32_t kind; /* enum ctl_kind */
     uint32_t role; /* HELLO */
-    uint64_t generation;
+    uint64_t generation; /* STREAM, and WELCOME to a client: the number of the stream; STATUS: the guard's epoch */
     uint64_t fallback; /* ACTIVATE: 0 for none */
     struct digest release;
     struct ctl_limits limits; /* ADMIT */
     int32_t result;           /* REPLY: 0, or an enum err_code */
-    uint32_t count;
+    uint32_t count;           /* REPLY: the kind that it answers */
     struct {
         uint64_t seq;
         uint32_t tp, fp, fn, reserved;
@@ -139,10 +141,39 @@ struct ctl_status_packet {
 bool ctl_check(const void *packet, size_t len);
 void ctl_message_init(struct ctl_message *message, enum ctl_kind kind);
 
+/* Descriptors that travel in one packet, in order. After a receive the caller owns them; unused ones are -1. */
+enum { CTL_MAX_FDS = 2 };
+struct ctl_fds {
+    int fd[CTL_MAX_FDS];
+};
+void ctl_fds_init(struct ctl_fds *fds);
+void ctl_fds_close(struct ctl_fds *fds); /* closes what is left in it */
+#define cleanup_ctl_fds __attribute__((cleanup(ctl_fds_close)))
+
+union ctl_packet {
+    struct ctl_message message;
+    struct ctl_status_packet status;
+};
+
+/* RUN_DIR/guard.sock, connected; the length of RUN_DIR does not matter. No packet is sent yet.
+ * Errors: UNREACHABLE or NOT_FOUND if no guard is there. */
+int ctl_dial(const char *run_dir, int *out_fd, struct err *err) must_check;
+
+/* Sends one packet without waiting; `fds` may be NULL. Errors: BUSY if the socket is full; UNREACHABLE. */
+int ctl_send(int fd, const struct ctl_message *message, const struct ctl_fds *fds, struct err *err) must_check;
+
+/* Takes one packet without waiting. 1: *out holds a packet that passed ctl_check; 0: none there.
+ * Errors: UNREACHABLE if the peer hung up; INVALID for nonsense (nothing of it is kept). */
+int ctl_recv(int fd, union ctl_packet *out, struct ctl_fds *fds, struct err *err) must_check;
+
+/* As ctl_recv, but waits up to timeout_ms. Errors: also TIMEOUT. */
+int ctl_await(int fd, union ctl_packet *out, struct ctl_fds *fds, int timeout_ms, struct err *err) must_check;
+
 /* Agent side, blocking with a timeout; each returns 0 or -1 with *err. */
-#include "base/err.h"
+/* Dials, says HELLO and waits for WELCOME (2 s). For runners and clients use ctl_dial: their HELLO carries memory. */
 int ctl_connect(const char *run_dir, enum ctl_role role, int *out_fd, struct err *err) must_check;
-int ctl_call(int fd, const struct ctl_message *message, int timeout_ms, struct err *err) must_check; /* waits for REPLY */
+/* Sends and waits for the REPLY to it; a REPLY that says no becomes the error. */
+int ctl_call(int fd, const struct ctl_message *message, int timeout_ms, struct err *err) must_check;
 int ctl_status(int fd, int timeout_ms, struct ctl_status *out, struct err *err) must_check;
 
 #endif

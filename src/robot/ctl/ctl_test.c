@@ -1,0 +1,140 @@
+#include "base/mem.h"
+#include "base/testing.h"
+#include "robot/ctl/ctl.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+static int pair[2];
+
+static int setup(void **state)
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+}
+
+static int teardown(void **state)
+{
+    mem_cleanup_close(&pair[0]);
+    mem_cleanup_close(&pair[1]);
+    return 0;
+}
+
+static int count_fds(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* Every single header field that is off makes the packet unacceptable. */
+static void check_refuses_each_wrong_field(void **state)
+{
+    struct ctl_message good;
+    ctl_message_init(&good, CTL_HELLO);
+    good.role = CTL_ROLE_RUNNER;
+    assert_true(ctl_check(&good, sizeof good));
+    assert_false(ctl_check(&good, sizeof good - 1));
+    assert_false(ctl_check(&good, sizeof good + 1));
+    assert_false(ctl_check(&good, 0));
+    struct ctl_message bad[] = {good, good, good, good, good, good};
+    bad[0].magic++;
+    bad[1].version++;
+    bad[2].kind = 0;
+    bad[3].kind = CTL_SCORE + 1;
+    bad[4].role = 0;
+    memset(bad[5].text, 'x', sizeof bad[5].text);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(ctl_check(&bad[i], sizeof bad[i]));
+    struct ctl_message status;
+    ctl_message_init(&status, CTL_STATUS);
+    assert_false(ctl_check(&status, sizeof status)); /* a status without its body */
+}
+
+static void descriptors_travel_and_surplus_ones_are_closed(void **state)
+{
+    struct err err = {0};
+    int before = count_fds();
+    struct ctl_message message;
+    ctl_message_init(&message, CTL_WELCOME);
+    struct ctl_fds out = {.fd = {0, 1}}, in;
+    assert_ok(ctl_send(pair[0], &message, &out, &err), err);
+    union ctl_packet packet;
+    assert_int_equal(ctl_recv(pair[1], &packet, &in, &err), 1);
+    assert_int_equal(packet.message.kind, CTL_WELCOME);
+    assert_true(in.fd[0] >= 0 && in.fd[1] >= 0);
+    assert_true(fcntl(in.fd[0], F_GETFD) & FD_CLOEXEC);
+    ctl_fds_close(&in);
+    assert_int_equal(count_fds(), before);
+
+    int many[5] = {0, 0, 0, 0, 0};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof many)];
+    } room = {0};
+    struct iovec iov = {.iov_base = &message, .iov_len = sizeof message};
+    struct msghdr header = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes};
+    struct cmsghdr *part = CMSG_FIRSTHDR(&header);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof many);
+    memcpy(CMSG_DATA(part), many, sizeof many);
+    assert_true(sendmsg(pair[0], &header, 0) > 0);
+    assert_fails(ctl_recv(pair[1], &packet, &in, &err) > 0 ? 0 : -1, err, ERR_INVALID);
+    assert_int_equal(count_fds(), before);
+}
+
+static void nonsense_is_refused_and_hangup_is_told(void **state)
+{
+    struct err err = {0};
+    union ctl_packet packet;
+    struct ctl_fds fds;
+    assert_int_equal(ctl_recv(pair[1], &packet, &fds, &err), 0);
+    assert_true(send(pair[0], "GET / HTTP/1.1", 14, 0) == 14);
+    assert_fails(ctl_recv(pair[1], &packet, &fds, &err), err, ERR_INVALID);
+    mem_cleanup_close(&pair[0]);
+    pair[0] = -1;
+    assert_fails(ctl_recv(pair[1], &packet, &fds, &err), err, ERR_UNREACHABLE);
+}
+
+static void a_late_reply_is_not_taken_for_the_new_one(void **state)
+{
+    struct err err = {0};
+    struct ctl_message ask, late, now;
+    ctl_message_init(&ask, CTL_ACTIVATE);
+    ask.generation = 8;
+    ctl_message_init(&late, CTL_REPLY);
+    late.count = CTL_ACTIVATE;
+    late.generation = 7;
+    now = late;
+    now.generation = 8;
+    now.result = ERR_CONFLICT;
+    memcpy(now.text, "no runner", 10);
+    assert_ok(ctl_send(pair[1], &late, NULL, &err), err);
+    assert_ok(ctl_send(pair[1], &now, NULL, &err), err);
+    assert_fails(ctl_call(pair[0], &ask, 1000, &err), err, ERR_CONFLICT);
+    assert_string_equal(err.text, "no runner");
+    assert_fails(ctl_call(pair[0], &ask, 0, &err), err, ERR_TIMEOUT);
+}
+
+static void no_guard_is_one_clear_error(void **state)
+{
+    struct err err = {0};
+    int fd = -1;
+    assert_fails(ctl_connect("/nonexistent", CTL_ROLE_AGENT, &fd, &err), err, ERR_NOT_FOUND);
+    assert_fails(ctl_connect("/tmp", CTL_ROLE_AGENT, &fd, &err), err, ERR_UNREACHABLE);
+    assert_int_equal(fd, -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_refuses_each_wrong_field),
+        cmocka_unit_test_setup_teardown(descriptors_travel_and_surplus_ones_are_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(nonsense_is_refused_and_hangup_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_late_reply_is_not_taken_for_the_new_one, setup, teardown),
+        cmocka_unit_test(no_guard_is_one_clear_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
