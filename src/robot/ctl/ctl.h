@@ -12,7 +12,8 @@
  *                 ──ADMIT / ACTIVATE / RETIRE / STATUS──▶  ◀──REPLY / STATUS──
  *
  * Agent and guard are level-triggered: the agent reads STATUS, compares with what it wants and says the difference, so
- * either may die at any instant. Generations are given by the agent, grow with every activation and never repeat.
+ * either may die at any instant. A generation names one installed instance of a release: given by the agent, growing, never used
+ * for another one; a rollback activates the older generation again, whose runner is still hot.
  *
  * Everything in a packet is hostile until checked: ctl_check.
  */
