@@ -1,0 +1,136 @@
+/* Entries: the sequence lock, and the bell. */
+#include "robot/ring/ring.h"
+#include "base/clock.h"
+#include "robot/ring/region.h"
+
+#include <assert.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct region_bell *bell_of(const struct ring *ring)
+{
+    return (struct region_bell *)(void *)(ring->base + REGION_BELL);
+}
+
+static uint8_t *slot_of(const struct ring *ring, uint64_t seq)
+{
+    return ring->base + REGION_SLOTS + (seq & (ring->slot_count - 1)) * ring->stride;
+}
+
+static _Atomic uint64_t *version_of(const struct ring *ring, uint64_t seq)
+{
+    return (_Atomic uint64_t *)(void *)slot_of(ring, seq);
+}
+
+void *ring_begin(struct ring *ring, uint64_t seq)
+{
+    assert(ring->writer);
+    _Atomic uint64_t *version = version_of(ring, seq);
+    if (seq == 0 || atomic_load_explicit(version, memory_order_relaxed) >= 2 * seq)
+        return NULL;
+    atomic_store_explicit(version, 2 * seq - 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release); /* the mark is visible before the first byte changes */
+    return slot_of(ring, seq) + REGION_SLOT_HEAD;
+}
+
+void ring_publish(struct ring *ring, uint64_t seq)
+{
+    struct region_bell *bell = bell_of(ring);
+    atomic_store_explicit(version_of(ring, seq), 2 * seq, memory_order_release);
+    if (seq > atomic_load_explicit(&bell->newest, memory_order_relaxed))
+        atomic_store_explicit(&bell->newest, seq, memory_order_release);
+    atomic_fetch_add_explicit(&bell->bell, 1, memory_order_release);
+}
+
+bool ring_put(struct ring *ring, uint64_t seq, const void *body, size_t len)
+{
+    assert(len % 8 == 0 && len <= ring->body_bytes);
+    _Atomic uint64_t *to = ring_begin(ring, seq);
+    if (!to)
+        return false;
+    const uint8_t *from = body;
+    for (size_t i = 0; i < len / 8; i++) {
+        uint64_t word;
+        memcpy(&word, from + 8 * i, 8);
+        atomic_store_explicit(&to[i], word, memory_order_relaxed);
+    }
+    ring_publish(ring, seq);
+    return true;
+}
+
+void ring_wake(struct ring *ring)
+{
+    syscall(SYS_futex, &bell_of(ring)->bell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+uint64_t ring_newest(const struct ring *ring)
+{
+    return atomic_load_explicit(&bell_of(ring)->newest, memory_order_acquire);
+}
+
+const void *ring_peek(const struct ring *ring, uint64_t seq)
+{
+    if (seq == 0 || atomic_load_explicit(version_of(ring, seq), memory_order_acquire) != 2 * seq)
+        return NULL;
+    return slot_of(ring, seq) + REGION_SLOT_HEAD;
+}
+
+bool ring_still(const struct ring *ring, uint64_t seq)
+{
+    atomic_thread_fence(memory_order_acquire); /* what was read in place was read before this look */
+    return atomic_load_explicit(version_of(ring, seq), memory_order_relaxed) == 2 * seq;
+}
+
+bool ring_read(const struct ring *ring, uint64_t seq, void *out, size_t len)
+{
+    assert(len % 8 == 0 && len <= ring->body_bytes);
+    const _Atomic uint64_t *from = ring_peek(ring, seq);
+    if (!from)
+        return false;
+    uint8_t *to = out;
+    for (size_t i = 0; i < len / 8; i++) {
+        uint64_t word = atomic_load_explicit(&from[i], memory_order_relaxed);
+        memcpy(to + 8 * i, &word, 8);
+    }
+    return ring_still(ring, seq);
+}
+
+uint32_t ring_bell(const struct ring *ring)
+{
+    return atomic_load_explicit(&bell_of(ring)->bell, memory_order_acquire);
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* True if it rang. */
+static bool look_out(const struct ring *ring, uint32_t seen, int64_t until_ns)
+{
+    while (clock_mono_ns() < until_ns)
+        for (int i = 0; i < 16; i++) {
+            if (ring_bell(ring) != seen)
+                return true;
+            relax();
+        }
+    return false;
+}
+
+void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t spin_ns)
+{
+    if (spin_ns > 0) {
+        int64_t spin_until_ns = clock_mono_ns() + spin_ns;
+        if (look_out(ring, seen, spin_until_ns < until_ns ? spin_until_ns : until_ns))
+            return;
+    }
+    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    if (until_ns > 0)
+        syscall(SYS_futex, &bell_of(ring)->bell, FUTEX_WAIT_BITSET, seen, &until, NULL,
+                FUTEX_BITSET_MATCH_ANY);
+}

@@ -1,0 +1,147 @@
+/* Single-writer shared memory: how frames, results and verdicts travel between the processes of a robot.
+ *
+ * One region is one memfd. Whoever makes it maps it writable, then seals it (SHRINK, GROW, FUTURE_WRITE,
+ * SEAL) and only then passes the descriptor on: nobody else can ever write it, and its size can never change.
+ * A receiver checks the seals before it maps. So it is the kernel that guarantees that a verdict comes from
+ * the guard and from nobody else.
+ *
+ *   kind       written by          read by
+ *   FRAMES     robot program       runners (pixels), guard (heads only)
+ *   RESULTS    one runner          guard
+ *   VERDICTS   guard               robot program
+ *   CONTROL    guard, per runner   that runner
+ *
+ *   0        struct head: magic, version, kind, slot_count, body_bytes, stride
+ *   128      u64 newest: sequence number of the newest entry       u32 bell: futex word, +1 with every entry
+ *   4096     slot 0 │ slot 1 │ …  each: u64 version, 56 bytes unused, body (stride bytes in all, multiple of
+ * 64)
+ *
+ * Entry `seq` (1, 2, …) lives in slot seq mod slot_count. The slot's version is 2 seq - 1 while it is being
+ * written and 2 seq when it is whole (a sequence lock that names its entry). The writer never waits: it
+ * overwrites the oldest. A reader that was overtaken notices and gets nothing, never a torn entry.
+ *
+ * The writer may be hostile. The reader copies numbers before it looks at them; geometry is read once,
+ * checked against the sealed size and kept privately. Nothing here allocates memory after ring_create /
+ * ring_attach, and a read costs no system call.
+ */
+#ifndef MUSTER_ROBOT_RING_H
+#define MUSTER_ROBOT_RING_H
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "stats/detection.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ring_kind { RING_FRAMES = 1, RING_RESULTS, RING_VERDICTS, RING_CONTROL, RING_KIND_END };
+
+enum {
+    RING_SLOTS = 8,       /* default */
+    RING_MAX_SLOTS = 64,  /* a power of two */
+    RING_MAX_SIDE = 8192, /* pixels */
+    RING_MAX_PIXEL_BYTES = 64 << 20,
+    RING_MAX_DETECTIONS = 128,
+};
+
+/* Bodies. All are multiples of 8 bytes without padding. */
+
+struct ring_frame { /* RGB8, interleaved, width * height * 3 bytes follow */
+    uint64_t seq;
+    int64_t capture_ns;  /* CLOCK_MONOTONIC */
+    int64_t deadline_ns; /* CLOCK_MONOTONIC: later than this the robot program does not care any more */
+    uint32_t width, height;
+    uint64_t pixel_bytes;
+    uint64_t reserved[3];
+};
+
+struct ring_result {
+    uint64_t seq;    /* of the frame */
+    uint64_t stream; /* number of the frames region, as the guard gave it */
+    uint64_t generation;
+    int64_t preprocess_ns, run_ns, decode_ns;
+    uint32_t status; /* enum ring_result_status */
+    uint32_t count;  /* detections; last, so that a short copy is enough */
+    struct detection detections[RING_MAX_DETECTIONS];
+};
+
+enum ring_result_status {
+    RING_RESULT_OK = 0,
+    RING_RESULT_STALE,  /* the frame was overwritten while the runner read it */
+    RING_RESULT_FAILED, /* the inference engine reported an error */
+};
+
+struct ring_verdict {
+    uint64_t seq, stream;
+    uint64_t generation;   /* whose result this is; SAFE: who should have answered, 0 for nobody */
+    struct digest release; /* of that generation */
+    int64_t decided_ns;    /* CLOCK_MONOTONIC */
+    int64_t run_ns;        /* 0 without a result */
+    uint32_t status;       /* enum ring_verdict_status */
+    uint32_t reason;       /* SAFE, FALLBACK: enum intervention, INTERVENTION_COUNT for none */
+    float min_score;       /* the limits that it was checked against */
+    uint32_t max_detections, label_count;
+    uint32_t count; /* detections */
+    struct detection detections[RING_MAX_DETECTIONS];
+};
+
+enum ring_verdict_status { RING_VERDICT_OK = 1, RING_VERDICT_FALLBACK, RING_VERDICT_SAFE };
+
+struct ring_control {
+    uint64_t stream;   /* only frames of this stream, */
+    uint64_t from_seq; /* from this one on, */
+    uint64_t mode;     /* and only if this is RING_MODE_ACTIVE */
+};
+
+enum ring_mode { RING_MODE_IDLE = 0, RING_MODE_ACTIVE };
+
+/* A mapped region. Plain data, so that it can live in static memory; treat the fields as private. */
+struct ring {
+    uint8_t *base; /* NULL: none */
+    size_t bytes;
+    size_t stride, body_bytes;
+    uint32_t slot_count;
+    enum ring_kind kind;
+    bool writer;
+    int fd; /* kept, to be passed on */
+};
+
+/* A region of our own. `pixel_bytes` for FRAMES, else 0. Every page is touched here: later writes never
+ * fault. */
+int ring_create(struct ring *ring, enum ring_kind kind, uint32_t slots, size_t pixel_bytes,
+                struct err *err) must_check;
+
+/* A region from somebody else, read-only. Takes over `fd` in every case (closes it on failure).
+ * Errors: UNTRUSTED if it is not a sealed memfd of that kind or its numbers do not fit its size. */
+int ring_attach(struct ring *ring, int fd, enum ring_kind kind, struct err *err) must_check;
+
+/* True if nobody but the region's maker can write it. */
+bool ring_sealed(int fd);
+
+void ring_fini(struct ring *ring);                   /* a zeroed or finished ring is fine */
+size_t ring_pixel_capacity(const struct ring *ring); /* FRAMES: bytes behind struct ring_frame */
+
+/* Writer. ring_begin marks the slot and returns its body, to be filled in place; ring_publish makes it
+ * visible, then ring_wake rings the bell (the only system call). `seq` must be greater than what the slot
+ * holds: else ring_begin returns NULL and the older entry stays. */
+void *ring_begin(struct ring *ring, uint64_t seq);
+void ring_publish(struct ring *ring, uint64_t seq);
+bool ring_put(struct ring *ring, uint64_t seq, const void *body, size_t len); /* begin, copy, publish */
+void ring_wake(struct ring *ring);
+
+/* Reader. */
+uint64_t ring_newest(const struct ring *ring); /* hostile: any number */
+/* Copies the first `len` bytes (a multiple of 8) of entry `seq`; false if it is not there (any more), whole.
+ */
+bool ring_read(const struct ring *ring, uint64_t seq, void *out, size_t len);
+/* The entry in place. What was read there holds only if ring_still says so afterwards. */
+const void *ring_peek(const struct ring *ring, uint64_t seq);
+bool ring_still(const struct ring *ring, uint64_t seq);
+
+/* Sleeps until the bell no longer reads `seen`, at most until until_ns (CLOCK_MONOTONIC); first looks out for
+ * it without sleeping for spin_ns. May return early. */
+uint32_t ring_bell(const struct ring *ring);
+void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t spin_ns);
+
+#endif
