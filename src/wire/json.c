@@ -114,9 +114,9 @@ static bool is_live(struct json_at at)
 static const char *type_name(const json_t *value)
 {
     static const char *const names[] = {
-        [JSON_OBJECT] = "an object",     [JSON_ARRAY] = "a list",  [JSON_STRING] = "text",
-        [JSON_INTEGER] = "an integer",   [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",          [JSON_NULL] = "null",
+        [JSON_OBJECT] = "an object",   [JSON_ARRAY] = "a list",  [JSON_STRING] = "text",
+        [JSON_INTEGER] = "an integer", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",        [JSON_NULL] = "null",
     };
     return names[json_typeof(value)];
 }
@@ -126,7 +126,8 @@ static struct json_at want(struct json_at at, bool right, const char *wanted)
 {
     if (is_live(at) && !right) {
         bool quotes = str_eq(wanted, "text") && !json_is_object(at.value) && !json_is_array(at.value);
-        json_fail(at, "must be %s, not %s%s", wanted, type_name(at.value), quotes ? "; put it in quotes" : "");
+        json_fail(at, "must be %s, not %s%s", wanted, type_name(at.value),
+                  quotes ? "; put it in quotes" : "");
     }
     if (!is_live(at))
         at.value = NULL;
@@ -217,7 +218,8 @@ void json_as_name(struct json_at at, char *out, size_t out_size)
 {
     const char *text = text_of(at);
     if (text && strlen(text) < out_size && !str_is_name(text, out_size - 1))
-        json_fail(at, "\"%.60s\" is no name; use letters, digits and . _ - and start with a letter or digit", text);
+        json_fail(at, "\"%.60s\" is no name; use letters, digits and . _ - and start with a letter or digit",
+                  text);
     json_as_string(at, out, out_size);
 }
 

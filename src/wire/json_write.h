@@ -1,8 +1,9 @@
 /* Writing JSON: equal values have equal bytes, on every machine and with every version of jansson.
  *
- * Members are sorted by the bytes of their names, there is no white space, text is UTF-8 with the shortest escapes, and a
- * double has the fewest digits that read back as the same double (jansson itself prints 0.1 as 0.10000000000000001, or
- * not, depending on its version). A double with an integral value is written as an integer.
+ * Members are sorted by the bytes of their names, there is no white space, text is UTF-8 with the shortest
+ * escapes, and a double has the fewest digits that read back as the same double (jansson itself prints 0.1 as
+ * 0.10000000000000001, or not, depending on its version). A double with an integral value is written as an
+ * integer.
  *
  * Private to wire/: this is the only header that shows jansson's type.
  */
@@ -15,8 +16,8 @@
 
 /* Canonical text of the value; free() it. NULL: out of memory, or `value` is NULL. */
 char *json_write(const json_t *value);
-/* The same, and the value is given up. The end of every `_format` function: a tree that could not be built (out of
- * memory, text that is no UTF-8, NaN) is NULL here and gives NULL. */
+/* The same, and the value is given up. The end of every `_format` function: a tree that could not be built
+ * (out of memory, text that is no UTF-8, NaN) is NULL here and gives NULL. */
 char *json_write_new(json_t *value);
 
 json_t *json_from_digest(const struct digest *digest);

@@ -13,13 +13,18 @@
  *   "postprocess": {"decoder": "yolov8", "score_threshold": 0.35, "iou_threshold": 0.5, "max_detections": 100},
  *   "labels": ["person", "pallet", "forklift", "cone", "crate"],
  *   "budgets":  {"latency_p99_ms": 40, "deadline_ms": 60, "memory_mib": 128},
- *   "envelope": {"max_detections": 100, "min_score": 0.0, "max_jump": 0.5, …},                 what the guard enforces
+ *   "envelope": {"max_detections": 100, "min_score": 0.0, "max_miss_share": 0.05},             what guard and agent enforce
  *   "safe_state": "stop",
  *   "golden": {"tolerance": 0.001}
  * }
  *
  * Versions are SemVer 2.0.0 without build metadata. Decoders: "yolov8" (output [1, 4 + labels, N], rows cx cy w h in
- * input pixels, then one probability per label), "raw".
+ * input pixels, then one probability per label) with task "detection", "raw" with task "raw".
+ *
+ * Every member is required in release.json and no other is allowed. In release.yaml `description`, `model.format`,
+ * `preprocess`, `postprocess`, `envelope`, `golden` and their members may be left out and then have the values above (no
+ * description); besides it says `model.path` (required) and may say `golden.inputs`, `created`, `evaluation` and
+ * `recipe`, which the packer reads for itself.
  */
 #ifndef MUSTER_WIRE_RELEASE_H
 #define MUSTER_WIRE_RELEASE_H
@@ -85,13 +90,14 @@ struct release {
     struct {
         int max_detections; /* more in one frame is implausible */
         double min_score;   /* a result may not carry a score below this or above 1 */
-        double max_miss_share; /* probation: share of guard interventions a robot tolerates, 0..1 */
+        double max_miss_share; /* probation: share of guard interventions a robot tolerates, above 0 and below 1 */
     } envelope;
 
-    char safe_state[32];
+    char safe_state[32];     /* stop, slow, hold, hover, land, return, crouch, alert: what the robot does without a result */
     double golden_tolerance; /* absolute, on output tensors */
 };
 
+/* Both parsers end with release_check. After -1 *out is not to be used. */
 int release_parse(const void *text, size_t len, struct release *out, struct err *err) must_check;
 int release_parse_yaml(const void *text, size_t len, struct release *out, char *out_model_path, size_t path_size,
                        struct err *err) must_check; /* release.yaml: the same, plus "model: {path: model.onnx, …}" and
@@ -102,6 +108,8 @@ char *release_format(const struct release *release); /* canonical JSON; free() i
  * (labels against the decoder's tensor shape, and so on). */
 int release_check(const struct release *release, struct err *err) must_check;
 int release_check_machine(const struct release *release, const char *machine, struct err *err) must_check; /* REFUSED */
+
+const char *tensor_dtype_name(enum tensor_dtype dtype); /* "float32"; "unknown type" */
 
 int version_compare(const char *a, const char *b); /* SemVer precedence; both must be valid */
 bool version_valid(const char *text);

@@ -22,7 +22,8 @@ static void event_cleanup(yaml_event_t *event)
 
 static int refuse(struct yaml_source *source, const yaml_event_t *event, const char *cause)
 {
-    return err_set(source->err, ERR_INVALID, "%s: line %zu: %s", source->name, event->start_mark.line + 1, cause);
+    return err_set(source->err, ERR_INVALID, "%s: line %zu: %s", source->name, event->start_mark.line + 1,
+                   cause);
 }
 
 static int next_event(struct yaml_source *source, yaml_event_t *out)
@@ -106,8 +107,8 @@ static json_t *plain_value(struct yaml_source *source, const yaml_event_t *event
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
     static const char *const trues[] = {"true", "True", "TRUE", NULL};
     static const char *const falses[] = {"false", "False", "FALSE", NULL};
-    static const char *const no_json[] = {".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf", "+.INF", "-.inf",
-                                          "-.Inf", "-.INF", ".nan",  ".NaN",  ".NAN",  NULL};
+    static const char *const no_json[] = {".inf",  ".Inf",  ".INF", "+.inf", "+.Inf", "+.INF", "-.inf",
+                                          "-.Inf", "-.INF", ".nan", ".NaN",  ".NAN",  NULL};
     if (is_one_of(text, nulls))
         return json_null();
     if (is_one_of(text, trues))
