@@ -1,0 +1,122 @@
+#include "base/mem.h"
+#include "base/testing.h"
+#include "robot/decide/guard_check.h"
+
+#include <math.h>
+
+static const struct ctl_limits limits = {
+    .deadline_us = 60000, .max_detections = 4, .label_count = 5, .min_score = 0.25f};
+static const struct guard_frame frame = {.seq = 7,
+                                         .stream = 3,
+                                         .generation = 2,
+                                         .capture_ns = 1000,
+                                         .deadline_ns = 5000,
+                                         .width = 160,
+                                         .height = 128};
+static const struct detection sound = {.x0 = 10, .y0 = 20, .x1 = 30, .y1 = 60, .score = 0.5f, .label = 4};
+
+static enum intervention check_one(struct detection item)
+{
+    struct detection items[4] = {sound, item, sound, sound};
+    struct guard_result result = {
+        .seq = 7, .stream = 3, .generation = 2, .count = 4, .room = 4, .detections = items};
+    return guard_check_result(&result, &frame, &limits, 4000);
+}
+
+static void a_sound_result_passes(void **state)
+{
+    assert_int_equal(check_one(sound), INTERVENTION_COUNT);
+    struct guard_result nothing = {.seq = 7, .stream = 3, .generation = 2};
+    assert_int_equal(guard_check_result(&nothing, &frame, &limits, 5000), INTERVENTION_COUNT);
+}
+
+/* Each field of a detection, driven over its edge alone, is found. */
+static void each_field_over_its_edge_is_found(void **state)
+{
+    static const struct {
+        float low, high;
+        size_t offset;
+    } edges[] = {
+        {-2.5f, 31, offsetof(struct detection, x0)},       {-2.5f, 61, offsetof(struct detection, y0)},
+        {9, 162.5f, offsetof(struct detection, x1)},       {19, 130.5f, offsetof(struct detection, y1)},
+        {0.24f, 1.01f, offsetof(struct detection, score)},
+    };
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < ARRAY_LEN(edges); i++) {
+        struct detection item = sound;
+        float *field = (float *)(void *)((char *)&item + edges[i].offset);
+        *field = edges[i].low;
+        assert_int_equal(check_one(item), INTERVENED_RANGE);
+        *field = edges[i].high;
+        assert_int_equal(check_one(item), INTERVENED_RANGE);
+        for (size_t k = 0; k < ARRAY_LEN(bad); k++) {
+            *field = bad[k];
+            assert_int_equal(check_one(item), INTERVENED_NOT_FINITE);
+        }
+    }
+    struct detection item = sound;
+    item.label = 5;
+    assert_int_equal(check_one(item), INTERVENED_RANGE);
+    item.label = UINT32_MAX;
+    assert_int_equal(check_one(item), INTERVENED_RANGE);
+}
+
+static void edges_themselves_pass(void **state)
+{
+    struct detection item = {.x0 = -2, .y0 = -2, .x1 = 162, .y1 = 130, .score = 1.0f, .label = 0};
+    assert_int_equal(check_one(item), INTERVENTION_COUNT);
+    item.score = 0.25f;
+    item.x1 = item.x0;
+    assert_int_equal(check_one(item), INTERVENTION_COUNT);
+}
+
+static void a_result_for_another_frame_is_out_of_sequence(void **state)
+{
+    struct guard_result good = {.seq = 7, .stream = 3, .generation = 2}, result = good;
+    result.seq = 8;
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_SEQUENCE);
+    result = good;
+    result.stream = 4;
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_SEQUENCE);
+    result = good;
+    result.generation = 1;
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_SEQUENCE);
+    struct guard_frame decided = frame;
+    decided.decided = true;
+    assert_int_equal(guard_check_result(&good, &decided, &limits, 4000), INTERVENED_SEQUENCE);
+}
+
+static void late_and_too_many(void **state)
+{
+    struct guard_result result = {.seq = 7, .stream = 3, .generation = 2};
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 5001), INTERVENED_DEADLINE);
+    result.count = 5; /* more than there is room for: must not be read */
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_TOO_MANY);
+    result.count = UINT32_MAX;
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_TOO_MANY);
+    struct detection items[5] = {sound, sound, sound, sound, sound};
+    result = (struct guard_result){
+        .seq = 7, .stream = 3, .generation = 2, .count = 5, .room = 5, .detections = items};
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_TOO_MANY);
+}
+
+static void the_sooner_deadline_counts(void **state)
+{
+    assert_int_equal(guard_frame_deadline_ns(1000, 500000, 100), 101000);
+    assert_int_equal(guard_frame_deadline_ns(1000, 50000, 100), 50000);
+    assert_int_equal(guard_frame_deadline_ns(INT64_MAX - 5, 50000, 100), 50000);
+    assert_int_equal(guard_frame_deadline_ns(INT64_MIN, 50000, 0), INT64_MIN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sound_result_passes),
+        cmocka_unit_test(each_field_over_its_edge_is_found),
+        cmocka_unit_test(edges_themselves_pass),
+        cmocka_unit_test(a_result_for_another_frame_is_out_of_sequence),
+        cmocka_unit_test(late_and_too_many),
+        cmocka_unit_test(the_sooner_deadline_counts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
