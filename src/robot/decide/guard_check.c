@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-static bool finite(const struct detection *item)
+static bool all_finite(const struct detection *item)
 {
     return isfinite(item->x0) && isfinite(item->y0) && isfinite(item->x1) && isfinite(item->y1) &&
            isfinite(item->score);
@@ -26,7 +26,7 @@ enum intervention guard_check_detections(const struct detection *items, uint32_t
     if (count > limits->max_detections)
         return INTERVENED_TOO_MANY;
     for (uint32_t i = 0; i < count; i++)
-        if (!finite(&items[i]))
+        if (!all_finite(&items[i]))
             return INTERVENED_NOT_FINITE;
     for (uint32_t i = 0; i < count; i++)
         if (!in_range(&items[i], width, height, limits))
