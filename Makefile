@@ -1,0 +1,44 @@
+# The front door. Everything else is CMake (see CMakePresets.json) and scripts/.
+.DEFAULT_GOAL := build
+JOBS ?= $(shell nproc)
+
+build: deps console ## release build, programs in build/bin
+	@cmake --preset release -Wno-dev >/dev/null
+	@cmake --build --preset release -j $(JOBS)
+
+deps: ## Debian and npm packages (idempotent)
+	@scripts/deps
+
+console: deps ## the operators' page, embedded into musterd
+	@scripts/console
+
+demo: build ## ten robots take a good release and throw out a bad one
+	@build/bin/muster demo warehouse $(DEMO)
+
+test: build ## unit, system and fuzz-corpus tests
+	@ctest --preset release -j $(JOBS)
+
+asan: deps ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
+	@cmake --preset asan -Wno-dev >/dev/null
+	@cmake --build --preset asan -j $(JOBS)
+	@ctest --preset asan -j $(JOBS)
+
+fuzz: deps ## FUZZ_SECONDS (60) of libFuzzer for each target; needs clang-14
+	@scripts/fuzz
+
+chaos: build ## CHAOS_RUNS (5) demos with random kill -9; the final state must always be the same
+	@scripts/chaos
+
+bench: build ## every benchmark, as JSON
+	@for b in build/bin/bench-*; do $$b --json; done
+
+lint: ## formatting and the project's own rules
+	@scripts/lint
+
+clean:
+	rm -rf build web/dist
+
+help:
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+.PHONY: build deps console demo test asan fuzz chaos bench lint clean help
