@@ -1,6 +1,7 @@
 #include "wire/json_write.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "wire/json_tree.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -134,6 +135,21 @@ char *json_write_new(json_t *value)
 json_t *json_from_digest(const struct digest *digest)
 {
     return json_string(digest_format(digest).text);
+}
+
+json_t *json_from_line(const char *text)
+{
+    cleanup_free char *copy = mem_strdup(text);
+    if (!copy)
+        return NULL;
+    json_tame(copy);
+    json_t *value = json_string(copy);
+    if (value)
+        return value;
+    for (char *c = copy; *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    return json_string(copy);
 }
 
 int json_put_text(json_t *object, const char *key, const char *text)

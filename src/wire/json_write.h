@@ -21,6 +21,10 @@ char *json_write(const json_t *value);
 char *json_write_new(json_t *value);
 
 json_t *json_from_digest(const struct digest *digest);
+/* Text for people that must never fail to be written: control characters become '?', and so do all bytes
+ * beyond ASCII if the text is no UTF-8 (cut in the middle of a character, or foreign). NULL: out of memory.
+ */
+json_t *json_from_line(const char *text);
 /* Adds a text member, but only if it is not "". 0 or -1. */
 int json_put_text(json_t *object, const char *key, const char *text);
 /* Appends to an array and gives `value` up, also on failure. 0 or -1; -1 for a NULL value. */
