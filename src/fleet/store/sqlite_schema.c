@@ -1,0 +1,127 @@
+#include "fleet/store/db.h"
+
+/* "Must" in ASCII: says whose file this is. */
+enum { APPLICATION_ID = 0x4d757374 };
+
+/* One entry per version; an entry is never changed once it was released. */
+static const char *const migrations[] = {
+    "CREATE TABLE numbers (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE operators (hash BLOB PRIMARY KEY, name TEXT NOT NULL, created_ms INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE enroll_tokens (hash BLOB PRIMARY KEY, robot TEXT, labels TEXT NOT NULL, created_ms INTEGER "
+    "NOT NULL,"
+    " expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE robots (id TEXT PRIMARY KEY, labels TEXT NOT NULL, serial TEXT NOT NULL, revoked INTEGER "
+    "NOT NULL,"
+    " enrolled_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL, counter INTEGER NOT NULL, target BLOB,"
+    " target_rollback INTEGER NOT NULL, target_ms INTEGER NOT NULL, running BLOB, committed BLOB,"
+    " phase INTEGER NOT NULL, phase_release BLOB, phase_text TEXT NOT NULL, phase_ms INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE streams (robot TEXT NOT NULL REFERENCES robots(id), kind INTEGER NOT NULL, stream TEXT NOT "
+    "NULL,"
+    " seq INTEGER NOT NULL, used_ms INTEGER NOT NULL, PRIMARY KEY (robot, kind, stream)) STRICT, WITHOUT "
+    "ROWID;"
+
+    "CREATE TABLE reports (id INTEGER PRIMARY KEY, robot TEXT NOT NULL REFERENCES robots(id), stream TEXT "
+    "NOT NULL,"
+    " seq INTEGER NOT NULL, received_ms INTEGER NOT NULL, time_ms INTEGER NOT NULL, kind INTEGER NOT NULL,"
+    " release BLOB, version TEXT NOT NULL, bytes INTEGER NOT NULL, text TEXT NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX reports_once ON reports (robot, stream, seq);"
+    "CREATE INDEX reports_of_robot ON reports (robot, id);"
+
+    "CREATE TABLE releases (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, name TEXT NOT NULL,"
+    " version TEXT NOT NULL, manifest_bytes INTEGER NOT NULL, size_bytes INTEGER NOT NULL, latency_p99_ms "
+    "REAL NOT NULL,"
+    " deadline_ms REAL NOT NULL, memory_mib INTEGER NOT NULL, max_miss_share REAL NOT NULL,"
+    " created_ms INTEGER NOT NULL, signature TEXT NOT NULL, signed_by TEXT NOT NULL, UNIQUE (name, version)) "
+    "STRICT;"
+
+    "CREATE TABLE telemetry (release BLOB NOT NULL REFERENCES releases(digest), robot TEXT NOT NULL,"
+    " robots INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, frames INTEGER NOT NULL,"
+    " results INTEGER NOT NULL, lost INTEGER NOT NULL, i0 INTEGER NOT NULL, i1 INTEGER NOT NULL, i2 INTEGER "
+    "NOT NULL,"
+    " i3 INTEGER NOT NULL, i4 INTEGER NOT NULL, i5 INTEGER NOT NULL, i6 INTEGER NOT NULL, i7 INTEGER NOT "
+    "NULL,"
+    " score_frames INTEGER NOT NULL, score_tp INTEGER NOT NULL, score_fp INTEGER NOT NULL, score_fn INTEGER "
+    "NOT NULL,"
+    " detections INTEGER NOT NULL, confidence_sum REAL NOT NULL, latency BLOB NOT NULL, frame BLOB NOT NULL,"
+    " PRIMARY KEY (release, robot)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX telemetry_of_robot ON telemetry (robot);"
+
+    "CREATE TABLE rollouts (id INTEGER PRIMARY KEY AUTOINCREMENT, release BLOB NOT NULL REFERENCES "
+    "releases(digest),"
+    " spec TEXT NOT NULL, state TEXT NOT NULL, wave INTEGER NOT NULL, wave_started_ms INTEGER NOT NULL,"
+    " bake_started_ms INTEGER NOT NULL, reason TEXT NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER "
+    "NOT NULL,"
+    " gates TEXT) STRICT;"
+    "CREATE INDEX rollouts_open ON rollouts (id) WHERE ended_ms = 0;"
+
+    "CREATE TABLE rollout_robots (rollout INTEGER NOT NULL REFERENCES rollouts(id), robot TEXT NOT NULL"
+    " REFERENCES robots(id), wave INTEGER NOT NULL, failed INTEGER NOT NULL, before BLOB, frames INTEGER NOT "
+    "NULL,"
+    " interventions INTEGER NOT NULL, inferences INTEGER NOT NULL, over_budget INTEGER NOT NULL, tp INTEGER "
+    "NOT NULL,"
+    " fp INTEGER NOT NULL, fn INTEGER NOT NULL, PRIMARY KEY (rollout, robot)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " robot TEXT NOT NULL, text TEXT NOT NULL) STRICT;",
+};
+
+static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL);
+    if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+        *out = sqlite3_column_int64(stmt, 0);
+    else
+        rc = rc == SQLITE_OK ? SQLITE_ERROR : rc;
+    if (rc != SQLITE_OK)
+        db_error(s, err, sql);
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_OK ? 0 : -1;
+}
+
+static int check_owner(struct sqlite_store *s, int64_t version, struct err *err)
+{
+    int64_t application = 0, tables = 0;
+    if (pragma_get(s, "PRAGMA application_id", &application, err) < 0 ||
+        pragma_get(s, "SELECT count(*) FROM sqlite_schema", &tables, err) < 0)
+        return -1;
+    bool fresh = version == 0 && application == 0 && tables == 0;
+    if (!fresh && application != APPLICATION_ID)
+        return err_set(err, ERR_CORRUPT, "database: this SQLite file is not a Muster database");
+    if (version > (int64_t)ARRAY_LEN(migrations))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "database: its version %lld is newer than this program's %zu; upgrade musterd",
+                       (long long)version, ARRAY_LEN(migrations));
+    return 0;
+}
+
+static int apply(struct sqlite_store *s, size_t index, struct err *err)
+{
+    char finish[96];
+    snprintf(finish, sizeof finish, "PRAGMA application_id = %d; PRAGMA user_version = %zu; COMMIT",
+             APPLICATION_ID, index + 1);
+    if (db_exec(s, "BEGIN IMMEDIATE", err) < 0)
+        return -1;
+    if (db_exec(s, migrations[index], err) < 0 || db_exec(s, finish, err) < 0) {
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        return err_prefix(err, "migration %zu", index + 1);
+    }
+    return 0;
+}
+
+int db_migrate(struct sqlite_store *s, struct err *err)
+{
+    int64_t version = 0;
+    if (pragma_get(s, "PRAGMA user_version", &version, err) < 0 || check_owner(s, version, err) < 0)
+        return -1;
+    for (size_t i = (size_t)version; i < ARRAY_LEN(migrations); i++)
+        if (apply(s, i, err) < 0)
+            return -1;
+    return 0;
+}

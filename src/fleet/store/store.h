@@ -1,0 +1,267 @@
+/* What the fleet server remembers: one vtable of named operations. No SQL is known outside an implementation.
+ *
+ *     struct store *store = NULL;
+ *     store_open_sqlite("/var/lib/muster/muster.db", &store, &err);
+ *     store->ops->begin(store, &err);                          // opens the write transaction
+ *     store->ops->mark(store, &err);                           // savepoint of one request
+ *     store->ops->robot_save(store, &robot, &err);
+ *     store->ops->keep(store, &err);  or  store->ops->undo(store);
+ *     store->ops->commit(store, &err);                         // on disk when it returns 0
+ *
+ * - One connection, one thread. Reads see what the open transaction wrote: who reads inside one may not tell
+ * the outside before the commit (core/group.h takes care of that).
+ * - Writes want an open transaction (INTERNAL otherwise). A write that fails badly (disk full) may end the
+ * transaction: `active` tells.
+ * - Rows are plain structs. Text columns are cut by nobody: a caller that passes longer text than the field
+ * holds has a bug.
+ * - Errors: NOT_FOUND for a missing row, EXISTS for a duplicate, NO_SPACE, BUSY (another process writes),
+ * CORRUPT, IO.
+ * - uint64 values are kept as 63 bits.
+ */
+#ifndef MUSTER_FLEET_STORE_STORE_H
+#define MUSTER_FLEET_STORE_STORE_H
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "fleet/decide/rollout.h"
+#include "stats/exphist.h"
+#include "wire/api.h"
+#include "wire/otlp.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STORE_SERIAL_SIZE = 48, STORE_REASON_SIZE = 240 };
+
+/* How far a robot is with its newest assignment. */
+enum robot_phase {
+    PHASE_IDLE,
+    PHASE_ASSIGNED,
+    PHASE_DOWNLOADED,
+    PHASE_VERIFIED,
+    PHASE_SELF_TESTED,
+    PHASE_PROBATION,
+    PHASE_COMMITTED,
+    PHASE_ROLLED_BACK,
+    PHASE_FAILED,
+    PHASE_COUNT
+};
+const char *robot_phase_name(enum robot_phase phase); /* "self_tested" */
+
+struct robot_row {
+    char id[API_ID_SIZE];
+    size_t label_count;
+    struct api_label labels[API_MAX_LABELS];
+    char serial[STORE_SERIAL_SIZE]; /* of its certificate; upper-case hex */
+    bool revoked;
+    int64_t enrolled_ms;
+    int64_t seen_ms; /* last contact, flushed now and then; 0: never */
+
+    uint64_t counter; /* of the assignment; 0: none yet */
+    struct digest target;
+    bool target_rollback;
+    int64_t target_ms;
+
+    struct digest running;   /* what it runs; zero: nothing known */
+    struct digest committed; /* what it last committed; zero: none */
+    enum robot_phase phase;
+    struct digest phase_release; /* the release `phase` speaks of */
+    char phase_text[API_MAX_SUMMARY];
+    int64_t phase_ms;
+};
+
+struct enroll_token_row {
+    struct digest hash;      /* SHA-256 of the token */
+    char robot[API_ID_SIZE]; /* "" = any new robot */
+    size_t label_count;
+    struct api_label labels[API_MAX_LABELS];
+    int64_t created_ms, expires_ms;
+    int64_t used_ms; /* 0: still good */
+};
+
+/* Numbered streams: how far each is applied. A robot's reports and its telemetry have streams of their own.
+ */
+enum stream_kind { STREAM_REPORTS = 1, STREAM_TELEMETRY = 2 };
+enum { STORE_STREAMS_PER_ROBOT = 32 }; /* and kind; the longest unused one is forgotten first */
+
+struct report_row {
+    char robot[API_ID_SIZE];
+    char stream[33];
+    int64_t received_ms;
+    struct api_report report;
+};
+
+struct release_row {
+    struct digest digest; /* of the manifest */
+    char name[64], version[64];
+    uint64_t manifest_bytes;
+    uint64_t size_bytes;                /* of all blobs */
+    double latency_p99_ms, deadline_ms; /* its budgets */
+    int64_t memory_mib;
+    double max_miss_share; /* its envelope */
+    int64_t created_ms;
+    char *signature;        /* envelope, JSON; owned; NULL from release_each */
+    char signed_by[16][65]; /* key ids */
+    size_t signer_count;
+};
+void release_row_fini(struct release_row *row);
+#define cleanup_release_row __attribute__((cleanup(release_row_fini)))
+
+/* All telemetry of one release on one robot; robot "" is the sum over the fleet. */
+struct telemetry_row {
+    struct digest release;
+    char robot[API_ID_SIZE];
+    uint64_t robots; /* fleet sum: how many robots have a row; else 1 */
+    int64_t first_ms, last_ms;
+    uint64_t frames, results, lost;
+    uint64_t interventions[OTLP_REASONS];
+    uint64_t score_frames, score_tp, score_fp, score_fn;
+    uint64_t detections;
+    double confidence_sum;
+    struct exphist latency_ms, frame_ms;
+};
+
+/* A rollout as the engine knows it, and what only people ask for. */
+struct rollout_row {
+    struct rollout rollout;
+    int64_t started_ms, ended_ms; /* ended 0: not yet */
+    char *gates;                  /* owned; JSON array of the gates as they stood at the end; NULL before */
+};
+void rollout_row_fini(struct rollout_row *row);
+#define cleanup_rollout_row __attribute__((cleanup(rollout_row_fini)))
+
+/* A member of a rollout: its place, what it was assigned before, and where the evidence starts. */
+struct rollout_robot_row {
+    uint64_t rollout;
+    char robot[API_ID_SIZE];
+    int wave;
+    bool failed;                      /* once seen, stays */
+    struct digest before;             /* its target before; zero: none */
+    struct rollout_evidence baseline; /* what it had shown on this release before it was taken in */
+};
+
+struct event_row {
+    int64_t id; /* grows, never repeats */
+    int64_t time_ms;
+    char kind[32];
+    char robot[API_ID_SIZE]; /* "" = the fleet */
+    char text[STORE_REASON_SIZE];
+};
+
+struct store;
+
+/* `visit` functions return 0 to go on, anything else to stop (the operation still returns 0). Rows live
+ * during the call. */
+struct store_ops {
+    void (*free)(struct store *store);
+
+    /* Transactions. */
+    int (*begin)(struct store *store, struct err *err) must_check;  /* no-op inside one */
+    int (*commit)(struct store *store, struct err *err) must_check; /* on failure everything is rolled back */
+    void (*rollback)(struct store *store);
+    bool (*active)(struct store *store);
+    int (*mark)(struct store *store, struct err *err) must_check; /* savepoint; not nested */
+    int (*keep)(struct store *store, struct err *err) must_check;
+    void (*undo)(struct store *store); /* back to the mark */
+
+    /* Small numbers of the server itself. 0 if never set. */
+    int (*number_get)(struct store *store, const char *key, int64_t *out, struct err *err) must_check;
+    int (*number_set)(struct store *store, const char *key, int64_t value, struct err *err) must_check;
+
+    /* Operator tokens, by hash. */
+    int (*operator_add)(struct store *store, const struct digest *hash, const char *name, int64_t now_ms,
+                        struct err *err) must_check;
+    int (*operator_find)(struct store *store, const struct digest *hash, char out_name[API_ID_SIZE],
+                         struct err *err) must_check;
+    int (*operator_count)(struct store *store, int64_t *out, struct err *err) must_check;
+
+    /* Enrolment tokens. */
+    int (*enroll_add)(struct store *store, const struct enroll_token_row *row, struct err *err) must_check;
+    int (*enroll_get)(struct store *store, const struct digest *hash, struct enroll_token_row *out,
+                      struct err *err) must_check;
+    int (*enroll_use)(struct store *store, const struct digest *hash, int64_t now_ms,
+                      struct err *err) must_check; /* CONFLICT if it was used */
+    int (*enroll_void)(struct store *store, const char *robot,
+                       struct err *err) must_check; /* drops its open tokens */
+
+    /* Robots, in order of id. */
+    int (*robot_get)(struct store *store, const char *id, struct robot_row *out, struct err *err) must_check;
+    int (*robot_save)(struct store *store, const struct robot_row *row,
+                      struct err *err) must_check; /* insert or replace */
+    int (*robot_seen)(struct store *store, const char *id, int64_t seen_ms, struct err *err) must_check;
+    int (*robot_each)(struct store *store, const char *after, int64_t limit,
+                      int (*visit)(const struct robot_row *row, void *arg), void *arg,
+                      struct err *err) must_check;
+
+    /* Streams: the last applied number, 0 for an unknown stream. */
+    int (*stream_get)(struct store *store, const char *robot, enum stream_kind kind, const char *stream,
+                      uint64_t *out_seq, struct err *err) must_check;
+    int (*stream_set)(struct store *store, const char *robot, enum stream_kind kind, const char *stream,
+                      uint64_t seq, int64_t now_ms, struct err *err) must_check;
+    int (*report_add)(struct store *store, const struct report_row *row,
+                      struct err *err) must_check; /* EXISTS */
+    int (*report_last)(struct store *store, const char *robot, int64_t limit,
+                       int (*visit)(const struct report_row *row, void *arg), void *arg,
+                       struct err *err) must_check;
+
+    /* Releases, newest first. `name:version` is unique. */
+    int (*release_add)(struct store *store, const struct release_row *row, struct err *err) must_check;
+    int (*release_sign)(struct store *store, const struct release_row *row,
+                        struct err *err) must_check; /* signature only */
+    int (*release_get)(struct store *store, const struct digest *digest, struct release_row *out,
+                       struct err *err) must_check; /* release_row_fini */
+    int (*release_find)(struct store *store, const char *name, const char *version, struct digest *out,
+                        struct err *err) must_check;
+    int (*release_each)(struct store *store, int (*visit)(const struct release_row *row, void *arg),
+                        void *arg, struct err *err) must_check;
+
+    /* Telemetry. */
+    int (*telemetry_get)(struct store *store, const struct digest *release, const char *robot,
+                         struct telemetry_row *out, struct err *err) must_check;
+    int (*telemetry_save)(struct store *store, const struct telemetry_row *row, struct err *err) must_check;
+    int (*telemetry_of_robot)(struct store *store, const char *robot,
+                              int (*visit)(const struct telemetry_row *row, void *arg), void *arg,
+                              struct err *err) must_check;
+
+    /* Rollouts, newest first. */
+    /* rollout_get: rollout_row_fini. rollout_each gives no `gates`. */
+    int (*rollout_add)(struct store *store, const struct rollout_row *row, uint64_t *out_id,
+                       struct err *err) must_check;
+    int (*rollout_save)(struct store *store, const struct rollout_row *row, struct err *err) must_check;
+    int (*rollout_get)(struct store *store, uint64_t id, struct rollout_row *out, struct err *err) must_check;
+    int (*rollout_each)(struct store *store, bool open_only,
+                        int (*visit)(const struct rollout_row *row, void *arg), void *arg,
+                        struct err *err) must_check;
+    int (*rollout_robot_save)(struct store *store, const struct rollout_robot_row *row,
+                              struct err *err) must_check;
+    int (*rollout_robot_each)(struct store *store, uint64_t rollout,
+                              int (*visit)(const struct rollout_robot_row *row, void *arg), void *arg,
+                              struct err *err) must_check; /* by wave, then id */
+
+    /* Events. */
+    int (*event_add)(struct store *store, const struct event_row *row, int64_t *out_id,
+                     struct err *err) must_check;
+    int (*event_after)(struct store *store, int64_t after, int64_t limit,
+                       int (*visit)(const struct event_row *row, void *arg), void *arg,
+                       struct err *err) must_check;
+    int (*event_last_id)(struct store *store, int64_t *out, struct err *err) must_check;
+
+    /* Forgets old reports (all but the last `reports` of each robot) and events (all but the last `events`).
+     */
+    int (*prune)(struct store *store, int64_t reports, int64_t events, struct err *err) must_check;
+};
+
+struct store {
+    const struct store_ops *ops;
+};
+
+/* Opens or creates the database; ":memory:" for one that ends with the process. Migrates older versions;
+ * refuses newer ones and files that are not ours (UNSUPPORTED, CORRUPT). */
+int store_open_sqlite(const char *path, struct store **out, struct err *err) must_check;
+void store_free(struct store *store);
+MUSTER_CLEANUP(struct store *, store_free)
+#define cleanup_store __attribute__((cleanup(store_freep)))
+
+#endif

@@ -1,0 +1,647 @@
+/* The conformance suite: every implementation of store.h must pass it. Run on SQLite in a file and in memory.
+ */
+#include "base/str.h"
+#include "base/testing.h"
+#include "fleet/store/store.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct fixture {
+    struct store *store;
+    char dir[64]; /* "" for memory */
+    char path[96];
+};
+
+static int open_file(void **state)
+{
+    struct fixture *f = mem_zalloc(1, sizeof *f);
+    struct err err = {0};
+    str_copy(f->dir, sizeof f->dir, "/tmp/muster-store-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->path, sizeof f->path, "%s/muster.db", f->dir);
+    assert_ok(store_open_sqlite(f->path, &f->store, &err), err);
+    *state = f;
+    return 0;
+}
+
+static int open_memory(void **state)
+{
+    struct fixture *f = mem_zalloc(1, sizeof *f);
+    struct err err = {0};
+    assert_ok(store_open_sqlite(":memory:", &f->store, &err), err);
+    *state = f;
+    return 0;
+}
+
+static int close_any(void **state)
+{
+    struct fixture *f = *state;
+    store_free(f->store);
+    if (f->dir[0]) {
+        static const char *const suffixes[] = {"", "-wal", "-shm"};
+        for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+            char path[128];
+            snprintf(path, sizeof path, "%s%s", f->path, suffixes[i]);
+            unlink(path);
+        }
+        assert_int_equal(rmdir(f->dir), 0);
+    }
+    free(f);
+    return 0;
+}
+
+#define OPS(f) ((f)->store->ops)
+
+static void begin(struct fixture *f)
+{
+    struct err err = {0};
+    assert_ok(OPS(f)->begin(f->store, &err), err);
+}
+
+static void commit(struct fixture *f)
+{
+    struct err err = {0};
+    assert_ok(OPS(f)->commit(f->store, &err), err);
+}
+
+static struct digest digest_of(uint8_t byte)
+{
+    struct digest digest;
+    memset(digest.bytes, byte, sizeof digest.bytes);
+    return digest;
+}
+
+static struct robot_row robot_named(const char *id)
+{
+    struct robot_row row = {.serial = "0A1B", .enrolled_ms = 11, .seen_ms = 12, .label_count = 2};
+    str_copy(row.id, sizeof row.id, id);
+    row.labels[0] = (struct api_label){"site", "north = cold"};
+    row.labels[1] = (struct api_label){"row", "2"};
+    return row;
+}
+
+static void add_robot(struct fixture *f, const char *id)
+{
+    struct err err = {0};
+    struct robot_row row = robot_named(id);
+    assert_ok(OPS(f)->robot_save(f->store, &row, &err), err);
+}
+
+static void add_release(struct fixture *f, uint8_t byte, const char *version)
+{
+    struct err err = {0};
+    struct release_row row = {.digest = digest_of(byte),
+                              .name = "detector",
+                              .latency_p99_ms = 40,
+                              .deadline_ms = 60.5,
+                              .memory_mib = 128,
+                              .size_bytes = 1000,
+                              .manifest_bytes = 99,
+                              .created_ms = byte,
+                              .signature = (char *)(uintptr_t) "{}",
+                              .signer_count = 2,
+                              .signed_by = {"aa", "bb"}};
+    str_copy(row.version, sizeof row.version, version);
+    assert_ok(OPS(f)->release_add(f->store, &row, &err), err);
+}
+
+static void test_robot_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct robot_row in = robot_named("r1"), out;
+    in.counter = 7;
+    in.target = digest_of(1);
+    in.target_rollback = true;
+    in.target_ms = 5;
+    in.running = digest_of(2);
+    in.phase = PHASE_PROBATION;
+    in.phase_release = digest_of(1);
+    str_copy(in.phase_text, sizeof in.phase_text, "p99 71 ms over 40 ms");
+    in.phase_ms = 6;
+    in.revoked = true;
+    begin(f);
+    assert_ok(OPS(f)->robot_save(f->store, &in, &err), err);
+    commit(f);
+    assert_ok(OPS(f)->robot_get(f->store, "r1", &out, &err), err);
+    assert_memory_equal(&in, &out, sizeof in);
+    in.committed = digest_of(2);
+    in.label_count = 0;
+    memset(in.labels, 0, sizeof in.labels);
+    begin(f);
+    assert_ok(OPS(f)->robot_save(f->store, &in, &err), err);
+    assert_ok(OPS(f)->robot_seen(f->store, "r1", 99, &err), err);
+    assert_ok(OPS(f)->robot_seen(f->store, "r1", 50, &err), err); /* never back */
+    commit(f);
+    in.seen_ms = 99;
+    assert_ok(OPS(f)->robot_get(f->store, "r1", &out, &err), err);
+    assert_memory_equal(&in, &out, sizeof in);
+    assert_fails(OPS(f)->robot_get(f->store, "r2", &out, &err), err, ERR_NOT_FOUND);
+}
+
+static int collect_ids(const struct robot_row *row, void *arg)
+{
+    char *ids = arg;
+    size_t used = strlen(ids);
+    snprintf(ids + used, 64 - used, "%s ", row->id);
+    return 0;
+}
+
+static void test_robots_come_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    static const char *const names[] = {"r3", "r1", "r10", "r2"};
+    begin(f);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        add_robot(f, names[i]);
+    commit(f);
+    char ids[64] = "";
+    assert_ok(OPS(f)->robot_each(f->store, "", -1, collect_ids, ids, &err), err);
+    assert_string_equal(ids, "r1 r10 r2 r3 ");
+    ids[0] = 0;
+    assert_ok(OPS(f)->robot_each(f->store, "r1", 2, collect_ids, ids, &err), err);
+    assert_string_equal(ids, "r10 r2 ");
+}
+
+static void test_write_wants_a_transaction(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct robot_row row = robot_named("r1");
+    assert_fails(OPS(f)->robot_save(f->store, &row, &err), err, ERR_INTERNAL);
+    assert_fails(OPS(f)->commit(f->store, &err), err, ERR_INTERNAL);
+    assert_fails(OPS(f)->mark(f->store, &err), err, ERR_INTERNAL);
+    assert_false(OPS(f)->active(f->store));
+}
+
+static void test_undo_takes_back_one_request_only(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct robot_row out;
+    begin(f);
+    assert_ok(OPS(f)->mark(f->store, &err), err);
+    add_robot(f, "kept");
+    assert_ok(OPS(f)->keep(f->store, &err), err);
+    assert_ok(OPS(f)->mark(f->store, &err), err);
+    add_robot(f, "undone");
+    OPS(f)->undo(f->store);
+    commit(f);
+    assert_ok(OPS(f)->robot_get(f->store, "kept", &out, &err), err);
+    assert_fails(OPS(f)->robot_get(f->store, "undone", &out, &err), err, ERR_NOT_FOUND);
+    begin(f);
+    add_robot(f, "rolled");
+    OPS(f)->rollback(f->store);
+    assert_false(OPS(f)->active(f->store));
+    assert_fails(OPS(f)->robot_get(f->store, "rolled", &out, &err), err, ERR_NOT_FOUND);
+}
+
+static void test_enroll_token_is_good_once(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct enroll_token_row in = {
+        .hash = digest_of(9), .robot = "r1", .created_ms = 1, .expires_ms = 2, .label_count = 1};
+    in.labels[0] = (struct api_label){"site", "north"};
+    struct enroll_token_row out;
+    struct digest other = digest_of(8);
+    begin(f);
+    assert_ok(OPS(f)->enroll_add(f->store, &in, &err), err);
+    assert_ok(OPS(f)->enroll_get(f->store, &in.hash, &out, &err), err);
+    assert_memory_equal(&in, &out, sizeof in);
+    assert_ok(OPS(f)->enroll_use(f->store, &in.hash, 77, &err), err);
+    assert_fails(OPS(f)->enroll_use(f->store, &in.hash, 78, &err), err, ERR_CONFLICT);
+    assert_fails(OPS(f)->enroll_get(f->store, &other, &out, &err), err, ERR_NOT_FOUND);
+    in.hash = other;
+    assert_ok(OPS(f)->enroll_add(f->store, &in, &err), err);
+    assert_ok(OPS(f)->enroll_void(f->store, "r1", &err), err);
+    assert_fails(OPS(f)->enroll_get(f->store, &other, &out, &err), err, ERR_NOT_FOUND);
+    commit(f);
+}
+
+static void test_operators_and_numbers(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct digest hash = digest_of(5), other = digest_of(6);
+    char name[API_ID_SIZE];
+    int64_t number = -1;
+    assert_ok(OPS(f)->number_get(f->store, "alive_ms", &number, &err), err);
+    assert_int_equal(number, 0);
+    begin(f);
+    assert_ok(OPS(f)->operator_add(f->store, &hash, "ann", 1, &err), err);
+    assert_ok(OPS(f)->number_set(f->store, "alive_ms", 5, &err), err);
+    assert_ok(OPS(f)->number_set(f->store, "alive_ms", 6, &err), err);
+    commit(f);
+    assert_ok(OPS(f)->number_get(f->store, "alive_ms", &number, &err), err);
+    assert_int_equal(number, 6);
+    assert_ok(OPS(f)->operator_find(f->store, &hash, name, &err), err);
+    assert_string_equal(name, "ann");
+    assert_fails(OPS(f)->operator_find(f->store, &other, name, &err), err, ERR_NOT_FOUND);
+    assert_ok(OPS(f)->operator_count(f->store, &number, &err), err);
+    assert_int_equal(number, 1);
+}
+
+static void test_streams_are_apart_and_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    uint64_t seq = 0;
+    char name[16];
+    begin(f);
+    add_robot(f, "r1");
+    add_robot(f, "r2");
+    assert_ok(OPS(f)->stream_set(f->store, "r2", STREAM_REPORTS, "s1", 42, 1, &err), err);
+    for (int i = 1; i <= 3 * STORE_STREAMS_PER_ROBOT; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        assert_ok(OPS(f)->stream_set(f->store, "r1", STREAM_REPORTS, name, (uint64_t)i, i, &err), err);
+    }
+    assert_ok(OPS(f)->stream_get(f->store, "r1", STREAM_REPORTS, name, &seq, &err), err);
+    assert_int_equal(seq, 3 * STORE_STREAMS_PER_ROBOT);
+    snprintf(name, sizeof name, "s%d", 2 * STORE_STREAMS_PER_ROBOT + 1);
+    assert_ok(OPS(f)->stream_get(f->store, "r1", STREAM_REPORTS, name, &seq, &err), err);
+    assert_int_equal(seq, 2 * STORE_STREAMS_PER_ROBOT + 1);
+    assert_ok(OPS(f)->stream_get(f->store, "r1", STREAM_REPORTS, "s1", &seq, &err), err);
+    assert_int_equal(seq, 0); /* forgotten */
+    assert_ok(OPS(f)->stream_get(f->store, "r1", STREAM_TELEMETRY, name, &seq, &err), err);
+    assert_int_equal(seq, 0);
+    assert_ok(OPS(f)->stream_get(f->store, "r2", STREAM_REPORTS, "s1", &seq, &err), err);
+    assert_int_equal(seq, 42);
+    commit(f);
+}
+
+static int count_reports(const struct report_row *row, void *arg)
+{
+    uint64_t *last = arg;
+    assert_true(*last == 0 || row->report.seq + 1 == *last); /* newest first, no hole */
+    *last = row->report.seq;
+    return 0;
+}
+
+static void test_reports_are_unique(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct report_row row = {.robot = "r1",
+                             .stream = "s",
+                             .received_ms = 3,
+                             .report = {.time_ms = 2,
+                                        .kind = REPORT_FAILED,
+                                        .release = digest_of(3),
+                                        .version = "1.0.0",
+                                        .bytes = 12,
+                                        .text = "no"}};
+    begin(f);
+    add_robot(f, "r1");
+    for (row.report.seq = 1; row.report.seq <= 9; row.report.seq++)
+        assert_ok(OPS(f)->report_add(f->store, &row, &err), err);
+    row.report.seq = 4;
+    assert_fails(OPS(f)->report_add(f->store, &row, &err), err, ERR_EXISTS);
+    commit(f);
+    uint64_t last = 0;
+    assert_ok(OPS(f)->report_last(f->store, "r1", 5, count_reports, &last, &err), err);
+    assert_int_equal(last, 5);
+    begin(f);
+    assert_ok(OPS(f)->prune(f->store, 3, 100, &err), err);
+    commit(f);
+    last = 0;
+    assert_ok(OPS(f)->report_last(f->store, "r1", 50, count_reports, &last, &err), err);
+    assert_int_equal(last, 7);
+}
+
+static void test_releases(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct digest found, want = digest_of(2);
+    begin(f);
+    add_release(f, 1, "1.0.0");
+    add_release(f, 2, "2.0.0");
+    struct release_row twin = {
+        .digest = digest_of(3), .name = "detector", .version = "2.0.0", .signature = (char *)(uintptr_t) ""};
+    assert_fails(OPS(f)->release_add(f->store, &twin, &err), err, ERR_EXISTS);
+    commit(f);
+    assert_ok(OPS(f)->release_find(f->store, "detector", "2.0.0", &found, &err), err);
+    assert_true(digest_equal(&found, &want));
+    assert_fails(OPS(f)->release_find(f->store, "detector", "3.0.0", &found, &err), err, ERR_NOT_FOUND);
+    cleanup_release_row struct release_row row = {0};
+    assert_ok(OPS(f)->release_get(f->store, &want, &row, &err), err);
+    assert_string_equal(row.signature, "{}");
+    assert_int_equal(row.signer_count, 2);
+    assert_string_equal(row.signed_by[1], "bb");
+    assert_true(row.deadline_ms == 60.5);
+}
+
+static struct telemetry_row telemetry_sample(const char *robot)
+{
+    struct telemetry_row row = {.release = digest_of(1),
+                                .robots = 1,
+                                .first_ms = 1,
+                                .last_ms = 2,
+                                .frames = 100,
+                                .results = 98,
+                                .lost = 2,
+                                .interventions = {1, 2, 3, 4, 5, 6, 7, 8},
+                                .score_frames = 5,
+                                .score_tp = 4,
+                                .score_fp = 3,
+                                .score_fn = 2,
+                                .detections = 55,
+                                .confidence_sum = 44.5};
+    str_copy(row.robot, sizeof row.robot, robot);
+    exphist_init(&row.latency_ms);
+    exphist_init(&row.frame_ms);
+    for (int i = 1; i < 100; i++)
+        exphist_add(&row.latency_ms, i * 0.7, 1);
+    return row;
+}
+
+static int count_telemetry(const struct telemetry_row *row, void *arg)
+{
+    (*(int *)arg)++;
+    return 0;
+}
+
+static void test_telemetry_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct telemetry_row in = telemetry_sample("r1"), out;
+    int count = 0;
+    begin(f);
+    add_release(f, 1, "1.0.0");
+    assert_fails(OPS(f)->telemetry_get(f->store, &in.release, "r1", &out, &err), err, ERR_NOT_FOUND);
+    assert_ok(OPS(f)->telemetry_save(f->store, &in, &err), err);
+    in.frames++;
+    assert_ok(OPS(f)->telemetry_save(f->store, &in, &err), err); /* replaces */
+    commit(f);
+    assert_ok(OPS(f)->telemetry_get(f->store, &in.release, "r1", &out, &err), err);
+    assert_int_equal(out.frames, 101);
+    assert_memory_equal(in.interventions, out.interventions, sizeof in.interventions);
+    assert_int_equal(out.latency_ms.count, in.latency_ms.count);
+    assert_true(exphist_quantile(&out.latency_ms, 0.9) == exphist_quantile(&in.latency_ms, 0.9));
+    assert_true(out.confidence_sum == in.confidence_sum && out.detections == in.detections);
+    assert_ok(OPS(f)->telemetry_of_robot(f->store, "r1", count_telemetry, &count, &err), err);
+    assert_int_equal(count, 1);
+    in.release = digest_of(0x77); /* a release nobody pushed */
+    begin(f);
+    assert_fails(OPS(f)->telemetry_save(f->store, &in, &err), err, ERR_EXISTS);
+    OPS(f)->rollback(f->store);
+}
+
+static struct rollout_row rollout_sample(void)
+{
+    return (struct rollout_row){.rollout = {.release = digest_of(1),
+                                            .state = ROLLOUT_RUNNING,
+                                            .wave = 1,
+                                            .wave_started_ms = 3,
+                                            .reason = "because",
+                                            .spec = {.name = "r",
+                                                     .release = "detector:1.0.0",
+                                                     .wave_count = 2,
+                                                     .waves = {{.name = "canary", .count = 1, .bake_s = 1},
+                                                               {.name = "all", .percent = 100}},
+                                                     .gates = {.max_failures = 0,
+                                                               .max_over_budget_share = 0.05,
+                                                               .max_intervention_share = -1,
+                                                               .min_accuracy = -1,
+                                                               .min_frames = 50,
+                                                               .alpha = 0.01},
+                                                     .wave_timeout_s = 900}},
+                                .started_ms = 2};
+}
+
+static int count_rollouts(const struct rollout_row *row, void *arg)
+{
+    (*(int *)arg)++;
+    return 0;
+}
+
+static int take_member(const struct rollout_robot_row *row, void *arg)
+{
+    *(struct rollout_robot_row *)arg = *row;
+    return 0;
+}
+
+static void test_rollout_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct rollout_row in = rollout_sample();
+    begin(f);
+    add_release(f, 1, "1.0.0");
+    add_robot(f, "r1");
+    assert_ok(OPS(f)->rollout_add(f->store, &in, &in.rollout.id, &err), err);
+    struct rollout_robot_row member = {.rollout = in.rollout.id,
+                                       .robot = "r1",
+                                       .wave = 1,
+                                       .failed = true,
+                                       .before = digest_of(4),
+                                       .baseline = {1, 2, 3, 4, 5, 6, 7}};
+    assert_ok(OPS(f)->rollout_robot_save(f->store, &member, &err), err);
+    commit(f);
+    cleanup_rollout_row struct rollout_row out = {0};
+    assert_ok(OPS(f)->rollout_get(f->store, in.rollout.id, &out, &err), err);
+    assert_int_equal(out.rollout.wave, 1);
+    assert_string_equal(out.rollout.reason, "because");
+    assert_true(out.rollout.spec.gates.max_over_budget_share == 0.05);
+    assert_null(out.gates);
+    struct rollout_robot_row read = {0};
+    assert_ok(OPS(f)->rollout_robot_each(f->store, in.rollout.id, take_member, &read, &err), err);
+    assert_string_equal(read.robot, "r1");
+    assert_true(read.wave == 1 && read.failed && digest_equal(&read.before, &member.before));
+    assert_memory_equal(&read.baseline, &member.baseline, sizeof read.baseline);
+    in.rollout.state = ROLLOUT_DONE;
+    in.ended_ms = 9;
+    in.gates = (char *)(uintptr_t) "[]";
+    begin(f);
+    assert_ok(OPS(f)->rollout_save(f->store, &in, &err), err);
+    commit(f);
+    int all = 0, open = 0;
+    assert_ok(OPS(f)->rollout_each(f->store, false, count_rollouts, &all, &err), err);
+    assert_ok(OPS(f)->rollout_each(f->store, true, count_rollouts, &open, &err), err);
+    assert_int_equal(all, 1);
+    assert_int_equal(open, 0);
+    rollout_row_fini(&out);
+    assert_ok(OPS(f)->rollout_get(f->store, in.rollout.id, &out, &err), err);
+    assert_int_equal(out.rollout.state, ROLLOUT_DONE);
+    assert_string_equal(out.gates, "[]");
+}
+
+static int check_event(const struct event_row *row, void *arg)
+{
+    int64_t *last = arg;
+    assert_true(row->id > *last);
+    *last = row->id;
+    return 0;
+}
+
+static void test_events_grow(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct event_row row = {.time_ms = 1, .kind = "release", .text = "detector 1.0.0"};
+    int64_t last = 0, first = 0;
+    begin(f);
+    for (int i = 0; i < 20; i++) {
+        assert_ok(OPS(f)->event_add(f->store, &row, &row.id, &err), err);
+        first = first ? first : row.id;
+    }
+    assert_ok(OPS(f)->prune(f->store, 1, 5, &err), err);
+    commit(f);
+    assert_ok(OPS(f)->event_last_id(f->store, &last, &err), err);
+    assert_int_equal(last, first + 19);
+    int64_t seen = first + 14;
+    assert_ok(OPS(f)->event_after(f->store, 0, 100, check_event, &seen, &err), err);
+    assert_int_equal(seen, last);
+}
+
+/* Files only from here on. */
+
+static void test_reopen_finds_everything_and_refuses_strangers(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct robot_row out;
+    begin(f);
+    add_robot(f, "r1");
+    commit(f);
+    begin(f);
+    add_robot(f, "lost"); /* never committed */
+    store_free(f->store);
+    f->store = NULL;
+    assert_ok(store_open_sqlite(f->path, &f->store, &err), err);
+    assert_ok(OPS(f)->robot_get(f->store, "r1", &out, &err), err);
+    assert_fails(OPS(f)->robot_get(f->store, "lost", &out, &err), err, ERR_NOT_FOUND);
+
+    char path[128];
+    snprintf(path, sizeof path, "%s/stranger", f->dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    static const char text[] =
+        "this is no database, it is a long enough line of text to be looked at as a header of one ....";
+    assert_int_equal(write(fd, text, sizeof text), sizeof text);
+    close(fd);
+    struct store *other = NULL;
+    assert_fails(store_open_sqlite(path, &other, &err), err, ERR_CORRUPT);
+    unlink(path);
+}
+
+/* kill -9 at any moment: what a commit acknowledged is there. */
+static void test_acknowledged_survives_kill(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    store_free(f->store);
+    f->store = NULL;
+    int acks[2];
+    assert_int_equal(pipe2(acks, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (store_open_sqlite(f->path, &f->store, &err) < 0)
+            _exit(1);
+        for (uint32_t i = 1;; i++) {
+            struct robot_row row = robot_named("r");
+            snprintf(row.id, sizeof row.id, "r%u", i);
+            if (f->store->ops->begin(f->store, &err) < 0 ||
+                f->store->ops->robot_save(f->store, &row, &err) < 0 ||
+                f->store->ops->commit(f->store, &err) < 0 || write(acks[1], &i, sizeof i) != sizeof i)
+                _exit(1);
+        }
+    }
+    close(acks[1]);
+    uint32_t last = 0, got;
+    while (last < 200 && read(acks[0], &got, sizeof got) == sizeof got)
+        last = got;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    while (read(acks[0], &got, sizeof got) == sizeof got)
+        last = got;
+    close(acks[0]);
+    assert_true(last >= 200);
+    assert_ok(store_open_sqlite(f->path, &f->store, &err), err);
+    for (uint32_t i = 1; i <= last; i++) {
+        char id[32];
+        struct robot_row out;
+        snprintf(id, sizeof id, "r%u", i);
+        assert_ok(OPS(f)->robot_get(f->store, id, &out, &err), err);
+    }
+}
+
+/* A full disk, played by a file size limit: NO_SPACE, nothing half done, and it goes on when there is space
+ * again. */
+static void test_full_disk_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct rlimit old, tight;
+    begin(f);
+    add_robot(f, "before");
+    commit(f);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    tight = old;
+    tight.rlim_cur = 400 * 1024;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    struct err full = {0};
+    int written = 0;
+    while (written < 5000) {
+        char id[32];
+        snprintf(id, sizeof id, "r%05d", written);
+        struct robot_row row = robot_named(id);
+        if (OPS(f)->begin(f->store, &full) < 0 || OPS(f)->robot_save(f->store, &row, &full) < 0 ||
+            OPS(f)->commit(f->store, &full) < 0)
+            break;
+        written++;
+    }
+    OPS(f)->rollback(f->store);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    if (full.code != ERR_NO_SPACE)
+        fail_msg("%s: %s (errno %d)", err_code_name(full.code), full.text, full.os_errno);
+    struct robot_row out;
+    char last[32];
+    snprintf(last, sizeof last, "r%05d", written);
+    assert_ok(OPS(f)->robot_get(f->store, "before", &out, &err), err);
+    assert_fails(OPS(f)->robot_get(f->store, last, &out, &err), err, ERR_NOT_FOUND);
+    begin(f);
+    add_robot(f, last);
+    commit(f);
+    assert_ok(OPS(f)->robot_get(f->store, last, &out, &err), err);
+}
+
+#define BOTH(test)                                                                                           \
+    {#test " (file)", test, open_file, close_any, NULL},                                                     \
+    {                                                                                                        \
+#test " (memory)", test, open_memory, close_any, NULL                                                \
+    }
+#define FILE_ONLY(test)                                                                                      \
+    {                                                                                                        \
+#test, test, open_file, close_any, NULL                                                              \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(test_robot_round_trip),
+        BOTH(test_robots_come_in_order),
+        BOTH(test_write_wants_a_transaction),
+        BOTH(test_undo_takes_back_one_request_only),
+        BOTH(test_enroll_token_is_good_once),
+        BOTH(test_operators_and_numbers),
+        BOTH(test_streams_are_apart_and_bounded),
+        BOTH(test_reports_are_unique),
+        BOTH(test_releases),
+        BOTH(test_telemetry_round_trip),
+        BOTH(test_rollout_round_trip),
+        BOTH(test_events_grow),
+        FILE_ONLY(test_reopen_finds_everything_and_refuses_strangers),
+        FILE_ONLY(test_acknowledged_survives_kill),
+        FILE_ONLY(test_full_disk_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
