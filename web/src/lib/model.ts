@@ -1,0 +1,286 @@
+// What the server says, as the console knows it. Every document is foreign: a field that is missing, of the wrong type or
+// not finite becomes null ("unknown"), never zero and never a good value; an entry without its key is left out.
+
+export type Presence = 'live' | 'late' | 'offline' | 'never' | 'unknown';
+export type Verdict = 'pass' | 'fail' | 'waiting' | 'unknown';
+
+export interface ReleaseRef {
+  digest: string;
+  name: string;
+  version: string;
+}
+
+export interface Robot {
+  id: string;
+  labels: Record<string, string>;
+  presence: Presence;
+  lastSeenMs: number | null;
+  release: ReleaseRef | null;
+  target: ReleaseRef | null;
+  phase: string;
+  phaseText: string;
+  frames: number | null;
+  results: number | null;
+  lost: number | null;
+  p50Ms: number | null;
+  p99Ms: number | null;
+  interventionShare: number | null;
+  accuracyF1: number | null;
+  revoked: boolean;
+}
+
+export interface Report {
+  stream: string;
+  seq: number | null;
+  timeMs: number | null;
+  kind: string;
+  version: string;
+  text: string;
+}
+
+export interface Telemetry {
+  robots: number | null;
+  frames: number | null;
+  results: number | null;
+  lost: number | null;
+  p50Ms: number | null;
+  p99Ms: number | null;
+  overBudgetShare: number | null;
+  interventionShare: number | null;
+  interventions: Record<string, number>;
+  f1: number | null;
+  labelledFrames: number | null;
+}
+
+export interface RobotDetail extends Robot {
+  reports: Report[];
+  telemetry: { release: ReleaseRef; telemetry: Telemetry }[];
+}
+
+export interface Release extends ReleaseRef {
+  sizeBytes: number | null;
+  signedBy: string[];
+  createdMs: number | null;
+  budgetP99Ms: number | null;
+  telemetry: Telemetry;
+}
+
+export interface Wave {
+  name: string;
+  robots: string[];
+  state: string;
+  bakeLeftS: number | null;
+}
+
+export interface Gate {
+  name: string;
+  value: number | null;
+  limit: number | null;
+  evidence: string;
+  verdict: Verdict;
+}
+
+export interface Rollout {
+  id: string;
+  name: string;
+  release: ReleaseRef | null;
+  state: string;
+  wave: number | null;
+  waves: Wave[];
+  gates: Gate[];
+  reason: string;
+  startedMs: number | null;
+  endedMs: number | null;
+}
+
+export interface FleetEvent {
+  id: number;
+  timeMs: number | null;
+  kind: string;
+  robot: string;
+  text: string;
+}
+
+type Fields = Record<string, unknown>;
+
+function fields(x: unknown): Fields {
+  return typeof x === 'object' && x !== null && !Array.isArray(x) ? (x as Fields) : {};
+}
+
+function list(x: unknown): unknown[] {
+  return Array.isArray(x) ? x : [];
+}
+
+function text(x: unknown): string {
+  return typeof x === 'string' ? x : '';
+}
+
+function number(x: unknown): number | null {
+  return typeof x === 'number' && Number.isFinite(x) ? x : null;
+}
+
+function oneOf<T extends string>(x: unknown, allowed: readonly T[], otherwise: T): T {
+  return allowed.includes(x as T) ? (x as T) : otherwise;
+}
+
+function keep<T>(items: (T | null)[]): T[] {
+  return items.filter((item): item is T => item !== null);
+}
+
+export function readReleaseRef(x: unknown): ReleaseRef | null {
+  const f = fields(x);
+  const digest = text(f.digest);
+  return digest ? { digest, name: text(f.name), version: text(f.version) } : null;
+}
+
+function readLabels(x: unknown): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields(x)).filter((e): e is [string, string] => typeof e[1] === 'string'));
+}
+
+function readCounts(x: unknown): Record<string, number> {
+  const entries = Object.entries(fields(x)).map(([key, value]) => [key, number(value)] as const);
+  return Object.fromEntries(entries.filter((e): e is readonly [string, number] => e[1] !== null));
+}
+
+export function readRobot(x: unknown): Robot | null {
+  const f = fields(x);
+  const id = text(f.id);
+  if (!id) return null;
+  return {
+    id,
+    labels: readLabels(f.labels),
+    presence: oneOf(f.presence, ['live', 'late', 'offline', 'never'], 'unknown'),
+    lastSeenMs: number(f.last_seen_ms) || null, // 0 means never
+    release: readReleaseRef(f.release),
+    target: readReleaseRef(f.target),
+    phase: text(f.phase) || 'unknown',
+    phaseText: text(f.phase_text),
+    frames: number(f.frames),
+    results: number(f.results),
+    lost: number(f.lost),
+    p50Ms: number(f.latency_p50_ms),
+    p99Ms: number(f.latency_p99_ms),
+    interventionShare: number(f.intervention_share),
+    accuracyF1: number(f.accuracy_f1),
+    revoked: f.revoked === true,
+  };
+}
+
+function readTelemetry(x: unknown): Telemetry {
+  const f = fields(x);
+  const score = fields(f.score);
+  return {
+    robots: number(f.robots),
+    frames: number(f.frames),
+    results: number(f.results),
+    lost: number(f.lost),
+    p50Ms: number(f.latency_p50_ms),
+    p99Ms: number(f.latency_p99_ms),
+    overBudgetShare: number(f.over_budget_share),
+    interventionShare: number(f.intervention_share),
+    interventions: readCounts(f.interventions),
+    f1: number(score.f1),
+    labelledFrames: number(score.frames),
+  };
+}
+
+function readReport(x: unknown): Report {
+  const f = fields(x);
+  return {
+    stream: text(f.stream),
+    seq: number(f.seq),
+    timeMs: number(f.time_ms),
+    kind: text(f.kind) || 'unknown',
+    version: text(f.version),
+    text: text(f.text),
+  };
+}
+
+export function readRobotDetail(x: unknown): RobotDetail | null {
+  const robot = readRobot(x);
+  if (!robot) return null;
+  const f = fields(x);
+  const telemetry = list(f.telemetry).map((item) => {
+    const entry = fields(item);
+    const release = readReleaseRef(entry.release) ?? readReleaseRef(entry);
+    return release && { release, telemetry: readTelemetry(entry.telemetry ?? entry) };
+  });
+  return { ...robot, reports: list(f.reports).map(readReport), telemetry: keep(telemetry) };
+}
+
+export function readRelease(x: unknown): Release | null {
+  const ref = readReleaseRef(x);
+  if (!ref) return null;
+  const f = fields(x);
+  return {
+    ...ref,
+    sizeBytes: number(f.size_bytes),
+    signedBy: list(f.signed_by).map(text).filter(Boolean),
+    createdMs: number(f.created_ms),
+    budgetP99Ms: number(fields(f.budgets).latency_p99_ms),
+    telemetry: readTelemetry(f.telemetry),
+  };
+}
+
+function readWave(x: unknown): Wave {
+  const f = fields(x);
+  return {
+    name: text(f.name),
+    robots: list(f.robots).map(text).filter(Boolean),
+    state: text(f.state) || 'unknown',
+    bakeLeftS: number(f.bake_left_s),
+  };
+}
+
+function readEvidence(x: unknown): string {
+  if (typeof x === 'number' && Number.isFinite(x)) return `n = ${x}`;
+  return text(x);
+}
+
+function readGate(x: unknown): Gate {
+  const f = fields(x);
+  return {
+    name: text(f.name),
+    value: number(f.value),
+    limit: number(f.limit),
+    evidence: readEvidence(f.evidence),
+    verdict: oneOf(f.verdict, ['pass', 'fail', 'waiting'], 'unknown'),
+  };
+}
+
+export function readRollout(x: unknown): Rollout | null {
+  const f = fields(x);
+  const id = typeof f.id === 'number' ? String(f.id) : text(f.id);
+  if (!id) return null;
+  return {
+    id,
+    name: text(f.name),
+    release: readReleaseRef(f.release),
+    state: text(f.state) || 'unknown',
+    wave: number(f.wave),
+    waves: list(f.waves).map(readWave),
+    gates: list(f.gates).map(readGate),
+    reason: text(f.reason),
+    startedMs: number(f.started_ms),
+    endedMs: number(f.ended_ms),
+  };
+}
+
+export function readEvent(x: unknown): FleetEvent | null {
+  const f = fields(x);
+  const id = number(f.id);
+  if (id === null) return null;
+  return { id, timeMs: number(f.time_ms), kind: text(f.kind) || 'unknown', robot: text(f.robot), text: text(f.text) };
+}
+
+/** The list under `key` of an answer such as {"robots": […]}; throws when the answer has no such list at all. */
+export function readList<T>(x: unknown, key: string, read: (item: unknown) => T | null): T[] {
+  const items = fields(x)[key];
+  if (!Array.isArray(items)) throw new Error(`the server's answer has no list “${key}”`);
+  return keep(items.map(read));
+}
+
+/** Where the next page begins; null on the last one. */
+export function readNext(x: unknown): string | null {
+  return text(fields(x).next) || null;
+}

@@ -1,0 +1,48 @@
+// How far each robot of a rollout has come, judged from the robot itself, not from the rollout's own word.
+
+import { formatCount, formatMs, formatScore, formatShare } from './format.ts';
+import type { Gate, Robot, Rollout } from './model.ts';
+import { isOpen } from './summary.ts';
+
+export type Step = 'done' | 'moving' | 'waiting' | 'back' | 'unknown';
+
+const MOVING = new Set(['assigned', 'downloaded', 'verified', 'self_tested', 'probation']);
+const BACK = new Set(['rolled_back', 'failed']);
+
+export function robotStep(rollout: Rollout, robot: Robot | undefined): Step {
+  const digest = rollout.release?.digest;
+  if (!robot || !digest) return 'unknown';
+  if (robot.target?.digest === digest && BACK.has(robot.phase)) return 'back';
+  if (robot.release?.digest === digest && robot.phase === 'committed') return 'done';
+  if (robot.target?.digest === digest || robot.release?.digest === digest) return MOVING.has(robot.phase) ? 'moving' : 'waiting';
+  return rollout.state === 'rolled_back' || rollout.state === 'rolling_back' ? 'back' : 'waiting';
+}
+
+/** Cumulative waves name the earlier robots again: each robot belongs to the first wave that names it. */
+export function newRobots(rollout: Rollout, wave: number): string[] {
+  const before = new Set(rollout.waves.slice(0, wave).flatMap((earlier) => earlier.robots));
+  return (rollout.waves[wave]?.robots ?? []).filter((id) => !before.has(id));
+}
+
+/** Open ones first, then the newest. */
+export function orderRollouts(rollouts: Rollout[]): Rollout[] {
+  return [...rollouts].sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)) || (b.startedMs ?? 0) - (a.startedMs ?? 0));
+}
+
+export function isLowerLimit(gate: Gate): boolean {
+  return /^min_|accuracy/.test(gate.name);
+}
+
+/** Where value and limit lie on a bar of 0…1; null when either is unknown. */
+export function gateBar(gate: Gate): { value: number; limit: number } | null {
+  if (gate.value === null || gate.limit === null || gate.value < 0 || gate.limit < 0) return null;
+  const full = Math.max(gate.value, gate.limit * 1.6, Number.MIN_VALUE);
+  return { value: gate.value / full, limit: gate.limit / full };
+}
+
+export function formatGateNumber(gate: Gate, value: number | null): string {
+  if (/share/.test(gate.name)) return formatShare(value);
+  if (/accuracy/.test(gate.name)) return formatScore(value);
+  if (/_ms$/.test(gate.name)) return formatMs(value);
+  return value === null || Number.isInteger(value) ? formatCount(value) : value.toPrecision(3);
+}
