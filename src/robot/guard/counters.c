@@ -1,0 +1,67 @@
+/* Statistics that the agent reads. */
+#include "base/mem.h"
+#include "robot/guard/state.h"
+
+#include <math.h>
+
+/* Index of the bucket (base^i, base^(i+1)] with base = 2^(1 / 2^CTL_HIST_SCALE); everything outside goes to
+ * the ends. */
+static int bucket_of(double us)
+{
+    if (us <= 1.0)
+        return 0;
+    int index = (int)ceil(log2(us) * (1 << CTL_HIST_SCALE)) - 1;
+    return index < 0 ? 0 : MIN(index, CTL_HIST_BUCKETS - 1);
+}
+
+void guard_count_latency(uint32_t buckets[CTL_HIST_BUCKETS], int64_t ns)
+{
+    buckets[bucket_of((double)ns / 1000.0)]++;
+}
+
+int64_t guard_plausible_run_ns(int64_t claimed_ns, int64_t capture_ns, int64_t now_ns)
+{
+    int64_t most_ns = now_ns > capture_ns && capture_ns >= 0 ? now_ns - capture_ns : 0;
+    return claimed_ns < 0 ? 0 : MIN(claimed_ns, most_ns);
+}
+
+void guard_count_result(struct ctl_counters *counters, const struct ring_result *result, int64_t frame_ns)
+{
+    counters->results++;
+    counters->detections += result->count;
+    for (uint32_t i = 0; i < result->count; i++)
+        counters->confidence_sum += (double)result->detections[i].score;
+    counters->frame_sum_us += (double)frame_ns / 1000.0;
+    guard_count_latency(counters->frame_us, frame_ns);
+}
+
+static void fill_runner(struct ctl_runner_status *out, const struct guard_runner *runner)
+{
+    *out = (struct ctl_runner_status){
+        .generation = runner->generation,
+        .release = runner->release,
+        .pid = runner->peer ? runner->peer->pid : 0,
+        .connected = runner->peer != NULL,
+        .admitted = runner->admitted,
+        .hung = runner->hung,
+        .restarts = runner->restarts,
+        .counters = runner->counters,
+    };
+}
+
+void guard_fill_status(struct guard *guard)
+{
+    struct ctl_status *out = &guard->status.status;
+    ctl_message_init(&guard->status.header, CTL_STATUS);
+    guard->status.header.generation = guard->epoch;
+    out->epoch = guard->epoch;
+    out->started_mono_ns = guard->started_ns;
+    out->state = guard->state;
+    out->client_connected = guard->stream.peer != NULL;
+    out->active_generation = guard->active;
+    out->fallback_generation = guard->fallback;
+    out->checked = guard->checked;
+    out->safe = guard->safe;
+    for (int i = 0; i < CTL_MAX_RUNNERS; i++)
+        fill_runner(&out->runners[i], &guard->runners[i]);
+}

@@ -1,0 +1,203 @@
+/* Frames that the guard has seen, and their one verdict. The guard reads heads only, never pixels. */
+#include "base/mem.h"
+#include "robot/guard/state.h"
+
+static struct guard_entry *slot(struct guard *guard, uint64_t seq)
+{
+    return &guard->stream.entries[seq % GUARD_PENDING];
+}
+
+struct guard_entry *guard_frame_find(struct guard *guard, uint64_t stream, uint64_t seq)
+{
+    struct guard_entry *entry = slot(guard, seq);
+    bool same = guard->stream.peer && stream == guard->stream.number && seq != 0 && entry->frame.seq == seq;
+    return same ? entry : NULL;
+}
+
+static struct ctl_counters *counters_of(struct guard *guard, uint64_t generation)
+{
+    struct guard_runner *runner = generation ? guard_runner_find(guard, generation) : NULL;
+    return runner ? &runner->counters : NULL;
+}
+
+/* Fills in everything but the detections. */
+static void draft(struct guard *guard, const struct guard_entry *entry, int64_t now_ns)
+{
+    struct ring_verdict *verdict = &guard->verdict;
+    struct guard_runner *runner = guard_runner_find(guard, entry->frame.generation);
+    verdict->seq = entry->frame.seq;
+    verdict->stream = entry->frame.stream;
+    verdict->generation = entry->frame.generation;
+    verdict->release = runner ? runner->release : (struct digest){{0}};
+    verdict->decided_ns = now_ns;
+    verdict->run_ns = 0;
+    verdict->status = RING_VERDICT_SAFE;
+    verdict->reason = INTERVENTION_COUNT;
+    verdict->min_score = runner ? runner->limits.min_score : 0;
+    verdict->max_detections = runner ? runner->limits.max_detections : 0;
+    verdict->label_count = runner ? runner->limits.label_count : 0;
+    verdict->count = 0;
+}
+
+static void draft_result(struct guard *guard, const struct guard_entry *entry,
+                         const struct ring_result *result)
+{
+    struct ring_verdict *verdict = &guard->verdict;
+    bool primary = entry->frame.generation == guard->active || guard->fallback != entry->frame.generation;
+    verdict->status = primary ? RING_VERDICT_OK : RING_VERDICT_FALLBACK;
+    verdict->reason = primary ? INTERVENTION_COUNT : INTERVENED_RUNNER_LOST;
+    verdict->run_ns = result->run_ns;
+    verdict->count = result->count;
+    memcpy(verdict->detections, result->detections, result->count * sizeof result->detections[0]);
+}
+
+static void publish(struct guard *guard)
+{
+    const struct ring_verdict *verdict = &guard->verdict;
+    size_t len = offsetof(struct ring_verdict, detections) + verdict->count * sizeof verdict->detections[0];
+    if (ring_put(&guard->stream.verdicts, verdict->seq, verdict, len))
+        ring_wake(&guard->stream.verdicts);
+}
+
+static void count_safe(struct guard *guard, const struct guard_entry *entry, enum intervention reason)
+{
+    struct ctl_counters *counters = counters_of(guard, entry->frame.generation);
+    guard->safe++;
+    if (!counters)
+        return;
+    counters->lost++;
+    counters->interventions[reason]++;
+}
+
+void guard_decide(struct guard *guard, struct guard_entry *entry, const struct ring_result *result,
+                  enum intervention reason, int64_t now_ns)
+{
+    draft(guard, entry, now_ns);
+    if (result)
+        draft_result(guard, entry, result);
+    else
+        guard->verdict.reason = reason;
+    publish(guard);
+    entry->frame.decided = true;
+    if (!result) {
+        count_safe(guard, entry, reason);
+        return;
+    }
+    struct ctl_counters *counters = counters_of(guard, entry->frame.generation);
+    guard->checked++;
+    if (counters)
+        guard_count_result(counters, result, MAX(now_ns - entry->frame.capture_ns, 0));
+}
+
+/* Gives a frame to a generation. */
+static void give(struct guard *guard, struct guard_entry *entry, struct guard_runner *runner, int64_t now_ns)
+{
+    entry->frame.generation = runner->generation;
+    runner->counters.frames++;
+    if (runner->silent_frames++ == 0)
+        runner->silent_since_ns = now_ns;
+}
+
+/* Nobody can answer: if the agent named a generation, the frame counts as one that it failed. */
+static void give_nobody(struct guard *guard, struct guard_entry *entry, int64_t now_ns)
+{
+    struct guard_runner *owed = guard_runner_find(guard, guard->active);
+    entry->frame.generation = owed ? owed->generation : 0;
+    if (owed)
+        owed->counters.frames++;
+    guard_decide(guard, entry, NULL, INTERVENED_RUNNER_LOST, now_ns);
+}
+
+static void admit_frame(struct guard *guard, uint64_t seq, int64_t now_ns)
+{
+    struct ring_frame head;
+    struct guard_stream *stream = &guard->stream;
+    struct guard_runner *runner = guard_answerer(guard);
+    if (!ring_read(&stream->frames, seq, &head, sizeof head))
+        head = (struct ring_frame){.capture_ns = now_ns}; /* overwritten already: its time is up */
+    struct guard_entry *entry = slot(guard, seq);
+    uint32_t limit_us = runner ? runner->limits.deadline_us : 0;
+    *entry = (struct guard_entry){
+        .frame = {
+            .seq = seq,
+            .stream = stream->number,
+            .capture_ns = head.capture_ns,
+            .deadline_ns = guard_frame_deadline_ns(head.capture_ns, head.deadline_ns, limit_us),
+            .width = head.width,
+            .height = head.height,
+        }};
+    if (runner)
+        give(guard, entry, runner, now_ns);
+    else
+        give_nobody(guard, entry, now_ns);
+}
+
+void guard_frames_scan(struct guard *guard, int64_t now_ns)
+{
+    struct guard_stream *stream = &guard->stream;
+    if (!stream->peer)
+        return;
+    uint64_t newest = ring_newest(&stream->frames);
+    if (newest <= stream->seen)
+        return;
+    stream->last_frame_ns = now_ns;
+    /* A jump: only as many as the ring holds can still be answered. Nobody waits for the others any more. */
+    if (newest - stream->seen > stream->frames.slot_count)
+        stream->seen = newest - stream->frames.slot_count;
+    while (stream->seen < newest)
+        admit_frame(guard, ++stream->seen, now_ns);
+}
+
+void guard_frames_expire(struct guard *guard, int64_t now_ns)
+{
+    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
+        struct guard_entry *entry = &guard->stream.entries[i];
+        if (entry->frame.seq && !entry->frame.decided && now_ns > entry->frame.deadline_ns)
+            guard_decide(guard, entry, NULL, INTERVENED_DEADLINE, now_ns);
+    }
+}
+
+static void reassign(struct guard *guard, struct guard_entry *entry, int64_t now_ns)
+{
+    struct guard_runner *next = guard_answerer(guard),
+                        *lost = guard_runner_find(guard, entry->frame.generation);
+    if (!next || next == lost) {
+        guard_decide(guard, entry, NULL, INTERVENED_RUNNER_LOST, now_ns);
+        return;
+    }
+    if (lost)
+        lost->counters.interventions[INTERVENED_RUNNER_LOST]++;
+    entry->rescued = true;
+    give(guard, entry, next, now_ns);
+}
+
+void guard_frames_reassign(struct guard *guard, uint64_t from_generation, int64_t now_ns)
+{
+    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
+        struct guard_entry *entry = &guard->stream.entries[i];
+        if (entry->frame.seq && !entry->frame.decided && entry->frame.generation == from_generation)
+            reassign(guard, entry, now_ns);
+    }
+}
+
+uint64_t guard_oldest_open(const struct guard *guard, uint64_t generation)
+{
+    uint64_t oldest = guard->stream.seen + 1;
+    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
+        const struct guard_frame *frame = &guard->stream.entries[i].frame;
+        if (frame->seq && !frame->decided && frame->generation == generation)
+            oldest = MIN(oldest, frame->seq);
+    }
+    return oldest;
+}
+
+int64_t guard_next_deadline_ns(const struct guard *guard)
+{
+    int64_t next_ns = INT64_MAX;
+    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
+        const struct guard_frame *frame = &guard->stream.entries[i].frame;
+        if (frame->seq && !frame->decided)
+            next_ns = MIN(next_ns, frame->deadline_ns);
+    }
+    return next_ns;
+}

@@ -1,0 +1,45 @@
+/* muster-guard: nothing that a model says reaches the robot program unless the guard has checked it.
+ *
+ *   frames memfd ──heads──▶ ┌────────────────────────────────────────┐
+ *                           │ pending frames, who is to answer them  │ ──verdicts memfd──▶ robot program
+ *   results memfd ─copies─▶ │ guard_check_result, guard_fsm          │
+ *   (one per runner)        └────────────────────────────────────────┘ ──control memfd──▶ runners
+ *                              ▲ RUN_DIR/guard.sock: robot/ctl/ctl.h
+ *
+ * Every frame that the guard sees gets exactly one verdict: the checked result of the generation that is to
+ * answer it (OK), that of the fallback (FALLBACK), or SAFE with the reason: at its deadline, when the check
+ * fails, when the runner is lost and nobody else can answer in time, or at once if nobody is there to answer
+ * at all. A runner that leaves HANG_FRAMES frames and HANG_MS without any result is hung: it gets SIGKILL and
+ * counts as lost.
+ *
+ * One thread, one epoll loop, libc only. All memory is in struct guard and in mappings: no heap after
+ * guard_open. It wakes for results, for messages, and on a tick: 10 ms while frames come, 100 ms when idle.
+ */
+#ifndef MUSTER_ROBOT_GUARD_H
+#define MUSTER_ROBOT_GUARD_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct guard;
+
+struct guard_options {
+    const char *run_dir;  /* guard.sock and guard.lock live there; created (0700) if it is missing */
+    uint32_t hang_frames; /* 0: GUARD_HANG_FRAMES */
+    uint32_t hang_ms;     /* 0: GUARD_HANG_MS */
+    bool realtime;        /* SCHED_FIFO and locked memory, as far as allowed */
+};
+
+enum { GUARD_HANG_FRAMES = 10, GUARD_HANG_MS = 1000 };
+
+/* The one guard of this process, in static memory. Errors: BUSY if another guard runs in that directory. */
+int guard_open(const struct guard_options *options, struct guard **out, struct err *err) must_check;
+
+/* Serves until SIGTERM or SIGINT. */
+int guard_run(struct guard *guard, struct err *err) must_check;
+
+void guard_close(struct guard *guard);
+
+#endif

@@ -1,0 +1,173 @@
+/* A robot program or a runner introduces itself, with the memory that only it can write. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "robot/guard/state.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+static void tell_stream(struct guard *guard, const struct guard_runner *runner)
+{
+    struct ctl_message message;
+    struct ctl_fds fds = {.fd = {guard->stream.frames.fd, -1}};
+    struct err err = {0};
+    ctl_message_init(&message, CTL_STREAM);
+    message.generation = guard->stream.number;
+    if (ctl_send(runner->peer->fd, &message, &fds, &err) < 0)
+        log_warn("runner of generation %llu: %s", (unsigned long long)runner->generation, err.text);
+}
+
+static int welcome(const struct guard_peer *peer, uint64_t number, int fd, int fd2, struct err *err)
+{
+    struct ctl_message message;
+    struct ctl_fds fds = {.fd = {fd, fd2}};
+    ctl_message_init(&message, CTL_WELCOME);
+    message.generation = number;
+    return ctl_send(peer->fd, &message, &fds, err);
+}
+
+/* Every runner is sent the new frames; whoever answers is told from which one on. */
+static void announce(struct guard *guard)
+{
+    for (int i = 0; i < CTL_MAX_RUNNERS; i++) {
+        struct guard_runner *runner = &guard->runners[i];
+        if (!runner->peer)
+            continue;
+        tell_stream(guard, runner);
+    }
+    guard_direct(guard);
+}
+
+static int stream_start(struct guard *guard, struct guard_peer *peer, struct ring *frames, int64_t now_ns,
+                        struct err *err)
+{
+    struct guard_stream *stream = &guard->stream;
+    struct ring verdicts;
+    if (ring_create(&verdicts, RING_VERDICTS, frames->slot_count, 0, err) < 0)
+        return -1;
+    uint64_t number = guard->epoch + ++guard->streams;
+    if (welcome(peer, number, verdicts.fd, -1, err) < 0) {
+        ring_fini(&verdicts);
+        return -1;
+    }
+    stream->peer = peer;
+    stream->frames = *frames;
+    stream->verdicts = verdicts;
+    stream->number = number;
+    stream->seen = ring_newest(frames);
+    stream->last_frame_ns = now_ns;
+    memset(stream->entries, 0, sizeof stream->entries);
+    return 0;
+}
+
+static int hello_client(struct guard *guard, struct guard_peer *peer, struct ctl_fds *fds, int64_t now_ns,
+                        struct err *err)
+{
+    struct ring frames;
+    if (guard->stream.peer && guard_peer_gone(guard->stream.peer))
+        guard_peer_drop(guard, guard->stream.peer, now_ns);
+    if (guard->stream.peer)
+        return err_set(err, ERR_BUSY, "a robot program (process %d) is connected already",
+                       (int)guard->stream.peer->pid);
+    if (ring_attach(&frames, TAKE_FD(fds->fd[0]), RING_FRAMES, err) < 0)
+        return -1;
+    if (stream_start(guard, peer, &frames, now_ns, err) < 0) {
+        ring_fini(&frames);
+        return -1;
+    }
+    log_info("robot program %d is connected", (int)peer->pid);
+    announce(guard);
+    return 0;
+}
+
+void guard_runner_disconnect(struct guard_runner *runner)
+{
+    ring_fini(&runner->results);
+    ring_fini(&runner->control);
+    mem_cleanup_close(
+        &runner->bell_fd); /* leaves the epoll set by itself: the runner's copy alone does not keep it */
+    runner->bell_fd = -1;
+    runner->active = runner->draining = false;
+    runner->control_seq = 0;
+    runner->peer = NULL;
+}
+
+static int runner_memory(struct guard *guard, struct guard_runner *runner, struct ctl_fds *fds,
+                         struct err *err)
+{
+    if (ring_attach(&runner->results, TAKE_FD(fds->fd[0]), RING_RESULTS, err) < 0)
+        return -1;
+    if (ring_create(&runner->control, RING_CONTROL, 2, 0, err) < 0)
+        return -1;
+    runner->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (runner->bell_fd < 0)
+        return err_errno(err, "eventfd");
+    runner->next_result = ring_newest(&runner->results) + 1;
+    /* Edge-triggered and never read: every ring wakes us once, and the runner cannot make a read block. */
+    return guard_watch(guard, runner->bell_fd, EPOLLIN | EPOLLET, GUARD_FROM_BELL,
+                       (size_t)(runner - guard->runners), err);
+}
+
+static struct guard_runner *runner_place(struct guard *guard, const struct ctl_message *hello, int64_t now_ns,
+                                         struct err *err)
+{
+    struct guard_runner *runner =
+        hello->generation ? guard_runner_slot(guard, hello->generation, &hello->release) : NULL;
+    if (!runner) {
+        err_set(err, ERR_REFUSED, "generation %llu has no place here", (unsigned long long)hello->generation);
+        return NULL;
+    }
+    if (runner->peer && guard_peer_gone(runner->peer))
+        guard_peer_drop(guard, runner->peer, now_ns);
+    if (runner->peer) {
+        err_set(err, ERR_EXISTS, "generation %llu has a runner already (process %d)",
+                (unsigned long long)hello->generation, (int)runner->peer->pid);
+        return NULL;
+    }
+    if (runner->generation == 0) /* its predecessor was not admitted and took the slot with it */
+        return runner_place(guard, hello, now_ns, err);
+    if (!digest_equal(&runner->release, &hello->release)) {
+        err_set(err, ERR_REFUSED, "generation %llu is of another release",
+                (unsigned long long)hello->generation);
+        return NULL;
+    }
+    return runner;
+}
+
+static int hello_runner(struct guard *guard, struct guard_peer *peer, const struct ctl_message *hello,
+                        struct ctl_fds *fds, int64_t now_ns, struct err *err)
+{
+    struct guard_runner *runner = runner_place(guard, hello, now_ns, err);
+    if (!runner)
+        return -1;
+    if (runner_memory(guard, runner, fds, err) < 0 ||
+        welcome(peer, runner->generation, runner->control.fd, runner->bell_fd, err) < 0) {
+        guard_runner_disconnect(runner);
+        if (!runner->admitted)
+            runner->generation = 0;
+        return -1;
+    }
+    runner->peer = peer;
+    runner->hung = false;
+    peer->runner = runner;
+    if (guard->stream.peer)
+        tell_stream(guard, runner);
+    log_info("runner %d of generation %llu is connected", (int)peer->pid,
+             (unsigned long long)runner->generation);
+    guard_runner_ready(guard, runner, now_ns);
+    return 0;
+}
+
+int guard_hello(struct guard *guard, struct guard_peer *peer, const struct ctl_message *hello,
+                struct ctl_fds *fds, int64_t now_ns, struct err *err)
+{
+    if (peer->role != 0)
+        return err_set(err, ERR_CONFLICT, "one HELLO is enough");
+    peer->role = hello->role;
+    if (hello->role == CTL_ROLE_CLIENT)
+        return hello_client(guard, peer, fds, now_ns, err);
+    if (hello->role == CTL_ROLE_RUNNER)
+        return hello_runner(guard, peer, hello, fds, now_ns, err);
+    return welcome(peer, guard->epoch, -1, -1, err);
+}

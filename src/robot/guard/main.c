@@ -1,0 +1,75 @@
+/* muster-guard: see robot/guard/guard.h. */
+#include "base/log.h"
+#include "base/str.h"
+#include "robot/guard/guard.h"
+
+#include <getopt.h>
+
+static const char usage[] =
+    "usage: muster-guard --run-dir DIR [--realtime] [--hang-frames N] [--hang-ms N]\n"
+    "Checks every result before a robot program may see it; falls back or says \"safe state\" otherwise.\n"
+    "  --run-dir DIR     where guard.sock is made; one guard per directory\n"
+    "  --realtime        real-time priority and locked memory, as far as allowed\n"
+    "  --hang-frames N   a runner that leaves N frames (default 10) and\n"
+    "  --hang-ms N       N milliseconds (default 1000) without any result is killed\n"
+    "  --version\n";
+
+static bool number(const char *text, uint32_t *out)
+{
+    uint64_t value;
+    if (!str_to_u64(text, &value) || value < 1 || value > 1000000)
+        return false;
+    *out = (uint32_t)value;
+    return true;
+}
+
+/* 0 go on, else exit with that status - 1. */
+static int parse(int argc, char **argv, struct guard_options *out)
+{
+    static const struct option options[] = {
+        {"run-dir", required_argument, NULL, 'd'},
+        {"hang-frames", required_argument, NULL, 'f'},
+        {"hang-ms", required_argument, NULL, 'm'},
+        {"realtime", no_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
+    };
+    bool ok = true;
+    for (int opt; ok && (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (opt == 'd')
+            out->run_dir = optarg;
+        else if (opt == 'r')
+            out->realtime = true;
+        else if (opt == 'f')
+            ok = number(optarg, &out->hang_frames);
+        else if (opt == 'm')
+            ok = number(optarg, &out->hang_ms);
+        else if (opt == 'h')
+            return fputs(usage, stdout), 1;
+        else if (opt == 'v')
+            return puts("muster-guard " MUSTER_VERSION), 1;
+        else
+            ok = false;
+    }
+    if (ok && out->run_dir && optind == argc)
+        return 0;
+    return fputs(usage, stderr), 3;
+}
+
+int main(int argc, char **argv)
+{
+    struct guard_options options = {0};
+    struct guard *guard = NULL;
+    struct err err = {0};
+    int done = parse(argc, argv, &options);
+    if (done)
+        return done - 1;
+    log_init("guard");
+    if (guard_open(&options, &guard, &err) < 0 || guard_run(guard, &err) < 0) {
+        log_error("%s", err.text);
+        return err_exit_status(err.code);
+    }
+    guard_close(guard);
+    return 0;
+}

@@ -1,0 +1,182 @@
+/* Connections: only processes of our own user, only in fixed places, only with packets that pass ctl_check.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "robot/guard/state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+enum { HELLO_WITHIN_NS = 2000000000 };
+
+static struct guard_peer *free_place(struct guard *guard)
+{
+    for (int i = 0; i < GUARD_MAX_PEERS; i++)
+        if (!guard->peers[i].used)
+            return &guard->peers[i];
+    return NULL;
+}
+
+static int open_pid(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int welcome_peer(struct guard *guard, int fd, int64_t now_ns, struct err *err)
+{
+    struct ucred who;
+    socklen_t size = sizeof who;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
+        return err_errno(err, "SO_PEERCRED");
+    if (who.uid != geteuid())
+        return err_set(err, ERR_DENIED, "process %d belongs to user %u", (int)who.pid, who.uid);
+    struct guard_peer *peer = free_place(guard);
+    if (!peer)
+        return err_set(err, ERR_BUSY, "%d connections are open already", GUARD_MAX_PEERS);
+    if (guard_watch(guard, fd, EPOLLIN, GUARD_FROM_PEER, (size_t)(peer - guard->peers), err) < 0)
+        return -1;
+    *peer = (struct guard_peer){
+        .used = true, .fd = fd, .pid_fd = open_pid(who.pid), .pid = who.pid, .since_ns = now_ns};
+    return 0;
+}
+
+void guard_accept(struct guard *guard, int64_t now_ns)
+{
+    for (;;) {
+        int fd = accept4(guard->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        struct err err = {0};
+        if (welcome_peer(guard, fd, now_ns, &err) < 0) {
+            log_warn("connection refused: %s", err.text);
+            close(fd);
+        }
+    }
+}
+
+bool guard_peer_gone(const struct guard_peer *peer)
+{
+    struct pollfd look = {.fd = peer->fd};
+    return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR));
+}
+
+void guard_peer_kill(const struct guard_peer *peer)
+{
+    if (peer->pid_fd >= 0)
+        syscall(SYS_pidfd_send_signal, peer->pid_fd, SIGKILL, NULL, 0);
+}
+
+static void stream_end(struct guard *guard)
+{
+    struct guard_stream *stream = &guard->stream;
+    ring_fini(&stream->frames);
+    ring_fini(&stream->verdicts);
+    stream->peer = NULL;
+    log_info("robot program is gone");
+    guard_direct(guard);
+}
+
+static void runner_end(struct guard *guard, struct guard_runner *runner, int64_t now_ns)
+{
+    guard_results_drain(guard, runner, now_ns); /* what it finished before it went */
+    log_warn("runner of generation %llu is %s", (unsigned long long)runner->generation,
+             runner->hung ? "hung: killed" : "gone");
+    runner->restarts++;
+    guard_runner_disconnect(runner);
+    guard_runner_lost(guard, runner, now_ns);
+    if (!runner->admitted)
+        runner->generation = 0;
+}
+
+void guard_peer_drop(struct guard *guard, struct guard_peer *peer, int64_t now_ns)
+{
+    struct guard_runner *runner = peer->runner;
+    peer->runner = NULL;
+    if (guard->stream.peer == peer)
+        stream_end(guard);
+    if (runner)
+        runner_end(guard, runner, now_ns);
+    mem_cleanup_close(&peer->fd);
+    mem_cleanup_close(&peer->pid_fd);
+    peer->used = false;
+}
+
+int guard_reply(const struct guard_peer *peer, const struct ctl_message *asked, const struct err *why)
+{
+    struct ctl_message reply;
+    struct err ignored = {0};
+    ctl_message_init(&reply, CTL_REPLY);
+    reply.generation = asked->generation;
+    reply.count = asked->kind;
+    reply.result = why->code;
+    str_copy(reply.text, sizeof reply.text, why->text);
+    return ctl_send(peer->fd, &reply, NULL, &ignored);
+}
+
+/* One packet; -1: this peer has to go. */
+static int serve(struct guard *guard, struct guard_peer *peer, const struct ctl_message *message,
+                 struct ctl_fds *fds, int64_t now_ns, struct err *err)
+{
+    if (message->kind == CTL_HELLO) {
+        if (guard_hello(guard, peer, message, fds, now_ns, err) == 0)
+            return 0;
+        (void)guard_reply(peer, message, err);
+        return -1;
+    }
+    if (guard_order(guard, peer, message, now_ns))
+        return 0;
+    return err_set(err, ERR_INVALID, "packet kind %u is not for its role %u", message->kind, peer->role);
+}
+
+void guard_peer_ready(struct guard *guard, struct guard_peer *peer, int64_t now_ns)
+{
+    union ctl_packet packet;
+    struct err err = {0};
+    /* A few at a time, so that nobody can keep the loop for himself. */
+    for (int i = 0; i < 8 && peer->used; i++) {
+        cleanup_ctl_fds struct ctl_fds fds;
+        int got = ctl_recv(peer->fd, &packet, &fds, &err);
+        if (got == 0)
+            return;
+        if (got > 0 && serve(guard, peer, &packet.message, &fds, now_ns, &err) == 0)
+            continue;
+        if (err.code != ERR_UNREACHABLE)
+            log_warn("process %d: %s", (int)peer->pid, err.text);
+        guard_peer_drop(guard, peer, now_ns);
+        return;
+    }
+}
+
+static void check_hung(struct guard *guard, struct guard_peer *peer, int64_t now_ns)
+{
+    struct guard_runner *runner = peer->runner;
+    const struct guard_options *limits = &guard->options;
+    if (!runner || runner->silent_frames < limits->hang_frames ||
+        now_ns - runner->silent_since_ns < (int64_t)limits->hang_ms * 1000000)
+        return;
+    runner->hung = true;
+    guard_peer_kill(peer);
+    guard_peer_drop(guard, peer, now_ns);
+}
+
+void guard_peers_tick(struct guard *guard, int64_t now_ns)
+{
+    for (int i = 0; i < GUARD_MAX_PEERS; i++) {
+        struct guard_peer *peer = &guard->peers[i];
+        if (!peer->used)
+            continue;
+        if (peer->doomed_ns && now_ns > peer->doomed_ns) {
+            guard_peer_kill(peer);
+            guard_peer_drop(guard, peer, now_ns);
+        } else if (peer->role == 0 && now_ns - peer->since_ns > HELLO_WITHIN_NS) {
+            guard_peer_drop(guard, peer, now_ns);
+        } else {
+            check_hung(guard, peer, now_ns);
+        }
+    }
+}

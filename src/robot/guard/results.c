@@ -1,0 +1,89 @@
+/* Results: copied first, then looked at. */
+#include "base/mem.h"
+#include "robot/guard/state.h"
+
+static void out_of_sequence(struct guard_runner *runner)
+{
+    if (runner->draining)
+        runner->draining =
+            false; /* it was at work when it was told to stop: nothing passes, nothing is held against it */
+    else
+        runner->counters.interventions[INTERVENED_SEQUENCE]++;
+}
+
+static void count_run(struct guard *guard, struct guard_runner *runner, const struct guard_frame *frame,
+                      int64_t now_ns)
+{
+    struct ring_result *result = &guard->result;
+    result->run_ns = guard_plausible_run_ns(result->run_ns, frame->capture_ns, now_ns);
+    if (result->status != RING_RESULT_OK)
+        return;
+    guard_count_latency(runner->counters.infer_us, result->run_ns);
+    runner->counters.infer_sum_us += (double)result->run_ns / 1000.0;
+}
+
+static enum intervention judge(const struct guard_runner *runner, const struct ring_result *result,
+                               const struct guard_frame *frame, int64_t now_ns)
+{
+    if (result->status == RING_RESULT_STALE)
+        return INTERVENED_STALE;
+    if (result->status != RING_RESULT_OK)
+        return INTERVENED_OTHER;
+    struct guard_result claim = {
+        .seq = result->seq,
+        .stream = result->stream,
+        .generation = result->generation,
+        .count = result->count,
+        .room = RING_MAX_DETECTIONS,
+        .detections = result->detections,
+    };
+    return guard_check_result(&claim, frame, &runner->limits, now_ns);
+}
+
+/* guard->result holds the private copy. */
+static void take(struct guard *guard, struct guard_runner *runner, int64_t now_ns)
+{
+    struct ring_result *result = &guard->result;
+    guard_frames_scan(guard, now_ns);
+    struct guard_entry *entry = guard_frame_find(guard, result->stream, result->seq);
+    bool asked =
+        entry && entry->frame.generation == runner->generation && result->generation == runner->generation;
+    if (!asked || entry->answered || !runner->admitted) {
+        out_of_sequence(runner);
+        return;
+    }
+    entry->answered = true;
+    runner->silent_frames = 0;
+    count_run(guard, runner, &entry->frame, now_ns);
+    if (entry->frame.decided)
+        return; /* late: the deadline was its verdict */
+    enum intervention finding = judge(runner, result, &entry->frame, now_ns);
+    guard_decide(guard, entry, finding == INTERVENTION_COUNT ? result : NULL, finding, now_ns);
+}
+
+/* Copies the head, then only as many detections as it names; a count beyond the room is judged, not read. */
+static bool copy_result(struct guard_runner *runner, uint64_t index, struct ring_result *out)
+{
+    const size_t head = offsetof(struct ring_result, detections);
+    if (!ring_read(&runner->results, index, out, head))
+        return false;
+    uint32_t count = MIN(out->count, (uint32_t)RING_MAX_DETECTIONS), claimed = out->count;
+    if (!ring_read(&runner->results, index, out, head + count * sizeof out->detections[0]))
+        return false;
+    return out->count == claimed; /* it changed between the two looks: not a result */
+}
+
+void guard_results_drain(struct guard *guard, struct guard_runner *runner, int64_t now_ns)
+{
+    if (!runner->peer)
+        return;
+    uint64_t newest = ring_newest(&runner->results);
+    if (newest - runner->next_result >= runner->results.slot_count)
+        if (newest >= runner->next_result)
+            runner->next_result = newest - runner->results.slot_count + 1;
+    for (; runner->peer && runner->next_result <= newest; runner->next_result++)
+        if (copy_result(runner, runner->next_result, &guard->result))
+            take(guard, runner, now_ns);
+        else
+            runner->counters.interventions[INTERVENED_OTHER]++;
+}
