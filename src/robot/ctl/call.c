@@ -80,7 +80,8 @@ int ctl_connect(const char *run_dir, enum ctl_role role, int *out_fd, struct err
     ctl_message_init(&hello, CTL_HELLO);
     hello.role = role;
     union ctl_packet answer;
-    if (ctl_send(sock, &hello, NULL, err) < 0 || await_kind(sock, CTL_WELCOME, &hello, &answer, 2000, err) < 0)
+    if (ctl_send(sock, &hello, NULL, err) < 0 ||
+        await_kind(sock, CTL_WELCOME, &hello, &answer, 2000, err) < 0)
         return err_prefix(err, "guard in %s", run_dir);
     *out_fd = TAKE_FD(sock);
     return 0;

@@ -24,6 +24,7 @@ static void tell(struct guard *guard, struct guard_runner *runner, bool active)
     struct ring_control page = {
         .stream = guard->stream.number,
         .from_seq = guard_oldest_open(guard, runner->generation),
+        .until_seq = active ? UINT64_MAX : guard->stream.seen,
         .mode = active ? RING_MODE_ACTIVE : RING_MODE_IDLE,
     };
     runner->draining = runner->active;

@@ -2,6 +2,8 @@
 #include "base/mem.h"
 #include "robot/guard/state.h"
 
+#define MAX_WAIT_NS 60000000000ll
+
 static struct guard_entry *slot(struct guard *guard, uint64_t seq)
 {
     return &guard->stream.entries[seq % GUARD_PENDING];
@@ -43,9 +45,8 @@ static void draft_result(struct guard *guard, const struct guard_entry *entry,
                          const struct ring_result *result)
 {
     struct ring_verdict *verdict = &guard->verdict;
-    bool primary = entry->frame.generation == guard->active || guard->fallback != entry->frame.generation;
-    verdict->status = primary ? RING_VERDICT_OK : RING_VERDICT_FALLBACK;
-    verdict->reason = primary ? INTERVENTION_COUNT : INTERVENED_RUNNER_LOST;
+    verdict->status = entry->fallback ? RING_VERDICT_FALLBACK : RING_VERDICT_OK;
+    verdict->reason = entry->fallback ? INTERVENED_RUNNER_LOST : INTERVENTION_COUNT;
     verdict->run_ns = result->run_ns;
     verdict->count = result->count;
     memcpy(verdict->detections, result->detections, result->count * sizeof result->detections[0]);
@@ -93,6 +94,7 @@ void guard_decide(struct guard *guard, struct guard_entry *entry, const struct r
 static void give(struct guard *guard, struct guard_entry *entry, struct guard_runner *runner, int64_t now_ns)
 {
     entry->frame.generation = runner->generation;
+    entry->fallback = guard_fsm_answer(guard->state) == GUARD_ANSWER_FALLBACK;
     runner->counters.frames++;
     if (runner->silent_frames++ == 0)
         runner->silent_since_ns = now_ns;
@@ -116,7 +118,11 @@ static void admit_frame(struct guard *guard, uint64_t seq, int64_t now_ns)
     if (!ring_read(&stream->frames, seq, &head, sizeof head))
         head = (struct ring_frame){.capture_ns = now_ns}; /* overwritten already: its time is up */
     struct guard_entry *entry = slot(guard, seq);
-    uint32_t limit_us = runner ? runner->limits.deadline_us : 0;
+    if (entry->frame.seq && !entry->frame.decided)
+        guard_decide(guard, entry, NULL, INTERVENED_STALE, now_ns);
+    head.capture_ns = MIN(head.capture_ns, now_ns);
+    head.deadline_ns = MIN(head.deadline_ns, now_ns + MAX_WAIT_NS);
+    uint32_t limit_us = runner ? runner->limits.deadline_us : UINT32_MAX;
     *entry = (struct guard_entry){
         .frame = {
             .seq = seq,
@@ -132,6 +138,21 @@ static void admit_frame(struct guard *guard, uint64_t seq, int64_t now_ns)
         give_nobody(guard, entry, now_ns);
 }
 
+/* Frames that were overwritten before the guard came to see them. (The number is the robot program's word:
+ * capped.) */
+static void skip(struct guard *guard, uint64_t count)
+{
+    struct guard_runner *runner = guard_answerer(guard);
+    uint64_t lost = MIN(count, 1000);
+    guard->stream.seen += count;
+    guard->safe += lost;
+    if (!runner)
+        return;
+    runner->counters.frames += lost;
+    runner->counters.lost += lost;
+    runner->counters.interventions[INTERVENED_STALE] += lost;
+}
+
 void guard_frames_scan(struct guard *guard, int64_t now_ns)
 {
     struct guard_stream *stream = &guard->stream;
@@ -141,9 +162,8 @@ void guard_frames_scan(struct guard *guard, int64_t now_ns)
     if (newest <= stream->seen)
         return;
     stream->last_frame_ns = now_ns;
-    /* A jump: only as many as the ring holds can still be answered. Nobody waits for the others any more. */
     if (newest - stream->seen > stream->frames.slot_count)
-        stream->seen = newest - stream->frames.slot_count;
+        skip(guard, newest - stream->seen - stream->frames.slot_count);
     while (stream->seen < newest)
         admit_frame(guard, ++stream->seen, now_ns);
 }
@@ -152,8 +172,12 @@ void guard_frames_expire(struct guard *guard, int64_t now_ns)
 {
     for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
         struct guard_entry *entry = &guard->stream.entries[i];
-        if (entry->frame.seq && !entry->frame.decided && now_ns > entry->frame.deadline_ns)
+        if (!entry->frame.seq || entry->frame.decided)
+            continue;
+        if (now_ns > entry->frame.deadline_ns)
             guard_decide(guard, entry, NULL, INTERVENED_DEADLINE, now_ns);
+        else if (guard->stream.seen - entry->frame.seq >= guard->stream.frames.slot_count)
+            guard_decide(guard, entry, NULL, INTERVENED_STALE, now_ns);
     }
 }
 
@@ -167,7 +191,6 @@ static void reassign(struct guard *guard, struct guard_entry *entry, int64_t now
     }
     if (lost)
         lost->counters.interventions[INTERVENED_RUNNER_LOST]++;
-    entry->rescued = true;
     give(guard, entry, next, now_ns);
 }
 

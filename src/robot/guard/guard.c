@@ -197,7 +197,7 @@ void guard_close(struct guard *guard)
     }
     for (int i = 0; i < CTL_MAX_RUNNERS; i++)
         if (guard->runners[i].peer)
-            guard_runner_disconnect(&guard->runners[i]);
+            guard_runner_disconnect(guard, &guard->runners[i]);
     ring_fini(&guard->stream.frames);
     ring_fini(&guard->stream.verdicts);
     mem_cleanup_close(&guard->listen_fd);

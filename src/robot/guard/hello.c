@@ -81,12 +81,13 @@ static int hello_client(struct guard *guard, struct guard_peer *peer, struct ctl
     return 0;
 }
 
-void guard_runner_disconnect(struct guard_runner *runner)
+void guard_runner_disconnect(struct guard *guard, struct guard_runner *runner)
 {
     ring_fini(&runner->results);
     ring_fini(&runner->control);
-    mem_cleanup_close(
-        &runner->bell_fd); /* leaves the epoll set by itself: the runner's copy alone does not keep it */
+    if (runner->bell_fd >= 0) /* by hand: the runner's copy would keep it in the set */
+        epoll_ctl(guard->epoll_fd, EPOLL_CTL_DEL, runner->bell_fd, NULL);
+    mem_cleanup_close(&runner->bell_fd);
     runner->bell_fd = -1;
     runner->active = runner->draining = false;
     runner->control_seq = 0;
@@ -143,7 +144,7 @@ static int hello_runner(struct guard *guard, struct guard_peer *peer, const stru
         return -1;
     if (runner_memory(guard, runner, fds, err) < 0 ||
         welcome(peer, runner->generation, runner->control.fd, runner->bell_fd, err) < 0) {
-        guard_runner_disconnect(runner);
+        guard_runner_disconnect(guard, runner);
         if (!runner->admitted)
             runner->generation = 0;
         return -1;

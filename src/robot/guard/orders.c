@@ -40,11 +40,26 @@ static bool limits_ok(const struct ctl_limits *limits)
            isfinite(limits->min_score) && limits->min_score >= 0 && limits->min_score <= 1;
 }
 
+/* A runner that nobody admitted makes room for one that somebody does. */
+static bool evict_stranger(struct guard *guard, int64_t now_ns)
+{
+    for (int i = 0; i < CTL_MAX_RUNNERS; i++) {
+        struct guard_runner *runner = &guard->runners[i];
+        if (runner->admitted || !runner->peer)
+            continue;
+        guard_peer_drop(guard, runner->peer, now_ns);
+        return true;
+    }
+    return false;
+}
+
 static int admit(struct guard *guard, const struct ctl_message *order, int64_t now_ns, struct err *err)
 {
     if (order->generation == 0 || !limits_ok(&order->limits))
         return err_set(err, ERR_INVALID, "generation or limits are out of range");
     struct guard_runner *runner = guard_runner_slot(guard, order->generation, &order->release);
+    if (!runner && evict_stranger(guard, now_ns))
+        runner = guard_runner_slot(guard, order->generation, &order->release);
     if (!runner)
         return err_set(err, ERR_TOO_BIG, "%d generations are known already: retire one", CTL_MAX_RUNNERS);
     if (!digest_equal(&runner->release, &order->release))
@@ -103,7 +118,7 @@ static int retire(struct guard *guard, const struct ctl_message *order, int64_t 
             guard_peer_kill(peer);
         peer->doomed_ns = now_ns + 2000000000;
         peer->runner = NULL;
-        guard_runner_disconnect(runner);
+        guard_runner_disconnect(guard, runner);
     }
     if (runner->generation == guard->active)
         deactivate(guard, now_ns);

@@ -87,7 +87,7 @@ static void runner_end(struct guard *guard, struct guard_runner *runner, int64_t
     log_warn("runner of generation %llu is %s", (unsigned long long)runner->generation,
              runner->hung ? "hung: killed" : "gone");
     runner->restarts++;
-    guard_runner_disconnect(runner);
+    guard_runner_disconnect(guard, runner);
     guard_runner_lost(guard, runner, now_ns);
     if (!runner->admitted)
         runner->generation = 0;

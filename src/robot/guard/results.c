@@ -81,7 +81,9 @@ void guard_results_drain(struct guard *guard, struct guard_runner *runner, int64
     if (newest - runner->next_result >= runner->results.slot_count)
         if (newest >= runner->next_result)
             runner->next_result = newest - runner->results.slot_count + 1;
-    for (; runner->peer && runner->next_result <= newest; runner->next_result++)
+    /* Bounded by the ring, whatever `newest` says. */
+    for (uint32_t i = 0; i < runner->results.slot_count && runner->next_result <= newest;
+         i++, runner->next_result++)
         if (copy_result(runner, runner->next_result, &guard->result))
             take(guard, runner, now_ns);
         else

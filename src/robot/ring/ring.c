@@ -23,11 +23,17 @@ static _Atomic uint64_t *version_of(const struct ring *ring, uint64_t seq)
     return (_Atomic uint64_t *)(void *)slot_of(ring, seq);
 }
 
+/* 2 seq must not wrap. */
+static bool seq_ok(uint64_t seq)
+{
+    return seq != 0 && seq <= UINT64_MAX / 4;
+}
+
 void *ring_begin(struct ring *ring, uint64_t seq)
 {
     assert(ring->writer);
     _Atomic uint64_t *version = version_of(ring, seq);
-    if (seq == 0 || atomic_load_explicit(version, memory_order_relaxed) >= 2 * seq)
+    if (!seq_ok(seq) || atomic_load_explicit(version, memory_order_relaxed) >= 2 * seq)
         return NULL;
     atomic_store_explicit(version, 2 * seq - 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release); /* the mark is visible before the first byte changes */
@@ -71,7 +77,7 @@ uint64_t ring_newest(const struct ring *ring)
 
 const void *ring_peek(const struct ring *ring, uint64_t seq)
 {
-    if (seq == 0 || atomic_load_explicit(version_of(ring, seq), memory_order_acquire) != 2 * seq)
+    if (!seq_ok(seq) || atomic_load_explicit(version_of(ring, seq), memory_order_acquire) != 2 * seq)
         return NULL;
     return slot_of(ring, seq) + REGION_SLOT_HEAD;
 }

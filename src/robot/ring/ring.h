@@ -88,10 +88,10 @@ struct ring_verdict {
 
 enum ring_verdict_status { RING_VERDICT_OK = 1, RING_VERDICT_FALLBACK, RING_VERDICT_SAFE };
 
-struct ring_control {
-    uint64_t stream;   /* only frames of this stream, */
-    uint64_t from_seq; /* from this one on, */
-    uint64_t mode;     /* and only if this is RING_MODE_ACTIVE */
+struct ring_control { /* which frames a runner is to process: of them always the newest */
+    uint64_t stream;
+    uint64_t from_seq, until_seq; /* both included; IDLE: it may still finish what was given to it */
+    uint64_t mode;                /* enum ring_mode */
 };
 
 enum ring_mode { RING_MODE_IDLE = 0, RING_MODE_ACTIVE };
