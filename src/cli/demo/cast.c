@@ -1,0 +1,275 @@
+#include "cli/demo/cast.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/demo/procs.h"
+#include "sys/file.h"
+#include "sys/proc.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { RESTART_AFTER_MS = 200, MAX_ARGS = 32, SERVER_START_MS = 20000 };
+
+struct actor {
+    enum actor_kind kind;
+    int robot; /* index; -1 for the server */
+    char name[32];
+    char log[2 * STAGE_PATH];
+    pid_t pid;          /* 0: not running */
+    int64_t start_at_ms; /* when to start it (again) */
+    char *args[MAX_ARGS];
+    size_t arg_count;
+};
+
+struct cast {
+    struct stage *stage;
+    struct actor actors[1 + 2 * STAGE_MAX_ROBOTS];
+    size_t count;
+};
+
+static void arg(struct actor *actor, const char *text)
+{
+    if (actor->arg_count + 1 < MAX_ARGS)
+        actor->args[actor->arg_count++] = mem_strdup(text);
+}
+
+static void arg_pair(struct actor *actor, const char *flag, const char *value)
+{
+    arg(actor, flag);
+    arg(actor, value);
+}
+
+static void arg_number(struct actor *actor, const char *flag, long long value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", value);
+    arg_pair(actor, flag, text);
+}
+
+static void clear_args(struct actor *actor)
+{
+    for (size_t i = 0; i < actor->arg_count; i++)
+        free(actor->args[i]);
+    memset(actor->args, 0, sizeof actor->args);
+    actor->arg_count = 0;
+}
+
+static int start(struct actor *actor, struct err *err)
+{
+    struct proc_options options = {
+        .argv = (const char *const *)actor->args, .log_path = actor->log, .die_with_parent = true, .keep_fd = -1};
+    return proc_spawn(&options, &actor->pid, err);
+}
+
+static struct actor *add(struct cast *cast, enum actor_kind kind, int robot, const char *name)
+{
+    struct actor *actor = &cast->actors[cast->count++];
+    *actor = (struct actor){.kind = kind, .robot = robot};
+    str_copy(actor->name, sizeof actor->name, name);
+    str_copy(actor->log, sizeof actor->log, stage_path(cast->stage, "log/%s.log", name));
+    return actor;
+}
+
+int cast_new(struct stage *stage, struct cast **out, struct err *err)
+{
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        return err_errno(err, "become the subreaper of the demo's processes");
+    *out = mem_zalloc(1, sizeof **out);
+    if (!*out)
+        return err_no_memory(err);
+    (*out)->stage = stage;
+    return 0;
+}
+
+static void listen_on(struct actor *actor, const char *flag, uint16_t port)
+{
+    char address[32];
+    snprintf(address, sizeof address, "127.0.0.1:%u", port);
+    arg_pair(actor, flag, address);
+}
+
+static void server_args(struct cast *cast, struct actor *actor)
+{
+    const struct stage *stage = cast->stage;
+    clear_args(actor);
+    arg(actor, stage_program(stage, "musterd"));
+    arg(actor, "serve");
+    arg_pair(actor, "--dir", stage_path(stage, "server"));
+    arg_pair(actor, "--keyring", stage_path(stage, "keys/keyring.json"));
+    arg_pair(actor, "--ports-file", stage_path(stage, "ports.json"));
+    listen_on(actor, "--robot-listen", stage->robot_port);
+    listen_on(actor, "--operator-listen", stage->operator_port);
+    listen_on(actor, "--console-listen", stage->console_port);
+}
+
+int cast_start_server(struct cast *cast, struct err *err)
+{
+    struct actor *server = add(cast, ACTOR_SERVER, -1, "server");
+    server_args(cast, server);
+    if (start(server, err) < 0)
+        return -1;
+    int64_t give_up = clock_mono_ms() + SERVER_START_MS;
+    while (!file_exists(stage_path(cast->stage, "ports.json"))) {
+        if (clock_mono_ms() > give_up || waitpid(server->pid, NULL, WNOHANG) == server->pid)
+            return err_set(err, ERR_TIMEOUT, "musterd did not start; see %s", server->log);
+        usleep(20000);
+    }
+    if (stage_read_ports(cast->stage, err) < 0)
+        return -1;
+    server_args(cast, server); /* from now on with the same ports */
+    return 0;
+}
+
+static void agent_args(struct cast *cast, struct actor *actor, const char *token_file)
+{
+    const struct stage *stage = cast->stage;
+    const char *robot = stage_robot(actor->robot);
+    char url[64];
+    arg(actor, stage_program(stage, "muster-agent"));
+    arg_pair(actor, "--state-dir", stage_path(stage, "%s/state", robot));
+    arg_pair(actor, "--run-dir", stage_path(stage, "%s/run", robot));
+    snprintf(url, sizeof url, "https://127.0.0.1:%u", stage->robot_port);
+    arg_pair(actor, "--server", url);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u", stage->operator_port);
+    arg_pair(actor, "--enroll-url", url);
+    arg_pair(actor, "--enroll-token-file", token_file);
+    arg_pair(actor, "--ca", stage_path(stage, "server/ca.pem"));
+    arg_pair(actor, "--keyring", stage_path(stage, "keys/keyring.json"));
+    arg_number(actor, "--telemetry-ms", 1000);
+    arg_number(actor, "--probation-ms", 6000);
+}
+
+static void program_args(struct cast *cast, struct actor *actor)
+{
+    const struct stage *stage = cast->stage;
+    const char *robot = stage_robot(actor->robot);
+    arg(actor, stage_program(stage, "muster-sim"));
+    arg(actor, "robot");
+    arg_pair(actor, "--run-dir", stage_path(stage, "%s/run", robot));
+    arg_pair(actor, "--log", stage_path(stage, "%s/frames.jsonl", robot));
+    arg_number(actor, "--seed", 7000 + actor->robot);
+    arg_number(actor, "--site", stage_site_number(actor->robot));
+    arg_number(actor, "--fps", 5);
+}
+
+int cast_start_robot(struct cast *cast, int robot, const char *token_file, struct err *err)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s-agent", stage_robot(robot));
+    struct actor *agent = add(cast, ACTOR_AGENT, robot, name);
+    agent_args(cast, agent, token_file);
+    snprintf(name, sizeof name, "%s-program", stage_robot(robot));
+    struct actor *program = add(cast, ACTOR_PROGRAM, robot, name);
+    program_args(cast, program);
+    if (start(agent, err) < 0)
+        return -1;
+    return start(program, err);
+}
+
+static void note_death(struct cast *cast, pid_t pid)
+{
+    for (size_t i = 0; i < cast->count; i++)
+        if (cast->actors[i].pid == pid) {
+            cast->actors[i].pid = 0;
+            cast->actors[i].start_at_ms = clock_mono_ms() + RESTART_AFTER_MS;
+        }
+}
+
+void cast_tend(struct cast *cast)
+{
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        note_death(cast, pid);
+    for (size_t i = 0; i < cast->count; i++) {
+        struct actor *actor = &cast->actors[i];
+        struct err err = {0};
+        if (!actor->pid && clock_mono_ms() >= actor->start_at_ms && start(actor, &err) < 0) {
+            log_warn("%s: %s", actor->name, err.text);
+            actor->start_at_ms = clock_mono_ms() + 5 * RESTART_AFTER_MS;
+        }
+    }
+}
+
+static pid_t pick_own(struct cast *cast, enum actor_kind kind, uint32_t random, const char **out_name)
+{
+    size_t seen = 0;
+    for (size_t i = 0; i < 2 * cast->count; i++) {
+        struct actor *actor = &cast->actors[(random + i) % cast->count];
+        if (actor->kind == kind && actor->pid && seen++ == 0) {
+            *out_name = actor->name;
+            return actor->pid;
+        }
+    }
+    return 0;
+}
+
+pid_t cast_pick(struct cast *cast, enum actor_kind kind, uint32_t random, const char **out_name)
+{
+    if (kind <= ACTOR_PROGRAM)
+        return pick_own(cast, kind, random, out_name);
+    static char name[48];
+    const char *program = kind == ACTOR_GUARD ? "muster-guard" : "muster-runner";
+    struct procs_found found[2 * STAGE_MAX_ROBOTS];
+    size_t count = procs_find(program, cast->stage->dir, found, ARRAY_LEN(found));
+    if (!count)
+        return 0;
+    const struct procs_found *one = &found[random % count];
+    snprintf(name, sizeof name, "%.8s-%s", one->robot, kind == ACTOR_GUARD ? "guard" : "runner");
+    *out_name = name;
+    return one->pid;
+}
+
+static void signal_all(struct cast *cast, int number)
+{
+    for (size_t i = 0; i < cast->count; i++)
+        if (cast->actors[i].pid)
+            kill(cast->actors[i].pid, number);
+}
+
+/* Guards and runners outlive their agents; here nobody shall outlive the demo. */
+static void kill_leftovers(struct cast *cast)
+{
+    static const char *const programs[] = {"muster-guard", "muster-runner"};
+    struct procs_found found[4 * STAGE_MAX_ROBOTS];
+    for (size_t p = 0; p < ARRAY_LEN(programs); p++) {
+        size_t count = procs_find(programs[p], cast->stage->dir, found, ARRAY_LEN(found));
+        for (size_t i = 0; i < count; i++)
+            kill(found[i].pid, SIGKILL);
+    }
+}
+
+static bool any_child_left(int64_t wait_ms)
+{
+    int64_t give_up = clock_mono_ms() + wait_ms;
+    for (;;) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+        if (pid < 0)
+            return false;
+        if (pid > 0)
+            continue;
+        if (clock_mono_ms() > give_up)
+            return true;
+        usleep(10000);
+    }
+}
+
+void cast_end(struct cast *cast)
+{
+    if (!cast)
+        return;
+    signal_all(cast, SIGTERM);
+    usleep(300000);
+    kill_leftovers(cast);
+    if (any_child_left(3000)) {
+        signal_all(cast, SIGKILL);
+        kill_leftovers(cast);
+        any_child_left(1000);
+    }
+    for (size_t i = 0; i < cast->count; i++)
+        clear_args(&cast->actors[i]);
+    free(cast);
+}

@@ -1,0 +1,148 @@
+#include "cli/demo/story.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/demo/screen.h"
+#include "cli/demo/tool.h"
+
+enum { CHAPTER_LIMIT_MS = 6 * 60 * 1000 };
+
+struct chapter {
+    const char *title;
+    const char *rollout; /* to start; NULL: none */
+    bool (*over)(const struct story *story, const struct view *view, const struct chaos *chaos);
+};
+
+static bool at_rest(const struct view_robot *robot, const char *version)
+{
+    return str_eq(robot->running, version) && str_eq(robot->target, version) && str_eq(robot->presence, "live");
+}
+
+static bool everybody_runs(const struct story *story, const struct view *view, const char *version)
+{
+    size_t there = 0;
+    for (size_t i = 0; i < view->robot_count; i++)
+        there += at_rest(&view->robots[i], version);
+    return there == (size_t)story->stage->robots;
+}
+
+static bool rollout_is(const struct view *view, const char *version, const char *state)
+{
+    return view->rollout.id && str_eq(view->rollout.version, version) && str_eq(view->rollout.state, state);
+}
+
+static bool first_is_everywhere(const struct story *story, const struct view *view, const struct chaos *chaos)
+{
+    return rollout_is(view, "1.0.0", "done") && everybody_runs(story, view, "1.0.0");
+}
+
+static bool second_is_everywhere(const struct story *story, const struct view *view, const struct chaos *chaos)
+{
+    return rollout_is(view, "2.0.0", "done") && everybody_runs(story, view, "2.0.0");
+}
+
+static bool third_is_thrown_out(const struct story *story, const struct view *view, const struct chaos *chaos)
+{
+    return rollout_is(view, "3.0.0", "rolled_back") || rollout_is(view, "3.0.0", "done");
+}
+
+static bool fleet_has_settled(const struct story *story, const struct view *view, const struct chaos *chaos)
+{
+    return everybody_runs(story, view, "2.0.0") && chaos_satisfied(chaos);
+}
+
+static const struct chapter chapters[] = {
+    {"Release 1.0.0 goes to the whole fleet", "rollout-1.yaml", first_is_everywhere},
+    {"Release 2.0.0 knows crates; two robots try it first", "rollout-2.yaml", second_is_everywhere},
+    {"Release 3.0.0 looked fine on the workbench", "rollout-3.yaml", third_is_thrown_out},
+    {"The fleet is back on 2.0.0", NULL, fleet_has_settled},
+};
+
+void story_init(struct story *story, const struct stage *stage)
+{
+    *story = (struct story){.stage = stage};
+}
+
+static int begin(struct story *story, int64_t now_ms, struct err *err)
+{
+    const struct chapter *chapter = &chapters[story->chapter];
+    screen_chapter("%zu. %s", story->chapter + 1, chapter->title);
+    story->begun = true;
+    story->chapter_began_ms = now_ms;
+    if (!chapter->rollout)
+        return 0;
+    char path[2 * STAGE_PATH];
+    snprintf(path, sizeof path, "%s/%s", story->stage->rollouts, chapter->rollout);
+    return tool_run(story->stage, true, TOOL_ARGS("rollout", "start", path), NULL, err);
+}
+
+static void note_robots(struct story *story, const struct view *view)
+{
+    for (size_t i = 0; i < view->robot_count && i < STAGE_MAX_ROBOTS; i++) {
+        const struct view_robot *robot = &view->robots[i];
+        char said[sizeof story->said[0]];
+        snprintf(said, sizeof said, "%s %s", robot->phase, robot->running);
+        if (str_eq(said, story->said[i]))
+            continue;
+        str_copy(story->said[i], sizeof story->said[i], said);
+        if (str_eq(robot->phase, "committed"))
+            screen_note("%s runs %s", robot->id, robot->running);
+        if (str_eq(robot->phase, "rolled_back") || str_eq(robot->phase, "failed"))
+            screen_note("%s went back to %s: %s", robot->id, robot->running, robot->phase_text);
+    }
+}
+
+static void note_rollout(struct story *story, const struct view *view)
+{
+    const struct view_rollout *rollout = &view->rollout;
+    char said[sizeof story->said_rollout];
+    if (!rollout->id)
+        return;
+    snprintf(said, sizeof said, "rollout of %s: %s, wave %s (%zu robots)%s%s", rollout->version, rollout->state,
+             rollout->wave, rollout->members, rollout->reason[0] ? ": " : "", rollout->reason);
+    if (str_eq(said, story->said_rollout))
+        return;
+    str_copy(story->said_rollout, sizeof story->said_rollout, said);
+    screen_note("%s", said);
+}
+
+static void watch_bad_release(struct story *story, const struct view *view)
+{
+    const struct view_rollout *rollout = &view->rollout;
+    if (!rollout->id || !str_eq(rollout->version, "3.0.0"))
+        return;
+    story->bad_rollout_id = rollout->id;
+    story->bad_members = MAX(story->bad_members, rollout->members);
+    story->bad_wave = MAX(story->bad_wave, rollout->wave_number);
+    if (rollout->reason[0])
+        str_copy(story->bad_reason, sizeof story->bad_reason, rollout->reason);
+}
+
+static const char *first_not_at_rest(const struct view *view)
+{
+    for (size_t i = 0; i < view->robot_count; i++)
+        if (!str_eq(view->robots[i].running, view->robots[i].target) || !str_eq(view->robots[i].presence, "live"))
+            return view->robots[i].id;
+    return "none";
+}
+
+int story_step(struct story *story, const struct view *view, const struct chaos *chaos, int64_t now_ms, bool *out_more,
+               struct err *err)
+{
+    *out_more = story->chapter < ARRAY_LEN(chapters);
+    if (!*out_more)
+        return 0;
+    if (!story->begun)
+        return begin(story, now_ms, err);
+    note_robots(story, view);
+    note_rollout(story, view);
+    watch_bad_release(story, view);
+    if (chapters[story->chapter].over(story, view, chaos)) {
+        story->chapter++;
+        story->begun = false;
+    } else if (now_ms - story->chapter_began_ms > CHAPTER_LIMIT_MS) {
+        return err_set(err, ERR_TIMEOUT, "the story got stuck at \"%s\" (rollout %s %s; waiting for %s); logs are in %s/log",
+                       chapters[story->chapter].title, view->rollout.version, view->rollout.state,
+                       first_not_at_rest(view), story->stage->dir);
+    }
+    return 0;
+}
