@@ -1,7 +1,8 @@
 /* The device CA of a fleet server, certificate requests, and certificates (X.509 v3, EC P-256, OpenSSL).
  *
- * A robot makes its key itself and never gives it away; the server signs a request (CSR) for exactly one robot id:
- * subject CN = robot id (whatever the CSR says), URI SAN "urn:muster:robot:<id>", client authentication only. */
+ * A robot makes its key itself and never gives it away; the server signs a request (CSR) for exactly one
+ * robot id: subject CN = robot id (whatever the CSR says), URI SAN "urn:muster:robot:<id>", client
+ * authentication only. */
 #ifndef MUSTER_TRUST_CA_H
 #define MUSTER_TRUST_CA_H
 
@@ -12,8 +13,8 @@
 
 #define CERT_SERIAL_SIZE 48
 
-/* Creates DIR/ca.pem, DIR/ca.key, DIR/server.pem, DIR/server.key (server certificate for `hosts`, comma-separated DNS
- * names and IP addresses) where they are missing. Existing ones are kept. */
+/* Creates DIR/ca.pem, DIR/ca.key, DIR/server.pem, DIR/server.key (server certificate for `hosts`,
+ * comma-separated DNS names and IP addresses) where they are missing. Existing ones are kept. */
 int ca_init(const char *dir, const char *hosts, int64_t now_s, struct err *err) must_check;
 
 /* Signs a PEM CSR. *out_pem: the certificate (free() it); out_serial: upper-case hex.
@@ -25,7 +26,8 @@ int ca_sign_csr(const char *dir, const char *csr_pem, size_t csr_len, const char
 int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
 
 /* notBefore/notAfter of a PEM certificate file, Unix seconds. */
-int cert_validity(const char *cert_path, int64_t *out_from_s, int64_t *out_until_s, struct err *err) must_check;
+int cert_validity(const char *cert_path, int64_t *out_from_s, int64_t *out_until_s,
+                  struct err *err) must_check;
 
 /* Random tokens: 32 bytes from the system, as hex. And the SHA-256 under which the server keeps one. */
 int token_make(char out[65], struct err *err) must_check;

@@ -1,9 +1,15 @@
 /* The release keys a robot, a server or a workstation trusts: the trust anchor, a JSON file.
  *
  *     {"schema": 1, "threshold": 1,
- *      "keys": [{"keyid": "…64 hex…", "algorithm": "ed25519", "public": "…64 hex…", "name": "release-2026", "revoked": false}]}
+ *      "keys": [{"keyid": "…64 hex…", "algorithm": "ed25519", "public": "…64 hex…", "name": "release-2026",
+ * "revoked": false}]}
  *
- * The later TUF chain replaces the file's content, not its users: they only ask "does this signature hold?". */
+ * - keyid must be the one of `public`; keyids and names are unique; a name is str_is_name, up to 63
+ * characters.
+ * - A revoked key stays in the file, so that a signature by it can be told from one by a stranger.
+ *
+ * The later TUF chain replaces the file's content, not its users: they only ask "does this signature hold?".
+ */
 #ifndef MUSTER_TRUST_KEYRING_H
 #define MUSTER_TRUST_KEYRING_H
 
@@ -26,11 +32,15 @@ struct keyring {
     struct keyring_entry entries[32];
 };
 
+/* Entry by key id, or NULL. */
+const struct keyring_entry *keyring_find(const struct keyring *ring, const char *keyid);
+
 int keyring_parse(const char *text, size_t len, struct keyring *out, struct err *err) must_check;
 char *keyring_format(const struct keyring *ring); /* stable JSON text; free() it; NULL: out of memory */
 int keyring_load(const char *path, struct keyring *out, struct err *err) must_check;
 int keyring_save(const struct keyring *ring, const char *path, struct err *err) must_check;
-int keyring_add(struct keyring *ring, const struct public_key *key, const char *name, struct err *err) must_check;
+int keyring_add(struct keyring *ring, const struct public_key *key, const char *name,
+                struct err *err) must_check;
 int keyring_revoke(struct keyring *ring, const char *keyid_or_name, struct err *err) must_check;
 
 #endif

@@ -4,7 +4,8 @@
  * Envelope, JSON:
  *     {"schema": 1, "digest": "sha256:…", "size": 1234,
  *      "signatures": [{"keyid": "…", "sig": "…128 hex…"}]}
- * keyids in an envelope are unique (TUF 1.0.34 section 4.2.1 has the same rule, for the same reason: a threshold). */
+ * keyids in an envelope are unique (TUF 1.0.34 section 4.2.1 has the same rule, for the same reason: a
+ * threshold). */
 #ifndef MUSTER_TRUST_SIGNATURE_H
 #define MUSTER_TRUST_SIGNATURE_H
 
@@ -32,7 +33,8 @@ int signature_parse(const char *text, size_t len, struct signature_envelope *out
 char *signature_format(const struct signature_envelope *envelope); /* stable JSON; free() it */
 
 /* Adds a signature; a signature by the same key is replaced. */
-int signature_add(struct signature_envelope *envelope, const struct signing_key *key, struct err *err) must_check;
+int signature_add(struct signature_envelope *envelope, const struct signing_key *key,
+                  struct err *err) must_check;
 
 /* Holds if at least ring->threshold distinct, known, not revoked keys signed exactly this digest and size.
  * Errors: UNTRUSTED with one of: "not signed", "key <id> is unknown …", "key <id> (<name>) is revoked …",
