@@ -1,0 +1,180 @@
+#include "fleet/core/fleet.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "sys/file.h"
+
+#include <event2/event.h>
+#include <stdarg.h>
+
+enum { FLUSH_PERIOD_S = 5, KEEP_REPORTS = 500, KEEP_EVENTS = 100000, PRUNE_EVERY = 120 /* flushes */ };
+
+char *fleet_path(const struct fleet *fleet, const char *name)
+{
+    return file_join(fleet->dir, name);
+}
+
+struct flush {
+    struct fleet *fleet;
+    int rc;
+    struct err *err;
+};
+
+static void flush_one(struct roster_entry *entry, void *arg)
+{
+    struct flush *flush = arg;
+    if (!entry->dirty || flush->rc < 0)
+        return;
+    struct store *store = flush->fleet->store;
+    flush->rc = store->ops->robot_seen(store, entry->id, entry->seen_ms, flush->err);
+    entry->dirty = flush->rc < 0;
+}
+
+/* Last contacts and the server's own sign of life: one sorted batch. */
+static int flush_contacts(struct fleet *fleet, struct err *err)
+{
+    if (group_enter(fleet->group, err) < 0)
+        return -1;
+    struct flush flush = {.fleet = fleet, .err = err};
+    roster_each(fleet->roster, flush_one, &flush);
+    if (flush.rc == 0 && ++fleet->flushes % PRUNE_EVERY == 0)
+        flush.rc = fleet->store->ops->prune(fleet->store, KEEP_REPORTS, KEEP_EVENTS, err);
+    if (flush.rc < 0 || fleet->store->ops->number_set(fleet->store, "alive_ms", clock_wall_ms(), err) < 0) {
+        group_cancel(fleet->group);
+        return -1;
+    }
+    return group_leave(fleet->group, err);
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+    struct err err = {0};
+    if (flush_contacts(arg, &err) < 0)
+        log_error("contacts: %s", err.text);
+}
+
+struct restore {
+    struct fleet *fleet;
+    int64_t alive_ms;
+};
+
+static int restore_one(const struct robot_row *row, void *arg)
+{
+    struct restore *restore = arg;
+    struct roster_entry *entry = roster_get(restore->fleet->roster, row->id);
+    if (entry)
+        roster_restore(entry, row->seen_ms, restore->alive_ms, clock_mono_ms());
+    return entry ? 0 : 1;
+}
+
+static int restore_contacts(struct fleet *fleet, struct err *err)
+{
+    struct restore restore = {.fleet = fleet};
+    if (fleet->store->ops->number_get(fleet->store, "alive_ms", &restore.alive_ms, err) < 0)
+        return -1;
+    return fleet->store->ops->robot_each(fleet->store, "", -1, restore_one, &restore, err);
+}
+
+static int open_parts(struct fleet *fleet, const struct fleet_options *options, struct err *err)
+{
+    cleanup_free char *database = file_join(options->dir, "muster.db");
+    cleanup_free char *layout = file_join(options->dir, "layout");
+    fleet->dir = mem_strdup(options->dir);
+    fleet->keyring = options->keyring ? mem_strdup(options->keyring) : NULL;
+    fleet->roster = roster_new();
+    if (!database || !layout || !fleet->dir || !fleet->roster || (options->keyring && !fleet->keyring))
+        return err_no_memory(err);
+    if (!file_exists(database))
+        return err_set(err, ERR_NOT_FOUND, "%s is no server directory; make one with musterd init --dir %s",
+                       options->dir, options->dir);
+    if (store_open_sqlite(database, &fleet->store, err) < 0 ||
+        blobs_open(layout, options->max_blob_bytes, &fleet->blobs, err) < 0 ||
+        group_new(fleet->base, fleet->store, &fleet->group, err) < 0 || restore_contacts(fleet, err) < 0)
+        return -1;
+    fleet->flush_timer = event_new(fleet->base, -1, EV_PERSIST, on_flush, fleet);
+    if (!fleet->flush_timer)
+        return err_no_memory(err);
+    struct timeval period = {.tv_sec = FLUSH_PERIOD_S};
+    event_add(fleet->flush_timer, &period);
+    return 0;
+}
+
+int fleet_open(struct event_base *base, const struct fleet_options *options, struct fleet **out,
+               struct err *err)
+{
+    cleanup_fleet struct fleet *fleet = mem_zalloc(1, sizeof *fleet);
+    if (!fleet)
+        return err_no_memory(err);
+    fleet->base = base;
+    fleet->dirty = true;
+    fleet->started_ms = clock_wall_ms();
+    if (open_parts(fleet, options, err) < 0)
+        return -1;
+    *out = TAKE_PTR(fleet);
+    return 0;
+}
+
+void fleet_close(struct fleet *fleet)
+{
+    if (!fleet)
+        return;
+    struct err err = {0};
+    if (fleet->flush_timer) {
+        event_free(fleet->flush_timer);
+        if (flush_contacts(fleet, &err) < 0)
+            log_error("contacts: %s", err.text);
+    }
+    group_free(fleet->group);
+    roster_free(fleet->roster);
+    blobs_free(fleet->blobs);
+    store_free(fleet->store);
+    free(fleet->dir);
+    free(fleet->keyring);
+    free(fleet);
+}
+
+int fleet_event(struct fleet *fleet, const char *kind, const char *robot, struct err *err, const char *fmt,
+                ...)
+{
+    struct event_row row = {.time_ms = clock_wall_ms()};
+    str_copy(row.kind, sizeof row.kind, kind);
+    str_copy(row.robot, sizeof row.robot, robot ? robot : "");
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(row.text, sizeof row.text, fmt, args);
+    va_end(args);
+    return fleet->store->ops->event_add(fleet->store, &row, &row.id, err);
+}
+
+void fleet_changed(struct fleet *fleet, const char *robot)
+{
+    struct roster_entry *entry = roster_get(fleet->roster, robot);
+    if (entry)
+        entry->changed = true;
+    fleet->dirty = true;
+}
+
+int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *release, bool rollback,
+                 struct err *err)
+{
+    struct store *store = fleet->store;
+    struct robot_row row;
+    cleanup_release_row struct release_row what = {0};
+    if (store->ops->robot_get(store, robot, &row, err) < 0 ||
+        store->ops->release_get(store, release, &what, err) < 0)
+        return -1;
+    row.counter++;
+    row.target = *release;
+    row.target_rollback = rollback;
+    row.target_ms = clock_wall_ms();
+    row.phase = PHASE_ASSIGNED;
+    row.phase_release = *release;
+    row.phase_ms = row.target_ms;
+    str_copy(row.phase_text, sizeof row.phase_text, rollback ? "going back" : "");
+    if (store->ops->robot_save(store, &row, err) < 0)
+        return -1;
+    fleet_changed(fleet, robot);
+    return fleet_event(fleet, "assigned", robot, err, "%s %s%s", what.name, what.version,
+                       rollback ? " (back)" : "");
+}

@@ -1,0 +1,69 @@
+/* The server's state, given to every handler, and the few acts that several of them share.
+ *
+ * One thread, one event loop. The truth is in the store; memory holds only contacts, held requests and
+ * counters. */
+#ifndef MUSTER_FLEET_CORE_FLEET_H
+#define MUSTER_FLEET_CORE_FLEET_H
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "fleet/blobs/blobs.h"
+#include "fleet/core/group.h"
+#include "fleet/core/roster.h"
+#include "fleet/store/store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+
+struct fleet_options {
+    const char *dir;     /* ca.pem, ca.key, server.pem, server.key, muster.db, layout/ */
+    const char *keyring; /* release keys; NULL: no release is accepted */
+    uint64_t max_blob_bytes;
+};
+
+struct fleet_counters {
+    uint64_t robot_requests, operator_requests, refused; /* refused: 401 and 403 */
+    uint64_t reports, report_replays, exports, export_replays, export_gaps;
+};
+
+struct fleet {
+    struct event_base *base;
+    struct store *store;
+    struct blobs *blobs;
+    struct group *group;
+    struct roster *roster;
+    char *dir, *keyring;
+    struct event *flush_timer;
+    unsigned flushes;
+    bool dirty; /* something happened that a rollout may be waiting for */
+    bool draining;
+    struct fleet_counters counters;
+    int64_t started_ms;
+};
+
+int fleet_open(struct event_base *base, const struct fleet_options *options, struct fleet **out,
+               struct err *err) must_check;
+void fleet_close(struct fleet *fleet); /* commits; servers must be gone before */
+MUSTER_CLEANUP(struct fleet *, fleet_close)
+#define cleanup_fleet __attribute__((cleanup(fleet_closep)))
+
+/* Path of a file in the server's directory; free() it; NULL: out of memory. */
+char *fleet_path(const struct fleet *fleet, const char *name);
+
+/* The following write: between group_enter and group_leave. */
+
+/* An event of the fleet (robot NULL) or of one robot. Text is cut to the field. */
+int fleet_event(struct fleet *fleet, const char *kind, const char *robot, struct err *err, const char *fmt,
+                ...) __attribute__((format(printf, 5, 6))) must_check;
+
+/* Gives a robot a release: next counter, phase assigned; its held question is answered after the commit. */
+int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *release, bool rollback,
+                 struct err *err) must_check;
+
+/* The robot's held question is to be looked at after the commit. */
+void fleet_changed(struct fleet *fleet, const char *robot);
+
+#endif

@@ -1,0 +1,51 @@
+/* What the server knows of its robots only while it runs: when each was heard last, and its held question for
+ * the next assignment. Everything here can be lost without harm.
+ *
+ * Contacts are counted by the monotonic clock; the store's `seen_ms` (wall clock) is flushed from here now
+ * and then.
+ */
+#ifndef MUSTER_FLEET_CORE_ROSTER_H
+#define MUSTER_FLEET_CORE_ROSTER_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "fleet/telemetry/presence.h"
+#include "wire/api.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_request;
+struct event;
+
+struct roster_entry {
+    char id[API_ID_SIZE];
+    int64_t seen_mono_ms; /* such that now - seen is the silence; INT64_MIN: never heard */
+    int64_t seen_ms;      /* wall clock of the last contact; 0: never */
+    bool dirty;           /* seen_ms is newer than the store's */
+
+    struct http_request *held; /* a held GET assignment; NULL: none */
+    uint64_t held_after;
+    struct event *held_timer;
+    bool changed; /* its assignment was changed in the open transaction */
+};
+
+struct roster;
+
+struct roster *roster_new(void);         /* NULL: out of memory */
+void roster_free(struct roster *roster); /* held requests must be answered before */
+MUSTER_CLEANUP(struct roster *, roster_free)
+
+/* The entry, made if there is none; NULL: out of memory. It lives as long as the roster. */
+struct roster_entry *roster_get(struct roster *roster, const char *id);
+
+void roster_restore(struct roster_entry *entry, int64_t seen_ms, int64_t alive_ms,
+                    int64_t mono_ms); /* at start */
+void roster_touch(struct roster_entry *entry, int64_t wall_ms, int64_t mono_ms);
+enum presence roster_presence(const struct roster_entry *entry, int64_t mono_ms);
+
+/* In order of id. */
+void roster_each(struct roster *roster, void (*visit)(struct roster_entry *entry, void *arg), void *arg);
+
+#endif
