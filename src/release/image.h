@@ -1,5 +1,5 @@
-/* A release on disk: an OCI image layout (see wire/oci.h) opened, checked and read. The robot's store is such a layout
- * too, so workstation, server and robot run the very same checks.
+/* A release on disk: an OCI image layout (see wire/oci.h) opened, checked and read. The robot's store is such
+ * a layout too, so workstation, server and robot run the very same checks.
  *
  *     struct image image = {0};
  *     image_open(dir, NULL, &image, &err)        manifest and release.json are read and hash-checked
@@ -9,7 +9,9 @@
  *     image_check_machine(&image, machine, &err) it may run here
  *     image_close(&image)
  *
- * Opening never trusts: sizes are capped before reading, paths come from digests only.
+ * Opening never trusts: sizes are capped before reading, paths come from digests only. image_verify also
+ * holds index.json and oci-layout, which no digest covers, to what they may say (release/index.h), so that
+ * every changed byte is found.
  */
 #ifndef MUSTER_RELEASE_IMAGE_H
 #define MUSTER_RELEASE_IMAGE_H
@@ -37,31 +39,43 @@ void image_close(struct image *image);
 int image_check_blobs(const struct image *image, struct err *err) must_check;
 int image_check_signature(const struct image *image, const struct keyring *ring, struct err *err) must_check;
 int image_check_model(const struct image *image, struct err *err) must_check;
-int image_check_machine(const struct image *image, const char *machine, struct err *err) must_check; /* uname -m */
+int image_check_machine(const struct image *image, const char *machine,
+                        struct err *err) must_check; /* uname -m */
 /* All of the above, in an order that names the most useful error first. */
-int image_verify(const struct image *image, const struct keyring *ring, const char *machine, struct err *err) must_check;
+int image_verify(const struct image *image, const struct keyring *ring, const char *machine,
+                 struct err *err) must_check;
 
 /* The envelope of the referrer, UNTRUSTED "not signed …" if there is none. */
 int image_signature(const struct image *image, struct signature_envelope *out, struct err *err) must_check;
 
 char *image_blob_path(const char *dir, const struct digest *digest); /* free() it; NULL: out of memory */
-/* Path of the weights for this machine ("cpu-x86"…, falling back to "fp32"); free() it. */
+/* Path of the weights for the machine this runs on ("cpu-x86"…, falling back to "fp32"); free() it. */
 int image_model_path(const struct image *image, char **out, struct err *err) must_check;
 int image_golden_path(const struct image *image, char **out, struct err *err) must_check;
 
-/* Writing. */
+/* The name of a release in index.json and for tools that copy layouts: "detector-2.0.0". */
+void image_ref(const struct release *release, char out[128]);
+
+/* Writing. Blobs go in under a temporary name and are renamed when whole; index.json is replaced last. So a
+ * layout is valid after a cut at any instruction. One writer at a time: callers that share a layout lock it.
+ */
+#define LAYOUT_TEMP_PREFIX ".add-"
 int layout_init(const char *dir, struct err *err) must_check; /* idempotent */
-int layout_add_blob(const char *dir, const void *data, size_t len, struct digest *out, struct err *err) must_check;
-int layout_add_file(const char *dir, const char *path, struct digest *out, uint64_t *out_size, struct err *err) must_check;
+int layout_add_blob(const char *dir, const void *data, size_t len, struct digest *out,
+                    struct err *err) must_check;
+int layout_add_file(const char *dir, const char *path, struct digest *out, uint64_t *out_size,
+                    struct err *err) must_check;
 /* Adds or replaces (by digest, and a signature by subject) a descriptor in index.json, atomically. */
 int layout_add_manifest(const char *dir, const struct oci_descriptor *descriptor, struct err *err) must_check;
 /* Removes a manifest and its referrers from index.json; blobs stay. */
 int layout_remove_manifest(const char *dir, const struct digest *digest, struct err *err) must_check;
 int layout_read_index(const char *dir, struct oci_index *out, struct err *err) must_check;
 /* Puts the envelope beside the release as a referrer, replacing an older one. */
-int layout_set_signature(const char *dir, const struct image *image, const struct signature_envelope *envelope,
-                         struct err *err) must_check;
-/* Removes blobs that no manifest in index.json reaches; counts the bytes. */
+int layout_set_signature(const char *dir, const struct image *image,
+                         const struct signature_envelope *envelope, struct err *err) must_check;
+/* Removes blobs that no manifest in index.json reaches, and temporary files of an interrupted
+ * layout_add_file; counts the bytes. Fails without removing anything if a manifest in index.json cannot be
+ * read. */
 int layout_collect(const char *dir, uint64_t *out_bytes, struct err *err) must_check;
 
 #endif

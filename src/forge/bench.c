@@ -1,0 +1,159 @@
+#include "forge/bench.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "forge/spread.h"
+#include "infer/pipeline.h"
+#include "sys/file.h"
+#include "sys/proc.h"
+#include "wire/onnx.h"
+
+#include <assert.h>
+
+enum { MAX_FOUND = 128 };
+
+/* One model under the clock. */
+struct lane {
+    struct pipeline *pipeline;
+    uint8_t *frame; /* owned */
+    int width, height;
+    struct spread total, preprocess, run, decode;
+};
+
+static void lanes_free(struct lane *lanes)
+{
+    for (size_t i = 0; i < BENCH_MAX_MODELS; i++) {
+        pipeline_close(lanes[i].pipeline);
+        free(lanes[i].frame);
+        spread_fini(&lanes[i].total);
+        spread_fini(&lanes[i].preprocess);
+        spread_fini(&lanes[i].run);
+        spread_fini(&lanes[i].decode);
+    }
+    free(lanes);
+}
+MUSTER_CLEANUP(struct lane *, lanes_free)
+#define cleanup_lanes __attribute__((cleanup(lanes_freep)))
+
+static int make_frame(struct lane *lane, const struct release *release, struct err *err)
+{
+    bool nchw = release->preprocess.layout == LAYOUT_NCHW;
+    lane->height = (int)release->inputs[0].dims[nchw ? 2 : 1];
+    lane->width = (int)release->inputs[0].dims[nchw ? 3 : 2];
+    size_t bytes = (size_t)lane->width * (size_t)lane->height * 3;
+    lane->frame = mem_zalloc(bytes, 1);
+    if (!lane->frame)
+        return err_no_memory(err);
+    uint32_t state = 1;
+    for (size_t i = 0; i < bytes; i++) {
+        state = state * 1664525U + 1013904223U;
+        lane->frame[i] = (uint8_t)(state >> 24);
+    }
+    return 0;
+}
+
+static int open_lane(struct lane *lane, const struct bench_model *model, const struct bench_options *options,
+                     struct bench_report *out, struct err *err)
+{
+    struct pipeline_options pipeline_options = {
+        .runtime_path = options->runtime_path, .threads = options->threads, .spin = options->spin};
+    uint64_t rss_before = proc_rss_bytes(getpid());
+    int64_t start = clock_mono_ns();
+    if (pipeline_open(model->model_path, model->release, &pipeline_options, &lane->pipeline, err) < 0)
+        return -1;
+    out->load_ms = (double)(clock_mono_ns() - start) / 1e6;
+    out->rss_mib = ((double)proc_rss_bytes(getpid()) - (double)rss_before) / (1 << 20);
+    str_copy(out->backend, sizeof out->backend, pipeline_backend(lane->pipeline));
+    return make_frame(lane, model->release, err);
+}
+
+static int run_lane(struct lane *lane, struct err *err)
+{
+    struct detection found[MAX_FOUND];
+    struct pipeline_times times;
+    size_t count = 0;
+    if (pipeline_run(lane->pipeline, lane->frame, lane->width, lane->height, found, MAX_FOUND, &count, &times,
+                     err) < 0)
+        return -1;
+    if (spread_add(&lane->total, times.preprocess_ns + times.run_ns + times.decode_ns, err) < 0 ||
+        spread_add(&lane->preprocess, times.preprocess_ns, err) < 0 ||
+        spread_add(&lane->run, times.run_ns, err) < 0)
+        return -1;
+    return spread_add(&lane->decode, times.decode_ns, err);
+}
+
+static void report_lane(struct lane *lane, struct bench_report *out)
+{
+    out->total_p50_ms = spread_quantile_ms(&lane->total, 0.5);
+    out->total_p99_ms = spread_quantile_ms(&lane->total, 0.99);
+    out->preprocess_p50_ms = spread_quantile_ms(&lane->preprocess, 0.5);
+    out->run_p50_ms = spread_quantile_ms(&lane->run, 0.5);
+    out->run_p99_ms = spread_quantile_ms(&lane->run, 0.99);
+    out->decode_p50_ms = spread_quantile_ms(&lane->decode, 0.5);
+}
+
+int bench_models(const struct bench_model *models, size_t count, const struct bench_options *options,
+                 struct bench_report *out, struct err *err)
+{
+    assert(count <= BENCH_MAX_MODELS);
+    cleanup_lanes struct lane *lanes = mem_zalloc(BENCH_MAX_MODELS, sizeof *lanes);
+    if (!lanes)
+        return err_no_memory(err);
+    for (size_t i = 0; i < count; i++)
+        if (open_lane(&lanes[i], &models[i], options, &out[i], err) < 0)
+            return err_prefix(err, "%s", models[i].name);
+    for (int round = 0; round < options->rounds; round++)
+        for (size_t i = 0; i < count; i++)
+            if (run_lane(&lanes[i], err) < 0)
+                return err_prefix(err, "%s", models[i].name);
+    for (size_t i = 0; i < count; i++)
+        report_lane(&lanes[i], &out[i]);
+    return 0;
+}
+
+static int to_spec(const struct onnx_value *value, struct tensor_spec *out, struct err *err)
+{
+    *out = (struct tensor_spec){.dtype = (enum tensor_dtype)value->elem_type, .dim_count = value->dim_count};
+    if (!str_copy(out->name, sizeof out->name, value->name))
+        return err_set(err, ERR_UNSUPPORTED, "tensor %s: the name is too long", value->name);
+    for (size_t i = 0; i < value->dim_count; i++) {
+        out->dims[i] = value->dims[i];
+        if (value->dims[i] < 1)
+            return err_set(err, ERR_UNSUPPORTED,
+                           "tensor %s: dimension %zu is open; export the model with fixed shapes",
+                           value->name, i);
+    }
+    return 0;
+}
+
+static int fill_release(const struct onnx_summary *summary, struct release *out, struct err *err)
+{
+    *out = (struct release){.name = "model", .version = "0.0.0", .task = TASK_RAW, .safe_state = "stop"};
+    out->input_count = summary->input_count;
+    out->output_count = summary->output_count;
+    for (size_t i = 0; i < summary->input_count; i++)
+        if (to_spec(&summary->inputs[i], &out->inputs[i], err) < 0)
+            return -1;
+    for (size_t i = 0; i < summary->output_count; i++)
+        if (to_spec(&summary->outputs[i], &out->outputs[i], err) < 0)
+            return -1;
+    const struct tensor_spec *input = &out->inputs[0];
+    out->preprocess.layout = input->dim_count == 4 && input->dims[1] != 3 ? LAYOUT_NHWC : LAYOUT_NCHW;
+    out->preprocess.scale = 1.0 / 255;
+    for (int c = 0; c < 3; c++)
+        out->preprocess.std[c] = 1;
+    out->postprocess.decoder = DECODER_RAW;
+    return 0;
+}
+
+int bench_release_of(const char *model_path, struct release *out, struct err *err)
+{
+    cleanup_file_map struct file_map map = {0};
+    if (file_map(model_path, &map, err) < 0)
+        return -1;
+    struct onnx_summary summary = {0};
+    if (onnx_summarize(map.data, map.size, &summary, err) < 0 || fill_release(&summary, out, err) < 0)
+        return err_prefix(err, "%s", model_path);
+    return 0;
+}

@@ -1,0 +1,237 @@
+#include "forge/pack.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "forge/golden_make.h"
+#include "forge/recipe.h"
+#include "release/image.h"
+#include "sys/file.h"
+#include "wire/onnx.h"
+
+static const char epoch[] = "1970-01-01T00:00:00Z";
+
+/* ---- checking ---- */
+
+static int summarize(const char *path, struct onnx_summary *out, struct err *err)
+{
+    cleanup_file_map struct file_map map = {0};
+    if (file_map(path, &map, err) < 0)
+        return -1;
+    if (onnx_summarize(map.data, map.size, out, err) < 0) {
+        if (err->code == ERR_INVALID)
+            err->code = ERR_REFUSED;
+        return err_prefix(err, "%s", path);
+    }
+    return 0;
+}
+
+static int check_model(const struct recipe *recipe, struct err *err)
+{
+    struct onnx_summary summary = {0};
+    if (summarize(recipe->model_path, &summary, err) < 0)
+        return -1;
+    if (summary.external_data)
+        return err_set(err, ERR_REFUSED, "%s keeps weights outside its file; save it with all weights inside",
+                       recipe->model_path);
+    if (onnx_check_release(&summary, &recipe->release, err) < 0)
+        return err_prefix(err, "%s", recipe->model_path);
+    return 0;
+}
+
+static int check_documents(const struct recipe *recipe, struct err *err)
+{
+    for (size_t i = 0; i < recipe->document_count; i++)
+        if (access(recipe->documents[i], R_OK) < 0)
+            return err_errno(err, "%s", recipe->documents[i]);
+    return 0;
+}
+
+static int make_golden(const struct recipe *recipe, struct pipeline *pipeline, struct buf *out,
+                       size_t *out_count, struct err *err)
+{
+    char **paths = NULL;
+    if (recipe_list_golden(recipe, &paths, out_count, err) < 0)
+        return -1;
+    int result = golden_make(pipeline, recipe->release.output_count, recipe->release.golden_tolerance, paths,
+                             *out_count, out, err);
+    recipe_free_paths(paths, *out_count);
+    return result;
+}
+
+/* Loads and runs the model as a robot would. */
+static int try_model(const struct recipe *recipe, const struct pack_options *options, struct buf *golden,
+                     struct pack_report *report, struct err *err)
+{
+    struct pipeline_options pipeline_options = {.runtime_path = options ? options->runtime_path : NULL};
+    struct pipeline *pipeline = NULL;
+    if (pipeline_open(recipe->model_path, &recipe->release, &pipeline_options, &pipeline, err) < 0)
+        return err->code == ERR_UNSUPPORTED ? -1 : err_prefix(err, "%s", recipe->model_path);
+    str_copy(report->backend, sizeof report->backend, pipeline_backend(pipeline));
+    int result = make_golden(recipe, pipeline, golden, &report->golden_count, err);
+    pipeline_close(pipeline);
+    return result;
+}
+
+/* ---- writing ---- */
+
+struct packer {
+    const char *dir;
+    const struct recipe *recipe;
+    const char *created;
+    struct oci_manifest manifest;
+    struct pack_report *report;
+};
+
+static struct oci_descriptor *next_layer(struct packer *packer, const char *media_type, const char *filepath)
+{
+    struct oci_descriptor *layer = &packer->manifest.layers[packer->manifest.layer_count++];
+    str_copy(layer->media_type, sizeof layer->media_type, media_type);
+    str_copy(layer->filepath, sizeof layer->filepath, filepath);
+    return layer;
+}
+
+static int add_bytes(struct packer *packer, const void *data, size_t len, struct oci_descriptor *out,
+                     struct err *err)
+{
+    out->size = len;
+    packer->report->total_bytes += len;
+    return layout_add_blob(packer->dir, data, len, &out->digest, err);
+}
+
+static int add_text(struct packer *packer, char *text, struct oci_descriptor *out, struct err *err)
+{
+    cleanup_free char *owned = text;
+    return owned ? add_bytes(packer, owned, strlen(owned), out, err) : err_no_memory(err);
+}
+
+static int add_file(struct packer *packer, const char *path, struct oci_descriptor *out, struct err *err)
+{
+    if (layout_add_file(packer->dir, path, &out->digest, &out->size, err) < 0)
+        return -1;
+    packer->report->total_bytes += out->size;
+    return 0;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int add_layers(struct packer *packer, const struct buf *golden, struct err *err)
+{
+    const struct recipe *recipe = packer->recipe;
+    struct oci_descriptor *model = next_layer(packer, MODELPACK_WEIGHT_TYPE, "model.onnx");
+    str_copy(model->variant, sizeof model->variant, "fp32");
+    if (add_file(packer, recipe->model_path, model, err) < 0 ||
+        add_text(packer, release_format(&recipe->release),
+                 next_layer(packer, MUSTER_RELEASE_TYPE, "release.json"), err) < 0 ||
+        add_bytes(packer, golden->data, golden->len, next_layer(packer, MUSTER_GOLDEN_TYPE, "golden.bin"),
+                  err) < 0)
+        return -1;
+    for (size_t i = 0; i < recipe->document_count; i++) {
+        const char *path = recipe->documents[i];
+        if (add_file(packer, path, next_layer(packer, MODELPACK_DOC_TYPE, base_name(path)), err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int add_config(struct packer *packer, struct err *err)
+{
+    const struct release *release = &packer->recipe->release;
+    struct oci_manifest *manifest = &packer->manifest;
+    str_copy(manifest->config.media_type, sizeof manifest->config.media_type, MODELPACK_CONFIG_TYPE);
+    char *text = modelpack_config_format(release->name, release->version, release->description,
+                                         packer->created, manifest->layers, manifest->layer_count);
+    return add_text(packer, text, &manifest->config, err);
+}
+
+static int add_manifest(struct packer *packer, struct err *err)
+{
+    struct oci_descriptor descriptor = {0};
+    str_copy(packer->manifest.artifact_type, sizeof packer->manifest.artifact_type, MODELPACK_ARTIFACT_TYPE);
+    str_copy(descriptor.media_type, sizeof descriptor.media_type, OCI_MANIFEST_TYPE);
+    str_copy(descriptor.artifact_type, sizeof descriptor.artifact_type, MODELPACK_ARTIFACT_TYPE);
+    str_copy(descriptor.ref_name, sizeof descriptor.ref_name, packer->report->ref);
+    if (add_text(packer, oci_manifest_format(&packer->manifest), &descriptor, err) < 0)
+        return -1;
+    packer->report->digest = descriptor.digest;
+    return layout_add_manifest(packer->dir, &descriptor, err);
+}
+
+/* Takes the releases that were in the layout before out of it. */
+static int drop_older(const char *dir, const struct digest *keep, struct err *err)
+{
+    cleanup_free struct oci_index *index = mem_zalloc(1, sizeof *index);
+    if (!index)
+        return err_no_memory(err);
+    if (layout_read_index(dir, index, err) < 0)
+        return -1;
+    for (size_t i = 0; i < index->count; i++)
+        if (str_eq(index->manifests[i].artifact_type, MODELPACK_ARTIFACT_TYPE) &&
+            !digest_equal(&index->manifests[i].digest, keep) &&
+            layout_remove_manifest(dir, &index->manifests[i].digest, err) < 0)
+            return -1;
+    uint64_t freed = 0;
+    return layout_collect(dir, &freed, err);
+}
+
+static int write_release(struct packer *packer, const struct buf *golden, struct err *err)
+{
+    if (layout_init(packer->dir, err) < 0 || add_layers(packer, golden, err) < 0 ||
+        add_config(packer, err) < 0 || add_manifest(packer, err) < 0)
+        return -1;
+    return drop_older(packer->dir, &packer->report->digest, err);
+}
+
+static int count_entry(const char *name, void *arg)
+{
+    ++*(size_t *)arg;
+    return 1;
+}
+
+static int check_target(const char *dir, struct err *err)
+{
+    cleanup_free char *layout = file_join(dir, "oci-layout");
+    if (!layout)
+        return err_no_memory(err);
+    size_t entries = 0;
+    if (!file_exists(dir) || file_exists(layout))
+        return 0;
+    if (file_list(dir, count_entry, &entries, err) < 0)
+        return -1;
+    if (entries > 0)
+        return err_set(err, ERR_EXISTS, "%s is not empty and not a release; choose another folder", dir);
+    return 0;
+}
+
+static int pack(const struct recipe *recipe, const char *dir, const struct pack_options *options,
+                struct pack_report *out, struct err *err)
+{
+    cleanup_buf struct buf golden = BUF_INIT(GOLDEN_MAX_BYTES);
+    cleanup_free struct packer *packer = mem_zalloc(1, sizeof *packer);
+    if (!packer)
+        return err_no_memory(err);
+    if (check_model(recipe, err) < 0 || check_documents(recipe, err) < 0 ||
+        try_model(recipe, options, &golden, out, err) < 0)
+        return -1;
+    const char *told = options && options->created ? options->created : recipe->created;
+    *packer = (struct packer){.dir = dir, .recipe = recipe, .created = told[0] ? told : epoch, .report = out};
+    str_copy(out->name, sizeof out->name, recipe->release.name);
+    str_copy(out->version, sizeof out->version, recipe->release.version);
+    image_ref(&recipe->release, out->ref);
+    return write_release(packer, &golden, err);
+}
+
+int pack_release(const char *yaml_path, const char *dir, const struct pack_options *options,
+                 struct pack_report *out, struct err *err)
+{
+    *out = (struct pack_report){0};
+    cleanup_recipe struct recipe recipe = {0};
+    if (recipe_read(yaml_path, &recipe, err) < 0)
+        return -1;
+    if (check_target(dir, err) < 0)
+        return -1;
+    return pack(&recipe, dir, options, out, err);
+}

@@ -1,0 +1,41 @@
+/* From release.yaml to a release: an OCI layout (wire/oci.h) that says what it needs, carries its own test
+ * and is the same bytes every time.
+ *
+ *     release.yaml ──▶ tensors of the ONNX file against the yaml ──▶ load and run it here ──▶ golden.bin
+ *                  ──▶ blobs, config, manifest ──▶ index.json
+ *
+ * Layers in this order: model.onnx, release.json, golden.bin, then evaluation and recipe if the yaml names
+ * them. No clock, user name or path gets in; `created` is what the yaml or the caller says, else
+ * 1970-01-01T00:00:00Z.
+ */
+#ifndef MUSTER_FORGE_PACK_H
+#define MUSTER_FORGE_PACK_H
+
+#include "base/digest.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pack_options {
+    const char *runtime_path; /* NULL: see infer/runtime.h */
+    const char *created;      /* RFC 3339; NULL: the yaml's. (SOURCE_DATE_EPOCH is the caller's business.) */
+};
+
+struct pack_report {
+    struct digest digest; /* of the manifest: the release's identity */
+    uint64_t total_bytes; /* manifest, config and layers */
+    size_t golden_count;
+    char name[64], version[64], ref[128];
+    char backend[64]; /* what computed the golden outputs */
+};
+
+/* `dir` is made, or must be empty or a layout, whose release is then replaced. Nothing is written before all
+ * checks pass. Errors: INVALID for a bad yaml; REFUSED for a model that does not load, has other tensors than
+ * the yaml says, gives NaN or does not repeat itself; UNSUPPORTED without a runtime; EXISTS if `dir` holds
+ * something else. */
+int pack_release(const char *yaml_path, const char *dir, const struct pack_options *options,
+                 struct pack_report *out, struct err *err) must_check;
+
+#endif

@@ -1,0 +1,41 @@
+/* release.yaml: what the packer is told. The fields of release.json (wire/release.h), and where to find the
+ * parts:
+ *
+ *     model:      {path: model.onnx, …}
+ *     golden:     {inputs: ../golden, tolerance: 0.001}    a folder of pictures, or a pattern like
+ * ../golden/site-*.png created:    2026-01-02T03:04:05Z                      optional; no clock is ever asked
+ *     evaluation: evaluation.json                           optional; carried along as a document
+ *     recipe:     recipe.json                               optional; likewise
+ *
+ * Paths are relative to the folder of release.yaml.
+ */
+#ifndef MUSTER_FORGE_RECIPE_H
+#define MUSTER_FORGE_RECIPE_H
+
+#include "base/err.h"
+#include "wire/release.h"
+
+#include <stddef.h>
+
+enum { RECIPE_MAX_DOCUMENTS = 2 };
+
+struct recipe {
+    struct release release;
+    char *model_path;    /* all owned */
+    char *golden_inputs; /* folder or pattern */
+    char created[40];    /* "" if not said */
+    size_t document_count;
+    char *documents[RECIPE_MAX_DOCUMENTS];
+};
+
+int recipe_read(const char *yaml_path, struct recipe *out, struct err *err) must_check;
+void recipe_fini(struct recipe *recipe);
+#define cleanup_recipe __attribute__((cleanup(recipe_fini)))
+
+/* The pictures that golden.inputs means, sorted by name. *out: array of paths, each and the array to be freed
+ * by recipe_free_paths. Errors: NOT_FOUND if there is none, TOO_BIG for more than GOLDEN_MAX_CASES. */
+int recipe_list_golden(const struct recipe *recipe, char ***out, size_t *out_count,
+                       struct err *err) must_check;
+void recipe_free_paths(char **paths, size_t count);
+
+#endif

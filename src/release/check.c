@@ -1,0 +1,137 @@
+#include "release/image.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "release/blob.h"
+#include "release/index.h"
+#include "sys/file.h"
+#include "wire/onnx.h"
+
+enum { ENVELOPE_MAX = 64 << 10 };
+
+static int check_manifest_blobs(const char *dir, const struct oci_manifest *manifest, struct err *err)
+{
+    if (blob_check(dir, &manifest->config, "config", err) < 0)
+        return -1;
+    for (size_t i = 0; i < manifest->layer_count; i++) {
+        const struct oci_descriptor *layer = &manifest->layers[i];
+        if (blob_check(dir, layer, layer->filepath[0] ? layer->filepath : "layer", err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Finds the manifest that signs `image`. *out_found false: there is none. */
+static int find_signature(const struct image *image, struct oci_manifest *out, bool *out_found,
+                          struct err *err)
+{
+    cleanup_free struct oci_index *index = mem_zalloc(1, sizeof *index);
+    if (!index)
+        return err_no_memory(err);
+    if (layout_read_index(image->dir, index, err) < 0)
+        return -1;
+    *out_found = false;
+    for (size_t i = 0; i < index->count && !*out_found; i++) {
+        const struct oci_descriptor *item = &index->manifests[i];
+        if (digest_equal(&item->digest, &image->digest) ||
+            str_eq(item->artifact_type, MODELPACK_ARTIFACT_TYPE) ||
+            !str_eq(item->media_type, OCI_MANIFEST_TYPE))
+            continue;
+        if (blob_read_manifest(image->dir, item, out, err) < 0)
+            return -1;
+        *out_found = blob_signs(out, &image->digest);
+    }
+    return 0;
+}
+
+int image_check_blobs(const struct image *image, struct err *err)
+{
+    if (check_manifest_blobs(image->dir, &image->manifest, err) < 0)
+        return -1;
+    cleanup_free struct oci_manifest *signature = mem_zalloc(1, sizeof *signature);
+    if (!signature)
+        return err_no_memory(err);
+    bool found = false;
+    if (find_signature(image, signature, &found, err) < 0)
+        return -1;
+    return found ? check_manifest_blobs(image->dir, signature, err) : 0;
+}
+
+int image_signature(const struct image *image, struct signature_envelope *out, struct err *err)
+{
+    cleanup_free struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
+    if (!manifest)
+        return err_no_memory(err);
+    bool found = false;
+    if (find_signature(image, manifest, &found, err) < 0)
+        return -1;
+    if (!found)
+        return err_set(err, ERR_UNTRUSTED, "not signed; sign it with muster sign %s", image->dir);
+    const struct oci_descriptor *layer = oci_layer(manifest, MUSTER_SIGNATURE_TYPE, NULL);
+    if (!layer)
+        return err_set(err, ERR_INVALID, "the signature manifest has no layer %s", MUSTER_SIGNATURE_TYPE);
+    cleanup_buf struct buf text = BUF_INIT(ENVELOPE_MAX);
+    if (blob_read(image->dir, layer, &text, err) < 0)
+        return -1;
+    return signature_parse(buf_text(&text), text.len, out, err);
+}
+
+int image_check_signature(const struct image *image, const struct keyring *ring, struct err *err)
+{
+    cleanup_free struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
+    if (!envelope)
+        return err_no_memory(err);
+    if (image_signature(image, envelope, err) < 0)
+        return -1;
+    return signature_verify(envelope, &image->digest, image->size, ring, err);
+}
+
+static int check_one_model(const struct image *image, const struct oci_descriptor *layer, struct err *err)
+{
+    cleanup_free char *path = image_blob_path(image->dir, &layer->digest);
+    if (!path)
+        return err_no_memory(err);
+    cleanup_file_map struct file_map map = {0};
+    if (file_map(path, &map, err) < 0)
+        return -1;
+    struct onnx_summary summary = {0};
+    if (onnx_summarize(map.data, map.size, &summary, err) < 0) {
+        if (err->code == ERR_INVALID)
+            err->code = ERR_REFUSED;
+        return -1;
+    }
+    if (summary.external_data)
+        return err_set(err, ERR_REFUSED, "keeps weights outside its file; save it with all weights inside");
+    return onnx_check_release(&summary, &image->release, err);
+}
+
+int image_check_model(const struct image *image, struct err *err)
+{
+    size_t checked = 0;
+    for (size_t i = 0; i < image->manifest.layer_count; i++) {
+        const struct oci_descriptor *layer = &image->manifest.layers[i];
+        if (!str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE))
+            continue;
+        if (check_one_model(image, layer, err) < 0)
+            return err_prefix(err, "%s", layer->filepath[0] ? layer->filepath : "model");
+        checked++;
+    }
+    if (checked == 0)
+        return err_set(err, ERR_REFUSED, "the release has no weights (layer %s)", MODELPACK_WEIGHT_TYPE);
+    return 0;
+}
+
+int image_check_machine(const struct image *image, const char *machine, struct err *err)
+{
+    return release_check_machine(&image->release, machine, err);
+}
+
+int image_verify(const struct image *image, const struct keyring *ring, const char *machine, struct err *err)
+{
+    if (index_check(image, err) < 0 || image_check_blobs(image, err) < 0 ||
+        image_check_signature(image, ring, err) < 0)
+        return -1;
+    if (machine && image_check_machine(image, machine, err) < 0)
+        return -1;
+    return image_check_model(image, err);
+}
