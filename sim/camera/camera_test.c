@@ -165,6 +165,56 @@ static void sizes_are_limited(void **state)
     assert_int_equal(err.code, ERR_INVALID);
 }
 
+/* Three grey frames as YUV4MPEG: 0, 100, 200 of luma. */
+static void write_video(const char *path)
+{
+    struct buf file = BUF_INIT(1 << 20);
+    uint8_t plane[32 * 32 * 3 / 2];
+    struct err err = {0};
+
+    assert_int_equal(buf_puts(&file, "YUV4MPEG2 W32 H32 F25:1 Ip A1:1 C420jpeg\n", &err), 0);
+    for (int i = 0; i < 3; i++) {
+        memset(plane, 128, sizeof(plane));
+        memset(plane, i * 100, 32 * 32);
+        assert_int_equal(buf_puts(&file, "FRAME\n", &err), 0);
+        assert_int_equal(buf_put(&file, plane, sizeof(plane), &err), 0);
+    }
+    assert_int_equal(file_replace(path, file.data, file.len, 0644, &err), 0);
+    buf_fini(&file);
+}
+
+static void video_comes_round(void **state)
+{
+    char dir[] = "/tmp/muster-camera-XXXXXX";
+    cleanup_free char *path = NULL, *source = NULL;
+    struct camera_options options = {.width = 16, .height = 16};
+    cleanup_camera struct camera *camera = NULL;
+    uint8_t rgb[16 * 16 * 3];
+    struct err err = {0};
+
+    assert_non_null(mkdtemp(dir));
+    path = mem_printf("%s/v.y4m", dir);
+    source = mem_printf("video:%s", path);
+    write_video(path);
+    options.source = source;
+    if (camera_open(&options, &camera, &err) < 0) {
+        assert_int_equal(err.code, ERR_UNSUPPORTED);
+    } else {
+        for (int i = 0; i < 8; i++) {
+            assert_int_equal(camera_next(camera, 40, rgb, NULL, &err), 0);
+            assert_in_range(rgb[100] + 40, i % 3 * 100 + 20, i % 3 * 120 + 60);
+        }
+    }
+    assert_int_equal(file_remove_tree(dir, &err), 0);
+}
+
+static void a_text_is_no_video(void **state)
+{
+    enum err_code code = open_fails("video:/etc/passwd", 10, 10);
+
+    assert_true(code == ERR_INVALID || code == ERR_UNSUPPORTED);
+}
+
 static void a_missing_video_is_an_error(void **state)
 {
     enum err_code code = open_fails("video:/nonexistent.avi", 10, 10);
@@ -181,6 +231,8 @@ int main(void)
         cmocka_unit_test(damaged_picture_is_passed_over),
         cmocka_unit_test(wrong_sources_say_why),
         cmocka_unit_test(sizes_are_limited),
+        cmocka_unit_test(video_comes_round),
+        cmocka_unit_test(a_text_is_no_video),
         cmocka_unit_test(a_missing_video_is_an_error),
     };
 
