@@ -6,7 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-/* Big pictures would only make the fuzzer slow: both formats state their size in the first bytes of the header. */
+/* Big pictures would only make the fuzzer slow: both formats state their size in the first bytes of the
+ * header. */
 #define MAX_INPUT_BYTES (64 << 10)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

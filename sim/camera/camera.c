@@ -27,8 +27,8 @@ int camera_open(const struct camera_options *options, struct camera **out, struc
         return err_set(err, ERR_INVALID, "camera '%s' is unknown: use world:, images:DIR or video:FILE",
                        options->source);
     if (size.width < 1 || size.height < 1 || size.width > CAMERA_MAX_SIDE || size.height > CAMERA_MAX_SIDE)
-        return err_set(err, ERR_INVALID, "a camera frame of %d x %d pixels is not possible: 1..%d each", size.width,
-                       size.height, CAMERA_MAX_SIDE);
+        return err_set(err, ERR_INVALID, "a camera frame of %d x %d pixels is not possible: 1..%d each",
+                       size.width, size.height, CAMERA_MAX_SIDE);
     cleanup_camera struct camera *camera = mem_zalloc(1, sizeof(*camera));
     if (!camera)
         return err_no_memory(err);
@@ -46,7 +46,8 @@ void camera_free(struct camera *camera)
     free(camera);
 }
 
-int camera_next(struct camera *camera, int elapsed_ms, uint8_t *rgb, struct camera_truth *truth, struct err *err)
+int camera_next(struct camera *camera, int elapsed_ms, uint8_t *rgb, struct camera_truth *truth,
+                struct err *err)
 {
     struct camera_truth unused;
 

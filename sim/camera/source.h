@@ -1,6 +1,7 @@
 /* What a kind of camera implements. Private to the room.
  *
- * `open` gets what stands behind the colon of the source. `next` fills `rgb` in the camera's size; *truth is zeroed.
+ * `open` gets what stands behind the colon of the source. `next` fills `rgb` in the camera's size; *truth is
+ * zeroed.
  */
 #ifndef MUSTER_SIM_CAMERA_SOURCE_H
 #define MUSTER_SIM_CAMERA_SOURCE_H

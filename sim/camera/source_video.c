@@ -140,12 +140,13 @@ static int video_next(void *self, int elapsed_ms, uint8_t *rgb, struct camera_tr
     if (decode(source, err) < 0)
         return -1;
     const AVFrame *frame = source->frame;
-    source->scaler =
-        sws_getCachedContext(source->scaler, frame->width, frame->height, (enum AVPixelFormat)frame->format,
-                             source->size.width, source->size.height, AV_PIX_FMT_RGB24, SWS_BILINEAR, NULL, NULL, NULL);
+    source->scaler = sws_getCachedContext(
+        source->scaler, frame->width, frame->height, (enum AVPixelFormat)frame->format, source->size.width,
+        source->size.height, AV_PIX_FMT_RGB24, SWS_BILINEAR, NULL, NULL, NULL);
     if (!source->scaler)
         return err_set(err, ERR_INVALID, "the video's pixel format cannot be converted");
-    sws_scale(source->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height, planes, strides);
+    sws_scale(source->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0, frame->height, planes,
+              strides);
     av_frame_unref(source->frame);
     return 0;
 }
@@ -154,7 +155,8 @@ static int video_next(void *self, int elapsed_ms, uint8_t *rgb, struct camera_tr
 
 static int video_open(const char *path, struct source_size size, void **out, struct err *err)
 {
-    return err_set(err, ERR_UNSUPPORTED, "built without video: install libavformat-dev and libswscale-dev and build anew");
+    return err_set(err, ERR_UNSUPPORTED,
+                   "built without video: install libavformat-dev and libswscale-dev and build anew");
 }
 
 static int video_next(void *self, int elapsed_ms, uint8_t *rgb, struct camera_truth *truth, struct err *err)

@@ -74,7 +74,8 @@ static int build(struct world_source *source, const struct settings *settings, s
         return err_no_memory(err);
     if (settings->period_ms > INT32_MAX || settings->dock_ms > INT32_MAX ||
         !world_set_dock(source->world, (int)settings->period_ms, (int)settings->dock_ms))
-        return err_set(err, ERR_INVALID, "the period must be the time at the dock and 4000 ms to 3600000 ms more");
+        return err_set(err, ERR_INVALID,
+                       "the period must be the time at the dock and 4000 ms to 3600000 ms more");
     return 0;
 }
 
@@ -105,8 +106,11 @@ static void label(const struct world_source *source, const struct world_box *box
     truth->known = true;
     truth->count = count;
     for (size_t i = 0; i < count; i++)
-        truth->boxes[i] = (struct camera_box){.x0 = boxes[i].x0 * sx, .y0 = boxes[i].y0 * sy, .x1 = boxes[i].x1 * sx,
-                                              .y1 = boxes[i].y1 * sy, .label = boxes[i].label};
+        truth->boxes[i] = (struct camera_box){.x0 = boxes[i].x0 * sx,
+                                              .y0 = boxes[i].y0 * sy,
+                                              .x1 = boxes[i].x1 * sx,
+                                              .y1 = boxes[i].y1 * sy,
+                                              .label = boxes[i].label};
 }
 
 static int world_next(void *self, int elapsed_ms, uint8_t *rgb, struct camera_truth *truth, struct err *err)

@@ -18,18 +18,21 @@ static int add_box(struct coco *coco, const struct world_box *box, struct err *e
     double wide = (double)box->x1 - (double)box->x0, tall = (double)box->y1 - (double)box->y0;
     int id = ++coco->annotation_count;
 
-    return buf_printf(&coco->annotations, err,
-                      "%s\n  {\"id\": %d, \"image_id\": %d, \"category_id\": %d, \"bbox\": [%.1f, %.1f, %.1f, %.1f], "
-                      "\"area\": %.2f, \"iscrowd\": 0}",
-                      id > 1 ? "," : "", id, coco->image_count, box->label + 1, (double)box->x0, (double)box->y0, wide,
-                      tall, wide * tall);
+    return buf_printf(
+        &coco->annotations, err,
+        "%s\n  {\"id\": %d, \"image_id\": %d, \"category_id\": %d, \"bbox\": [%.1f, %.1f, %.1f, %.1f], "
+        "\"area\": %.2f, \"iscrowd\": 0}",
+        id > 1 ? "," : "", id, coco->image_count, box->label + 1, (double)box->x0, (double)box->y0, wide,
+        tall, wide * tall);
 }
 
-int coco_add(struct coco *coco, const char *file_name, const struct world_box *boxes, size_t count, struct err *err)
+int coco_add(struct coco *coco, const char *file_name, const struct world_box *boxes, size_t count,
+             struct err *err)
 {
     int id = ++coco->image_count;
 
-    if (buf_printf(&coco->images, err, "%s\n  {\"id\": %d, \"file_name\": \"%s\", \"width\": %d, \"height\": %d}",
+    if (buf_printf(&coco->images, err,
+                   "%s\n  {\"id\": %d, \"file_name\": \"%s\", \"width\": %d, \"height\": %d}",
                    id > 1 ? "," : "", id, file_name, WORLD_WIDTH, WORLD_HEIGHT) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)

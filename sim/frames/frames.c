@@ -28,7 +28,8 @@ static int worlds_init(struct worlds *worlds, const struct frames_plan *plan, st
     for (int i = 0; i < worlds->count; i++) {
         worlds->of[i] = world_new(plan->seed, worlds->first + i);
         if (!worlds->of[i])
-            return err_set(err, ERR_INVALID, "there is no site %d: 0..%d", worlds->first + i, world_site_count() - 1);
+            return err_set(err, ERR_INVALID, "there is no site %d: 0..%d", worlds->first + i,
+                           world_site_count() - 1);
         world_set_sensor(worlds->of[i], plan->sensor);
     }
     return 0;
@@ -47,7 +48,8 @@ static void advance(struct world *world, const struct frames_plan *plan, int ind
 }
 
 static int each(struct worlds *worlds, const struct frames_plan *plan,
-                int (*take)(void *arg, const struct frames_one *frame, struct err *err), void *arg, struct err *err)
+                int (*take)(void *arg, const struct frames_one *frame, struct err *err), void *arg,
+                struct err *err)
 {
     struct frames_one frame;
 
@@ -63,8 +65,9 @@ static int each(struct worlds *worlds, const struct frames_plan *plan,
     return 0;
 }
 
-int frames_each(const struct frames_plan *plan, int (*take)(void *arg, const struct frames_one *frame, struct err *err),
-                void *arg, struct err *err)
+int frames_each(const struct frames_plan *plan,
+                int (*take)(void *arg, const struct frames_one *frame, struct err *err), void *arg,
+                struct err *err)
 {
     struct worlds worlds = {0};
     int status;

@@ -1,7 +1,8 @@
 /* Labelled frames of the world, written for training and evaluation.
  *
- * Frame i of site s is scene i of world_new(seed, s); with all sites, frame i is scene i / sites of site i % sites.
- * A sequence is one drive per site instead, a frame every `every_ms`. The same plan gives the same bytes everywhere.
+ * Frame i of site s is scene i of world_new(seed, s); with all sites, frame i is scene i / sites of site i %
+ * sites. A sequence is one drive per site instead, a frame every `every_ms`. The same plan gives the same
+ * bytes everywhere.
  */
 #ifndef MUSTER_SIM_FRAMES_FRAMES_H
 #define MUSTER_SIM_FRAMES_FRAMES_H
@@ -14,8 +15,8 @@
 
 struct frames_plan {
     uint64_t seed;
-    int site;      /* or FRAMES_ALL_SITES */
-    int count;     /* 1..FRAMES_MAX */
+    int site;  /* or FRAMES_ALL_SITES */
+    int count; /* 1..FRAMES_MAX */
     bool sequence;
     bool dock_only; /* of a sequence only the frames taken at the reference station */
     int every_ms;
@@ -30,8 +31,9 @@ struct frames_one {
 };
 
 /* Calls `take` for each frame in order until it fails. */
-int frames_each(const struct frames_plan *plan, int (*take)(void *arg, const struct frames_one *frame, struct err *err),
-                void *arg, struct err *err) must_check;
+int frames_each(const struct frames_plan *plan,
+                int (*take)(void *arg, const struct frames_one *frame, struct err *err), void *arg,
+                struct err *err) must_check;
 
 /* PNG files "frame-000000.png", ... and annotations.json (coco.h) in `dir`, which is made if need be. */
 int frames_write_dir(const struct frames_plan *plan, const char *dir, struct err *err) must_check;

@@ -17,12 +17,14 @@ static uint32_t float_bits(float x)
 
 int raw_begin(FILE *file, uint32_t frames, struct err *err)
 {
-    const uint32_t head[6] = {htole32(WORLD_WIDTH), htole32(WORLD_HEIGHT), htole32(frames), htole32(WORLD_MAX_BOXES)};
+    const uint32_t head[6] = {htole32(WORLD_WIDTH), htole32(WORLD_HEIGHT), htole32(frames),
+                              htole32(WORLD_MAX_BOXES)};
 
     return put(file, "MUSTFRM1", 8, err) < 0 || put(file, head, sizeof(head), err) < 0 ? -1 : 0;
 }
 
-int raw_frame(FILE *file, int site, const uint8_t *rgb, const struct world_box *boxes, size_t count, struct err *err)
+int raw_frame(FILE *file, int site, const uint8_t *rgb, const struct world_box *boxes, size_t count,
+              struct err *err)
 {
     uint32_t words[2 + WORLD_MAX_BOXES * 5] = {htole32((uint32_t)site), htole32((uint32_t)count)};
 

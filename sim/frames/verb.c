@@ -46,13 +46,18 @@ enum {
     OPT_RAW
 };
 
-static const struct option options[] = {
-    {"seed", required_argument, NULL, OPT_SEED},   {"site", required_argument, NULL, OPT_SITE},
-    {"count", required_argument, NULL, OPT_COUNT}, {"sequence", no_argument, NULL, OPT_SEQUENCE},
-    {"every", required_argument, NULL, OPT_EVERY}, {"dock", no_argument, NULL, OPT_DOCK},
-    {"light", required_argument, NULL, OPT_LIGHT}, {"noise", required_argument, NULL, OPT_NOISE},
-    {"blur", required_argument, NULL, OPT_BLUR},   {"raw", required_argument, NULL, OPT_RAW},
-    {"help", no_argument, NULL, 'h'},              {0}};
+static const struct option options[] = {{"seed", required_argument, NULL, OPT_SEED},
+                                        {"site", required_argument, NULL, OPT_SITE},
+                                        {"count", required_argument, NULL, OPT_COUNT},
+                                        {"sequence", no_argument, NULL, OPT_SEQUENCE},
+                                        {"every", required_argument, NULL, OPT_EVERY},
+                                        {"dock", no_argument, NULL, OPT_DOCK},
+                                        {"light", required_argument, NULL, OPT_LIGHT},
+                                        {"noise", required_argument, NULL, OPT_NOISE},
+                                        {"blur", required_argument, NULL, OPT_BLUR},
+                                        {"raw", required_argument, NULL, OPT_RAW},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {0}};
 
 static int whole(const char *text, int low, int high, int *out)
 {
@@ -132,7 +137,8 @@ static int parse(int argc, char **argv, struct request *request, struct err *err
     optind = 1;
     while ((option = getopt_long(argc, argv, "ho:", options, NULL)) != -1)
         if (set(request, option, optarg) < 0)
-            return err_set(err, ERR_USAGE, "'%s' is no option or not a possible value; see muster-sim frames --help",
+            return err_set(err, ERR_USAGE,
+                           "'%s' is no option or not a possible value; see muster-sim frames --help",
                            argv[optind - 1]);
     if (request->help)
         return 0;

@@ -66,7 +66,8 @@ static void polygon_cut(const struct point *p, int count, float y, float *left, 
     }
 }
 
-void canvas_polygon(struct canvas *canvas, const struct point *corners, int count, struct colour colour, int id)
+void canvas_polygon(struct canvas *canvas, const struct point *corners, int count, struct colour colour,
+                    int id)
 {
     struct ink ink = ink_of(colour, id);
     float top = 1e9f, bottom = -1e9f;
@@ -94,22 +95,24 @@ static float half_width(float dy)
     return s > 0 ? sqrtf(s) : 0;
 }
 
-void canvas_ellipse(struct canvas *canvas, struct point centre, float radius_x, float radius_y, struct colour colour,
-                    int id)
+void canvas_ellipse(struct canvas *canvas, struct point centre, float radius_x, float radius_y,
+                    struct colour colour, int id)
 {
     struct ink ink = ink_of(colour, id);
     int y1 = pixel_from(centre.y + radius_y, CANVAS_HEIGHT);
 
     for (int y = pixel_from(centre.y - radius_y, CANVAS_HEIGHT); y < y1; y++) {
         float half = radius_x * half_width(((float)y + 0.5f - centre.y) / radius_y);
-        struct span span = {y, pixel_from(centre.x - half, CANVAS_WIDTH), pixel_from(centre.x + half, CANVAS_WIDTH)};
+        struct span span = {y, pixel_from(centre.x - half, CANVAS_WIDTH),
+                            pixel_from(centre.x + half, CANVAS_WIDTH)};
 
         if (span.x0 < span.x1)
             paint_span(canvas, span, ink);
     }
 }
 
-void canvas_shade_ellipse(struct canvas *canvas, struct point centre, float radius_x, float radius_y, float strength)
+void canvas_shade_ellipse(struct canvas *canvas, struct point centre, float radius_x, float radius_y,
+                          float strength)
 {
     int keep = (int)(256 * (1 - strength));
     int y1 = pixel_from(centre.y + radius_y, CANVAS_HEIGHT);

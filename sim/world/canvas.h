@@ -1,8 +1,8 @@
-/* The canvas: twice the frame in each direction (so edges are smooth after the sensor has averaged 2x2), with an object
- * number per pixel from which the exact boxes are read.
+/* The canvas: twice the frame in each direction (so edges are smooth after the sensor has averaged 2x2), with
+ * an object number per pixel from which the exact boxes are read.
  *
- * Objects are painted back to front. For each object the canvas keeps how many pixels it covered when it was painted;
- * what is left of them in `id` at the end is the visible part.
+ * Objects are painted back to front. For each object the canvas keeps how many pixels it covered when it was
+ * painted; what is left of them in `id` at the end is the visible part.
  */
 #ifndef MUSTER_SIM_WORLD_CANVAS_H
 #define MUSTER_SIM_WORLD_CANVAS_H
@@ -23,20 +23,22 @@ struct point {
 
 struct canvas {
     uint8_t rgb[CANVAS_HEIGHT][CANVAS_WIDTH][3];
-    uint8_t id[CANVAS_HEIGHT][CANVAS_WIDTH];   /* 0: background, else the object */
+    uint8_t id[CANVAS_HEIGHT][CANVAS_WIDTH];  /* 0: background, else the object */
     uint32_t painted[CANVAS_MAX_OBJECTS + 1]; /* pixels of each object when it was painted */
 };
 
 void canvas_clear_ids(struct canvas *canvas);
 
 /* A convex polygon (3..8 corners, any direction of turn). */
-void canvas_polygon(struct canvas *canvas, const struct point *corners, int count, struct colour colour, int id);
-
-void canvas_ellipse(struct canvas *canvas, struct point centre, float radius_x, float radius_y, struct colour colour,
+void canvas_polygon(struct canvas *canvas, const struct point *corners, int count, struct colour colour,
                     int id);
 
+void canvas_ellipse(struct canvas *canvas, struct point centre, float radius_x, float radius_y,
+                    struct colour colour, int id);
+
 /* Darkens what is there (a shadow); strength 0..1. Marks no object. */
-void canvas_shade_ellipse(struct canvas *canvas, struct point centre, float radius_x, float radius_y, float strength);
+void canvas_shade_ellipse(struct canvas *canvas, struct point centre, float radius_x, float radius_y,
+                          float strength);
 
 static inline struct colour colour_scale(struct colour c, float by)
 {

@@ -8,11 +8,11 @@
 
 /* What a column of the picture ends at. */
 struct wall {
-    float depth;   /* m, along the view */
-    float along;   /* m, along the wall: the texture's coordinate */
-    float light;   /* share of light, by the wall's direction */
+    float depth; /* m, along the view */
+    float along; /* m, along the wall: the texture's coordinate */
+    float light; /* share of light, by the wall's direction */
     enum site_wall kind;
-    bool end;      /* the far end: only haze */
+    bool end; /* the far end: only haze */
 };
 
 static float bay_centre(const struct corridor *corridor, float z)
@@ -31,7 +31,8 @@ bool corridor_has_room(const struct corridor *corridor, float x, float z, float 
 
     if (absf(x) < w - radius_m)
         return true;
-    return x > 0 && x < w + BAY_DEPTH_M - radius_m && absf(z - bay_centre(corridor, z)) < BAY_HALF_M - radius_m;
+    return x > 0 && x < w + BAY_DEPTH_M - radius_m &&
+           absf(z - bay_centre(corridor, z)) < BAY_HALF_M - radius_m;
 }
 
 float corridor_clearness(const struct corridor *corridor, float depth_m)
@@ -40,7 +41,8 @@ float corridor_clearness(const struct corridor *corridor, float depth_m)
 }
 
 /* The ray has passed the opening of a bay at depth t: it ends at the bay's back or at one of its sides. */
-static struct wall bay_wall(const struct corridor *corridor, const struct view *view, struct point dir, float bay)
+static struct wall bay_wall(const struct corridor *corridor, const struct view *view, struct point dir,
+                            float bay)
 {
     float back = (corridor->site->half_width_m + BAY_DEPTH_M - view->x) / dir.x;
     float z = view->z + back * dir.y;
@@ -85,31 +87,34 @@ static struct colour ceiling_texel(const struct corridor *corridor, float x, flo
 }
 
 /* Floor (plane_m = 0) or ceiling seen at this pixel. */
-static struct colour plane_pixel(const struct corridor *corridor, const struct view *view, struct point dir, float y,
-                                 bool floor)
+static struct colour plane_pixel(const struct corridor *corridor, const struct view *view, struct point dir,
+                                 float y, bool floor)
 {
     float over = floor ? view->height_m : view->height_m - corridor->site->height_m;
     float depth = over * view->focal / (y - view->horizon);
     float x = view->x + depth * dir.x, z = view->z + depth * dir.y;
-    struct colour c = floor ? site_floor_texel(corridor->site, x, z, corridor->salt) : ceiling_texel(corridor, x, z);
+    struct colour c =
+        floor ? site_floor_texel(corridor->site, x, z, corridor->salt) : ceiling_texel(corridor, x, z);
 
     return colour_mix(corridor->site->haze, c, corridor_clearness(corridor, depth));
 }
 
-static struct colour wall_pixel(const struct corridor *corridor, const struct view *view, const struct wall *wall,
-                                float y)
+static struct colour wall_pixel(const struct corridor *corridor, const struct view *view,
+                                const struct wall *wall, float y)
 {
     float y_m = view->height_m - (y - view->horizon) * wall->depth / view->focal;
 
     if (wall->end)
         return corridor->site->haze;
-    struct colour c =
-        site_wall_texel(corridor->site, wall->kind, wall->along, MAX(y_m, 0), corridor->salt + (wall->light < 0.9f));
-    return colour_mix(corridor->site->haze, colour_scale(c, wall->light), corridor_clearness(corridor, wall->depth));
+    struct colour c = site_wall_texel(corridor->site, wall->kind, wall->along, MAX(y_m, 0),
+                                      corridor->salt + (wall->light < 0.9f));
+    return colour_mix(corridor->site->haze, colour_scale(c, wall->light),
+                      corridor_clearness(corridor, wall->depth));
 }
 
 /* One evaluation serves two rows: the sensor averages them anyway. */
-static void paint_column(const struct corridor *corridor, const struct view *view, struct canvas *canvas, int column)
+static void paint_column(const struct corridor *corridor, const struct view *view, struct canvas *canvas,
+                         int column)
 {
     float side = ((float)column + 0.5f - CANVAS_WIDTH * 0.5f) / view->focal;
     struct point dir = {view->sin_yaw + view->cos_yaw * side, view->cos_yaw - view->sin_yaw * side};

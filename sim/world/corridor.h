@@ -7,8 +7,9 @@
  *        x = -w   ------------------------------------------------------------------  left wall
  *                             z = k * bay_every_m
  *
- * The camera is a pinhole at `height_m` that looks along `yaw` (0: +z, +90 degrees: the right wall); pitch is a shift
- * of the horizon. Camera space: right (m), depth (m). Walls are found per column, the floor per pixel.
+ * The camera is a pinhole at `height_m` that looks along `yaw` (0: +z, +90 degrees: the right wall); pitch is
+ * a shift of the horizon. Camera space: right (m), depth (m). Walls are found per column, the floor per
+ * pixel.
  */
 #ifndef MUSTER_SIM_WORLD_CORRIDOR_H
 #define MUSTER_SIM_WORLD_CORRIDOR_H
@@ -22,11 +23,11 @@
 #define BAY_HALF_M 2.4f
 
 struct view {
-    float x, z;         /* m */
-    float height_m;     /* of the lens over the floor */
+    float x, z;     /* m */
+    float height_m; /* of the lens over the floor */
     float sin_yaw, cos_yaw;
-    float focal;        /* canvas pixels */
-    float horizon;      /* canvas row */
+    float focal;   /* canvas pixels */
+    float horizon; /* canvas row */
 };
 
 struct corridor {

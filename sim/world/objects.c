@@ -26,13 +26,15 @@ struct size {
     float wide, high, deep; /* m */
 };
 
-static const struct colour vests[] = {{240, 130, 30}, {205, 225, 50}, {235, 90, 40}, {60, 80, 150}, {150, 40, 40},
-                                      {90, 96, 100}};
+static const struct colour vests[] = {{240, 130, 30}, {205, 225, 50}, {235, 90, 40},
+                                      {60, 80, 150},  {150, 40, 40},  {90, 96, 100}};
 static const struct colour trousers[] = {{44, 50, 72}, {60, 60, 62}, {86, 78, 62}, {36, 36, 40}};
 static const struct colour skins[] = {{224, 178, 146}, {196, 144, 110}, {142, 96, 68}, {96, 64, 46}};
-static const struct colour helmets[] = {{240, 200, 40}, {235, 235, 230}, {210, 60, 40}, {50, 44, 40}, {90, 66, 44}};
+static const struct colour helmets[] = {
+    {240, 200, 40}, {235, 235, 230}, {210, 60, 40}, {50, 44, 40}, {90, 66, 44}};
 static const struct colour trucks[] = {{232, 176, 30}, {220, 100, 30}, {190, 44, 36}, {236, 200, 60}};
-static const struct colour crates[] = {{40, 84, 168}, {58, 108, 190}, {44, 120, 76}, {60, 140, 150}, {36, 60, 120}};
+static const struct colour crates[] = {
+    {40, 84, 168}, {58, 108, 190}, {44, 120, 76}, {60, 140, 150}, {36, 60, 120}};
 static const struct colour cones[] = {{238, 92, 28}, {244, 120, 36}, {226, 66, 30}};
 static const struct colour drums[] = {{52, 60, 84}, {120, 46, 38}, {70, 76, 72}, {150, 150, 148}};
 static const struct colour rubber = {28, 28, 30};
@@ -76,7 +78,8 @@ float object_radius_m(const struct object *object)
     return 0.5f * MAX(size.wide, size.deep) + 0.1f;
 }
 
-/* ---- painting --------------------------------------------------------------------------------------------------- */
+/* ---- painting
+ * --------------------------------------------------------------------------------------------------- */
 
 static struct colour lit(const struct brush *brush, struct colour colour, float light, float depth)
 {
@@ -93,7 +96,8 @@ static struct spot corner_spot(const struct brush *brush, float x, float z)
     return view_of(brush->scene->view, wx, wz);
 }
 
-static void paint_quad(const struct brush *brush, const struct spot *floor, const float *height, struct colour colour)
+static void paint_quad(const struct brush *brush, const struct spot *floor, const float *height,
+                       struct colour colour)
 {
     struct point corners[4];
 
@@ -138,7 +142,8 @@ static float block_depth(const struct brush *brush, const struct block *block)
 static void paint_blocks(const struct brush *brush, struct block *blocks, int count)
 {
     for (int i = 1; i < count; i++)
-        for (int j = i; j > 0 && block_depth(brush, &blocks[j]) > block_depth(brush, &blocks[j - 1]) + 1e-3f; j--) {
+        for (int j = i; j > 0 && block_depth(brush, &blocks[j]) > block_depth(brush, &blocks[j - 1]) + 1e-3f;
+             j--) {
             struct block swap = blocks[j];
             blocks[j] = blocks[j - 1];
             blocks[j - 1] = swap;
@@ -158,24 +163,28 @@ static float flat_scale(const struct brush *brush, float metres)
     return metres * brush->scene->view->focal / brush->spot.depth;
 }
 
-static void flat_oval(const struct brush *brush, float x, float y, float radius_x, float radius_y, struct colour c)
+static void flat_oval(const struct brush *brush, float x, float y, float radius_x, float radius_y,
+                      struct colour c)
 {
     canvas_ellipse(brush->scene->canvas, flat_point(brush, x, y), flat_scale(brush, radius_x),
                    flat_scale(brush, radius_y), lit(brush, c, 1, brush->spot.depth), brush->id);
 }
 
-/* A trapezoid that stands upright: half widths at bottom and top, and where its middle line starts and ends. */
+/* A trapezoid that stands upright: half widths at bottom and top, and where its middle line starts and ends.
+ */
 static void flat_trunk(const struct brush *brush, struct point bottom, float half_bottom, struct point top,
                        float half_top, struct colour c)
 {
-    struct point corners[4] = {
-        flat_point(brush, bottom.x - half_bottom, bottom.y), flat_point(brush, bottom.x + half_bottom, bottom.y),
-        flat_point(brush, top.x + half_top, top.y), flat_point(brush, top.x - half_top, top.y)};
+    struct point corners[4] = {flat_point(brush, bottom.x - half_bottom, bottom.y),
+                               flat_point(brush, bottom.x + half_bottom, bottom.y),
+                               flat_point(brush, top.x + half_top, top.y),
+                               flat_point(brush, top.x - half_top, top.y)};
 
     canvas_polygon(brush->scene->canvas, corners, 4, lit(brush, c, 1, brush->spot.depth), brush->id);
 }
 
-/* ---- the kinds -------------------------------------------------------------------------------------------------- */
+/* ---- the kinds
+ * -------------------------------------------------------------------------------------------------- */
 
 static void paint_legs(const struct brush *brush, float high, float broad, struct colour cloth)
 {
@@ -189,7 +198,8 @@ static void paint_legs(const struct brush *brush, float high, float broad, struc
     flat_oval(brush, 0.1f + swing, 0.05f, 0.085f, 0.05f, rubber);
 }
 
-static void paint_arms(const struct brush *brush, float high, float broad, struct colour sleeve, struct colour skin)
+static void paint_arms(const struct brush *brush, float high, float broad, struct colour sleeve,
+                       struct colour skin)
 {
     float swing = 0.1f * trig_sin(brush->object->stride + TRIG_PI);
     float shoulder = 0.79f * high, hand = 0.46f * high;
@@ -220,8 +230,8 @@ static void paint_person(const struct brush *brush)
     flat_oval(brush, 0, 0.8f * high, 0.18f * broad + 0.02f, 0.045f, vest);
     if (stripes) {
         struct colour band = {232, 232, 210};
-        flat_trunk(brush, (struct point){0, 0.55f * high}, 0.165f * broad + 0.02f, (struct point){0, 0.585f * high},
-                   0.17f * broad + 0.02f, band);
+        flat_trunk(brush, (struct point){0, 0.55f * high}, 0.165f * broad + 0.02f,
+                   (struct point){0, 0.585f * high}, 0.17f * broad + 0.02f, band);
     }
     flat_trunk(brush, (struct point){0, 0.8f * high}, 0.05f, (struct point){0, 0.87f * high}, 0.05f, skin);
     flat_oval(brush, 0, 0.91f * high, 0.085f, 0.085f * 1.25f, skin);
@@ -243,11 +253,17 @@ static void paint_pallet(const struct brush *brush)
         struct block feet[3], boards[5];
 
         for (int i = 0; i < 3; i++)
-            feet[i] = (struct block){0, y, (float)(i - 1) * (0.5f * size.deep - 0.06f), size.wide, 0.1f, 0.12f,
+            feet[i] = (struct block){0,
+                                     y,
+                                     (float)(i - 1) * (0.5f * size.deep - 0.06f),
+                                     size.wide,
+                                     0.1f,
+                                     0.12f,
                                      colour_scale(wood, 0.55f)};
         for (int i = 0; i < 5; i++)
-            boards[i] = (struct block){(float)(i - 2) * 0.25f * (size.wide - 0.16f), y + 0.1f, 0, 0.17f, 0.05f,
-                                       size.deep, colour_scale(wood, (i & 1) ? 0.92f : 1.0f)};
+            boards[i] = (struct block){
+                (float)(i - 2) * 0.25f * (size.wide - 0.16f), y + 0.1f, 0, 0.17f, 0.05f, size.deep,
+                colour_scale(wood, (i & 1) ? 0.92f : 1.0f)};
         paint_blocks(brush, feet, 3);
         paint_blocks(brush, boards, 5);
     }
@@ -260,8 +276,8 @@ static void paint_forklift(const struct brush *brush)
     struct colour paint = PICK(&rng, trucks);
     float w = 0.5f * size.wide, lift = prng_range(&rng, 0.05f, 0.7f);
     struct block blocks[] = {
-        {0, 0.25f, -0.55f, size.wide, 0.75f, 0.8f, paint},                       /* counterweight */
-        {0, 0.22f, 0.15f, size.wide, 0.35f, 0.75f, colour_scale(paint, 0.9f)},  /* floor of the cabin */
+        {0, 0.25f, -0.55f, size.wide, 0.75f, 0.8f, paint},                     /* counterweight */
+        {0, 0.22f, 0.15f, size.wide, 0.35f, 0.75f, colour_scale(paint, 0.9f)}, /* floor of the cabin */
         {-w + 0.1f, 0, -0.6f, 0.2f, 0.5f, 0.5f, rubber},
         {w - 0.1f, 0, -0.6f, 0.2f, 0.5f, 0.5f, rubber},
         {-w + 0.1f, 0, 0.35f, 0.22f, 0.55f, 0.55f, rubber},
@@ -270,12 +286,12 @@ static void paint_forklift(const struct brush *brush)
         {w - 0.08f, 0.9f, -0.5f, 0.08f, size.high - 0.95f, 0.08f, steel},
         {-w + 0.08f, 0.5f, 0.4f, 0.08f, size.high - 0.55f, 0.08f, steel},
         {w - 0.08f, 0.5f, 0.4f, 0.08f, size.high - 0.55f, 0.08f, steel},
-        {0, 0.95f, -0.35f, 0.5f, 0.5f, 0.15f, {40, 40, 44}},                     /* seat */
+        {0, 0.95f, -0.35f, 0.5f, 0.5f, 0.15f, {40, 40, 44}},                                /* seat */
         {0, size.high - 0.06f, -0.05f, size.wide, 0.06f, 1.1f, colour_scale(paint, 0.75f)}, /* roof */
-        {-0.3f, 0.08f, 0.65f, 0.12f, size.high - 0.1f, 0.12f, {50, 52, 58}},     /* mast */
+        {-0.3f, 0.08f, 0.65f, 0.12f, size.high - 0.1f, 0.12f, {50, 52, 58}},                /* mast */
         {0.3f, 0.08f, 0.65f, 0.12f, size.high - 0.1f, 0.12f, {50, 52, 58}},
-        {0, 0.1f + lift, 0.74f, 0.8f, 0.35f, 0.06f, {44, 44, 48}},               /* carriage */
-        {-0.25f, 0.06f + lift, 1.0f, 0.1f, 0.05f, 0.55f, {74, 76, 80}},          /* forks */
+        {0, 0.1f + lift, 0.74f, 0.8f, 0.35f, 0.06f, {44, 44, 48}},      /* carriage */
+        {-0.25f, 0.06f + lift, 1.0f, 0.1f, 0.05f, 0.55f, {74, 76, 80}}, /* forks */
         {0.25f, 0.06f + lift, 1.0f, 0.1f, 0.05f, 0.55f, {74, 76, 80}},
     };
 
@@ -321,7 +337,8 @@ static void paint_crate(const struct brush *brush)
         paint_block(brush, &bar);
         paint_block(brush, &slot);
     }
-    struct block lid = {0, size.high, 0, size.wide + rim, 0.05f, size.deep + rim, colour_scale(plastic, 1.1f)};
+    struct block lid = {
+        0, size.high, 0, size.wide + rim, 0.05f, size.deep + rim, colour_scale(plastic, 1.1f)};
     paint_block(brush, &lid);
     if (prng_chance(&rng, 0.5f)) {
         struct block hollow = {0, size.high + 0.05f, 0, size.wide - 0.1f, 0, size.deep - 0.1f, dark};
@@ -337,12 +354,14 @@ static void paint_drum(const struct brush *brush)
     float half = 0.5f * size.wide;
 
     flat_oval(brush, 0, 0.05f, half, 0.2f * half, colour_scale(metal, 0.7f));
-    flat_trunk(brush, (struct point){0, 0.05f}, half, (struct point){0, size.high}, half, colour_scale(metal, 0.8f));
-    flat_trunk(brush, (struct point){-0.3f * half, 0.05f}, 0.3f * half, (struct point){-0.3f * half, size.high},
-               0.3f * half, metal);
+    flat_trunk(brush, (struct point){0, 0.05f}, half, (struct point){0, size.high}, half,
+               colour_scale(metal, 0.8f));
+    flat_trunk(brush, (struct point){-0.3f * half, 0.05f}, 0.3f * half,
+               (struct point){-0.3f * half, size.high}, 0.3f * half, metal);
     for (int i = 1; i <= 2; i++) {
         float y = size.high * (float)i / 3.0f;
-        flat_trunk(brush, (struct point){0, y}, half, (struct point){0, y + 0.03f}, half, colour_scale(metal, 0.55f));
+        flat_trunk(brush, (struct point){0, y}, half, (struct point){0, y + 0.03f}, half,
+                   colour_scale(metal, 0.55f));
     }
     flat_oval(brush, 0, size.high, half, 0.2f * half, colour_scale(metal, 1.2f));
 }
@@ -363,7 +382,8 @@ static void (*const painters[OBJECT_KINDS])(const struct brush *) = {
     [OBJECT_CONE] = paint_cone,     [OBJECT_CRATE] = paint_crate,   [OBJECT_DRUM] = paint_drum,
     [OBJECT_POST] = paint_post};
 
-bool object_extent(const struct view *view, const struct object *object, struct point *low, struct point *high)
+bool object_extent(const struct view *view, const struct object *object, struct point *low,
+                   struct point *high)
 {
     struct spot spot = view_of(view, object->x, object->z);
     struct size size = object_size(object);

@@ -1,8 +1,8 @@
 /* The things in the world: five kinds that a detector is to find, and some that it is to leave alone.
  *
- * An object stands on the floor at (x, z) and is turned by `heading`. Its look (size, colours, pose) follows from
- * `look` alone, so that the same object is the same in every frame. Boxes are true solids; people, cones and drums are
- * painted facing the camera.
+ * An object stands on the floor at (x, z) and is turned by `heading`. Its look (size, colours, pose) follows
+ * from `look` alone, so that the same object is the same in every frame. Boxes are true solids; people, cones
+ * and drums are painted facing the camera.
  */
 #ifndef MUSTER_SIM_WORLD_OBJECTS_H
 #define MUSTER_SIM_WORLD_OBJECTS_H
@@ -13,7 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum object_kind { OBJECT_PERSON, OBJECT_PALLET, OBJECT_FORKLIFT, OBJECT_CONE, OBJECT_CRATE, OBJECT_DRUM, OBJECT_POST };
+enum object_kind {
+    OBJECT_PERSON,
+    OBJECT_PALLET,
+    OBJECT_FORKLIFT,
+    OBJECT_CONE,
+    OBJECT_CRATE,
+    OBJECT_DRUM,
+    OBJECT_POST
+};
 
 #define OBJECT_LABELLED 5 /* kinds below this are classes; the others only get in the way */
 #define OBJECT_KINDS 7
@@ -37,7 +45,8 @@ float object_radius_m(const struct object *object);
 
 /* What the object would cover if nothing stood in the way, the frame's edges included: canvas pixels.
  * False if it is behind the camera or too near to be drawn. */
-bool object_extent(const struct view *view, const struct object *object, struct point *low, struct point *high);
+bool object_extent(const struct view *view, const struct object *object, struct point *low,
+                   struct point *high);
 
 /* Paints the object with number `id` (1..CANVAS_MAX_OBJECTS). Back to front is the caller's business. */
 void object_paint(const struct object_scene *scene, const struct object *object, int id);

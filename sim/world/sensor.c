@@ -83,7 +83,8 @@ static void add_noise(const struct sensor *sensor, uint8_t *rgb)
 
     for (int i = 0; i < SENSOR_HEIGHT * ROW; i++) {
         uint32_t bits = prng_next(&rng);
-        int sum = (int)(bits & 255) + (int)(bits >> 8 & 255) + (int)(bits >> 16 & 255) + (int)(bits >> 24) - 510;
+        int sum =
+            (int)(bits & 255) + (int)(bits >> 8 & 255) + (int)(bits >> 16 & 255) + (int)(bits >> 24) - 510;
         int value = rgb[i] + ((sum * scale + 32768) >> 16);
         rgb[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
     }

@@ -1,5 +1,5 @@
-/* The camera's optics and chip: canvas -> frame. Averages 2x2, blurs by motion and defocus, applies light and colour
- * cast, adds noise. */
+/* The camera's optics and chip: canvas -> frame. Averages 2x2, blurs by motion and defocus, applies light and
+ * colour cast, adds noise. */
 #ifndef MUSTER_SIM_WORLD_SENSOR_H
 #define MUSTER_SIM_WORLD_SENSOR_H
 

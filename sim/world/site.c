@@ -7,25 +7,77 @@
 
 static const struct site sites[SITE_COUNT] = {
     {.name = "north",
-     .floor = {168, 168, 164}, .floor_line = {225, 190, 40}, .grout = {140, 140, 138}, .tile_m = 4, .stains = 0.25f,
-     .left = WALL_RACK, .right = WALL_RACK, .upright = {40, 70, 150}, .beam = {215, 110, 40},
-     .plain = {190, 192, 196}, .ceiling = {120, 124, 130}, .haze = {170, 175, 180}, .haze_per_m = 0.015f,
-     .half_width_m = 2.7f, .height_m = 4.2f, .light = 1.0f, .cast = {1.0f, 1.0f, 1.0f}},
+     .floor = {168, 168, 164},
+     .floor_line = {225, 190, 40},
+     .grout = {140, 140, 138},
+     .tile_m = 4,
+     .stains = 0.25f,
+     .left = WALL_RACK,
+     .right = WALL_RACK,
+     .upright = {40, 70, 150},
+     .beam = {215, 110, 40},
+     .plain = {190, 192, 196},
+     .ceiling = {120, 124, 130},
+     .haze = {170, 175, 180},
+     .haze_per_m = 0.015f,
+     .half_width_m = 2.7f,
+     .height_m = 4.2f,
+     .light = 1.0f,
+     .cast = {1.0f, 1.0f, 1.0f}},
     {.name = "harbour",
-     .floor = {104, 92, 80}, .floor_line = {205, 200, 185}, .grout = {70, 62, 56}, .tile_m = 0, .stains = 0.8f,
-     .left = WALL_BRICK, .right = WALL_RACK, .upright = {96, 66, 40}, .beam = {126, 90, 54},
-     .plain = {130, 72, 56}, .ceiling = {52, 46, 42}, .haze = {84, 72, 60}, .haze_per_m = 0.03f,
-     .half_width_m = 3.1f, .height_m = 3.6f, .light = 0.78f, .cast = {1.14f, 1.0f, 0.80f}},
+     .floor = {104, 92, 80},
+     .floor_line = {205, 200, 185},
+     .grout = {70, 62, 56},
+     .tile_m = 0,
+     .stains = 0.8f,
+     .left = WALL_BRICK,
+     .right = WALL_RACK,
+     .upright = {96, 66, 40},
+     .beam = {126, 90, 54},
+     .plain = {130, 72, 56},
+     .ceiling = {52, 46, 42},
+     .haze = {84, 72, 60},
+     .haze_per_m = 0.03f,
+     .half_width_m = 3.1f,
+     .height_m = 3.6f,
+     .light = 0.78f,
+     .cast = {1.14f, 1.0f, 0.80f}},
     {.name = "cold",
-     .floor = {142, 156, 170}, .floor_line = {60, 100, 190}, .grout = {108, 122, 138}, .tile_m = 0.6f, .stains = 0.1f,
-     .left = WALL_PANEL, .right = WALL_PANEL, .upright = {150, 160, 170}, .beam = {176, 186, 196},
-     .plain = {206, 214, 222}, .ceiling = {176, 186, 196}, .haze = {196, 208, 220}, .haze_per_m = 0.06f,
-     .half_width_m = 2.9f, .height_m = 3.2f, .light = 1.08f, .cast = {0.86f, 0.98f, 1.14f}},
+     .floor = {142, 156, 170},
+     .floor_line = {60, 100, 190},
+     .grout = {108, 122, 138},
+     .tile_m = 0.6f,
+     .stains = 0.1f,
+     .left = WALL_PANEL,
+     .right = WALL_PANEL,
+     .upright = {150, 160, 170},
+     .beam = {176, 186, 196},
+     .plain = {206, 214, 222},
+     .ceiling = {176, 186, 196},
+     .haze = {196, 208, 220},
+     .haze_per_m = 0.06f,
+     .half_width_m = 2.9f,
+     .height_m = 3.2f,
+     .light = 1.08f,
+     .cast = {0.86f, 0.98f, 1.14f}},
     {.name = "annex",
-     .floor = {84, 120, 92}, .floor_line = {230, 230, 225}, .grout = {64, 96, 72}, .tile_m = 2, .stains = 0.45f,
-     .left = WALL_RACK, .right = WALL_PANEL, .upright = {150, 40, 40}, .beam = {120, 124, 126},
-     .plain = {150, 154, 152}, .ceiling = {84, 92, 86}, .haze = {120, 130, 122}, .haze_per_m = 0.02f,
-     .half_width_m = 2.5f, .height_m = 4.0f, .light = 0.9f, .cast = {0.95f, 1.06f, 0.92f}},
+     .floor = {84, 120, 92},
+     .floor_line = {230, 230, 225},
+     .grout = {64, 96, 72},
+     .tile_m = 2,
+     .stains = 0.45f,
+     .left = WALL_RACK,
+     .right = WALL_PANEL,
+     .upright = {150, 40, 40},
+     .beam = {120, 124, 126},
+     .plain = {150, 154, 152},
+     .ceiling = {84, 92, 86},
+     .haze = {120, 130, 122},
+     .haze_per_m = 0.02f,
+     .half_width_m = 2.5f,
+     .height_m = 4.0f,
+     .light = 0.9f,
+     .cast = {0.95f, 1.06f, 0.92f}},
 };
 
 const struct site *site_get(int index)
@@ -45,7 +97,8 @@ static float value_noise(float x, float z, float cell, uint32_t salt)
     int ix = trig_floor(gx), iz = trig_floor(gz);
     float fx = gx - (float)ix, fz = gz - (float)iz;
     float a = (float)(prng_place(ix, iz, salt) & 255), b = (float)(prng_place(ix + 1, iz, salt) & 255);
-    float c = (float)(prng_place(ix, iz + 1, salt) & 255), d = (float)(prng_place(ix + 1, iz + 1, salt) & 255);
+    float c = (float)(prng_place(ix, iz + 1, salt) & 255),
+          d = (float)(prng_place(ix + 1, iz + 1, salt) & 255);
 
     return ((a + (b - a) * fx) * (1 - fz) + (c + (d - c) * fx) * fz) * (1.0f / 255.0f);
 }
@@ -71,7 +124,7 @@ struct colour site_floor_texel(const struct site *site, float x_m, float z_m, ui
 /* What stands in a compartment of a rack: cardboard, a wrapped load, or nothing. */
 static struct colour rack_goods(uint32_t h, float u, float v)
 {
-    static const struct colour tones[] = {{150, 112, 72}, {172, 138, 96}, {128, 96, 66}, {186, 176, 160},
+    static const struct colour tones[] = {{150, 112, 72}, {172, 138, 96},  {128, 96, 66}, {186, 176, 160},
                                           {98, 104, 112}, {140, 128, 104}, {110, 84, 60}, {160, 156, 150}};
     static const struct colour hollow = {34, 34, 38};
     float fill = 0.35f + (float)((h >> 4) & 63) / 110.0f;
@@ -127,7 +180,8 @@ static struct colour panel_texel(const struct site *site, float along_m, float y
     return colour_scale(site->plain, 0.92f + (float)(prng_place(ip, 5, salt) & 15) / 160.0f);
 }
 
-struct colour site_wall_texel(const struct site *site, enum site_wall kind, float along_m, float y_m, uint32_t salt)
+struct colour site_wall_texel(const struct site *site, enum site_wall kind, float along_m, float y_m,
+                              uint32_t salt)
 {
     switch (kind) {
     case WALL_RACK:

@@ -19,21 +19,22 @@ enum site_wall { WALL_RACK, WALL_BRICK, WALL_PANEL };
 struct site {
     const char *name;
     struct colour floor, floor_line, grout;
-    float tile_m;         /* distance of grout lines; 0: none */
-    float stains;         /* 0..1 */
+    float tile_m; /* distance of grout lines; 0: none */
+    float stains; /* 0..1 */
     enum site_wall left, right;
     struct colour upright, beam, plain, ceiling, haze;
     float haze_per_m;
-    float half_width_m;   /* of the aisle */
-    float height_m;       /* of the walls */
-    float light;          /* 1: normal */
-    struct colour cast;   /* gain per channel, around 1 */
+    float half_width_m; /* of the aisle */
+    float height_m;     /* of the walls */
+    float light;        /* 1: normal */
+    struct colour cast; /* gain per channel, around 1 */
 };
 
 /* NULL if there is no such site. */
 const struct site *site_get(int index);
 
 struct colour site_floor_texel(const struct site *site, float x_m, float z_m, uint32_t salt);
-struct colour site_wall_texel(const struct site *site, enum site_wall kind, float along_m, float y_m, uint32_t salt);
+struct colour site_wall_texel(const struct site *site, enum site_wall kind, float along_m, float y_m,
+                              uint32_t salt);
 
 #endif

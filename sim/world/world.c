@@ -126,7 +126,8 @@ const uint8_t *world_mask(const struct world *world)
     return &world->canvas.id[0][0];
 }
 
-/* ---- the drive -------------------------------------------------------------------------------------------------- */
+/* ---- the drive
+ * -------------------------------------------------------------------------------------------------- */
 
 /* 0: along the aisle, 1: facing the bay. */
 static float facing_bay(const struct world *world)
@@ -185,7 +186,8 @@ static void drive_sensor(struct world *world)
                                     .seed = prng_mix(world->seed ^ (uint64_t)world->time_ms << 20)};
 }
 
-/* ---- what stands where ------------------------------------------------------------------------------------------ */
+/* ---- what stands where
+ * ------------------------------------------------------------------------------------------ */
 
 static bool is_free(const struct world *world, const struct object *object)
 {
@@ -211,10 +213,10 @@ static void add(struct world *world, const struct object *object)
 
 static enum object_kind random_kind(struct prng *rng)
 {
-    static const enum object_kind table[] = {OBJECT_PERSON,   OBJECT_PERSON, OBJECT_PERSON, OBJECT_PALLET,
-                                             OBJECT_PALLET,   OBJECT_PALLET, OBJECT_CONE,   OBJECT_CONE,
-                                             OBJECT_CONE,     OBJECT_CRATE,  OBJECT_CRATE,  OBJECT_CRATE,
-                                             OBJECT_FORKLIFT, OBJECT_FORKLIFT, OBJECT_DRUM, OBJECT_POST};
+    static const enum object_kind table[] = {OBJECT_PERSON,   OBJECT_PERSON,   OBJECT_PERSON, OBJECT_PALLET,
+                                             OBJECT_PALLET,   OBJECT_PALLET,   OBJECT_CONE,   OBJECT_CONE,
+                                             OBJECT_CONE,     OBJECT_CRATE,    OBJECT_CRATE,  OBJECT_CRATE,
+                                             OBJECT_FORKLIFT, OBJECT_FORKLIFT, OBJECT_DRUM,   OBJECT_POST};
 
     return table[prng_below(rng, (int)ARRAY_LEN(table))];
 }
@@ -244,7 +246,8 @@ static void move(const struct world *world, struct object *object, struct prng *
     object->stride += s * 6 * (object->kind == OBJECT_PERSON);
 }
 
-/* The aisle between bay k and bay k+1. Nothing but the station may be seen from the dock, and the middle stays free. */
+/* The aisle between bay k and bay k+1. Nothing but the station may be seen from the dock, and the middle
+ * stays free. */
 static void add_segment(struct world *world, int k)
 {
     struct prng rng = prng_of(world->seed, 1000 + (uint64_t)(uint32_t)k);
@@ -256,7 +259,8 @@ static void add_segment(struct world *world, int k)
 
         object.x = side * prng_range(&rng, 0.75f + radius, MAX(w - radius, 0.76f + radius));
         object.z = every * ((float)k + prng_unit(&rng));
-        if (side > 0 && (object.z < every * (float)k + CLEAR_OF_BAY_M || object.z > every * (float)(k + 1) - CLEAR_OF_BAY_M))
+        if (side > 0 && (object.z < every * (float)k + CLEAR_OF_BAY_M ||
+                         object.z > every * (float)(k + 1) - CLEAR_OF_BAY_M))
             continue;
         if (!is_free(world, &object))
             continue;
@@ -267,7 +271,8 @@ static void add_segment(struct world *world, int k)
 
 static enum object_kind station_kind(struct prng *rng, int place)
 {
-    static const enum object_kind each[] = {OBJECT_FORKLIFT, OBJECT_PALLET, OBJECT_CRATE, OBJECT_PERSON, OBJECT_CONE};
+    static const enum object_kind each[] = {OBJECT_FORKLIFT, OBJECT_PALLET, OBJECT_CRATE, OBJECT_PERSON,
+                                            OBJECT_CONE};
 
     return place < OBJECT_LABELLED ? each[place] : (enum object_kind)prng_below(rng, OBJECT_LABELLED);
 }
@@ -306,7 +311,8 @@ static void drive_objects(struct world *world)
         add_segment(world, k);
 }
 
-/* ---- random scenes ---------------------------------------------------------------------------------------------- */
+/* ---- random scenes
+ * ---------------------------------------------------------------------------------------------- */
 
 static float scene_yaw(struct prng *rng)
 {
@@ -370,7 +376,8 @@ static void scene_build(struct world *world)
     scene_objects(world, &rng);
 }
 
-/* ---- rendering -------------------------------------------------------------------------------------------------- */
+/* ---- rendering
+ * -------------------------------------------------------------------------------------------------- */
 
 static void override_sensor(struct world *world)
 {
@@ -461,11 +468,14 @@ static bool box_of(const struct world *world, int index, const struct seen *seen
 
     if ((int)object->kind >= OBJECT_LABELLED || !seen->pixels || !painted)
         return false;
-    *box = (struct world_box){.x0 = (float)seen->x0 * 0.5f, .y0 = (float)seen->y0 * 0.5f,
-                              .x1 = (float)seen->x1 * 0.5f, .y1 = (float)seen->y1 * 0.5f,
-                              .label = (int)object->kind, .object = index + 1,
-                              .visible = (float)seen->pixels / (float)painted *
-                                         inside_share(&world->view, object)};
+    *box = (struct world_box){.x0 = (float)seen->x0 * 0.5f,
+                              .y0 = (float)seen->y0 * 0.5f,
+                              .x1 = (float)seen->x1 * 0.5f,
+                              .y1 = (float)seen->y1 * 0.5f,
+                              .label = (int)object->kind,
+                              .object = index + 1,
+                              .visible =
+                                  (float)seen->pixels / (float)painted * inside_share(&world->view, object)};
     return box->visible >= 0.3f && box->x1 - box->x0 >= 6 && box->y1 - box->y0 >= 6;
 }
 

@@ -4,18 +4,21 @@
  *     world_step(world, 100);                            // drive 100 ms
  *     world_render(world, rgb, boxes, WORLD_MAX_BOXES, &count);
  *
- * Everything is a function of (seed, site, time): the same numbers give the same pixels on every machine, in any order
- * of calls. The robot drives along an aisle past standing, walking and driving things. Once in a period it turns to a
- * bay in the wall and stands there for a while, looking slowly to and fro: the reference station by the dock. What
- * stands in the bay is known to the site's staff, so only there may a robot use the labels (world_at_dock).
+ * Everything is a function of (seed, site, time): the same numbers give the same pixels on every machine, in
+ * any order of calls. The robot drives along an aisle past standing, walking and driving things. Once in a
+ * period it turns to a bay in the wall and stands there for a while, looking slowly to and fro: the reference
+ * station by the dock. What stands in the bay is known to the site's staff, so only there may a robot use the
+ * labels (world_at_dock).
  *
  *     time in a period:  | turn back | drive ............ | turn | at the dock |
  *                        0          1 s                 D-1 s    D          period        D = period - dock
  *
- * world_scene() puts the camera and everything else at random instead: independent scenes for training and evaluation.
+ * world_scene() puts the camera and everything else at random instead: independent scenes for training and
+ * evaluation.
  *
- * Boxes hold the visible pixels of an object, exactly (half a pixel of resolution, clipped to the frame). Objects of
- * which less than 30 % is visible (hidden or outside), or whose box is under 6 pixels in either direction, have none.
+ * Boxes hold the visible pixels of an object, exactly (half a pixel of resolution, clipped to the frame).
+ * Objects of which less than 30 % is visible (hidden or outside), or whose box is under 6 pixels in either
+ * direction, have none.
  */
 #ifndef MUSTER_SIM_WORLD_WORLD_H
 #define MUSTER_SIM_WORLD_WORLD_H
@@ -46,9 +49,9 @@ struct world_box {
 
 /* Deviations from what site and seed give; a negative value means "as it comes". */
 struct world_sensor {
-    float light;  /* 1: normal */
-    float noise;  /* standard deviation in steps of 1/255 */
-    float blur;   /* 0: sharp, 1..4: out of focus */
+    float light; /* 1: normal */
+    float noise; /* standard deviation in steps of 1/255 */
+    float blur;  /* 0: sharp, 1..4: out of focus */
 };
 
 const char *world_class_name(int label); /* "person", "pallet", "forklift", "cone", "crate"; NULL beyond */
@@ -61,8 +64,8 @@ void world_free(struct world *world);
 MUSTER_CLEANUP(struct world *, world_free)
 #define cleanup_world __attribute__((cleanup(world_freep)))
 
-/* Default: a period of 15000 ms with 4000 ms at the dock. At least 4 s must remain for turning and driving, else
- * false and nothing is changed. */
+/* Default: a period of 15000 ms with 4000 ms at the dock. At least 4 s must remain for turning and driving,
+ * else false and nothing is changed. */
 bool world_set_dock(struct world *world, int period_ms, int dock_ms);
 void world_set_sensor(struct world *world, struct world_sensor sensor);
 

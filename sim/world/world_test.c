@@ -27,8 +27,8 @@ static uint64_t fnv(const void *data, size_t len)
     return hash;
 }
 
-/* These numbers hold on every machine and with every compiler and optimisation. Whoever changes the picture on purpose
- * has to render the training data and train the models anew, too. */
+/* These numbers hold on every machine and with every compiler and optimisation. Whoever changes the picture
+ * on purpose has to render the training data and train the models anew, too. */
 static void pixels_are_the_same_everywhere(void **state)
 {
     static const struct {

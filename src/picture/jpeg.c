@@ -48,7 +48,8 @@ static int read_head(struct reader *reader, const void *data, size_t len, struct
     jpeg_mem_src(jpeg, data, (unsigned long)len);
     jpeg_read_header(jpeg, TRUE);
     if (jpeg->num_components == 4)
-        return err_set(err, ERR_UNSUPPORTED, "the JPEG picture has four colour components; convert it to RGB");
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the JPEG picture has four colour components; convert it to RGB");
     if (picture_check_size(jpeg->image_width, jpeg->image_height, err) < 0)
         return -1;
     jpeg->out_color_space = JCS_RGB;

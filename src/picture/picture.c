@@ -18,8 +18,9 @@ int picture_check_size(uint64_t width, uint64_t height, struct err *err)
     if (!width || !height)
         return err_set(err, ERR_INVALID, "the picture has no pixels");
     if (width > PICTURE_MAX_SIDE || height > PICTURE_MAX_SIDE || width * height > PICTURE_MAX_PIXELS)
-        return err_set(err, ERR_TOO_BIG, "the picture is %ju x %ju pixels, at most %d x %d and %d together are read",
-                       (uintmax_t)width, (uintmax_t)height, PICTURE_MAX_SIDE, PICTURE_MAX_SIDE, PICTURE_MAX_PIXELS);
+        return err_set(
+            err, ERR_TOO_BIG, "the picture is %ju x %ju pixels, at most %d x %d and %d together are read",
+            (uintmax_t)width, (uintmax_t)height, PICTURE_MAX_SIDE, PICTURE_MAX_SIDE, PICTURE_MAX_PIXELS);
     return 0;
 }
 

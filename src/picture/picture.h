@@ -7,11 +7,12 @@
  *     picture_fini(&picture);
  *
  * - The format is told by the first bytes, never by the name.
- * - The bytes are foreign: sizes are checked before anything is allocated. At most 8192 pixels in either direction and
- *   2^25 together, at most 64 MiB of file.
- * - Grey becomes RGB, 16 bits become 8, transparency is laid over black, CMYK is refused. Rows from the top, no padding.
- * - On failure *out is untouched. Errors: INVALID (neither PNG nor JPEG, or damaged), TOO_BIG, UNSUPPORTED (CMYK),
- *   NO_MEMORY, and those of file_read.
+ * - The bytes are foreign: sizes are checked before anything is allocated. At most 8192 pixels in either
+ * direction and 2^25 together, at most 64 MiB of file.
+ * - Grey becomes RGB, 16 bits become 8, transparency is laid over black, CMYK is refused. Rows from the top,
+ * no padding.
+ * - On failure *out is untouched. Errors: INVALID (neither PNG nor JPEG, or damaged), TOO_BIG, UNSUPPORTED
+ * (CMYK), NO_MEMORY, and those of file_read.
  */
 #ifndef MUSTER_PICTURE_PICTURE_H
 #define MUSTER_PICTURE_PICTURE_H

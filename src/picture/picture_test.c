@@ -133,8 +133,9 @@ static void damage_is_survived(void **state)
 static void sizes_are_limited_before_memory_is(void **state)
 {
     /* The head of a PNG that claims 100000 x 100000 pixels, with a right checksum. */
-    static const uint8_t huge[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 1,
-                                   0x86, 0xa0, 0, 1, 0x86, 0xa0, 8, 2, 0, 0, 0, 0xcc, 0xd0, 0x3b, 0x36};
+    static const uint8_t huge[] = {0x89, 'P',  'N', 'G', '\r', '\n', 0x1a, '\n', 0,    0,    0,
+                                   13,   'I',  'H', 'D', 'R',  0,    1,    0x86, 0xa0, 0,    1,
+                                   0x86, 0xa0, 8,   2,   0,    0,    0,    0xcc, 0xd0, 0x3b, 0x36};
     struct picture out = {0};
     struct err err = {0};
 
