@@ -27,6 +27,8 @@ static enum intervention judge(const struct guard_runner *runner, const struct r
 {
     if (result->status == RING_RESULT_STALE)
         return INTERVENED_STALE;
+    if (result->status == RING_RESULT_NOT_FINITE)
+        return INTERVENED_NOT_FINITE;
     if (result->status != RING_RESULT_OK)
         return INTERVENED_OTHER;
     struct guard_result claim = {

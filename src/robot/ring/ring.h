@@ -68,8 +68,9 @@ struct ring_result {
 
 enum ring_result_status {
     RING_RESULT_OK = 0,
-    RING_RESULT_STALE,  /* the frame was overwritten while the runner read it */
-    RING_RESULT_FAILED, /* the inference engine reported an error */
+    RING_RESULT_STALE,      /* the frame was overwritten while the runner read it */
+    RING_RESULT_NOT_FINITE, /* the model's output holds NaN or infinity */
+    RING_RESULT_FAILED,     /* the inference engine reported an error */
 };
 
 struct ring_verdict {

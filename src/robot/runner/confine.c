@@ -1,0 +1,107 @@
+#include "robot/runner/confine.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#if defined(__x86_64__)
+#define OUR_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define OUR_ARCH AUDIT_ARCH_AARCH64
+#else
+#define OUR_ARCH 0
+#endif
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
+#define DENY RETURN(SECCOMP_RET_ERRNO | EPERM)
+#define IF_NOT(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (skip))
+#define DENY_CALL(number) IF_NOT((number), 1), DENY
+
+static int filter_calls(void)
+{
+    static struct sock_filter code[] = {
+        LOAD(arch),
+        IF_NOT(OUR_ARCH, 1),
+        BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+        RETURN(SECCOMP_RET_KILL_PROCESS),
+        LOAD(nr),
+#if defined(__x86_64__)
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000u, 0, 1), /* the x32 calls have other numbers */
+        DENY,
+#endif
+        DENY_CALL(SYS_io_uring_setup),
+        DENY_CALL(SYS_ptrace),
+        DENY_CALL(SYS_process_vm_writev),
+        DENY_CALL(SYS_bpf),
+        DENY_CALL(SYS_execve),
+        DENY_CALL(SYS_execveat),
+        IF_NOT(SYS_socket, 4),
+        LOAD(args[0]), /* the low half on little-endian machines */
+        IF_NOT(AF_UNIX, 1),
+        RETURN(SECCOMP_RET_ALLOW),
+        DENY,
+        RETURN(SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = ARRAY_LEN(code), .filter = code};
+    return OUR_ARCH ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) : -1;
+}
+
+enum {
+    WRITES = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+             LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+             LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+             LANDLOCK_ACCESS_FS_MAKE_SYM
+};
+
+static int deny_writing(void)
+{
+    struct landlock_ruleset_attr all = {.handled_access_fs = WRITES};
+    cleanup_close int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
+    if (rules < 0)
+        return -1;
+    cleanup_close int devices = open("/dev", O_PATH | O_CLOEXEC);
+    struct landlock_path_beneath_attr except = {.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE,
+                                                .parent_fd = devices};
+    if (devices >= 0 && syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &except, 0) < 0)
+        return -1;
+    return (int)syscall(SYS_landlock_restrict_self, rules, 0);
+}
+
+static int no_core(void)
+{
+    struct rlimit none = {0, 0};
+    return setrlimit(RLIMIT_CORE, &none);
+}
+
+static int no_new_privileges(void)
+{
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+void confine_self(char *out_missing, size_t size)
+{
+    static const struct {
+        const char *name;
+        int (*apply)(void);
+    } layers[] = {{"core-limit", no_core},
+                  {"no-new-privileges", no_new_privileges},
+                  {"landlock", deny_writing},
+                  {"seccomp", filter_calls}};
+    size_t used = 0;
+    out_missing[0] = 0;
+    for (size_t i = 0; i < ARRAY_LEN(layers); i++)
+        if (layers[i].apply() < 0 && used < size)
+            used +=
+                (size_t)snprintf(out_missing + used, size - used, "%s%s", used ? " " : "", layers[i].name);
+}

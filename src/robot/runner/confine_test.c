@@ -1,0 +1,85 @@
+/* What a confined process can no longer do, each tried in a child of its own. */
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/testing.h"
+#include "robot/runner/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+static char missing[128];
+
+/* True if `attempt` is denied after confine_self. */
+static bool denied(int (*attempt)(void))
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        confine_self(missing, sizeof missing);
+        errno = 0;
+        _exit(attempt() < 0 && (errno == EPERM || errno == EACCES) ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int inet_socket(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static int inet6_socket(void)
+{
+    return socket(AF_INET6, SOCK_DGRAM, 0);
+}
+
+static int packet_socket(void)
+{
+    return socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+static int run_a_shell(void)
+{
+    return execl("/bin/sh", "sh", "-c", "true", (char *)NULL);
+}
+
+static int write_a_file(void)
+{
+    return open("/tmp/muster-confine-test", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+}
+
+static int still_needed(void)
+{
+    int unix_socket = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (unix_socket >= 0 && null >= 0 && self >= 0)
+        errno = EPERM; /* "denied" means: all is well */
+    return -1;
+}
+
+static void no_network_no_programs_no_files(void **state)
+{
+    assert_true(denied(inet_socket));
+    assert_true(denied(inet6_socket));
+    assert_true(denied(packet_socket));
+    assert_true(denied(run_a_shell));
+    assert_true(denied(still_needed));
+}
+
+static void no_new_files_where_the_kernel_has_landlock(void **state)
+{
+    bool refused = denied(write_a_file);
+    if (!refused) {
+        assert_int_equal(unlink("/tmp/muster-confine-test"), 0);
+        skip();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_network_no_programs_no_files),
+                                       cmocka_unit_test(no_new_files_where_the_kernel_has_landlock)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
