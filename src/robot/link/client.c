@@ -1,0 +1,227 @@
+/* The functions of muster/muster.h. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "robot/ctl/ctl.h"
+#include "robot/decide/guard_check.h"
+#include "robot/link/link.h"
+
+#define LOOK_AT_SOCKET_NS 5000000ll /* how often a waiting program looks whether the guard is still there */
+
+_Static_assert(sizeof(struct muster_detection) == sizeof(struct detection), "copied as a block");
+_Static_assert(MUSTER_MAX_DETECTIONS == RING_MAX_DETECTIONS, "the same limit");
+_Static_assert((int)MUSTER_REASON_OTHER == (int)INTERVENED_OTHER, "the guard's reasons come first");
+_Static_assert((int)MUSTER_REASON_NONE == (int)INTERVENTION_COUNT, "the guard's reasons come first");
+
+static int open_all(struct muster *robot, const struct muster_options *options, struct err *err)
+{
+    if (!options->run_dir || options->width < 1 || options->height < 1 || options->width > RING_MAX_SIDE ||
+        options->height > RING_MAX_SIDE)
+        return err_set(err, ERR_INVALID, "run_dir is missing, or a frame of %u x %u pixels is out of range",
+                       options->width, options->height);
+    robot->run_dir = mem_strdup(options->run_dir);
+    if (!robot->run_dir)
+        return err_no_memory(err);
+    robot->width = options->width;
+    robot->height = options->height;
+    robot->spin_ns = (int64_t)options->spin_us * 1000;
+    return ring_create(&robot->frames, RING_FRAMES, options->slots ? options->slots : RING_SLOTS,
+                       (size_t)options->width * options->height * 3, err);
+}
+
+int muster_open(const struct muster_options *options, struct muster **out, char *why)
+{
+    struct err err = {0};
+    struct muster *robot = mem_zalloc(1, sizeof *robot);
+    if (!robot) {
+        str_copy(why, MUSTER_TEXT_SIZE, "out of memory");
+        return -1;
+    }
+    robot->sock = robot->frames.fd = robot->verdicts.fd = -1;
+    if (open_all(robot, options, &err) < 0) {
+        str_copy(why, MUSTER_TEXT_SIZE, err.text);
+        muster_close(robot);
+        return -1;
+    }
+    link_await(robot, 500);
+    *out = robot;
+    return 0;
+}
+
+void muster_close(struct muster *robot)
+{
+    if (!robot)
+        return;
+    link_drop(robot);
+    ring_fini(&robot->frames);
+    free(robot->run_dir);
+    free(robot);
+}
+
+uint8_t *muster_frame_begin(struct muster *robot)
+{
+    link_pump(robot);
+    if (!robot->open_frame)
+        robot->open_frame = ring_begin(&robot->frames, robot->seq + 1);
+    return robot->open_frame + sizeof(struct ring_frame);
+}
+
+uint64_t muster_frame_submit(struct muster *robot, int64_t capture_ns, uint32_t deadline_us)
+{
+    if (!robot->open_frame)
+        (void)muster_frame_begin(robot);
+    uint64_t seq = ++robot->seq;
+    if (capture_ns <= 0)
+        capture_ns = clock_mono_ns();
+    struct ring_frame head = {
+        .seq = seq,
+        .capture_ns = capture_ns,
+        .deadline_ns = capture_ns + (int64_t)deadline_us * 1000,
+        .width = robot->width,
+        .height = robot->height,
+        .pixel_bytes = (uint64_t)robot->width * robot->height * 3,
+    };
+    memcpy(robot->open_frame, &head, sizeof head);
+    robot->open_frame = NULL;
+    robot->sent[seq % RING_MAX_SLOTS] = (struct link_sent){
+        .seq = seq, .stream = robot->stream, .capture_ns = capture_ns, .deadline_ns = head.deadline_ns};
+    ring_publish(&robot->frames, seq);
+    ring_wake(&robot->frames);
+    return seq;
+}
+
+static enum muster_answer safe(struct muster_verdict *out, uint64_t seq, enum muster_reason reason)
+{
+    memset(out, 0, offsetof(struct muster_verdict, detections));
+    out->seq = seq;
+    out->answer = MUSTER_SAFE;
+    out->reason = reason;
+    return MUSTER_SAFE;
+}
+
+/* Everything in the copy is the guard's word; it has to make sense all the same. */
+static bool raw_ok(const struct muster *robot, const struct link_sent *sent)
+{
+    const struct ring_verdict *raw = &robot->raw;
+    if (raw->seq != sent->seq || raw->stream != sent->stream || raw->count > RING_MAX_DETECTIONS ||
+        raw->reason > INTERVENTION_COUNT || raw->status < RING_VERDICT_OK || raw->status > RING_VERDICT_SAFE)
+        return false;
+    if (raw->status == RING_VERDICT_SAFE)
+        return raw->count == 0;
+    struct ctl_limits limits = {
+        .max_detections = raw->max_detections, .label_count = raw->label_count, .min_score = raw->min_score};
+    return raw->generation != 0 && raw->decided_ns <= sent->deadline_ns &&
+           guard_check_detections(raw->detections, raw->count, robot->width, robot->height, &limits) ==
+               INTERVENTION_COUNT;
+}
+
+static enum muster_answer translate(const struct muster *robot, struct muster_verdict *out)
+{
+    const struct ring_verdict *raw = &robot->raw;
+    struct digest_text digest = digest_format(&raw->release);
+    out->seq = raw->seq;
+    out->answer = (enum muster_answer)raw->status;
+    out->reason = (enum muster_reason)raw->reason;
+    out->generation = raw->generation;
+    str_copy(out->release, sizeof out->release, raw->generation ? digest.text : "");
+    out->decided_ns = raw->decided_ns;
+    out->run_ns = raw->run_ns;
+    out->count = raw->count;
+    memcpy(out->detections, raw->detections, raw->count * sizeof raw->detections[0]);
+    return out->answer;
+}
+
+/* Copies the verdict if it is there. */
+static bool fetch(struct muster *robot, uint64_t seq)
+{
+    struct ring_verdict *raw = &robot->raw;
+    const size_t head = offsetof(struct ring_verdict, detections);
+    if (!ring_read(&robot->verdicts, seq, raw, head))
+        return false;
+    if (raw->count == 0 || raw->count > RING_MAX_DETECTIONS)
+        return true;
+    return ring_read(&robot->verdicts, seq, raw, head + raw->count * sizeof raw->detections[0]);
+}
+
+static enum muster_answer accept(struct muster *robot, const struct link_sent *sent,
+                                 struct muster_verdict *out)
+{
+    if (!raw_ok(robot, sent))
+        return safe(out, sent->seq, MUSTER_REASON_INVALID);
+    if (clock_mono_ns() > sent->deadline_ns && robot->raw.status != RING_VERDICT_SAFE)
+        return safe(out, sent->seq, MUSTER_REASON_DEADLINE);
+    return translate(robot, out);
+}
+
+enum muster_answer muster_verdict_wait(struct muster *robot, uint64_t seq, struct muster_verdict *out)
+{
+    const struct link_sent *sent = &robot->sent[seq % RING_MAX_SLOTS];
+    if (seq == 0 || sent->seq != seq)
+        return safe(out, seq, MUSTER_REASON_UNKNOWN);
+    for (int64_t spin_ns = robot->spin_ns;; spin_ns = 0) {
+        if (!robot->stream || robot->stream != sent->stream)
+            return safe(out, seq, MUSTER_REASON_NO_GUARD);
+        uint32_t bell = ring_bell(&robot->verdicts);
+        if (fetch(robot, seq))
+            return accept(robot, sent, out);
+        int64_t now_ns = clock_mono_ns();
+        if (now_ns >= sent->deadline_ns)
+            return safe(out, seq, MUSTER_REASON_DEADLINE);
+        int64_t look_ns = now_ns + LOOK_AT_SOCKET_NS;
+        ring_wait(&robot->verdicts, bell, MIN(look_ns, sent->deadline_ns), spin_ns);
+        if (clock_mono_ns() >= look_ns)
+            link_pump(robot);
+    }
+}
+
+void muster_score(struct muster *robot, const struct muster_verdict *verdict, uint32_t tp, uint32_t fp,
+                  uint32_t fn)
+{
+    struct ctl_message message;
+    struct err ignored = {0};
+    if (robot->sock < 0 || verdict->generation == 0)
+        return;
+    ctl_message_init(&message, CTL_SCORE);
+    message.generation = verdict->generation;
+    message.score.seq = verdict->seq;
+    message.score.tp = tp;
+    message.score.fp = fp;
+    message.score.fn = fn;
+    if (ctl_send(robot->sock, &message, NULL, &ignored) < 0 && ignored.code == ERR_UNREACHABLE)
+        link_drop(robot);
+}
+
+int muster_connected(const struct muster *robot)
+{
+    return robot->stream != 0;
+}
+
+int64_t muster_now_ns(void)
+{
+    return clock_mono_ns();
+}
+
+const char *muster_answer_name(enum muster_answer answer)
+{
+    static const char *const names[] = {
+        [MUSTER_OK] = "ok", [MUSTER_FALLBACK] = "fallback", [MUSTER_SAFE] = "safe"};
+    return answer >= MUSTER_OK && answer <= MUSTER_SAFE ? names[answer] : "unknown";
+}
+
+const char *muster_reason_name(enum muster_reason reason)
+{
+    static const char *const names[] = {"deadline", "sequence",    "not_finite", "range",
+                                        "too_many", "runner_lost", "stale",      "other",
+                                        "none",     "no_guard",    "unknown",    "invalid"};
+    return (unsigned)reason < ARRAY_LEN(names) ? names[reason] : "unknown";
+}
+
+const struct ring_verdict *link_last_verdict(const struct muster *robot)
+{
+    return &robot->raw;
+}
+
+bool link_page_is_sealed(const struct muster *robot)
+{
+    return robot->stream && ring_sealed(robot->verdicts.fd) && !robot->verdicts.writer;
+}
