@@ -9,7 +9,7 @@
 #define LOOK_AT_SOCKET_NS 5000000ll /* how often a waiting program looks whether the guard is still there */
 
 _Static_assert(sizeof(struct muster_detection) == sizeof(struct detection), "copied as a block");
-_Static_assert(MUSTER_MAX_DETECTIONS == RING_MAX_DETECTIONS, "the same limit");
+_Static_assert((int)MUSTER_MAX_DETECTIONS == (int)RING_MAX_DETECTIONS, "the same limit");
 _Static_assert((int)MUSTER_REASON_OTHER == (int)INTERVENED_OTHER, "the guard's reasons come first");
 _Static_assert((int)MUSTER_REASON_NONE == (int)INTERVENTION_COUNT, "the guard's reasons come first");
 
