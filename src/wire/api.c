@@ -5,8 +5,6 @@
 #include "wire/json_tree.h"
 #include "wire/json_write.h"
 
-#define ONLY(at, ...) json_only(at, (const char *const[]){__VA_ARGS__, NULL})
-
 static const char *const report_words[REPORT_KIND_COUNT] = {
     [REPORT_STARTED] = "started",         [REPORT_ASSIGNED] = "assigned",
     [REPORT_DOWNLOADED] = "downloaded",   [REPORT_VERIFIED] = "verified",
@@ -38,7 +36,7 @@ int api_assignment_parse(const void *text, size_t len, struct api_assignment *ou
         return -1;
     memset(out, 0, sizeof *out);
     struct json_at root = json_root(&reader);
-    ONLY(root, "counter", "release", "manifest_size", "name", "version", "rollback");
+    JSON_ONLY(root, "counter", "release", "manifest_size", "name", "version", "rollback");
     json_get_u64(root, "counter", INT64_MAX, &out->counter);
     bool assigned = json_has(root, "release");
     if (assigned)
@@ -88,7 +86,7 @@ int api_enroll_parse(const void *text, size_t len, struct api_enroll *out, struc
         return -1;
     memset(out, 0, sizeof *out);
     struct json_at root = json_root(&reader);
-    ONLY(root, "token", "csr");
+    JSON_ONLY(root, "token", "csr");
     get_token(root, out->token, sizeof out->token);
     get_pem(root, "csr", out->csr, sizeof out->csr);
     return json_finish(&reader, err);
@@ -106,7 +104,7 @@ int api_enrolled_parse(const void *text, size_t len, struct api_enrolled *out, s
         return -1;
     memset(out, 0, sizeof *out);
     struct json_at root = json_root(&reader);
-    ONLY(root, "robot", "certificate", "ca");
+    JSON_ONLY(root, "robot", "certificate", "ca");
     json_get_name(root, "robot", out->robot, sizeof out->robot);
     get_pem(root, "certificate", out->certificate, sizeof out->certificate);
     get_pem(root, "ca", out->ca, sizeof out->ca);
@@ -123,7 +121,7 @@ char *api_enrolled_format(const struct api_enrolled *enrolled)
 
 static void decode_report(struct json_at at, struct api_report *out)
 {
-    ONLY(at, "seq", "time_ms", "kind", "release", "version", "bytes", "text");
+    JSON_ONLY(at, "seq", "time_ms", "kind", "release", "version", "bytes", "text");
     int kind = 0;
     json_get_u64(at, "seq", INT64_MAX, &out->seq);
     json_get_int(at, "time_ms", 0, INT64_MAX, &out->time_ms);
@@ -162,7 +160,7 @@ int api_reports_parse(const void *text, size_t len, struct api_reports *out, str
         return -1;
     memset(out, 0, sizeof *out);
     struct json_at root = json_root(&reader);
-    ONLY(root, "stream", "records");
+    JSON_ONLY(root, "stream", "records");
     json_get_string(root, "stream", out->stream, sizeof out->stream);
     if (!is_stream(out->stream))
         json_fail(root, "stream: must be 32 lower-case hexadecimal digits");
@@ -201,7 +199,7 @@ int api_acked_parse(const void *text, size_t len, uint64_t *out_acked, struct er
     if (json_read(&reader, "acknowledgement", text, len, err) < 0)
         return -1;
     struct json_at root = json_root(&reader);
-    ONLY(root, "acked");
+    JSON_ONLY(root, "acked");
     json_get_u64(root, "acked", INT64_MAX, out_acked);
     return json_finish(&reader, err);
 }

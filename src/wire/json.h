@@ -83,5 +83,6 @@ void json_each(struct json_at at, void (*visit)(const char *key, struct json_at 
 void json_fail(struct json_at at, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Checks that the object at `at` has no member outside the NULL-terminated list. */
 void json_only(struct json_at at, const char *const *known);
+#define JSON_ONLY(at, ...) json_only(at, (const char *const[]){__VA_ARGS__, NULL})
 
 #endif

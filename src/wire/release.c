@@ -36,7 +36,6 @@ static bool given(const struct decoder *decoder, struct json_at at, const char *
     return !decoder->lenient || json_has(at, key);
 }
 
-#define ONLY(at, ...) json_only(at, (const char *const[]){__VA_ARGS__, NULL})
 #define GET_CHOICE(at, key, words, target)                                                                   \
     do {                                                                                                     \
         int index_ = (int)(target);                                                                          \
@@ -53,7 +52,7 @@ static int get_int(struct json_at at, const char *key, int64_t min, int64_t max,
 
 static void decode_tensor(struct json_at at, struct tensor_spec *out)
 {
-    ONLY(at, "name", "dtype", "shape");
+    JSON_ONLY(at, "name", "dtype", "shape");
     json_get_line(at, "name", out->name, sizeof out->name);
     GET_CHOICE(at, "dtype", dtype_words, out->dtype);
     struct json_at shape = json_list(at, "shape", RELEASE_MAX_DIMS, &out->dim_count);
@@ -76,9 +75,9 @@ static void decode_model(const struct decoder *decoder, struct json_at root)
     struct release *out = decoder->out;
     struct json_at model = json_child(root, "model");
     if (decoder->lenient)
-        ONLY(model, "format", "inputs", "outputs", "path");
+        JSON_ONLY(model, "format", "inputs", "outputs", "path");
     else
-        ONLY(model, "format", "inputs", "outputs");
+        JSON_ONLY(model, "format", "inputs", "outputs");
     int format = 0;
     if (given(decoder, model, "format"))
         GET_CHOICE(model, "format", formats, format);
@@ -100,7 +99,7 @@ static void decode_preprocess(const struct decoder *decoder, struct json_at root
         return;
     struct release *out = decoder->out;
     struct json_at at = json_child(root, "preprocess");
-    ONLY(at, "color", "layout", "resize", "pad", "scale", "mean", "std");
+    JSON_ONLY(at, "color", "layout", "resize", "pad", "scale", "mean", "std");
     if (given(decoder, at, "color"))
         GET_CHOICE(at, "color", color_words, out->preprocess.color);
     if (given(decoder, at, "layout"))
@@ -123,7 +122,7 @@ static void decode_postprocess(const struct decoder *decoder, struct json_at roo
         return;
     struct release *out = decoder->out;
     struct json_at at = json_child(root, "postprocess");
-    ONLY(at, "decoder", "score_threshold", "iou_threshold", "max_detections");
+    JSON_ONLY(at, "decoder", "score_threshold", "iou_threshold", "max_detections");
     if (given(decoder, at, "decoder"))
         GET_CHOICE(at, "decoder", decoder_words, out->postprocess.decoder);
     if (given(decoder, at, "score_threshold"))
@@ -137,7 +136,7 @@ static void decode_postprocess(const struct decoder *decoder, struct json_at roo
 static void decode_budgets(struct json_at root, struct release *out)
 {
     struct json_at at = json_child(root, "budgets");
-    ONLY(at, "latency_p99_ms", "deadline_ms", "memory_mib");
+    JSON_ONLY(at, "latency_p99_ms", "deadline_ms", "memory_mib");
     json_get_double(at, "latency_p99_ms", 0, 1e6, &out->budgets.latency_p99_ms);
     json_get_double(at, "deadline_ms", 0, 1e6, &out->budgets.deadline_ms);
     out->budgets.memory_mib = get_int(at, "memory_mib", 1, 1000000, 0);
@@ -149,7 +148,7 @@ static void decode_envelope(const struct decoder *decoder, struct json_at root)
         return;
     struct release *out = decoder->out;
     struct json_at at = json_child(root, "envelope");
-    ONLY(at, "max_detections", "min_score", "max_miss_share");
+    JSON_ONLY(at, "max_detections", "min_score", "max_miss_share");
     if (given(decoder, at, "max_detections"))
         out->envelope.max_detections = get_int(at, "max_detections", 1, 128, 0);
     if (given(decoder, at, "min_score"))
@@ -164,9 +163,9 @@ static void decode_golden(const struct decoder *decoder, struct json_at root)
         return;
     struct json_at at = json_child(root, "golden");
     if (decoder->lenient)
-        ONLY(at, "tolerance", "inputs");
+        JSON_ONLY(at, "tolerance", "inputs");
     else
-        ONLY(at, "tolerance");
+        JSON_ONLY(at, "tolerance");
     if (given(decoder, at, "tolerance"))
         json_get_double(at, "tolerance", 0, 1, &decoder->out->golden_tolerance);
 }
@@ -187,9 +186,9 @@ static void check_members(const struct decoder *decoder, struct json_at root)
     "schema", "name", "version", "description", "task", "targets", "model", "preprocess", "postprocess",     \
         "labels", "budgets", "envelope", "safe_state", "golden"
     if (decoder->lenient)
-        ONLY(root, MEMBERS, "created", "evaluation", "recipe");
+        JSON_ONLY(root, MEMBERS, "created", "evaluation", "recipe");
     else
-        ONLY(root, MEMBERS);
+        JSON_ONLY(root, MEMBERS);
 }
 
 static void decode(const struct decoder *decoder, struct json_at root)

@@ -6,8 +6,6 @@
 #include "wire/json_write.h"
 #include "wire/release.h"
 
-#define ONLY(at, ...) json_only(at, (const char *const[]){__VA_ARGS__, NULL})
-
 enum { MAX_ROBOTS = 1000000, MAX_SECONDS = 30 * 24 * 3600 };
 
 static const struct rollout_spec defaults = {
@@ -68,7 +66,7 @@ static void decode_select(struct json_at root, struct rollout_spec *out)
 
 static void decode_wave(struct json_at at, struct rollout_wave *out)
 {
-    ONLY(at, "name", "count", "percent", "bake_s");
+    JSON_ONLY(at, "name", "count", "percent", "bake_s");
     json_get_name(at, "name", out->name, sizeof out->name);
     if (json_has(at, "count") == json_has(at, "percent"))
         json_fail(at, "say either count or percent");
@@ -118,8 +116,8 @@ static void decode_gates(struct json_at root, struct rollout_gates *out)
     if (!json_has(root, "gates"))
         return;
     struct json_at at = json_child(root, "gates");
-    ONLY(at, "max_failures", "max_over_budget_share", "max_intervention_share", "min_accuracy", "min_frames",
-         "alpha");
+    JSON_ONLY(at, "max_failures", "max_over_budget_share", "max_intervention_share", "min_accuracy",
+              "min_frames", "alpha");
     if (json_has(at, "max_failures"))
         json_get_int(at, "max_failures", 0, MAX_ROBOTS, &out->max_failures);
     get_share(at, "max_over_budget_share", &out->max_over_budget_share);
@@ -134,7 +132,7 @@ static void decode(struct json_at root, struct rollout_spec *out)
 {
     static const char *const failures[] = {"rollback", "pause"};
     int on_failure = 0;
-    ONLY(root, "name", "release", "select", "waves", "gates", "on_failure", "wave_timeout_s");
+    JSON_ONLY(root, "name", "release", "select", "waves", "gates", "on_failure", "wave_timeout_s");
     json_get_name(root, "name", out->name, sizeof out->name);
     json_get_line(root, "release", out->release, sizeof out->release);
     if (!is_release(out->release))
