@@ -30,6 +30,7 @@ struct object {
     enum object_kind kind;
     float x, z;    /* m */
     float heading; /* radians */
+    float reach;   /* m: how far it walks or drives from (x, z) along the aisle; 0: it stands */
     float stride;  /* radians: where a walking person is in the step */
     uint32_t look;
 };
