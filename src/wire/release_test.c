@@ -1,0 +1,374 @@
+#include "wire/release.h"
+#include "wire/wire_testing.h"
+
+#include <math.h>
+
+static const char yaml_sample[] = "schema: 1\n"
+                                  "name: detector\n"
+                                  "version: 2.0.0\n"
+                                  "task: detection\n"
+                                  "targets: [x86_64, aarch64]\n"
+                                  "model:\n"
+                                  "  path: ../models/model.onnx\n"
+                                  "  inputs:\n"
+                                  "    - {name: images, dtype: float32, shape: [1, 3, 128, 160]}\n"
+                                  "  outputs:\n"
+                                  "    - {name: output0, dtype: float32, shape: [1, 9, 400]}\n"
+                                  "labels: [person, pallet, forklift, cone, crate]\n"
+                                  "budgets: {latency_p99_ms: 40, deadline_ms: 60, memory_mib: 128}\n"
+                                  "safe_state: stop\n"
+                                  "golden: {inputs: [a.png, b.png]}\n";
+
+static int parse_any(const void *text, size_t len, struct err *err)
+{
+    struct release release;
+    return release_parse(text, len, &release, err);
+}
+
+static int parse_any_yaml(const void *text, size_t len, struct err *err)
+{
+    struct release release;
+    char path[256];
+    return release_parse_yaml(text, len, &release, path, sizeof path, err);
+}
+
+static struct release sample(void)
+{
+    struct err err = {0};
+    struct release release;
+    char path[256];
+    assert_ok(release_parse_yaml(yaml_sample, strlen(yaml_sample), &release, path, sizeof path, &err), err);
+    return release;
+}
+
+/* ---- random releases that hold together ---- */
+
+static void random_version(uint64_t *random, char *out, size_t out_size)
+{
+    static const char *const tails[] = {"", "-rc.1", "-alpha", "-0.3.7", "-x-y-z.1"};
+    snprintf(out, out_size, "%llu.%llu.%llu%s", (unsigned long long)random_below(random, 100),
+             (unsigned long long)random_below(random, 9), (unsigned long long)random_below(random, 30),
+             tails[random_below(random, ARRAY_LEN(tails))]);
+}
+
+static void random_tensors(uint64_t *random, struct tensor_spec *out, size_t count)
+{
+    static const enum tensor_dtype types[] = {DTYPE_FLOAT32, DTYPE_UINT8, DTYPE_INT8, DTYPE_INT32,
+                                              DTYPE_INT64};
+    for (size_t i = 0; i < count; i++) {
+        random_line(random, out[i].name, 50);
+        snprintf(out[i].name + strlen(out[i].name), 8, "%zu", i);
+        out[i].dtype = types[random_below(random, ARRAY_LEN(types))];
+        out[i].dim_count = 1 + random_below(random, RELEASE_MAX_DIMS);
+        for (size_t d = 0; d < out[i].dim_count; d++)
+            out[i].dims[d] = (int64_t)(1 + random_below(random, 9));
+    }
+}
+
+static void random_model(uint64_t *random, struct release *out)
+{
+    out->task = random_below(random, 2) ? TASK_RAW : TASK_DETECTION;
+    out->label_count = random_below(random, RELEASE_MAX_LABELS) + 1;
+    for (size_t i = 0; i < out->label_count; i++)
+        snprintf(out->labels[i], sizeof out->labels[i], "lábel \"%zu\"", i);
+    out->preprocess.layout = random_below(random, 2) ? LAYOUT_NHWC : LAYOUT_NCHW;
+    out->postprocess.decoder = out->task == TASK_RAW ? DECODER_RAW : DECODER_YOLOV8;
+    out->input_count = out->output_count = 1;
+    if (out->task == TASK_RAW) {
+        out->input_count += random_below(random, RELEASE_MAX_TENSORS);
+        out->output_count += random_below(random, RELEASE_MAX_TENSORS);
+    }
+    random_tensors(random, out->inputs, out->input_count);
+    random_tensors(random, out->outputs, out->output_count);
+    if (out->task == TASK_RAW)
+        return;
+    int64_t height = (int64_t)random_below(random, 700) + 1, width = (int64_t)random_below(random, 700) + 1;
+    bool nchw = out->preprocess.layout == LAYOUT_NCHW;
+    out->inputs[0] =
+        (struct tensor_spec){.name = "in",
+                             .dtype = DTYPE_FLOAT32,
+                             .dim_count = 4,
+                             .dims = {1, nchw ? 3 : height, nchw ? height : width, nchw ? width : 3}};
+    out->outputs[0] = (struct tensor_spec){.name = "out:0",
+                                           .dtype = DTYPE_FLOAT32,
+                                           .dim_count = 3,
+                                           .dims = {1, 4 + (int64_t)out->label_count, 400}};
+}
+
+static void random_numbers(uint64_t *random, struct release *out)
+{
+    out->preprocess.color = random_below(random, 2) ? COLOR_BGR : COLOR_RGB;
+    out->preprocess.resize = random_below(random, 2) ? RESIZE_STRETCH : RESIZE_LETTERBOX;
+    out->preprocess.pad = (int)random_below(random, 256);
+    out->preprocess.scale = random_between(random, 1e-6, 2);
+    for (int i = 0; i < 3; i++) {
+        out->preprocess.mean[i] = random_between(random, -200, 200);
+        out->preprocess.std[i] = random_between(random, 1e-6, 200);
+    }
+    out->postprocess.score_threshold = random_between(random, 0, 1);
+    out->postprocess.iou_threshold = random_between(random, 0.01, 1);
+    out->postprocess.max_detections = 1 + (int)random_below(random, 128);
+    out->budgets.latency_p99_ms = random_between(random, 0.1, 1000);
+    out->budgets.deadline_ms = out->budgets.latency_p99_ms + random_between(random, 0, 1000);
+    out->budgets.memory_mib = 1 + (int)random_below(random, 4096);
+    out->envelope.max_detections = 1 + (int)random_below(random, 128);
+    out->envelope.min_score = out->postprocess.score_threshold * random_between(random, 0, 1);
+    out->envelope.max_miss_share = random_between(random, 0.001, 0.999);
+    out->golden_tolerance = random_between(random, 0, 1);
+}
+
+static void random_release(uint64_t *random, struct release *out)
+{
+    static const char *const safe_states[] = {"stop", "slow",   "hold",   "hover",
+                                              "land", "return", "crouch", "alert"};
+    memset(out, 0, sizeof *out);
+    random_name(random, out->name, sizeof out->name - 1);
+    random_version(random, out->version, sizeof out->version);
+    if (random_below(random, 4))
+        random_line(random, out->description, sizeof out->description - 1);
+    out->target_count = 1 + random_below(random, RELEASE_MAX_TARGETS);
+    for (size_t i = 0; i < out->target_count; i++)
+        snprintf(out->targets[i], sizeof out->targets[i], "machine-%zu", i);
+    random_model(random, out);
+    random_numbers(random, out);
+    str_copy(out->safe_state, sizeof out->safe_state,
+             safe_states[random_below(random, ARRAY_LEN(safe_states))]);
+}
+
+static void any_release_survives_the_round_trip(void **state)
+{
+    uint64_t random = 1;
+    static struct release before, after;
+    for (int i = 0; i < 300; i++) {
+        struct err err = {0};
+        random_release(&random, &before);
+        assert_ok(release_check(&before, &err), err);
+        cleanup_free char *text = release_format(&before);
+        assert_non_null(text);
+        assert_ok(release_parse(text, strlen(text), &after, &err), err);
+        assert_memory_equal(&before, &after, sizeof before);
+        cleanup_free char *again = release_format(&after);
+        assert_string_equal(text, again);
+    }
+}
+
+static void the_yaml_of_a_person_becomes_the_documented_release(void **state)
+{
+    struct err err = {0};
+    struct release release;
+    char path[64];
+    assert_ok(release_parse_yaml(yaml_sample, strlen(yaml_sample), &release, path, sizeof path, &err), err);
+    assert_string_equal(path, "../models/model.onnx");
+    cleanup_free char *text = release_format(&release);
+    assert_string_equal(
+        text,
+        "{\"budgets\":{\"deadline_ms\":60,\"latency_p99_ms\":40,\"memory_mib\":128},\"description\":\"\","
+        "\"envelope\":{\"max_detections\":100,\"max_miss_share\":0.05,\"min_score\":0},"
+        "\"golden\":{\"tolerance\":0.001},\"labels\":[\"person\",\"pallet\",\"forklift\",\"cone\",\"crate\"],"
+        "\"model\":{\"format\":\"onnx\",\"inputs\":[{\"dtype\":\"float32\",\"name\":\"images\",\"shape\":[1,"
+        "3,128,160]}],"
+        "\"outputs\":[{\"dtype\":\"float32\",\"name\":\"output0\",\"shape\":[1,9,400]}]},\"name\":"
+        "\"detector\","
+        "\"postprocess\":{\"decoder\":\"yolov8\",\"iou_threshold\":0.5,\"max_detections\":100,\"score_"
+        "threshold\":0.35},"
+        "\"preprocess\":{\"color\":\"rgb\",\"layout\":\"nchw\",\"mean\":[0,0,0],\"pad\":114,\"resize\":"
+        "\"letterbox\","
+        "\"scale\":0.00392156862745098,\"std\":[1,1,1]},\"safe_state\":\"stop\",\"schema\":1,"
+        "\"targets\":[\"x86_64\",\"aarch64\"],\"task\":\"detection\",\"version\":\"2.0.0\"}");
+    cleanup_free char *yaml = mem_printf("%sxyz: 1\n", yaml_sample);
+    assert_fails(parse_any_yaml(yaml, strlen(yaml), &err), err, ERR_INVALID);
+    assert_non_null(strstr(err.text, "release.yaml: xyz"));
+    assert_fails(release_parse_yaml(yaml_sample, strlen(yaml_sample), &release, path, 8, &err), err,
+                 ERR_INVALID);
+}
+
+static void every_member_is_checked_and_no_other_is_taken(void **state)
+{
+    struct release release = sample();
+    cleanup_free char *text = release_format(&release);
+    every_member_is_needed(parse_any, text, NULL);
+    no_surplus_is_taken(parse_any, text);
+    every_truncation_fails(parse_any, text, strlen(text));
+    no_flip_crashes(parse_any, text, strlen(text));
+    no_truncation_crashes(parse_any_yaml, yaml_sample, strlen(yaml_sample));
+    no_flip_crashes(parse_any_yaml, yaml_sample, strlen(yaml_sample));
+}
+
+/* One wrong thing each: the check names it. */
+static void what_does_not_hold_together_is_refused(void **state)
+{
+    struct err err;
+    struct release good = sample(), bad;
+#define REFUSED(change, names)                                                                               \
+    do {                                                                                                     \
+        bad = good;                                                                                          \
+        change;                                                                                              \
+        assert_fails(release_check(&bad, &err), err, ERR_INVALID);                                           \
+        if (!strstr(err.text, names))                                                                        \
+            fail_msg("wanted \"%s\" in: %s", names, err.text);                                               \
+    } while (0)
+    REFUSED(bad.name[0] = '/', "name");
+    REFUSED(bad.name[0] = 0, "name");
+    REFUSED(str_copy(bad.version, 64, "1.0"), "version");
+    REFUSED(str_copy(bad.version, 64, "1.0.0+build"), "version");
+    REFUSED(str_copy(bad.description, 64, "a\nb"), "description");
+    REFUSED(bad.target_count = 0, "targets");
+    REFUSED(str_copy(bad.targets[1], 32, "x86_64"), "targets[1]");
+    REFUSED(bad.input_count = 0, "model.inputs");
+    REFUSED(bad.output_count = 0, "model.outputs");
+    REFUSED(bad.output_count = 9, "model.outputs");
+    REFUSED(bad.inputs[0].name[0] = 0, "model.inputs[0].name");
+    REFUSED(bad.inputs[0].dtype = (enum tensor_dtype)5, "model.inputs[0].dtype");
+    REFUSED(bad.inputs[0].dtype = (enum tensor_dtype) - 1, "model.inputs[0].dtype");
+    REFUSED(bad.inputs[0].dtype = DTYPE_UINT8, "model.inputs");
+    REFUSED(bad.inputs[0].dims[2] = 0, "model.inputs[0].shape");
+    REFUSED(bad.inputs[0].dims[2] = 1 << 30, "model.inputs[0].shape");
+    REFUSED(bad.inputs[0].dims[3] = INT64_MAX, "model.inputs[0].shape");
+    REFUSED(bad.inputs[0].dims[3] = 8193, "8192");
+    REFUSED(bad.inputs[0].dim_count = 0, "model.inputs[0].shape");
+    REFUSED(bad.inputs[0].dim_count = 9, "model.inputs[0].shape");
+    REFUSED(bad.inputs[0].dims[0] = 2, "model.inputs");
+    REFUSED(bad.inputs[0].dims[1] = 1, "3 channels");
+    REFUSED(bad.preprocess.layout = LAYOUT_NHWC, "3 channels");
+    REFUSED((bad.input_count = 2, bad.inputs[1] = bad.inputs[0]), "appears twice");
+    REFUSED(bad.outputs[0].dims[1] = 8, "5 labels need 9 rows");
+    REFUSED(bad.label_count = 4, "4 labels need 8 rows");
+    REFUSED(bad.label_count = 0, "labels");
+    REFUSED(bad.label_count = 257, "labels");
+    REFUSED(str_copy(bad.labels[3], 32, "person"), "labels[3]");
+    REFUSED(bad.labels[2][0] = 0, "labels[2]");
+    REFUSED(bad.preprocess.pad = 256, "preprocess.pad");
+    REFUSED(bad.preprocess.pad = -1, "preprocess.pad");
+    REFUSED(bad.preprocess.scale = 0, "preprocess.scale");
+    REFUSED(bad.preprocess.scale = NAN, "preprocess.scale");
+    REFUSED(bad.preprocess.mean[1] = INFINITY, "preprocess.mean");
+    REFUSED(bad.preprocess.std[2] = 0, "preprocess.std");
+    REFUSED(bad.preprocess.color = (enum color_order)7, "preprocess");
+    REFUSED(bad.postprocess.score_threshold = 1.01, "postprocess.score_threshold");
+    REFUSED(bad.postprocess.score_threshold = NAN, "postprocess.score_threshold");
+    REFUSED(bad.postprocess.iou_threshold = 0, "postprocess.iou_threshold");
+    REFUSED(bad.postprocess.max_detections = 129, "postprocess.max_detections");
+    REFUSED(bad.postprocess.max_detections = 0, "postprocess.max_detections");
+    REFUSED(bad.postprocess.decoder = DECODER_RAW, "postprocess.decoder");
+    REFUSED(bad.task = TASK_RAW, "postprocess.decoder");
+    REFUSED(bad.task = (enum release_task)9, "task");
+    REFUSED(bad.budgets.latency_p99_ms = 0, "budgets.latency_p99_ms");
+    REFUSED(bad.budgets.latency_p99_ms = -1, "budgets.latency_p99_ms");
+    REFUSED(bad.budgets.deadline_ms = NAN, "budgets.deadline_ms");
+    REFUSED(bad.budgets.deadline_ms = 39, "budgets.deadline_ms");
+    REFUSED(bad.budgets.memory_mib = 0, "budgets.memory_mib");
+    REFUSED(bad.envelope.max_detections = 0, "envelope.max_detections");
+    REFUSED(bad.envelope.max_detections = 129, "envelope.max_detections");
+    REFUSED(bad.envelope.min_score = -0.1, "envelope.min_score");
+    REFUSED(bad.envelope.min_score = 0.4, "envelope.min_score");
+    REFUSED(bad.envelope.max_miss_share = 0, "envelope.max_miss_share");
+    REFUSED(bad.envelope.max_miss_share = 1, "envelope.max_miss_share");
+    REFUSED(bad.golden_tolerance = -1, "golden.tolerance");
+    REFUSED(str_copy(bad.safe_state, 32, "panic"), "safe_state");
+    REFUSED(bad.safe_state[0] = 0, "safe_state");
+}
+
+static void limits_of_the_document_hold(void **state)
+{
+    struct err err;
+    static const char *const bad[][2] = {
+        {"schema: 1\n", "schema: 2\n"},
+        {"name: detector", "name: aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggg"},
+        {"version: 2.0.0", "version: 2.0"},
+        {"[x86_64, aarch64]", "[a, b, c, d, e, f, g, h, i]"},
+        {"[1, 9, 400]", "[1, 9, 400, 1, 1, 1, 1, 1, 1]"},
+        {"[1, 9, 400]", "[1, 9, 4294967296]"},
+        {"[1, 9, 400]", "[1, 9, 400.0]"},
+        {"[1, 9, 400]", "[1, 9, -1]"},
+        {"dtype: float32", "dtype: float16"},
+        {"person", "a-label-name-with-more-than-31-letters"},
+        {"stop", "stop: 1"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        const char *at = strstr(yaml_sample, bad[i][0]);
+        assert_non_null(at);
+        cleanup_free char *text =
+            mem_printf("%.*s%s%s", (int)(at - yaml_sample), yaml_sample, bad[i][1], at + strlen(bad[i][0]));
+        if (decode_copy(parse_any_yaml, text, strlen(text), &err) == 0)
+            fail_msg("taken: %s", bad[i][1]);
+    }
+}
+
+static void a_release_runs_only_where_it_says(void **state)
+{
+    struct err err = {0};
+    struct release release = sample();
+    assert_ok(release_check_machine(&release, "x86_64", &err), err);
+    assert_ok(release_check_machine(&release, "aarch64", &err), err);
+    assert_fails(release_check_machine(&release, "riscv64", &err), err, ERR_REFUSED);
+    assert_string_equal(
+        err.text, "detector 2.0.0 is built for x86_64, aarch64, this machine is riscv64; pack it for this "
+                  "one too");
+    assert_fails(release_check_machine(&release, "x86", &err), err, ERR_REFUSED);
+}
+
+/* ---- versions ---- */
+
+static void versions_have_the_order_of_semver(void **state)
+{
+    static const char *const order[] = {
+        "0.0.1",
+        "0.9.0",
+        "1.0.0-0",
+        "1.0.0-2",
+        "1.0.0-10",
+        "1.0.0-99999999999999999999",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha.beta",
+        "1.0.0-beta",
+        "1.0.0-beta.2",
+        "1.0.0-beta.11",
+        "1.0.0-rc.1",
+        "1.0.0",
+        "1.0.1",
+        "1.2.0",
+        "1.10.0",
+        "2.0.0",
+        "10.0.0",
+        "99999999999999999999.0.0",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        assert_true(version_valid(order[i]));
+        for (size_t k = 0; k < ARRAY_LEN(order); k++)
+            assert_int_equal(version_compare(order[i], order[k]), (i > k) - (i < k));
+    }
+}
+
+static void what_is_no_version_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "",         "1",
+        "1.0",      "1.0.0.0",
+        "v1.0.0",   "01.0.0",
+        "1.00.0",   "1.0.0-",
+        "1.0.0-01", "1.0.0-a..b",
+        "1.0.0-a.", "1.0.0-ä",
+        "1.0.0+5",  "1.0.0 ",
+        " 1.0.0",   "1.0.-1",
+        "1..0",     "1.0.0-a_b",
+        "-1.0.0",   "1.0.0-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        if (version_valid(bad[i]))
+            fail_msg("\"%s\" was taken for a version", bad[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_release_survives_the_round_trip),
+        cmocka_unit_test(the_yaml_of_a_person_becomes_the_documented_release),
+        cmocka_unit_test(every_member_is_checked_and_no_other_is_taken),
+        cmocka_unit_test(what_does_not_hold_together_is_refused),
+        cmocka_unit_test(limits_of_the_document_hold),
+        cmocka_unit_test(a_release_runs_only_where_it_says),
+        cmocka_unit_test(versions_have_the_order_of_semver),
+        cmocka_unit_test(what_is_no_version_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
