@@ -1,0 +1,139 @@
+#include "cli/verbs.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/output.h"
+#include "release/image.h"
+
+#include <inttypes.h>
+
+static const char help[] =
+    "usage: muster inspect RELEASE [--json]\n"
+    "\n"
+    "Shows what a release promises, what it holds and who signed it. Nothing is trusted or run; `muster "
+    "verify` checks.\n"
+    "\n"
+    "  --json  as JSON: name, version, digest, bytes, release (release.json), layers, signatures\n"
+    "\n"
+    "examples:\n"
+    "  muster inspect detector-2\n"
+    "  muster inspect detector-2 --json\n";
+
+static uint64_t total_bytes(const struct image *image)
+{
+    uint64_t total = image->size + image->manifest.config.size;
+    for (size_t i = 0; i < image->manifest.layer_count; i++)
+        total += image->manifest.layers[i].size;
+    return total;
+}
+
+static void json_layer(struct output *out, const struct oci_descriptor *layer)
+{
+    output_open(out, NULL, '{');
+    output_text(out, "path", layer->filepath);
+    output_text(out, "media_type", layer->media_type);
+    output_digest(out, "digest", &layer->digest);
+    output_int(out, "bytes", (int64_t)layer->size);
+    if (layer->variant[0])
+        output_text(out, "variant", layer->variant);
+    output_close(out, '}');
+}
+
+static int print_json(const struct image *image, const struct signature_envelope *envelope, struct err *err)
+{
+    struct output out;
+    cleanup_free char *release = release_format(&image->release);
+    if (!release)
+        return err_no_memory(err);
+    output_init(&out);
+    output_open(&out, NULL, '{');
+    output_text(&out, "name", image->release.name);
+    output_text(&out, "version", image->release.version);
+    output_digest(&out, "digest", &image->digest);
+    output_int(&out, "bytes", (int64_t)total_bytes(image));
+    output_raw(&out, "release", release);
+    output_open(&out, "layers", '[');
+    for (size_t i = 0; i < image->manifest.layer_count; i++)
+        json_layer(&out, &image->manifest.layers[i]);
+    output_close(&out, ']');
+    output_open(&out, "signatures", '[');
+    for (size_t i = 0; i < envelope->count; i++)
+        output_text(&out, NULL, envelope->items[i].keyid);
+    output_close(&out, ']');
+    output_close(&out, '}');
+    return output_print(&out, err);
+}
+
+static void print_tensors(const char *kind, const struct tensor_spec *tensors, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        printf("%-11s %s [", kind, tensors[i].name);
+        for (size_t d = 0; d < tensors[i].dim_count; d++)
+            printf("%s%" PRId64, d ? ", " : "", tensors[i].dims[d]);
+        puts("]");
+    }
+}
+
+static void print_words(const char *kind, const char *words, size_t count, size_t stride)
+{
+    printf("%-11s", kind);
+    for (size_t i = 0; i < count; i++)
+        printf("%s%s", i ? ", " : " ", words + i * stride);
+    puts("");
+}
+
+static void print_text(const struct image *image, const struct signature_envelope *envelope)
+{
+    const struct release *release = &image->release;
+    struct digest_text digest = digest_format(&image->digest);
+    printf("%s %s  %s\n", release->name, release->version, release->description);
+    printf("digest      %s\n", digest.text);
+    print_words("machines", release->targets[0], release->target_count, sizeof release->targets[0]);
+    print_words("labels", release->labels[0], release->label_count, sizeof release->labels[0]);
+    print_tensors("input", release->inputs, release->input_count);
+    print_tensors("output", release->outputs, release->output_count);
+    printf("budgets     p99 %g ms, deadline %g ms, %d MiB\n", release->budgets.latency_p99_ms,
+           release->budgets.deadline_ms, release->budgets.memory_mib);
+    printf("safe state  %s\n", release->safe_state);
+    for (size_t i = 0; i < image->manifest.layer_count; i++) {
+        const struct oci_descriptor *layer = &image->manifest.layers[i];
+        printf("layer       %-16s %9s  %s\n", layer->filepath, format_bytes(layer->size).text,
+               layer->media_type);
+    }
+    for (size_t i = 0; i < envelope->count; i++)
+        printf("signed by   %s\n", envelope->items[i].keyid);
+    if (envelope->count == 0)
+        puts("not signed");
+}
+
+static int inspect(const struct image *image, bool json, struct err *err)
+{
+    cleanup_free struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
+    if (!envelope)
+        return err_no_memory(err);
+    if (image_signature(image, envelope, err) < 0) {
+        if (err->code != ERR_UNTRUSTED) /* that one only says "not signed" */
+            return -1;
+        envelope->count = 0;
+    }
+    if (json)
+        return print_json(image, envelope, err);
+    print_text(image, envelope);
+    return 0;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    bool json = false;
+    struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
+    const struct option_def options[] = {OPT_FLAG("json", 0, &json)};
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+        return -1;
+    cleanup_image struct image image = {0};
+    if (image_open(operands.items[0], NULL, &image, err) < 0)
+        return -1;
+    return inspect(&image, json, err);
+}
+
+const struct verb verb_inspect = {
+    .name = "inspect", .summary = "show what a release promises and holds", .help = help, .run = run};

@@ -1,0 +1,85 @@
+#include "cli/verbs.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/output.h"
+#include "forge/pack.h"
+
+static const char help[] =
+    "usage: muster pack release.yaml -o DIR [--json]\n"
+    "\n"
+    "Makes a release of an ONNX model: checks its tensors against release.yaml, loads it, runs it on the "
+    "golden pictures and\n"
+    "writes an OCI image layout (CNCF ModelPack) to DIR. The same input gives the same bytes; "
+    "SOURCE_DATE_EPOCH or\n"
+    "`created:` in the yaml set the time that is written down.\n"
+    "\n"
+    "  -o, --output DIR    where to; a release that is there is replaced\n"
+    "      --runtime FILE  libonnxruntime.so.1 to use (MUSTER_ONNXRUNTIME)\n"
+    "      --json          what was made, as JSON\n"
+    "\n"
+    "examples:\n"
+    "  muster pack models/detector-2.0.0/release.yaml -o detector-2\n"
+    "  skopeo copy oci:detector-2:detector-2.0.0 docker://registry.example/detector:2.0.0\n";
+
+static int epoch_time(char out[CLOCK_RFC3339_SIZE], bool *out_given, struct err *err)
+{
+    const char *text = getenv("SOURCE_DATE_EPOCH");
+    uint64_t seconds = 0;
+    *out_given = text && text[0];
+    if (!*out_given)
+        return 0;
+    if (!str_to_u64(text, &seconds) || seconds > 253402300799U) /* the end of year 9999 */
+        return err_set(err, ERR_USAGE, "SOURCE_DATE_EPOCH=%.40s: must be seconds since 1970", text);
+    clock_rfc3339((int64_t)seconds * 1000, out);
+    out[19] = 'Z'; /* whole seconds */
+    out[20] = '\0';
+    return 0;
+}
+
+static int print_json(const struct pack_report *report, const char *dir, struct err *err)
+{
+    struct output out;
+    output_init(&out);
+    output_open(&out, NULL, '{');
+    output_text(&out, "name", report->name);
+    output_text(&out, "version", report->version);
+    output_digest(&out, "digest", &report->digest);
+    output_text(&out, "ref", report->ref);
+    output_text(&out, "dir", dir);
+    output_int(&out, "bytes", (int64_t)report->total_bytes);
+    output_int(&out, "golden_cases", (int64_t)report->golden_count);
+    output_text(&out, "backend", report->backend);
+    output_close(&out, '}');
+    return output_print(&out, err);
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    const char *dir = NULL, *runtime = NULL;
+    bool json = false, dated = false;
+    char created[CLOCK_RFC3339_SIZE];
+    struct operands operands = {.usage = "release.yaml", .min = 1, .max = 1};
+    const struct option_def options[] = {OPT_TEXT("output", 'o', &dir), OPT_TEXT("runtime", 0, &runtime),
+                                         OPT_FLAG("json", 0, &json)};
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+        return -1;
+    if (!dir)
+        return err_set(err, ERR_USAGE, "where to? give -o DIR");
+    if (epoch_time(created, &dated, err) < 0)
+        return -1;
+    struct pack_options how = {.runtime_path = runtime, .created = dated ? created : NULL};
+    struct pack_report report;
+    if (pack_release(operands.items[0], dir, &how, &report, err) < 0)
+        return -1;
+    if (json)
+        return print_json(&report, dir, err);
+    struct digest_text digest = digest_format(&report.digest);
+    printf("%s %s  %s\n%s: %s, %zu golden cases by %s\n", report.name, report.version, digest.text, dir,
+           format_bytes(report.total_bytes).text, report.golden_count, report.backend);
+    return 0;
+}
+
+const struct verb verb_pack = {
+    .name = "pack", .summary = "make a release of an ONNX model", .help = help, .run = run};

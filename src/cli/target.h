@@ -1,0 +1,19 @@
+/* What `eval` and `bench` work on: a release (folder), a release.yaml that is not packed yet, or a bare ONNX
+ * file. */
+#ifndef MUSTER_CLI_TARGET_H
+#define MUSTER_CLI_TARGET_H
+
+#include "base/err.h"
+#include "wire/release.h"
+
+struct target {
+    struct release release;
+    char *model_path; /* owned */
+};
+
+/* The bytes of a packed release are checked against their digests; its signature is not. */
+int target_open(const char *path, struct target *out, struct err *err) must_check;
+void target_fini(struct target *target);
+#define cleanup_target __attribute__((cleanup(target_fini)))
+
+#endif

@@ -1,0 +1,19 @@
+/* The verbs, each defined in the file of its name. A new one gets a line here, a row in main.c and a file in
+ * CMakeLists.txt. */
+#ifndef MUSTER_CLI_VERBS_H
+#define MUSTER_CLI_VERBS_H
+
+#include "cli/cli.h"
+
+extern const struct verb verb_keys;
+extern const struct verb verb_pack;
+extern const struct verb verb_inspect;
+extern const struct verb verb_sign;
+extern const struct verb verb_verify;
+extern const struct verb verb_push;
+extern const struct verb verb_eval;
+extern const struct verb verb_bench;
+extern const struct verb verb_robot;
+extern const struct verb verb_rollout;
+
+#endif
