@@ -43,6 +43,7 @@ static int stream_start(struct guard *guard, struct guard_peer *peer, struct rin
                         struct err *err)
 {
     struct guard_stream *stream = &guard->stream;
+    uint64_t seen = ring_newest(frames); /* before WELCOME: every frame after it is ours to decide */
     struct ring verdicts;
     if (ring_create(&verdicts, RING_VERDICTS, frames->slot_count, 0, err) < 0)
         return -1;
@@ -55,7 +56,7 @@ static int stream_start(struct guard *guard, struct guard_peer *peer, struct rin
     stream->frames = *frames;
     stream->verdicts = verdicts;
     stream->number = number;
-    stream->seen = ring_newest(frames);
+    stream->seen = seen;
     stream->last_frame_ns = now_ns;
     memset(stream->entries, 0, sizeof stream->entries);
     return 0;
