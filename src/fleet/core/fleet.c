@@ -151,7 +151,7 @@ void fleet_changed(struct fleet *fleet, const char *robot)
 {
     struct roster_entry *entry = roster_get(fleet->roster, robot);
     if (entry)
-        entry->changed = true;
+        entry->changed = fleet->changed = true;
     fleet->dirty = true;
 }
 

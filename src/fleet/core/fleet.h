@@ -38,7 +38,8 @@ struct fleet {
     char *dir, *keyring;
     struct event *flush_timer;
     unsigned flushes;
-    bool dirty; /* something happened that a rollout may be waiting for */
+    bool dirty;   /* something happened that a rollout may be waiting for */
+    bool changed; /* some roster entry is marked so */
     bool draining;
     struct fleet_counters counters;
     int64_t started_ms;

@@ -4,17 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-void json_writer_init(struct json_writer *w)
+void jsonw_init(struct json_writer *w)
 {
     *w = (struct json_writer){.out = BUF_INIT(JSON_WRITER_MAX_BYTES)};
 }
 
-void json_writer_fini(struct json_writer *w)
+void jsonw_fini(struct json_writer *w)
 {
     buf_fini(&w->out);
 }
 
-char *json_writer_take(struct json_writer *w, struct err *err)
+char *jsonw_take(struct json_writer *w, struct err *err)
 {
     assert(w->depth == 0);
     if (w->err.code != ERR_NONE) {
@@ -112,71 +112,71 @@ static void open_any(struct json_writer *w, const char *key, const char *opener,
     w->comma = false;
 }
 
-void json_open_object(struct json_writer *w, const char *key)
+void jsonw_object(struct json_writer *w, const char *key)
 {
     open_any(w, key, "{", '}');
 }
 
-void json_open_array(struct json_writer *w, const char *key)
+void jsonw_array(struct json_writer *w, const char *key)
 {
     open_any(w, key, "[", ']');
 }
 
-void json_close(struct json_writer *w)
+void jsonw_close(struct json_writer *w)
 {
     assert(w->depth > 0);
     put(w, &w->closers[--w->depth], 1);
     w->comma = true;
 }
 
-void json_text(struct json_writer *w, const char *key, const char *text)
+void jsonw_text(struct json_writer *w, const char *key, const char *text)
 {
     lead(w, key);
     put_string(w, text);
 }
 
-void json_raw(struct json_writer *w, const char *key, const char *json)
+void jsonw_raw(struct json_writer *w, const char *key, const char *json)
 {
     lead(w, key);
     puts_raw(w, json);
 }
 
-void json_nothing(struct json_writer *w, const char *key)
+void jsonw_nothing(struct json_writer *w, const char *key)
 {
-    json_raw(w, key, "null");
+    jsonw_raw(w, key, "null");
 }
 
-void json_boolean(struct json_writer *w, const char *key, bool value)
+void jsonw_boolean(struct json_writer *w, const char *key, bool value)
 {
-    json_raw(w, key, value ? "true" : "false");
+    jsonw_raw(w, key, value ? "true" : "false");
 }
 
-void json_u64(struct json_writer *w, const char *key, uint64_t value)
+void jsonw_u64(struct json_writer *w, const char *key, uint64_t value)
 {
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    json_raw(w, key, text);
+    jsonw_raw(w, key, text);
 }
 
-void json_i64(struct json_writer *w, const char *key, int64_t value)
+void jsonw_i64(struct json_writer *w, const char *key, int64_t value)
 {
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)value);
-    json_raw(w, key, text);
+    jsonw_raw(w, key, text);
 }
 
-void json_real(struct json_writer *w, const char *key, double value)
+void jsonw_real(struct json_writer *w, const char *key, double value)
 {
     char text[32];
     snprintf(text, sizeof text, "%.6g", value);
-    json_raw(w, key, isfinite(value) ? text : "null");
+    jsonw_raw(w, key, isfinite(value) ? text : "null");
 }
 
-void json_digest(struct json_writer *w, const char *key, const struct digest *digest)
+void jsonw_digest(struct json_writer *w, const char *key, const struct digest *digest)
 {
     struct digest_text text = digest_format(digest);
     if (digest_is_zero(digest))
-        json_nothing(w, key);
+        jsonw_nothing(w, key);
     else
-        json_text(w, key, text.text);
+        jsonw_text(w, key, text.text);
 }

@@ -1,12 +1,12 @@
 /* JSON as it goes out, written straight into a buffer: views of thousands of rows need no tree in memory.
  *
  *     struct json_writer w;
- *     json_writer_init(&w);
- *     json_open_object(&w, NULL);
- *     json_text(&w, "id", robot.id);
- *     json_open_array(&w, "reports"); … json_close(&w);
- *     json_close(&w);
- *     char *text = json_writer_take(&w, &err);      // NULL on the first error that happened
+ *     jsonw_init(&w);
+ *     jsonw_object(&w, NULL);
+ *     jsonw_text(&w, "id", robot.id);
+ *     jsonw_array(&w, "reports"); … jsonw_close(&w);
+ *     jsonw_close(&w);
+ *     char *text = jsonw_take(&w, &err);      // NULL on the first error that happened
  *
  * The key is NULL for array items and the top value. Commas and nesting are kept by the writer; a mismatch
  * asserts. Bytes that are no UTF-8 become U+FFFD, NaN and infinities become null, control characters are
@@ -32,22 +32,22 @@ struct json_writer {
     bool comma; /* the next value needs one */
 };
 
-void json_writer_init(struct json_writer *w);
-void json_writer_fini(struct json_writer *w);
-#define cleanup_json_writer __attribute__((cleanup(json_writer_fini)))
-char *json_writer_take(struct json_writer *w, struct err *err); /* free() it */
+void jsonw_init(struct json_writer *w);
+void jsonw_fini(struct json_writer *w);
+#define cleanup_json_writer __attribute__((cleanup(jsonw_fini)))
+char *jsonw_take(struct json_writer *w, struct err *err); /* free() it */
 
-void json_open_object(struct json_writer *w, const char *key);
-void json_open_array(struct json_writer *w, const char *key);
-void json_close(struct json_writer *w); /* the innermost */
+void jsonw_object(struct json_writer *w, const char *key);
+void jsonw_array(struct json_writer *w, const char *key);
+void jsonw_close(struct json_writer *w); /* the innermost */
 
-void json_text(struct json_writer *w, const char *key, const char *text);
-void json_u64(struct json_writer *w, const char *key, uint64_t value);
-void json_i64(struct json_writer *w, const char *key, int64_t value);
-void json_real(struct json_writer *w, const char *key, double value); /* 6 significant digits */
-void json_boolean(struct json_writer *w, const char *key, bool value);
-void json_nothing(struct json_writer *w, const char *key);                             /* null */
-void json_digest(struct json_writer *w, const char *key, const struct digest *digest); /* null if zero */
-void json_raw(struct json_writer *w, const char *key, const char *json);               /* already JSON */
+void jsonw_text(struct json_writer *w, const char *key, const char *text);
+void jsonw_u64(struct json_writer *w, const char *key, uint64_t value);
+void jsonw_i64(struct json_writer *w, const char *key, int64_t value);
+void jsonw_real(struct json_writer *w, const char *key, double value); /* 6 significant digits */
+void jsonw_boolean(struct json_writer *w, const char *key, bool value);
+void jsonw_nothing(struct json_writer *w, const char *key);                             /* null */
+void jsonw_digest(struct json_writer *w, const char *key, const struct digest *digest); /* null if zero */
+void jsonw_raw(struct json_writer *w, const char *key, const char *json);               /* already JSON */
 
 #endif

@@ -11,11 +11,11 @@ static char *one_text(const char *text)
 {
     struct err err = {0};
     struct json_writer w;
-    json_writer_init(&w);
-    json_open_object(&w, NULL);
-    json_text(&w, "t", text);
-    json_close(&w);
-    char *out = json_writer_take(&w, &err);
+    jsonw_init(&w);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "t", text);
+    jsonw_close(&w);
+    char *out = jsonw_take(&w, &err);
     assert_non_null(out);
     return out;
 }
@@ -25,20 +25,20 @@ static void test_shape(void **state)
     struct err err = {0};
     struct json_writer w;
     struct digest zero = {0};
-    json_writer_init(&w);
-    json_open_object(&w, NULL);
-    json_open_array(&w, "list");
-    json_i64(&w, NULL, -1);
-    json_u64(&w, NULL, UINT64_MAX);
-    json_open_object(&w, NULL);
-    json_close(&w);
-    json_close(&w);
-    json_real(&w, "nan", NAN);
-    json_real(&w, "half", 0.5);
-    json_boolean(&w, "yes", true);
-    json_digest(&w, "digest", &zero);
-    json_close(&w);
-    cleanup_free char *text = json_writer_take(&w, &err);
+    jsonw_init(&w);
+    jsonw_object(&w, NULL);
+    jsonw_array(&w, "list");
+    jsonw_i64(&w, NULL, -1);
+    jsonw_u64(&w, NULL, UINT64_MAX);
+    jsonw_object(&w, NULL);
+    jsonw_close(&w);
+    jsonw_close(&w);
+    jsonw_real(&w, "nan", NAN);
+    jsonw_real(&w, "half", 0.5);
+    jsonw_boolean(&w, "yes", true);
+    jsonw_digest(&w, "digest", &zero);
+    jsonw_close(&w);
+    cleanup_free char *text = jsonw_take(&w, &err);
     assert_string_equal(
         text,
         "{\"list\":[-1,18446744073709551615,{}],\"nan\":null,\"half\":0.5,\"yes\":true,\"digest\":null}");

@@ -1,0 +1,111 @@
+/* One request on its way through the API; private to fleet/api.
+ *
+ * A handler returns 0 after it has set a reply (or has taken the request over: `taken`), -1 with an error.
+ * Handlers of routes that write run between group_enter and group_leave; their reply goes out with the
+ * commit, and an error takes back what they wrote. */
+#ifndef MUSTER_FLEET_API_CALL_H
+#define MUSTER_FLEET_API_CALL_H
+
+#include "fleet/api/api.h"
+#include "fleet/json/writer.h"
+#include "sys/http.h"
+
+#include <sys/queue.h>
+
+struct subscriber; /* events.c */
+TAILQ_HEAD(subscriber_list, subscriber);
+
+struct api {
+    struct fleet *fleet;
+    struct subscriber_list subscribers;
+    size_t subscriber_count;
+    struct event *tick; /* comment lines for idle streams */
+};
+
+struct call {
+    struct api *api;
+    struct fleet *fleet;
+    struct http_request *request;
+    char operator_name[API_ID_SIZE]; /* operator routes */
+    struct robot_row robot;          /* robot routes */
+
+    bool taken; /* the handler answers by itself, later or by a stream */
+    int status;
+    const char *type; /* a literal; NULL: application/json */
+    char *body;       /* owned until the reply */
+    size_t len;
+};
+
+enum api_who { WHO_ANYONE, WHO_ROBOT, WHO_OPERATOR };
+
+struct api_route {
+    enum http_method method;
+    const char *pattern;
+    enum api_who who;
+    bool writes;
+    int (*handle)(struct call *call, struct err *err);
+};
+
+/* Sets the reply. Takes the text; NULL: -1 with *err as it is. */
+int call_json(struct call *call, int status, char *json, struct err *err) must_check;
+int call_writer(struct call *call, int status, struct json_writer *w,
+                struct err *err) must_check; /* takes its text */
+int call_bytes(struct call *call, int status, const char *type, char *body, size_t len);
+
+/* Path and query. INVALID with a clear line. */
+int call_digest(struct call *call, struct digest *out, struct err *err) must_check; /* :digest */
+int call_id(struct call *call, uint64_t *out, struct err *err) must_check;          /* :id as a number */
+int call_query_u64(struct call *call, const char *name, uint64_t fallback, uint64_t max, uint64_t *out,
+                   struct err *err) must_check;
+
+/* Token → SHA-256 of its text. */
+struct digest token_hash(const char *token);
+
+/* The handlers, by file. */
+int assignment_get(struct call *call, struct err *err);
+int reports_post(struct call *call, struct err *err);
+int metrics_post(struct call *call, struct err *err);
+void assignment_wake(struct api *api); /* after a commit */
+void assignment_drain(struct api *api);
+
+int enroll_post(struct call *call, struct err *err);
+int enroll_token_post(struct call *call, struct err *err);
+
+int blob_get(struct call *call, struct err *err); /* and HEAD */
+int blob_put(struct call *call, struct err *err);
+
+int release_post(struct call *call, struct err *err);
+int release_list(struct call *call, struct err *err);
+int release_get(struct call *call, struct err *err);
+int release_signature_get(struct call *call, struct err *err);
+
+int robot_list(struct call *call, struct err *err);
+int robot_get(struct call *call, struct err *err);
+int robot_revoke(struct call *call, struct err *err);
+
+int rollout_post(struct call *call, struct err *err);
+int rollout_list(struct call *call, struct err *err);
+int rollout_get(struct call *call, struct err *err);
+int rollout_pause_post(struct call *call, struct err *err);
+int rollout_resume_post(struct call *call, struct err *err);
+int rollout_abort_post(struct call *call, struct err *err);
+
+int events_get(struct call *call, struct err *err);
+void events_push(struct api *api); /* after a commit */
+void events_tick(struct api *api);
+void events_drain(struct api *api);
+
+int healthz_get(struct call *call, struct err *err);
+int prometheus_get(struct call *call, struct err *err);
+int asset_get(struct call *call, struct err *err);
+
+/* Views shared between files (view.c). */
+void view_release_ref(struct json_writer *w, const char *key, struct fleet *fleet,
+                      const struct digest *digest);
+void view_telemetry(struct json_writer *w, const struct telemetry_row *row,
+                    double budget_ms);                                                    /* members only */
+void view_robot(struct json_writer *w, struct fleet *fleet, const struct robot_row *row); /* members only */
+double view_f1(uint64_t tp, uint64_t fp, uint64_t fn);                                    /* NaN: no labels */
+int view_budget(struct fleet *fleet, const struct digest *release, double *out_ms);       /* 0 or -1 */
+
+#endif

@@ -1,0 +1,289 @@
+/* From a request to its handler: who is it, may they, then the handler between enter and leave. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "fleet/api/call.h"
+#include "sys/hash.h"
+#include "wire/api.h"
+
+#include <event2/event.h>
+#include <openssl/crypto.h>
+
+struct binding { /* what a registered route carries */
+    struct api *api;
+    const struct api_route *route;
+};
+
+struct digest token_hash(const char *token)
+{
+    return hash_bytes(token, strlen(token));
+}
+
+int call_json(struct call *call, int status, char *json, struct err *err)
+{
+    if (!json)
+        return err->code == ERR_NONE ? err_no_memory(err) : -1;
+    call->status = status;
+    call->body = json;
+    call->len = strlen(json);
+    return 0;
+}
+
+int call_writer(struct call *call, int status, struct json_writer *w, struct err *err)
+{
+    return call_json(call, status, jsonw_take(w, err), err);
+}
+
+int call_bytes(struct call *call, int status, const char *type, char *body, size_t len)
+{
+    call->status = status;
+    call->type = type;
+    call->body = body;
+    call->len = len;
+    return 0;
+}
+
+int call_digest(struct call *call, struct digest *out, struct err *err)
+{
+    const char *text = http_param(call->request, "digest");
+    if (!text || !digest_parse(text, out))
+        return err_set(err, ERR_INVALID,
+                       "the path wants a digest: sha256: and 64 lower-case hexadecimal digits");
+    return 0;
+}
+
+int call_id(struct call *call, uint64_t *out, struct err *err)
+{
+    const char *text = http_param(call->request, "id");
+    if (!text || !str_to_u64(text, out) || *out > INT64_MAX)
+        return err_set(err, ERR_INVALID, "the path wants a number");
+    return 0;
+}
+
+int call_query_u64(struct call *call, const char *name, uint64_t fallback, uint64_t max, uint64_t *out,
+                   struct err *err)
+{
+    const char *text = http_query(call->request, name);
+    *out = fallback;
+    if (text && (!str_to_u64(text, out) || *out > max))
+        return err_set(err, ERR_INVALID, "query parameter %s wants a number up to %llu", name,
+                       (unsigned long long)max);
+    return 0;
+}
+
+static bool same_serial(const char *a, const char *b)
+{
+    return strcasecmp(a + strspn(a, "0"), b + strspn(b, "0")) == 0;
+}
+
+/* A certificate of our CA is not enough: the robot's row decides, on every request. */
+static int authenticate_robot(struct call *call, struct err *err)
+{
+    const char *name = http_client_name(call->request), *serial = http_client_serial(call->request);
+    if (!name || !serial)
+        return err_set(err, ERR_DENIED, "a client certificate is required; enroll the robot");
+    if (call->fleet->store->ops->robot_get(call->fleet->store, name, &call->robot, err) < 0)
+        return err->code == ERR_NOT_FOUND
+                   ? err_set(err, ERR_DENIED, "robot %.60s is not known; enroll it", name)
+                   : -1;
+    if (call->robot.revoked)
+        return err_set(err, ERR_DENIED, "robot %s is revoked", name);
+    if (!same_serial(serial, call->robot.serial))
+        return err_set(err, ERR_DENIED, "this certificate of robot %s was replaced by a newer one", name);
+    struct roster_entry *entry = roster_get(call->fleet->roster, name);
+    if (!entry)
+        return err_no_memory(err);
+    bool was_there = roster_presence(entry, clock_mono_ms()) == PRESENCE_LIVE;
+    roster_touch(entry, clock_wall_ms(), clock_mono_ms());
+    call->fleet->dirty = call->fleet->dirty || !was_there;
+    call->fleet->counters.robot_requests++;
+    return 0;
+}
+
+static int authenticate_operator(struct call *call, struct err *err)
+{
+    const char *header = http_header(call->request, "Authorization");
+    if (!header || strncasecmp(header, "Bearer ", 7) != 0 || !header[7])
+        return err_set(err, ERR_DENIED, "a token is required: Authorization: Bearer …");
+    struct digest hash = token_hash(header + 7);
+    struct store *store = call->fleet->store;
+    if (store->ops->operator_find(store, &hash, call->operator_name, err) < 0)
+        return err->code == ERR_NOT_FOUND ? err_set(err, ERR_DENIED, "the token is not known") : -1;
+    call->fleet->counters.operator_requests++;
+    return 0;
+}
+
+/* 401 is the one status that the table of err.h does not have. */
+static void refuse_operator(struct call *call, const struct err *err)
+{
+    char *body = api_error_format(err);
+    call->fleet->counters.refused++;
+    http_set_header(call->request, "WWW-Authenticate", "Bearer");
+    if (body)
+        group_reply(call->fleet->group, call->request, 401, NULL, body, strlen(body));
+    else
+        group_reply_error(call->fleet->group, call->request, err);
+}
+
+static int authenticate(struct call *call, enum api_who who, struct err *err)
+{
+    if (who == WHO_ROBOT)
+        return authenticate_robot(call, err);
+    return who == WHO_OPERATOR ? authenticate_operator(call, err) : 0;
+}
+
+static int handle_write(struct call *call, const struct api_route *route, struct err *err)
+{
+    if (group_enter(call->fleet->group, err) < 0)
+        return -1;
+    if (route->handle(call, err) < 0) {
+        group_cancel(call->fleet->group);
+        return -1;
+    }
+    return group_leave(call->fleet->group, err);
+}
+
+static void answer(struct call *call, int rc, const struct err *err)
+{
+    if (rc < 0) {
+        free(call->body);
+        group_reply_error(call->fleet->group, call->request, err);
+    } else if (!call->taken) {
+        group_reply(call->fleet->group, call->request, call->status, call->type, call->body, call->len);
+    }
+}
+
+static void dispatch(struct http_request *request, void *arg)
+{
+    const struct binding *binding = arg;
+    const struct api_route *route = binding->route;
+    struct err err = {0};
+    struct call call = {.api = binding->api, .fleet = binding->api->fleet, .request = request};
+    if (authenticate(&call, route->who, &err) < 0) {
+        if (route->who == WHO_OPERATOR && err.code == ERR_DENIED) {
+            refuse_operator(&call, &err);
+            return;
+        }
+        call.fleet->counters.refused += err.code == ERR_DENIED;
+        group_reply_error(call.fleet->group, request, &err);
+        return;
+    }
+    int rc = route->writes ? handle_write(&call, route, &err) : route->handle(&call, &err);
+    if (rc < 0 && err_http_status(err.code) >= 500)
+        log_warn("%s: %s", http_request_path(request), err.text);
+    answer(&call, rc, &err);
+}
+
+static const struct api_route robot_routes[] = {
+    {HTTP_GET, "/api/v1/assignment", WHO_ROBOT, false, assignment_get},
+    {HTTP_GET, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get},
+    {HTTP_HEAD, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get},
+    {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_ROBOT, false, release_signature_get},
+    {HTTP_POST, "/api/v1/reports", WHO_ROBOT, true, reports_post},
+    {HTTP_POST, "/v1/metrics", WHO_ROBOT, true, metrics_post},
+};
+
+static const struct api_route operator_routes[] = {
+    {HTTP_GET, "/healthz", WHO_ANYONE, false, healthz_get},
+    {HTTP_POST, "/api/v1/enroll", WHO_ANYONE, true, enroll_post},
+    {HTTP_POST, "/api/v1/enroll-tokens", WHO_OPERATOR, true, enroll_token_post},
+    {HTTP_GET, "/api/v1/robots", WHO_OPERATOR, false, robot_list},
+    {HTTP_GET, "/api/v1/robots/:id", WHO_OPERATOR, false, robot_get},
+    {HTTP_POST, "/api/v1/robots/:id/revoke", WHO_OPERATOR, true, robot_revoke},
+    {HTTP_GET, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_get},
+    {HTTP_HEAD, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_get},
+    {HTTP_PUT, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_put},
+    {HTTP_POST, "/api/v1/releases", WHO_OPERATOR, true, release_post},
+    {HTTP_GET, "/api/v1/releases", WHO_OPERATOR, false, release_list},
+    {HTTP_GET, "/api/v1/releases/:digest", WHO_OPERATOR, false, release_get},
+    {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_OPERATOR, false, release_signature_get},
+    {HTTP_POST, "/api/v1/rollouts", WHO_OPERATOR, true, rollout_post},
+    {HTTP_GET, "/api/v1/rollouts", WHO_OPERATOR, false, rollout_list},
+    {HTTP_GET, "/api/v1/rollouts/:id", WHO_OPERATOR, false, rollout_get},
+    {HTTP_POST, "/api/v1/rollouts/:id/pause", WHO_OPERATOR, true, rollout_pause_post},
+    {HTTP_POST, "/api/v1/rollouts/:id/resume", WHO_OPERATOR, true, rollout_resume_post},
+    {HTTP_POST, "/api/v1/rollouts/:id/abort", WHO_OPERATOR, true, rollout_abort_post},
+    {HTTP_GET, "/api/v1/events", WHO_OPERATOR, false, events_get},
+    {HTTP_GET, "/metrics", WHO_OPERATOR, false, prometheus_get},
+    {HTTP_GET, "/", WHO_ANYONE, false, asset_get},
+    {HTTP_GET, "/index.html", WHO_ANYONE, false, asset_get},
+    {HTTP_GET, "/favicon.ico", WHO_ANYONE, false, asset_get},
+    {HTTP_GET, "/favicon.svg", WHO_ANYONE, false, asset_get},
+    {HTTP_GET, "/assets/*", WHO_ANYONE, false, asset_get},
+};
+
+enum { ROBOT_ROUTES = ARRAY_LEN(robot_routes), OPERATOR_ROUTES = ARRAY_LEN(operator_routes) };
+
+struct bound_api { /* the API and the bindings of its routes, which live as long */
+    struct api api;
+    struct binding robot[ROBOT_ROUTES], operators[OPERATOR_ROUTES];
+};
+
+static void on_commit(void *arg)
+{
+    assignment_wake(arg);
+    events_push(arg);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    events_tick(arg);
+}
+
+int api_new(struct fleet *fleet, struct api **out, struct err *err)
+{
+    struct bound_api *bound = mem_zalloc(1, sizeof *bound);
+    if (!bound)
+        return err_no_memory(err);
+    struct api *api = &bound->api;
+    api->fleet = fleet;
+    TAILQ_INIT(&api->subscribers);
+    api->tick = event_new(fleet->base, -1, EV_PERSIST, on_tick, api);
+    if (!api->tick) {
+        free(bound);
+        return err_no_memory(err);
+    }
+    struct timeval period = {.tv_sec = 25};
+    event_add(api->tick, &period);
+    group_watch(fleet->group, on_commit, api);
+    *out = api;
+    return 0;
+}
+
+void api_free(struct api *api)
+{
+    if (!api)
+        return;
+    event_free(api->tick);
+    free(api); /* the first member of struct bound_api */
+}
+
+static int serve(struct api *api, struct http_server *server, const struct api_route *routes,
+                 struct binding *bindings, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        bindings[i] = (struct binding){.api = api, .route = &routes[i]};
+        if (http_server_handle(server, routes[i].method, routes[i].pattern, dispatch, &bindings[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int api_serve_robots(struct api *api, struct http_server *server, struct err *err)
+{
+    struct bound_api *bound = (struct bound_api *)(void *)api;
+    return serve(api, server, robot_routes, bound->robot, ROBOT_ROUTES, err);
+}
+
+int api_serve_operators(struct api *api, struct http_server *server, struct err *err)
+{
+    struct bound_api *bound = (struct bound_api *)(void *)api;
+    return serve(api, server, operator_routes, bound->operators, OPERATOR_ROUTES, err);
+}
+
+void api_drain(struct api *api)
+{
+    api->fleet->draining = true;
+    assignment_drain(api);
+    events_drain(api);
+}

@@ -1,0 +1,135 @@
+/* POST /v1/metrics: OTLP windows, each export counted once, added up per (release, robot) and per release. */
+#include "base/clock.h"
+#include "base/str.h"
+#include "fleet/api/call.h"
+#include "wire/otlp.h"
+
+static void add_window(struct telemetry_row *row, const struct otlp_window *window)
+{
+    row->first_ms = row->first_ms ? MIN(row->first_ms, window->start_ms) : window->start_ms;
+    row->last_ms = MAX(row->last_ms, window->end_ms);
+    row->frames += window->frames;
+    row->results += window->results;
+    row->lost += window->lost;
+    for (int i = 0; i < OTLP_REASONS; i++)
+        row->interventions[i] += window->interventions[i];
+    row->score_frames += window->score_frames;
+    row->score_tp += window->score_tp;
+    row->score_fp += window->score_fp;
+    row->score_fn += window->score_fn;
+    row->detections += window->detections;
+    row->confidence_sum += window->confidence_sum;
+    exphist_merge(&row->latency_ms, &window->latency_ms);
+    exphist_merge(&row->frame_ms, &window->frame_ms);
+}
+
+/* The row of this robot ("": the fleet), empty if it is new. */
+static int load_row(struct fleet *fleet, const struct digest *release, const char *robot,
+                    struct telemetry_row *row, bool *out_new, struct err *err)
+{
+    *out_new = false;
+    if (fleet->store->ops->telemetry_get(fleet->store, release, robot, row, err) == 0)
+        return 0;
+    if (err->code != ERR_NOT_FOUND)
+        return -1;
+    *err = (struct err){0};
+    *row = (struct telemetry_row){.release = *release};
+    str_copy(row->robot, sizeof row->robot, robot);
+    exphist_init(&row->latency_ms);
+    exphist_init(&row->frame_ms);
+    *out_new = true;
+    return 0;
+}
+
+static int apply_window(struct call *call, const struct digest *release, const struct otlp_window *window,
+                        struct err *err)
+{
+    struct store *store = call->fleet->store;
+    struct telemetry_row robot, sum;
+    bool new_robot, new_sum;
+    if (load_row(call->fleet, release, call->robot.id, &robot, &new_robot, err) < 0 ||
+        load_row(call->fleet, release, "", &sum, &new_sum, err) < 0)
+        return -1;
+    robot.robots = 1;
+    sum.robots += new_robot;
+    add_window(&robot, window);
+    add_window(&sum, window);
+    if (store->ops->telemetry_save(store, &robot, err) < 0)
+        return -1;
+    return store->ops->telemetry_save(store, &sum, err);
+}
+
+/* Releases that were never pushed here get no row: a robot cannot fill the table with names it made up. */
+static bool known_release(struct fleet *fleet, const char *text, struct digest *out)
+{
+    cleanup_release_row struct release_row row = {0};
+    struct err err = {0};
+    return digest_parse(text, out) && fleet->store->ops->release_get(fleet->store, out, &row, &err) == 0;
+}
+
+static bool sane(const struct otlp_window *window)
+{
+    return window->start_ms >= 0 && window->end_ms >= window->start_ms &&
+           exphist_valid(&window->latency_ms) && exphist_valid(&window->frame_ms);
+}
+
+static int apply_export(struct call *call, const struct otlp_export *export, struct err *err)
+{
+    for (size_t i = 0; i < export->window_count; i++) {
+        const struct otlp_window *window = &export->windows[i];
+        struct digest release;
+        if (!sane(window))
+            return err_set(err, ERR_INVALID, "window %zu: its times or histograms do not fit together", i);
+        if (known_release(call->fleet, window->release, &release) &&
+            apply_window(call, &release, window, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int apply_once(struct call *call, const struct otlp_export *export, struct err *err)
+{
+    struct store *store = call->fleet->store;
+    uint64_t last = 0;
+    if (store->ops->stream_get(store, call->robot.id, STREAM_TELEMETRY, export->stream, &last, err) < 0)
+        return -1;
+    if (export->seq <= last) {
+        call->fleet->counters.export_replays++;
+        return 0;
+    }
+    call->fleet->counters.exports++;
+    call->fleet->counters.export_gaps += export->seq - last - 1;
+    call->fleet->dirty = true;
+    if (apply_export(call, export, err) < 0)
+        return -1;
+    return store->ops->stream_set(store, call->robot.id, STREAM_TELEMETRY, export->stream, export->seq,
+                                  clock_wall_ms(), err);
+}
+
+static int check_export(const struct call *call, const struct otlp_export *export, struct err *err)
+{
+    if (!export->stream[0] || !export->seq || export->seq > INT64_MAX)
+        return err_set(err, ERR_INVALID,
+                       "telemetry without muster.stream and muster.seq cannot be counted once");
+    if (export->robot[0] && !str_eq(export->robot, call->robot.id))
+        return err_set(err, ERR_DENIED, "telemetry of robot %s came with the certificate of %s",
+                       export->robot, call->robot.id);
+    return 0;
+}
+
+int metrics_post(struct call *call, struct err *err)
+{
+    const char *encoding = http_header(call->request, "Content-Encoding");
+    if (encoding && strcasecmp(encoding, "identity") != 0)
+        return err_set(err, ERR_INVALID, "content encoding %.40s is not taken here; send it plain", encoding);
+    size_t len;
+    const uint8_t *body = http_body(call->request, &len);
+    cleanup_free struct otlp_export *export = mem_zalloc(1, sizeof *export);
+    if (!export)
+        return err_no_memory(err);
+    if (otlp_parse(body, len, export, err) < 0)
+        return -1;
+    if (export->window_count && (check_export(call, export, err) < 0 || apply_once(call, export, err) < 0))
+        return -1;
+    return call_bytes(call, 200, "application/x-protobuf", NULL, 0);
+}
