@@ -64,7 +64,7 @@ function axes(host: HTMLElement): uPlot.Axis[] {
   const font = `12px ${getComputedStyle(host).fontFamily}`;
   const common = { stroke, grid, ticks: { show: false }, font };
   return [
-    { ...common, values: (_, splits) => splits.map((s) => formatClock(s * 1000)), space: 90, grid: { show: false } },
+    { ...common, values: (_, splits) => splits.map((s) => formatClock(s * 1000)), space: 90, size: 30, grid: { show: false } },
     { ...common, values: (_, splits) => splits.map((ms) => `${ms} ms`), size: 58 },
   ];
 }
@@ -73,6 +73,7 @@ export function chartOptions(lines: ChartLine[], host: HTMLElement, height: numb
   return {
     width: Math.max(200, host.clientWidth),
     height,
+    padding: [8, 12, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     scales: { y: { range: (_, __, max) => [0, Math.max(1, (max || 0) * 1.1)] } },

@@ -4,18 +4,30 @@ import { formatCount, formatMs, formatScore, formatShare } from './format.ts';
 import type { Gate, Robot, Rollout } from './model.ts';
 import { isOpen } from './summary.ts';
 
-export type Step = 'done' | 'moving' | 'waiting' | 'back' | 'unknown';
+export type Step = 'done' | 'moving' | 'waiting' | 'back' | 'untouched' | 'unknown';
 
 const MOVING = new Set(['assigned', 'downloaded', 'verified', 'self_tested', 'probation']);
 const BACK = new Set(['rolled_back', 'failed']);
+const ROLLED_BACK = new Set(['rolling_back', 'rolled_back']);
+const ENDED_EARLY = new Set(['rolling_back', 'rolled_back', 'stopped', 'aborted']);
 
-export function robotStep(rollout: Rollout, robot: Robot | undefined): Step {
+/** `waveState` is the state of the wave that brought the robot in: in a rollout that ended early, later waves never moved. */
+export function robotStep(rollout: Rollout, waveState: string, robot: Robot | undefined): Step {
   const digest = rollout.release?.digest;
   if (!robot || !digest) return 'unknown';
   if (robot.target?.digest === digest && BACK.has(robot.phase)) return 'back';
   if (robot.release?.digest === digest && robot.phase === 'committed') return 'done';
   if (robot.target?.digest === digest || robot.release?.digest === digest) return MOVING.has(robot.phase) ? 'moving' : 'waiting';
-  return rollout.state === 'rolled_back' || rollout.state === 'rolling_back' ? 'back' : 'waiting';
+  if (waveState === 'pending') return ENDED_EARLY.has(rollout.state) ? 'untouched' : 'waiting';
+  return ROLLED_BACK.has(rollout.state) ? 'back' : 'waiting';
+}
+
+const STEP_ORDER: Step[] = ['back', 'done', 'moving', 'waiting', 'untouched', 'unknown'];
+
+/** How many robots are at each step, steps without any left out. */
+export function countSteps(steps: Step[]): [Step, number][] {
+  const counts = STEP_ORDER.map((step): [Step, number] => [step, steps.filter((other) => other === step).length]);
+  return counts.filter(([, count]) => count > 0);
 }
 
 /** Cumulative waves name the earlier robots again: each robot belongs to the first wave that names it. */

@@ -1,0 +1,136 @@
+// The console in a real browser over the pretend fleet: no complaint of the browser (content policy included), no finding of
+// axe in either scheme, a walk by keyboard alone, sign-in, and a server that goes and comes back.
+//
+//   cd web/tools && npm ci --ignore-scripts && cd .. && npm run build && node scripts/browser-check.mjs
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { axeSource, launch, openConsole, pass } from './browser.mjs';
+
+let browser;
+before(async () => (browser = await launch()));
+after(() => browser.close());
+
+async function withConsole(options, body) {
+  const view = await openConsole(browser, options);
+  try {
+    await body(view);
+    assert.deepEqual(view.problems, []);
+  } finally {
+    await view.close();
+  }
+}
+
+/** axe is evaluated by the driver, outside the page's content policy. */
+async function findings(page) {
+  await page.evaluate(axeSource);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 140)).join(' | ')}`);
+}
+
+for (const scheme of ['light', 'dark']) {
+  test(`nothing to find for axe, ${scheme}`, () =>
+    withConsole({ scheme }, async (view) => {
+      await pass(view, 244);
+      assert.deepEqual(await findings(view.page), []);
+      await view.page.click('[data-robot="r1"]');
+      await pass(view, 2);
+      assert.deepEqual(await findings(view.page), []);
+    }));
+}
+
+test('the wall, the drawer and back by keyboard alone', () =>
+  withConsole({}, async (view) => {
+    const { page } = view;
+    const focused = () => page.evaluate(() => document.activeElement?.dataset.robot ?? document.activeElement?.getAttribute('aria-label'));
+    await pass(view, 120);
+    assert.equal(await page.locator('[data-robot][tabindex="0"]').count(), 1);
+    await page.focus('[data-robot][tabindex="0"]');
+    await page.keyboard.press('ArrowRight');
+    assert.equal(await focused(), 'r2');
+    await page.keyboard.press('End');
+    assert.equal(await focused(), 'r10');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('ArrowDown');
+    assert.equal(await focused(), 'r10');
+    await page.keyboard.press('Enter');
+    await pass(view, 2);
+    assert.equal(await focused(), 'Close');
+    assert.match(await page.textContent('[role=dialog]'), /Robot r10[\s\S]*committed[\s\S]*Last reports/);
+    await page.keyboard.press('Escape');
+    await page.waitForTimeout(50);
+    assert.equal(await focused(), 'r10');
+  }));
+
+test('the token leaves the address bar and opens the page again after a reload', () =>
+  withConsole({}, async (view) => {
+    await pass(view, 4);
+    assert.ok(!view.page.url().includes('token'));
+    await view.page.reload();
+    await pass(view, 4);
+    assert.equal(await view.page.locator('[data-robot]').count(), 10);
+  }));
+
+test('a refused token asks again, a good one gets in', () =>
+  withConsole({ token: 'wrong-token' }, async (view) => {
+    await pass(view, 2);
+    await view.page.waitForSelector('[role=alert]');
+    assert.ok(view.problems.every((problem) => problem.includes('401')));
+    view.problems.length = 0;
+    await view.page.fill('#token', view.mock.token);
+    await view.page.keyboard.press('Enter');
+    await pass(view, 4);
+    assert.equal(await view.page.locator('[data-robot]').count(), 10);
+  }));
+
+test('without answers nothing stays green, and all comes back by itself', () =>
+  withConsole({}, async (view) => {
+    const { page, mock } = view;
+    const green = () => page.locator('main [data-tone="ok"]:not([role=log] *)').count();
+    await pass(view, 60);
+    assert.ok((await green()) > 0);
+    await page.route('**/api/**', (route) => route.abort());
+    mock.dropStreams();
+    await pass(view, 20);
+    assert.equal(await green(), 0);
+    assert.match(await page.textContent('.banner'), /has not answered for/);
+    await page.unroute('**/api/**');
+    mock.world.tell('rollout', '', 'told while nobody could hear');
+    await pass(view, 40);
+    assert.ok((await green()) > 0);
+    assert.match(await page.textContent('[role=log]'), /told while nobody could hear/);
+    view.problems.splice(0, view.problems.length, ...view.problems.filter((problem) => !/ERR_(FAILED|INCOMPLETE)/.test(problem)));
+  }));
+
+test('events are neither lost nor doubled over a broken stream', () =>
+  withConsole({}, async (view) => {
+    await pass(view, 20);
+    for (let round = 0; round < 3; round++) {
+      view.mock.dropStreams();
+      await pass(view, 20);
+    }
+    const texts = await view.page.locator('[role=log] li').allTextContents();
+    assert.equal(texts.length, view.mock.world.events.length);
+    assert.deepEqual(view.problems.splice(0).filter((problem) => !/ERR_(INCOMPLETE_CHUNKED|CONNECTION)/.test(problem)), []);
+  }));
+
+for (const [robots, density] of [[0, 'roomy'], [80, 'roomy'], [81, 'close'], [700, 'dense']]) {
+  test(`${robots} robots stand on the wall, ${density}`, () =>
+    withConsole({ robots }, async (view) => {
+      await pass(view, 4);
+      assert.equal(await view.page.locator('[data-robot]').count(), robots);
+      assert.equal(await view.page.locator('.wall').getAttribute('data-density'), density);
+    }));
+}
+
+test('no sideways scrolling on a phone', () =>
+  withConsole({ width: 360, height: 780 }, async (view) => {
+    await pass(view, 244);
+    const wide = await view.page.evaluate(() =>
+      [...document.querySelectorAll('main *')]
+        .filter((e) => e.getBoundingClientRect().right > innerWidth && !e.closest('.scroll') && !e.closest('.visually-hidden'))
+        .map((e) => e.outerHTML.slice(0, 90)),
+    );
+    assert.deepEqual(wide, []);
+    assert.ok(await view.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  }));

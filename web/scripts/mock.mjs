@@ -1,0 +1,80 @@
+// A pretend musterd for work on the console only: serves dist with the policy of the real one and plays a fleet that takes
+// detector 1.0.0, then 2.0.0, then throws out 3.0.0. Nothing here is a measurement.
+//
+//   node scripts/mock.mjs [--port 8089] [--robots 10]     then open http://127.0.0.1:8089/#token=mock-token
+//
+// Its clock stands still until POST /mock/advance?s=N with --manual (for screenshots); otherwise it runs eight times as fast.
+
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { World } from './mock-world.mjs';
+
+const TOKEN = 'mock-token';
+const DIST = fileURLToPath(new URL('../dist', import.meta.url));
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+function sendJson(reply, body, date) {
+  reply.writeHead(200, { 'Content-Type': 'application/json', Date: new Date(date).toUTCString() }).end(JSON.stringify(body));
+}
+
+function sendFile(path, reply) {
+  const file = join(DIST, normalize(path === '/' ? '/index.html' : path));
+  if (!file.startsWith(DIST) || !existsSync(file) || !statSync(file).isFile()) return reply.writeHead(404).end('not found');
+  reply.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream', 'Content-Security-Policy': POLICY });
+  createReadStream(file).pipe(reply);
+}
+
+function streamEvents(world, request, reply) {
+  reply.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+  const send = (event) => reply.write(`id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`);
+  const after = Number(request.headers['last-event-id'] ?? 0);
+  world.events.filter((event) => event.id > after).slice(-50).forEach(send);
+  world.listeners.add(send);
+  world.streams.add(reply);
+  reply.on('close', () => (world.listeners.delete(send), world.streams.delete(reply)));
+}
+
+function api(world, path, request, reply) {
+  if (request.headers.authorization !== `Bearer ${TOKEN}`) {
+    reply.writeHead(401, { 'Content-Type': 'application/json' });
+    return reply.end('{"error":{"code":"denied","message":"no such token; sign in again"}}');
+  }
+  const [what, id] = path.split('/');
+  if (what === 'events') return streamEvents(world, request, reply);
+  if (what === 'robots' && id) return sendJson(reply, world.robotDetail(decodeURIComponent(id)), world.nowMs);
+  if (what === 'robots') return sendJson(reply, { robots: world.robots(), next: null }, world.nowMs);
+  if (what === 'releases') return sendJson(reply, { releases: world.releases() }, world.nowMs);
+  if (what === 'rollouts') return sendJson(reply, { rollouts: world.rollouts() }, world.nowMs);
+  return reply.writeHead(404).end();
+}
+
+export function startMock({ port = 0, robots = 10, manual = true, startMs = Date.now() } = {}) {
+  const world = new World(robots, startMs);
+  const server = createServer((request, reply) => {
+    const url = new URL(request.url, 'http://mock');
+    if (url.pathname.startsWith('/api/v1/')) return api(world, url.pathname.slice(8), request, reply);
+    if (request.method === 'POST' && url.pathname === '/mock/advance') {
+      world.advance(Number(url.searchParams.get('s')));
+      return sendJson(reply, { now_ms: world.nowMs }, world.nowMs);
+    }
+    return sendFile(url.pathname, reply);
+  });
+  const timer = manual ? null : setInterval(() => world.advance(4), 500);
+  const dropStreams = () => world.streams.forEach((reply) => reply.destroy());
+  const stop = () => (clearInterval(timer), server.closeAllConnections(), server.close());
+  return new Promise((resolve) =>
+    server.listen(port, '127.0.0.1', () => resolve({ world, stop, dropStreams, url: `http://127.0.0.1:${server.address().port}/`, token: TOKEN })),
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: { port: { type: 'string', default: '8089' }, robots: { type: 'string', default: '10' }, manual: { type: 'boolean' } },
+  });
+  const mock = await startMock({ port: Number(values.port), robots: Number(values.robots), manual: values.manual ?? false });
+  console.log(`${mock.url}#token=${mock.token}`);
+}
