@@ -1,6 +1,7 @@
 /* TLS contexts (OpenSSL). TLS 1.2 at least, 1.3 preferred.
  *
- * Contexts are reference-counted SSL_CTX inside; sockets are made of them by sys/http.h and sys/fetch.h. */
+ * Contexts are reference-counted SSL_CTX inside; sockets are made of them by sys/http.h and sys/fetch.h.
+ * Only the CA that is named counts: the system's own anchors are never used. */
 #ifndef MUSTER_SYS_TLS_H
 #define MUSTER_SYS_TLS_H
 
@@ -8,14 +9,21 @@
 
 struct ssl_ctx_st; /* SSL_CTX */
 
-/* A server context. `client_ca_path` NULL: no client certificate is asked for. Else one is REQUIRED in the handshake
- * and must chain to that CA. SSL_MODE_RELEASE_BUFFERS, one ticket per connection, session id context set. */
+/* A server context. `client_ca_path` NULL: no client certificate is asked for. Else one is REQUIRED in the
+ * handshake and must chain to that CA. SSL_MODE_RELEASE_BUFFERS, one ticket per connection, session id
+ * context set. Errors: as file_read; INVALID for what is not PEM; CONFLICT if certificate and key do not
+ * belong together. */
 int tls_server_context(const char *cert_path, const char *key_path, const char *client_ca_path,
                        struct ssl_ctx_st **out, struct err *err) must_check;
 
 /* Builds a server context from PEM in memory (tests, demo). */
 int tls_server_context_pem(const char *cert_pem, const char *key_pem, const char *client_ca_pem,
                            struct ssl_ctx_st **out, struct err *err) must_check;
+
+/* A client context: the server must chain to `ca_path`. cert_path and key_path: the own certificate; NULL:
+ * none. The host name is checked per connection (sys/fetch.c). */
+int tls_client_context(const char *ca_path, const char *cert_path, const char *key_path,
+                       struct ssl_ctx_st **out, struct err *err) must_check;
 
 void tls_context_free(struct ssl_ctx_st *ctx);
 

@@ -6,6 +6,7 @@
 #ifndef MUSTER_TRUST_CA_H
 #define MUSTER_TRUST_CA_H
 
+#include "base/digest.h"
 #include "base/err.h"
 
 #include <stddef.h>
@@ -29,7 +30,9 @@ int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, 
 int cert_validity(const char *cert_path, int64_t *out_from_s, int64_t *out_until_s,
                   struct err *err) must_check;
 
-/* Random tokens: 32 bytes from the system, as hex. And the SHA-256 under which the server keeps one. */
-int token_make(char out[65], struct err *err) must_check;
+/* One-time tokens: 32 bytes from the system, as hex. The server keeps only their digest. */
+#define TOKEN_SIZE 65
+int token_make(char out[TOKEN_SIZE], struct err *err) must_check;
+struct digest token_digest(const char *token);
 
 #endif
