@@ -58,6 +58,7 @@ void group_free(struct group *group)
     if (!group)
         return;
     struct err err = {0};
+    group->watcher_count = 0; /* they may be gone already */
     if (group_flush(group, &err) < 0)
         log_error("last commit: %s", err.text);
     event_free(group->timer);
