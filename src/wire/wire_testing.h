@@ -2,6 +2,7 @@
 #ifndef MUSTER_WIRE_TESTING_H
 #define MUSTER_WIRE_TESTING_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -111,6 +112,20 @@ static inline void no_flip_crashes(decode_fn *decode, const void *data, size_t l
         }
         copy[at] = old;
     }
+}
+
+/* A seed of the fuzz target of this name, for example ("onnx", "detector.onnx"). */
+static inline void read_seed(const char *target, const char *file, struct buf *out)
+{
+    struct err err = {0};
+    uint8_t chunk[4096];
+    cleanup_free char *path = mem_printf("%s/fuzz/corpora/%s/%s", MUSTER_SOURCE_DIR, target, file);
+    cleanup_file FILE *stream = fopen(path, "rbe");
+    if (!stream)
+        fail_msg("cannot open %s", path);
+    buf_reset(out);
+    for (size_t len; (len = fread(chunk, 1, sizeof chunk, stream)) > 0;)
+        assert_ok(buf_put(out, chunk, len, &err), err);
 }
 
 /* ---- members ---- */
