@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "sim/frames/verb.h"
+#include "sim/robot/verb.h"
 
 struct verb {
     const char *name;
@@ -11,6 +12,7 @@ struct verb {
 
 static const struct verb verbs[] = {
     {"frames", frames_verb, "render labelled frames as PNG + COCO annotations, or as one file for training"},
+    {"robot", robot_verb, "play a robot's program: camera frames in, checked results or the safe state out"},
 };
 
 static void print_help(FILE *out)
@@ -20,6 +22,7 @@ static void print_help(FILE *out)
         fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
     fputs("\nexamples:\n"
           "  muster-sim frames --seed 7 --count 20 -o frames\n"
+          "  muster-sim robot --run-dir /run/muster --seed 7 --log robot.jsonl\n"
           "  muster-sim frames --help\n",
           out);
 }

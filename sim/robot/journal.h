@@ -1,0 +1,46 @@
+/* What the robot program writes down: sim/robot/LOG.md. One JSON object per line, one write(2) per line, so
+ * that a kill at any instant leaves whole lines. */
+#ifndef MUSTER_SIM_ROBOT_JOURNAL_H
+#define MUSTER_SIM_ROBOT_JOURNAL_H
+
+#include "base/err.h"
+#include "muster/muster.h"
+#include "stats/detection.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { JOURNAL_RELEASES = 16, JOURNAL_LINE_BYTES = 32768 };
+
+struct journal_totals { /* of one release, since this process started */
+    char release[72];
+    uint64_t frames, ok, fallback, safe, lost, unchecked;
+    int64_t first_ms, last_ms;
+    bool news;
+};
+
+struct journal {
+    int fd; /* -1: nothing is written */
+    char run[17];
+    size_t count;
+    struct journal_totals totals[JOURNAL_RELEASES];
+    char answered[72]; /* the release that answered last */
+    char line[JOURNAL_LINE_BYTES];
+};
+
+int journal_open(const char *path, struct journal *out,
+                 struct err *err) must_check; /* path NULL: nothing is written */
+void journal_close(struct journal *journal);
+
+/* Counts one frame's verdict. */
+void journal_count(struct journal *journal, const struct muster_verdict *verdict, bool checked,
+                   int64_t wall_ms);
+
+/* A labelled frame; after journal_count of it. */
+void journal_frame(struct journal *journal, const struct muster_verdict *verdict,
+                   const struct detection *truth, size_t truth_count, int64_t wall_ms);
+
+/* A line for every release whose numbers changed since the last call. */
+void journal_flush(struct journal *journal, int64_t wall_ms);
+
+#endif
