@@ -236,11 +236,16 @@ export class World {
     const share = t.frames ? (t.interventions.deadline + t.interventions.range) / t.frames : null;
     const verdict = (bad) => (bad ? 'fail' : t.frames > 200 ? 'pass' : 'waiting');
     return [
-      { name: 'max_failures', value: 0, limit: 0, evidence: t.robots, verdict: verdict(false) },
-      { name: 'max_over_budget_share', value: t.over_budget_share, limit: 0.05, evidence: t.frames, verdict: verdict(t.over_budget_share > 0.05) },
-      { name: 'max_intervention_share', value: share, limit: 0.05, evidence: t.frames, verdict: verdict(share > 0.05) },
-      { name: 'min_accuracy', value: t.score.f1, limit: 0.5, evidence: t.score.frames, verdict: 'waiting' },
+      { name: 'failures', value: 0, limit: 0, evidence: t.robots, verdict: verdict(false) },
+      { name: 'over_budget_share', value: t.over_budget_share, limit: 0.05, evidence: t.frames, verdict: verdict(t.over_budget_share > 0.05) },
+      { name: 'intervention_share', value: share, limit: 0.05, evidence: t.frames, verdict: verdict(share > 0.05) },
+      { name: 'accuracy', value: t.score.f1, limit: 0.5, evidence: t.score.frames, verdict: verdict(t.score.f1 !== null && t.score.f1 < 0.45 && t.frames > 900) },
+      { name: 'evidence', value: Math.min(...this.weakest(rollout)), limit: 50, evidence: t.frames, verdict: Math.min(...this.weakest(rollout)) < 50 ? 'waiting' : 'pass' },
     ];
+  }
+
+  weakest(rollout) {
+    return this.fleet.filter((robot) => robot.target === rollout.kind).map((robot) => robot.by.get(rollout.kind)?.frames ?? 0);
   }
 
   rollouts() {

@@ -15,7 +15,7 @@ import { World } from './mock-world.mjs';
 const TOKEN = 'mock-token';
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
-const POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+const POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 function sendJson(reply, body, date) {
   reply.writeHead(200, { 'Content-Type': 'application/json', Date: new Date(date).toUTCString() }).end(JSON.stringify(body));

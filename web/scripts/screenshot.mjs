@@ -1,10 +1,21 @@
-// Pictures of the console over the pretend fleet: node scripts/screenshot.mjs [--out shots] (after `npm run build`).
+// Pictures of the console, after `npm run build` and `npm ci --ignore-scripts` in tools:
+//
+//   node scripts/screenshot.mjs [--out shots] [--only NAME]                 over the pretend fleet of mock.mjs
+//   node scripts/screenshot.mjs --url 'http://127.0.0.1:8080/#token=…' [--seconds 20] [--scheme dark]     of a real server
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { launch, openConsole, pass } from './browser.mjs';
 
-const { values } = parseArgs({ options: { out: { type: 'string', default: 'shots' }, only: { type: 'string', default: '' } } });
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: 'shots' },
+    only: { type: 'string', default: '' },
+    url: { type: 'string' },
+    seconds: { type: 'string', default: '20' },
+    scheme: { type: 'string', default: 'light' },
+  },
+});
 
 const SHOTS = [
   { name: 'sign-in', seconds: 0, token: 'wrong-token', width: 900, height: 600 },
@@ -30,7 +41,17 @@ async function shoot(browser, shot) {
   await view.close();
 }
 
+async function shootServer(browser) {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 1000 }, colorScheme: values.scheme, ignoreHTTPSErrors: true });
+  page.on('console', (message) => message.type() === 'error' && console.error(message.text()));
+  await page.goto(values.url);
+  await page.waitForTimeout(Number(values.seconds) * 1000);
+  await page.screenshot({ path: join(values.out, 'server.png'), fullPage: true });
+  console.log(join(values.out, 'server.png'));
+}
+
 mkdirSync(values.out, { recursive: true });
 const browser = await launch();
-for (const shot of SHOTS.filter(({ name }) => name.includes(values.only))) await shoot(browser, shot);
+if (values.url) await shootServer(browser);
+else for (const shot of SHOTS.filter(({ name }) => name.includes(values.only))) await shoot(browser, shot);
 await browser.close();

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { eventLook } from '../src/lib/events.ts';
 import { groupRobots, labelKeys, matches } from '../src/lib/groups.ts';
 import { readRelease, readRobot, readRollout, type Robot } from '../src/lib/model.ts';
-import { countSteps, gateBar, newRobots, orderRollouts, robotStep } from '../src/lib/rollouts.ts';
+import { countSteps, gateBar, gateValue, isLowerLimit, newRobots, orderRollouts, robotStep } from '../src/lib/rollouts.ts';
 import { robotStatus, STALLED_MS, STATUS_ORDER, type StatusContext } from '../src/lib/status.ts';
 import { strings } from '../src/lib/strings.ts';
 import { summarise } from '../src/lib/summary.ts';
@@ -106,11 +106,20 @@ test('open rollouts come first, then the newest', () => {
 test('a gate bar stays within its track for any numbers', () => {
   for (const value of [null, 0, 1e-9, 0.05, 1, 1e9]) {
     for (const limit of [null, 0, 0.05, 500]) {
-      const bar = gateBar({ name: 'g', value, limit, evidence: '', verdict: 'waiting' });
+      const bar = gateBar({ name: 'g', value, limit, evidence: 1, verdict: 'waiting' });
       assert.equal(bar === null, value === null || limit === null);
       if (bar) for (const part of [bar.value, bar.limit]) assert.ok(part >= 0 && part <= 1);
     }
   }
+});
+
+test('a gate without evidence has no value, and its side is known under either name', () => {
+  const gate = { value: 0, limit: 0.05, evidence: 0, verdict: 'waiting' as const };
+  for (const name of ['intervention_share', 'max_over_budget_share', 'accuracy']) assert.equal(gateValue({ ...gate, name }), null);
+  assert.equal(gateValue({ ...gate, name: 'failures' }), 0);
+  assert.equal(gateValue({ ...gate, name: 'accuracy', evidence: 1 }), 0);
+  for (const name of ['accuracy', 'min_accuracy', 'evidence', 'min_frames']) assert.ok(isLowerLimit({ ...gate, name }), name);
+  for (const name of ['failures', 'max_failures', 'intervention_share']) assert.ok(!isLowerLimit({ ...gate, name }), name);
 });
 
 test('groups hold every robot once, in natural order; the filter wants every word', () => {

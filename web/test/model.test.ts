@@ -38,7 +38,7 @@ test('the documents of docs/api.md are read whole', () => {
   const detail = m.readRobotDetail({ id: 'r1', reports: [{ seq: 1, kind: 'committed' }], telemetry: [{ release: { digest: 'sha256:ab' }, frames: 3 }] })!;
   assert.equal(detail.telemetry[0]!.telemetry.frames, 3);
   assert.equal(detail.reports[0]!.kind, 'committed');
-  assert.equal(m.readRollout({ id: 1, gates: [{ name: 'max_failures', evidence: 120 }] })!.gates[0]!.evidence, 'n = 120');
+  assert.equal(m.readRollout({ id: 1, gates: [{ name: 'failures', evidence: 120 }] })!.gates[0]!.evidence, 120);
   assert.equal(m.readNext({ next: 'r9' }), 'r9');
   assert.equal(m.readNext({ next: null }), null);
 });

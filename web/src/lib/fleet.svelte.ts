@@ -21,6 +21,7 @@ import {
 import { Poller } from './poller.ts';
 import { Progress } from './progress.ts';
 import { budgetOf, DEFAULT_INTERVENTION_LIMIT, robotStatus, type Status } from './status.ts';
+import { gateKey } from './rollouts.ts';
 import { followEvents, type LinkState } from './stream.ts';
 import { sumKnown, summarise } from './summary.ts';
 import { SseParser } from './sse.ts';
@@ -102,7 +103,7 @@ export class Fleet {
 
   #limitOfOpenRollout(): number {
     const gates = this.summary.openRollouts.flatMap((rollout) => rollout.gates);
-    return gates.find((gate) => gate.name === 'max_intervention_share')?.limit ?? DEFAULT_INTERVENTION_LIMIT;
+    return gates.find((gate) => gateKey(gate) === 'intervention_share')?.limit ?? DEFAULT_INTERVENTION_LIMIT;
   }
 
   #status(robot: Robot): Status {

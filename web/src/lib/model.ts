@@ -76,7 +76,7 @@ export interface Gate {
   name: string;
   value: number | null;
   limit: number | null;
-  evidence: string;
+  evidence: number | null;
   verdict: Verdict;
 }
 
@@ -232,18 +232,13 @@ function readWave(x: unknown): Wave {
   };
 }
 
-function readEvidence(x: unknown): string {
-  if (typeof x === 'number' && Number.isFinite(x)) return `n = ${x}`;
-  return text(x);
-}
-
 function readGate(x: unknown): Gate {
   const f = fields(x);
   return {
     name: text(f.name),
     value: number(f.value),
     limit: number(f.limit),
-    evidence: readEvidence(f.evidence),
+    evidence: number(f.evidence),
     verdict: oneOf(f.verdict, ['pass', 'fail', 'waiting'], 'unknown'),
   };
 }

@@ -41,15 +41,26 @@ export function orderRollouts(rollouts: Rollout[]): Rollout[] {
   return [...rollouts].sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)) || (b.startedMs ?? 0) - (a.startedMs ?? 0));
 }
 
+/** Gates are named as in rollout.yaml or without its max_ and min_. */
+export function gateKey(gate: Gate): string {
+  return gate.name.replace(/^(max|min)_/, '');
+}
+
 export function isLowerLimit(gate: Gate): boolean {
-  return /^min_|accuracy/.test(gate.name);
+  return /^min_/.test(gate.name) || ['accuracy', 'evidence', 'frames'].includes(gateKey(gate));
+}
+
+/** A share or score of nothing is unknown, whatever number stands for it. */
+export function gateValue(gate: Gate): number | null {
+  return gate.evidence === 0 && /share|accuracy/.test(gate.name) ? null : gate.value;
 }
 
 /** Where value and limit lie on a bar of 0…1; null when either is unknown. */
 export function gateBar(gate: Gate): { value: number; limit: number } | null {
-  if (gate.value === null || gate.limit === null || gate.value < 0 || gate.limit < 0) return null;
-  const full = Math.max(gate.value, gate.limit * 1.6, Number.MIN_VALUE);
-  return { value: gate.value / full, limit: gate.limit / full };
+  const value = gateValue(gate);
+  if (value === null || gate.limit === null || value < 0 || gate.limit < 0) return null;
+  const full = Math.max(value, gate.limit * 1.6) || 1;
+  return { value: value / full, limit: gate.limit / full };
 }
 
 export function formatGateNumber(gate: Gate, value: number | null): string {
