@@ -63,9 +63,15 @@ char *api_assignment_format(const struct api_assignment *assignment)
 
 /* ---- enrolment ---- */
 
+/* Visible ASCII: hexadecimal and every kind of base64. */
 static void get_token(struct json_at at, char *out, size_t out_size)
 {
-    json_get_name(at, "token", out, out_size);
+    json_get_string(at, "token", out, out_size);
+    bool visible = out[0] != 0;
+    for (const char *c = out; *c; c++)
+        visible = visible && *c > 0x20 && *c < 0x7f;
+    if (!visible)
+        json_fail(at, "token: must be of visible ASCII characters");
 }
 
 /* One PEM block or more: printable ASCII and newlines, framed as PEM is. */

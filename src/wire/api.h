@@ -56,7 +56,8 @@ struct api_enrolled {
 };
 
 /* Reports: what happened on the robot, in order. (stream, seq) is unique; the server applies each exactly once. A
- * stream id is made anew when the robot's log is lost; seq starts at 1 and has no holes. */
+ * stream id is made anew when the robot's log is lost; seq starts at 1 and has no holes (checked within a batch).
+ * api_reports_format never fails because of a text: control characters and broken UTF-8 in it become '?'. */
 enum report_kind {
     REPORT_STARTED,     /* the agent came up */
     REPORT_ASSIGNED,    /* assignment seen */
@@ -86,6 +87,8 @@ struct api_reports {
     struct api_report records[API_MAX_RECORDS];
 };
 
+/* Parsers are strict: an unknown, missing or ill-typed member is INVALID and named; after -1 *out is not to be used.
+ * Formatters give canonical JSON; free() it. NULL: out of memory, or a member that is no UTF-8. */
 int api_assignment_parse(const void *text, size_t len, struct api_assignment *out, struct err *err) must_check;
 char *api_assignment_format(const struct api_assignment *assignment);
 int api_enroll_parse(const void *text, size_t len, struct api_enroll *out, struct err *err) must_check;

@@ -195,6 +195,8 @@ static void wrong_values_are_refused(void **state)
         {parse_enroll, "{\"csr\":\"-----BEGIN X\\u0000\",\"token\":\"abc\"}"},
         {parse_enroll, "{\"csr\":\"-----BEGIN X\\u001b\",\"token\":\"abc\"}"},
         {parse_enroll, "{\"csr\":\"-----BEGIN X\",\"token\":\"\"}"},
+        {parse_enroll, "{\"csr\":\"-----BEGIN X\",\"token\":\"a b\"}"},
+        {parse_enroll, "{\"csr\":\"-----BEGIN X\",\"token\":\"a\\n\"}"},
         {parse_enroll, "{\"csr\":\"-----BEGIN X\",\"token\":\"" HEX64 "0\"}"},
         {parse_enrolled, "{\"ca\":\"-----BEGIN X\",\"certificate\":\"-----BEGIN X\",\"robot\":\"../x\"}"},
         {parse_reports, "{\"records\":[],\"stream\":\"\"}"},

@@ -7,6 +7,7 @@
  *      u32 output_count (1..8)
  *      u8[width * height * 3]
  *      output: u32 element_count, float32[element_count]   in the order of release.outputs
+ * Limits: sides of 1..8192 pixels, outputs of 1..2^26 elements, nothing behind the last case.
  * A reader gets views into the mapped file; nothing is copied. All sizes are checked against the file's.
  */
 #ifndef MUSTER_WIRE_GOLDEN_H
@@ -34,6 +35,7 @@ struct golden {
 };
 
 int golden_parse(const uint8_t *data, size_t len, struct golden *out, struct err *err) must_check; /* borrows data */
+/* Appends; writes nothing of a case list that golden_parse would refuse. */
 int golden_write(const struct golden *golden, struct buf *out, struct err *err) must_check;
 
 #endif

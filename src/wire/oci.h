@@ -63,6 +63,7 @@ struct oci_index {
     struct oci_descriptor manifests[OCI_MAX_MANIFESTS];
 };
 
+/* Members and annotations that Muster does not know are ignored. Errors: TOO_BIG above OCI_MAX_MANIFEST_BYTES, INVALID. */
 int oci_manifest_parse(const void *text, size_t len, struct oci_manifest *out, struct err *err) must_check;
 char *oci_manifest_format(const struct oci_manifest *manifest); /* canonical JSON; free() it */
 int oci_index_parse(const void *text, size_t len, struct oci_index *out, struct err *err) must_check;

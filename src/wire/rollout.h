@@ -16,6 +16,10 @@
  *   alpha: 0.01                      # chance to stop a rollout wrongly, per gate
  * on_failure: rollback               # or pause
  * wave_timeout_s: 900                # a wave that does not finish in time fails
+ *
+ * Checked: release is a digest or name:SemVer; wave names are unique, each wave says either count or percent and more than
+ * the waves before it that say the same; shares and alpha lie strictly between 0 and 1 (a limit of 0 cannot be tested:
+ * leave the gate out); times are at most 30 days. Labels come out sorted by key. Unknown members are errors.
  */
 #ifndef MUSTER_WIRE_ROLLOUT_H
 #define MUSTER_WIRE_ROLLOUT_H
@@ -55,6 +59,7 @@ struct rollout_spec {
     int64_t wave_timeout_s;
 };
 
+/* After -1 *out is not to be used. */
 int rollout_spec_parse(const void *json, size_t len, struct rollout_spec *out, struct err *err) must_check;
 int rollout_spec_parse_yaml(const void *yaml, size_t len, struct rollout_spec *out, struct err *err) must_check;
 char *rollout_spec_format(const struct rollout_spec *spec); /* canonical JSON; free() it */
