@@ -1,0 +1,322 @@
+#include "cli/verbs.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/client.h"
+#include "cli/output.h"
+#include "sys/file.h"
+#include "wire/api.h"
+#include "wire/json.h"
+
+#include <inttypes.h>
+
+enum { PAGE = 500 };
+
+static const char help[] =
+    "usage: muster robot list [--json]\n"
+    "       muster robot show ROBOT [--json]\n"
+    "       muster robot enroll-token [ROBOT] [--label KEY=VALUE]… [--valid-s SECONDS] [--output FILE] "
+    "[--json]\n"
+    "       muster robot revoke ROBOT [--json]\n"
+    "\n"
+    "  list          every robot: is it there, what it runs, how that goes\n"
+    "  show          one robot with its last reports\n"
+    "  enroll-token  a token that is good for one certificate; without ROBOT for any new robot\n"
+    "  revoke        its certificate is refused from now on\n"
+    "\n" CLIENT_HELP "      --json             as JSON\n"
+    "\n"
+    "examples:\n"
+    "  muster robot enroll-token r7 --label site=north --output r7.token\n"
+    "  muster robot list --json | jq -r '.robots[] | select(.presence != \"live\") | .id'\n";
+
+/* ---- what a robot looks like for people ---- */
+
+static void print_member(struct json_at at, const char *key, const char *member, int width)
+{
+    char text[96] = "-";
+    if (json_has(at, key))
+        json_get_string(member ? json_child(at, key) : at, member ? member : key, text, sizeof text);
+    printf(" %-*s", width, text);
+}
+
+static void print_real(struct json_at at, const char *key, double factor, const char *unit, int width)
+{
+    char text[32] = "-";
+    double value = 0;
+    if (json_has(at, key)) {
+        json_get_double(at, key, -1e300, 1e300, &value);
+        snprintf(text, sizeof text, "%.1f%s", value * factor, unit);
+    }
+    printf(" %*s", width, text);
+}
+
+static void print_head(void)
+{
+    printf("%-16s %-8s %-12s %-12s %-12s %10s %10s %8s %8s\n", "ROBOT", "PRESENCE", "RUNS", "TARGET", "PHASE",
+           "FRAMES", "P99", "STEPPED", "F1");
+}
+
+static void print_row(struct json_at robot)
+{
+    char id[API_ID_SIZE] = "";
+    uint64_t frames = 0;
+    json_get_string(robot, "id", id, sizeof id);
+    json_get_u64(robot, "frames", INT64_MAX, &frames);
+    printf("%-16s", id);
+    print_member(robot, "presence", NULL, 8);
+    print_member(robot, "release", "version", 12);
+    print_member(robot, "target", "version", 12);
+    print_member(robot, "phase", NULL, 12);
+    printf(" %10" PRIu64, frames);
+    print_real(robot, "latency_p99_ms", 1, " ms", 10);
+    print_real(robot, "intervention_share", 100, " %", 8);
+    print_real(robot, "accuracy_f1", 100, " %", 8);
+    bool revoked = false;
+    json_get_bool(robot, "revoked", &revoked);
+    puts(revoked ? "  revoked" : "");
+}
+
+/* ---- list ---- */
+
+struct listing {
+    struct client *client;
+    struct output *out; /* NULL: for people */
+    char after[API_ID_SIZE];
+};
+
+static void take_robot(struct listing *listing, struct json_at robot)
+{
+    if (!listing->out) {
+        print_row(json_as_object(robot));
+        return;
+    }
+    cleanup_free char *text = json_canonical(robot);
+    output_raw(listing->out, NULL, text ? text : "null");
+}
+
+/* One page. *out_more: there is another behind listing->after. */
+static int list_page(struct listing *listing, bool *out_more, struct err *err)
+{
+    cleanup_free char *path = mem_printf("/api/v1/robots?limit=%d&after=%s", PAGE, listing->after);
+    cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
+    if (!path)
+        return err_no_memory(err);
+    if (client_call(listing->client, "GET", path, NULL, &answer, err) < 0)
+        return -1;
+    struct json_reader reader;
+    size_t count = 0;
+    if (json_read(&reader, "answer of the server", buf_text(&answer), answer.len, err) < 0)
+        return -1;
+    struct json_at root = json_root(&reader), list = json_list(root, "robots", PAGE, &count);
+    for (size_t i = 0; i < count; i++)
+        take_robot(listing, json_item(list, i));
+    *out_more = json_has(root, "next");
+    if (*out_more)
+        json_get_name(root, "next", listing->after, sizeof listing->after);
+    return json_finish(&reader, err);
+}
+
+static int list_all(struct listing *listing, struct err *err)
+{
+    bool more = true;
+    while (more)
+        if (list_page(listing, &more, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int run_list(int argc, char **argv, struct err *err)
+{
+    struct client_flags where = {0};
+    bool json = false;
+    struct operands operands = {.usage = "", .max = 0};
+    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json)};
+    cleanup_client struct client *client = NULL;
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0 ||
+        client_open(&where, &client, err) < 0)
+        return -1;
+    struct listing listing = {.client = client};
+    if (!json) {
+        print_head();
+        return list_all(&listing, err);
+    }
+    struct output out;
+    output_init(&out);
+    listing.out = &out;
+    output_open(&out, NULL, '{');
+    output_open(&out, "robots", '[');
+    if (list_all(&listing, err) < 0) {
+        buf_fini(&out.buf);
+        return -1;
+    }
+    output_close(&out, ']');
+    output_close(&out, '}');
+    return output_print(&out, err);
+}
+
+/* ---- show and revoke ---- */
+
+static void print_reports(struct json_at root)
+{
+    size_t count = 0;
+    struct json_at list = json_list(root, "reports", 1000, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct json_at report = json_as_object(json_item(list, i));
+        int64_t time_ms = 0;
+        char when[CLOCK_RFC3339_SIZE];
+        json_get_int(report, "time_ms", INT64_MIN, INT64_MAX, &time_ms);
+        clock_rfc3339(time_ms, when);
+        printf("  %s", when);
+        print_member(report, "kind", NULL, 12);
+        print_member(report, "version", NULL, 12);
+        char text[API_MAX_SUMMARY] = "";
+        json_get_string(report, "text", text, sizeof text);
+        printf(" %s\n", text);
+    }
+}
+
+static int print_answer(const struct buf *answer, bool json, struct err *err)
+{
+    if (json) {
+        puts(buf_text(answer));
+        return 0;
+    }
+    struct json_reader reader;
+    if (json_read(&reader, "answer of the server", buf_text(answer), answer->len, err) < 0)
+        return -1;
+    struct json_at root = json_root(&reader);
+    print_head();
+    print_row(root);
+    if (json_has(root, "reports"))
+        print_reports(root);
+    return json_finish(&reader, err);
+}
+
+static int run_one(int argc, char **argv, const char *method, const char *suffix, struct err *err)
+{
+    struct client_flags where = {0};
+    bool json = false;
+    struct operands operands = {.usage = "ROBOT", .min = 1, .max = 1};
+    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json)};
+    cleanup_client struct client *client = NULL;
+    cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+        return -1;
+    if (!str_is_name(operands.items[0], API_ID_SIZE - 1))
+        return err_set(err, ERR_USAGE, "\"%.80s\" is no robot id", operands.items[0]);
+    cleanup_free char *path = mem_printf("/api/v1/robots/%s%s", operands.items[0], suffix);
+    if (!path)
+        return err_no_memory(err);
+    if (client_open(&where, &client, err) < 0 || client_call(client, method, path, NULL, &answer, err) < 0)
+        return -1;
+    return print_answer(&answer, json, err);
+}
+
+static int run_show(int argc, char **argv, struct err *err)
+{
+    return run_one(argc, argv, "GET", "", err);
+}
+
+static int run_revoke(int argc, char **argv, struct err *err)
+{
+    return run_one(argc, argv, "POST", "/revoke", err);
+}
+
+/* ---- enroll-token ---- */
+
+static int add_label(struct output *body, const char *text, struct err *err)
+{
+    const char *equals = strchr(text, '=');
+    char key[sizeof((struct api_label){0}).key];
+    if (!equals || (size_t)(equals - text) >= sizeof key)
+        return err_set(err, ERR_USAGE, "--label %.80s: it wants KEY=VALUE", text);
+    memcpy(key, text, (size_t)(equals - text));
+    key[equals - text] = 0;
+    output_text(body, key, equals + 1);
+    return 0;
+}
+
+static int token_body(const char *robot, const struct option_list *labels, int64_t valid_s,
+                      struct output *body, struct err *err)
+{
+    output_init(body);
+    output_open(body, NULL, '{');
+    if (robot)
+        output_text(body, "robot", robot);
+    output_open(body, "labels", '{');
+    for (size_t i = 0; i < labels->count; i++)
+        if (add_label(body, labels->items[i], err) < 0)
+            return -1;
+    output_close(body, '}');
+    output_int(body, "valid_s", valid_s);
+    output_close(body, '}');
+    if (body->err.code != ERR_NONE)
+        return *err = body->err, -1;
+    return 0;
+}
+
+static int hand_out(const struct buf *answer, bool json, const char *path, struct err *err)
+{
+    if (json && !path) {
+        puts(buf_text(answer));
+        return 0;
+    }
+    struct json_reader reader;
+    char line[80] = "";
+    if (json_read(&reader, "answer of the server", buf_text(answer), answer->len, err) < 0)
+        return -1;
+    json_get_name(json_root(&reader), "token", line, sizeof line - 1);
+    if (json_finish(&reader, err) < 0)
+        return -1;
+    size_t len = strlen(line);
+    line[len++] = '\n';
+    line[len] = 0;
+    if (path)
+        return file_create(path, line, len, 0600, err);
+    fputs(line, stdout);
+    return 0;
+}
+
+static int run_enroll_token(int argc, char **argv, struct err *err)
+{
+    struct client_flags where = {0};
+    bool json = false;
+    struct option_list labels = {0};
+    int64_t valid_s = 24 * 3600;
+    const char *path = NULL;
+    struct operands operands = {.usage = "[ROBOT]", .max = 1};
+    const struct option_def options[] = {
+        CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json), OPT_LIST("label", 'l', &labels),
+        OPT_INT("valid-s", 0, &valid_s, 1, 90 * 24 * 3600), OPT_TEXT("output", 'o', &path)};
+    cleanup_client struct client *client = NULL;
+    cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+        return -1;
+    if (path && file_exists(path))
+        return err_set(err, ERR_EXISTS, "%s exists; name another file", path);
+    struct output body;
+    int rc = token_body(operands.count ? operands.items[0] : NULL, &labels, valid_s, &body, err);
+    if (rc == 0)
+        rc = client_open(&where, &client, err);
+    if (rc == 0)
+        rc = client_call(client, "POST", "/api/v1/enroll-tokens", buf_text(&body.buf), &answer, err);
+    buf_fini(&body.buf);
+    return rc < 0 ? -1 : hand_out(&answer, json, path, err);
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    static const struct verb table[] = {
+        {.name = "list", .run = run_list},
+        {.name = "show", .run = run_show},
+        {.name = "enroll-token", .run = run_enroll_token},
+        {.name = "revoke", .run = run_revoke},
+    };
+    return verb_dispatch(table, ARRAY_LEN(table), "muster robot", argc - 1, argv + 1, err);
+}
+
+const struct verb verb_robot = {.name = "robot",
+                                .summary = "the robots of a fleet: list, show, enroll, revoke",
+                                .help = help,
+                                .run = run};
