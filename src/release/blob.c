@@ -32,7 +32,7 @@ static int prefix_blob(struct err *err, const struct oci_descriptor *descriptor,
 {
     struct digest_text text = digest_format(&descriptor->digest);
     if (err->code == ERR_NOT_FOUND)
-        err_set(err, ERR_NOT_FOUND, "missing; get the release again");
+        err_set(err, ERR_CORRUPT, "missing; get the release again");
     return err_prefix(err, "%s (blob %.19s…)", what, text.text);
 }
 

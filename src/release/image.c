@@ -40,8 +40,11 @@ static int find_only_release(const char *dir, const struct oci_index *index, str
         if (release && found++ == 0)
             *out = index->manifests[i];
     }
+    if (found == 0 && index->count == 0)
+        return err_set(err, ERR_NOT_FOUND, "index.json is empty; make a release with muster pack");
     if (found == 0)
-        return err_set(err, ERR_NOT_FOUND, "no release in index.json; make one with muster pack");
+        return err_set(err, ERR_INVALID, "index.json lists no release (artifactType %s)",
+                       MODELPACK_ARTIFACT_TYPE);
     if (found > 1)
         return err_set(err, ERR_INVALID, "index.json holds %zu releases; name one of them by its digest",
                        found);

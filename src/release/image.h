@@ -31,7 +31,7 @@ struct image {
     struct release release;
 };
 
-/* `digest` NULL: the one release in index.json (NOT_FOUND for none, INVALID for several). */
+/* `digest` NULL: the one release in index.json (NOT_FOUND for an empty list, INVALID for none or several). */
 int image_open(const char *dir, const struct digest *digest, struct image *out, struct err *err) must_check;
 void image_close(struct image *image);
 #define cleanup_image __attribute__((cleanup(image_close)))
