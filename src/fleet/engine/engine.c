@@ -148,7 +148,7 @@ static int collect(const struct rollout_row *row, void *arg)
     return 0;
 }
 
-static int decide_all(struct fleet *fleet, struct err *err)
+int engine_step(struct fleet *fleet, struct err *err)
 {
     struct open_list list = {0};
     if (fleet->store->ops->rollout_each(fleet->store, true, collect, &list, err) < 0)
@@ -171,7 +171,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         return;
     engine->idle = 0;
     engine->fleet->dirty = false;
-    if (decide_all(engine->fleet, &err) < 0) {
+    if (engine_step(engine->fleet, &err) < 0) {
         engine->fleet->dirty = true;
         log_error("%s", err.text);
     }
