@@ -37,6 +37,8 @@ int main(int argc, char **argv)
         verb_push,
         verb_eval,
         verb_bench,
+        verb_robot,
+        verb_rollout,
     };
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of the write, not a death */
     if (argc < 2 || str_eq(argv[1], "--help") || str_eq(argv[1], "-h") || str_eq(argv[1], "help")) {
