@@ -189,7 +189,7 @@ def test_the_second_model_is_better(tmp_path):
     """On scenes that no model was trained on."""
     if not (BIN / "muster-sim").exists():
         pytest.skip("muster-sim is not built")
-    subprocess.run([BIN / "muster-sim", "frames", "--seed", "910001", "--site", "all", "--count", "120", "-o", "data"],
+    subprocess.run([BIN / "muster-sim", "frames", "--seed", "910001", "--site", "all", "--count", "60", "-o", "data"],
                    cwd=tmp_path, check=True, capture_output=True)
     score = {v: json.loads(ok("eval", ROOT / f"models/detector-{v}.0.0/release.yaml", "--data", "data", "--json",
                               cwd=tmp_path))["map50"] for v in (1, 2, 3)}

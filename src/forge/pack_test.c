@@ -13,7 +13,7 @@ static bool have_runtime = true;
 /* Packs the fixture and gives it back, or skips where there is no ONNX Runtime. */
 static struct pack_report pack(const struct fixture *fixture, const char *dir)
 {
-    struct pack_report report;
+    struct pack_report report = {0};
     struct err err = {0};
     if (!have_runtime || pack_release(fixture->yaml, dir, NULL, &report, &err) < 0) {
         have_runtime = have_runtime && err.code != ERR_UNSUPPORTED;
