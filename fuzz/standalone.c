@@ -1,5 +1,5 @@
-/* Replays a corpus folder through a fuzz target without a fuzzer: every file as it is, cut at several places, and with
- * a fixed series of byte changes. Deterministic, so that a failure repeats. */
+/* Replays a corpus folder through a fuzz target without a fuzzer: every file as it is, cut at several places,
+ * and with a fixed series of byte changes. Deterministic, so that a failure repeats. */
 #include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* A SHA-256 digest as a value. Text form: "sha256:" and 64 lower-case hexadecimal digits (OCI image-spec, descriptor).
- * Computing one needs a crypto library: see sys/hash.h. */
+/* A SHA-256 digest as a value. Text form: "sha256:" and 64 lower-case hexadecimal digits (OCI image-spec,
+ * descriptor). Computing one needs a crypto library: see sys/hash.h. */
 #ifndef MUSTER_BASE_DIGEST_H
 #define MUSTER_BASE_DIGEST_H
 

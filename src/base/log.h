@@ -2,7 +2,8 @@
  *
  *     2026-01-02T03:04:05.678Z info agent: installed detector 2.0.0
  *
- * Not for the CLI's answers (stdout) and not for pure rooms. MUSTER_LOG=debug|info|warn|error sets the level. */
+ * Not for the CLI's answers (stdout) and not for pure rooms. MUSTER_LOG=debug|info|warn|error sets the level.
+ */
 #ifndef MUSTER_BASE_LOG_H
 #define MUSTER_BASE_LOG_H
 

@@ -18,7 +18,8 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 void *mem_zalloc(size_t count, size_t size); /* zeroed; NULL on overflow or out of memory; free() it */
-void *mem_grow(void *old, size_t count, size_t size); /* realloc with an overflow check; old survives a NULL */
+void *mem_grow(void *old, size_t count,
+               size_t size); /* realloc with an overflow check; old survives a NULL */
 char *mem_strdup(const char *text);
 char *mem_strndup(const char *text, size_t len);
 void *mem_dup(const void *data, size_t len);
@@ -34,24 +35,24 @@ void mem_cleanup_file(FILE **file);
 
 /* MUSTER_CLEANUP(struct keyring *, keyring_free): defines the function behind
  * `#define cleanup_keyring __attribute__((cleanup(keyring_freep)))`. */
-#define MUSTER_CLEANUP(type, function)                                                                            \
-    static inline void function##p(type *slot)                                                                    \
-    {                                                                                                             \
-        if (*slot)                                                                                                \
-            function(*slot);                                                                                      \
+#define MUSTER_CLEANUP(type, function)                                                                       \
+    static inline void function##p(type *slot)                                                               \
+    {                                                                                                        \
+        if (*slot)                                                                                           \
+            function(*slot);                                                                                 \
     }
 
-#define TAKE_PTR(p)                                                                                               \
-    __extension__({                                                                                               \
-        __typeof__(p) taken_ = (p);                                                                               \
-        (p) = NULL;                                                                                               \
-        taken_;                                                                                                   \
+#define TAKE_PTR(p)                                                                                          \
+    __extension__({                                                                                          \
+        __typeof__(p) taken_ = (p);                                                                          \
+        (p) = NULL;                                                                                          \
+        taken_;                                                                                              \
     })
-#define TAKE_FD(fd)                                                                                               \
-    __extension__({                                                                                               \
-        int taken_ = (fd);                                                                                        \
-        (fd) = -1;                                                                                                \
-        taken_;                                                                                                   \
+#define TAKE_FD(fd)                                                                                          \
+    __extension__({                                                                                          \
+        int taken_ = (fd);                                                                                   \
+        (fd) = -1;                                                                                           \
+        taken_;                                                                                              \
     })
 
 #endif

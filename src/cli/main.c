@@ -8,11 +8,6 @@
 
 #include <signal.h>
 
-static int run_demo(int argc, char **argv, struct err *err)
-{
-    return demo_main(argc, argv);
-}
-
 static void help(const struct verb *verbs, size_t count)
 {
     puts("usage: muster COMMAND …      muster COMMAND --help explains a command and shows examples\n");
@@ -26,19 +21,8 @@ static void help(const struct verb *verbs, size_t count)
 int main(int argc, char **argv)
 {
     const struct verb verbs[] = {
-        {.name = "demo",
-         .summary = "a whole fleet on this machine, the story played through",
-         .run = run_demo},
-        verb_keys,
-        verb_pack,
-        verb_inspect,
-        verb_sign,
-        verb_verify,
-        verb_push,
-        verb_eval,
-        verb_bench,
-        verb_robot,
-        verb_rollout,
+        verb_demo, verb_keys, verb_pack,  verb_inspect, verb_sign,    verb_verify,
+        verb_push, verb_eval, verb_bench, verb_robot,   verb_rollout,
     };
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of the write, not a death */
     if (argc < 2 || str_eq(argv[1], "--help") || str_eq(argv[1], "-h") || str_eq(argv[1], "help")) {

@@ -103,11 +103,13 @@ static size_t first_of_frame(const struct sample *truth, size_t count, size_t fr
 }
 
 /* Takes the best free truth for a detection; false if none reaches the IoU. */
-static bool take_truth(const struct sample *found, const struct sample *truth, bool *taken, size_t count, float iou)
+static bool take_truth(const struct sample *found, const struct sample *truth, bool *taken, size_t count,
+                       float iou)
 {
     size_t best = count;
     float best_iou = iou;
-    for (size_t t = first_of_frame(truth, count, found->frame); t < count && truth[t].frame == found->frame; t++) {
+    for (size_t t = first_of_frame(truth, count, found->frame); t < count && truth[t].frame == found->frame;
+         t++) {
         float overlap = taken[t] ? 0 : detection_iou(&found->box, &truth[t].box);
         if (!taken[t] && overlap >= best_iou) {
             best_iou = overlap;
@@ -128,7 +130,8 @@ static double area_under_envelope(const bool *hits, size_t found_count, size_t t
     for (size_t i = 0; i < found_count; i++)
         total_hits += hits[i];
     size_t hits_left = total_hits;
-    for (size_t i = found_count; i-- > 0;) { /* from the right: the envelope is the best precision at any higher recall */
+    for (size_t i = found_count;
+         i-- > 0;) { /* from the right: the envelope is the best precision at any higher recall */
         double precision = (double)hits_left / (double)(i + 1);
         envelope = fmax(envelope, precision);
         if (hits[i]) {

@@ -12,8 +12,10 @@ static float area(const struct detection *box)
 
 float detection_iou(const struct detection *a, const struct detection *b)
 {
-    struct detection both = {
-        .x0 = fmaxf(a->x0, b->x0), .y0 = fmaxf(a->y0, b->y0), .x1 = fminf(a->x1, b->x1), .y1 = fminf(a->y1, b->y1)};
+    struct detection both = {.x0 = fmaxf(a->x0, b->x0),
+                             .y0 = fmaxf(a->y0, b->y0),
+                             .x1 = fminf(a->x1, b->x1),
+                             .y1 = fminf(a->y1, b->y1)};
     float common = area(&both);
     float joint = area(a) + area(b) - common;
     return common > 0 && joint > 0 ? common / joint : 0;
@@ -42,8 +44,8 @@ size_t detection_nms(struct detection *items, size_t count, float iou_threshold,
 enum { MATCH_MAX = 256 };
 
 /* The unmatched truth of the same label with the highest IoU, if that reaches `iou`; else count. */
-static size_t best_truth(const struct detection *found, const struct detection *truth, const bool *taken, size_t count,
-                         float iou)
+static size_t best_truth(const struct detection *found, const struct detection *truth, const bool *taken,
+                         size_t count, float iou)
 {
     size_t best = count;
     float best_iou = iou;
@@ -59,8 +61,9 @@ static size_t best_truth(const struct detection *found, const struct detection *
     return best;
 }
 
-struct detection_match detection_match(const struct detection *found, size_t found_count, const struct detection *truth,
-                                       size_t truth_count, float min_score, float iou)
+struct detection_match detection_match(const struct detection *found, size_t found_count,
+                                       const struct detection *truth, size_t truth_count, float min_score,
+                                       float iou)
 {
     struct detection_match match = {0};
     struct detection sorted[MATCH_MAX];

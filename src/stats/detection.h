@@ -1,7 +1,8 @@
 /* Detections, and how good they are against ground truth.
  *
- * Average precision at IoU 0.5, all-point interpolation (area under the precision envelope, PASCAL VOC 2010+; the COCO
- * metric AP50 differs only by its 101-point sampling). A class without ground truth does not enter the mean.
+ * Average precision at IoU 0.5, all-point interpolation (area under the precision envelope, PASCAL VOC 2010+;
+ * the COCO metric AP50 differs only by its 101-point sampling). A class without ground truth does not enter
+ * the mean.
  */
 #ifndef MUSTER_STATS_DETECTION_H
 #define MUSTER_STATS_DETECTION_H
@@ -17,15 +18,18 @@ struct detection {
 
 float detection_iou(const struct detection *a, const struct detection *b); /* 0..1; 0 for empty boxes */
 
-/* Greedy per-class non-maximum suppression, in place; keeps descending score order; returns the new count (≤ max). */
+/* Greedy per-class non-maximum suppression, in place; keeps descending score order; returns the new count (≤
+ * max). */
 size_t detection_nms(struct detection *items, size_t count, float iou_threshold, size_t max);
 
 struct detection_match {
     uint64_t tp, fp, fn;
 };
-/* Matches found (score ≥ min_score) to truth of the same label by descending score at IoU ≥ iou. Counts ≤ 256 each. */
-struct detection_match detection_match(const struct detection *found, size_t found_count, const struct detection *truth,
-                                       size_t truth_count, float min_score, float iou);
+/* Matches found (score ≥ min_score) to truth of the same label by descending score at IoU ≥ iou. Counts ≤ 256
+ * each. */
+struct detection_match detection_match(const struct detection *found, size_t found_count,
+                                       const struct detection *truth, size_t truth_count, float min_score,
+                                       float iou);
 
 /* Collects frames, then gives AP per class. */
 struct ap_meter;

@@ -107,7 +107,8 @@ static void a_worked_example_gives_the_textbook_area(void **state)
 {
     /* Two truths; detections by score: hit, miss, hit → precision 1, 1/2, 2/3 → AP = 1/2 * 1 + 1/2 * 2/3. */
     struct detection truth[] = {{0, 0, 10, 10, 1, 0}, {50, 50, 60, 60, 1, 0}};
-    struct detection found[] = {{0, 0, 10, 10, 0.9f, 0}, {80, 80, 90, 90, 0.8f, 0}, {50, 50, 60, 60, 0.7f, 0}};
+    struct detection found[] = {
+        {0, 0, 10, 10, 0.9f, 0}, {80, 80, 90, 90, 0.8f, 0}, {50, 50, 60, 60, 0.7f, 0}};
     struct ap_meter *meter = ap_meter_new(1);
     assert_int_equal(ap_meter_add(meter, found, 3, truth, 2), 0);
     assert_true(fabs(ap_meter_ap(meter, 0, 0.5) - (0.5 + 0.5 * 2 / 3)) < 1e-9);

@@ -1,8 +1,9 @@
-/* Exponential histogram (OpenTelemetry data model, "ExponentialHistogram"): relative-error buckets that merge exactly.
+/* Exponential histogram (OpenTelemetry data model, "ExponentialHistogram"): relative-error buckets that merge
+ * exactly.
  *
- * base = 2^(2^-scale); bucket i counts values in (base^i, base^(i+1)]. At most EXPHIST_BUCKETS buckets; when the range
- * needs more, the scale shrinks (two neighbours become one), which loses resolution but never a count.
- * Invariants: count = zero_count + sum of buckets; merge is commutative and associative on counts.
+ * base = 2^(2^-scale); bucket i counts values in (base^i, base^(i+1)]. At most EXPHIST_BUCKETS buckets; when
+ * the range needs more, the scale shrinks (two neighbours become one), which loses resolution but never a
+ * count. Invariants: count = zero_count + sum of buckets; merge is commutative and associative on counts.
  * Values ≤ 0 count as zero; NaN and infinities are ignored (and return false).
  */
 #ifndef MUSTER_STATS_EXPHIST_H
@@ -25,7 +26,8 @@ struct exphist {
 void exphist_init(struct exphist *hist);
 bool exphist_add(struct exphist *hist, double value, uint64_t times);
 void exphist_merge(struct exphist *into, const struct exphist *from);
-/* The value below which a share q (0..1) of the values lies: upper edge of its bucket, clamped to [min, max]; 0 if empty. */
+/* The value below which a share q (0..1) of the values lies: upper edge of its bucket, clamped to [min, max];
+ * 0 if empty. */
 double exphist_quantile(const struct exphist *hist, double q);
 /* Share of values above the limit, 0..1 (bucket resolution; 0 if empty). */
 double exphist_share_above(const struct exphist *hist, double limit);

@@ -30,7 +30,8 @@ bool sequential_exceeds(uint64_t bad, uint64_t total, double limit, double alpha
     return sequential_log_e(bad, total, limit) >= -log(alpha);
 }
 
-/* Continued fraction of the incomplete beta function (Lentz; Press et al., Numerical Recipes, section 6.4). */
+/* Continued fraction of the incomplete beta function (Lentz; Press et al., Numerical Recipes, section 6.4).
+ */
 static double beta_fraction(double a, double b, double x)
 {
     const double tiny = 1e-300;
@@ -58,7 +59,8 @@ static double incomplete_beta(double a, double b, double x)
     int sign;
     if (x <= 0 || x >= 1)
         return x >= 1;
-    double front = exp(lgamma_r(a + b, &sign) - lgamma_r(a, &sign) - lgamma_r(b, &sign) + a * log(x) + b * log1p(-x));
+    double front =
+        exp(lgamma_r(a + b, &sign) - lgamma_r(a, &sign) - lgamma_r(b, &sign) + a * log(x) + b * log1p(-x));
     if (x < (a + 1) / (a + b + 2))
         return front * beta_fraction(a, b, x) / a;
     return 1 - front * beta_fraction(b, a, 1 - x) / b;

@@ -34,7 +34,8 @@ static int stops(double truth, double limit, int runs, int length, double alpha,
 static void the_false_stop_rate_holds_although_looked_at_every_time(void **state)
 {
     double used;
-    /* At the very edge of the null, alpha 5 %: Ville allows 5 % of 2000; a binomial slack of 4 sigma on top. */
+    /* At the very edge of the null, alpha 5 %: Ville allows 5 % of 2000; a binomial slack of 4 sigma on top.
+     */
     int stopped = stops(0.05, 0.05, 2000, 500, 0.05, &used);
     assert_true(stopped <= 100 + 4 * 10);
     assert_int_equal(stops(0.01, 0.05, 500, 500, 0.01, &used), 0);
@@ -65,8 +66,8 @@ static double binomial_tail(uint64_t k, uint64_t n, double p) /* P(X >= k) */
     double sum = 0;
     int sign;
     for (uint64_t i = k; i <= n; i++)
-        sum += exp(lgamma_r((double)n + 1, &sign) - lgamma_r((double)i + 1, &sign) - lgamma_r((double)(n - i) + 1, &sign) +
-                   (double)i * log(p) + (double)(n - i) * log1p(-p));
+        sum += exp(lgamma_r((double)n + 1, &sign) - lgamma_r((double)i + 1, &sign) -
+                   lgamma_r((double)(n - i) + 1, &sign) + (double)i * log(p) + (double)(n - i) * log1p(-p));
     return sum;
 }
 

@@ -19,7 +19,7 @@ struct actor {
     int robot; /* index; -1 for the server */
     char name[32];
     char log[2 * STAGE_PATH];
-    pid_t pid;          /* 0: not running */
+    pid_t pid;           /* 0: not running */
     int64_t start_at_ms; /* when to start it (again) */
     char *args[MAX_ARGS];
     size_t arg_count;
@@ -60,8 +60,10 @@ static void clear_args(struct actor *actor)
 
 static int start(struct actor *actor, struct err *err)
 {
-    struct proc_options options = {
-        .argv = (const char *const *)actor->args, .log_path = actor->log, .die_with_parent = true, .keep_fd = -1};
+    struct proc_options options = {.argv = (const char *const *)actor->args,
+                                   .log_path = actor->log,
+                                   .die_with_parent = true,
+                                   .keep_fd = -1};
     return proc_spawn(&options, &actor->pid, err);
 }
 

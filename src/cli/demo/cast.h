@@ -1,7 +1,8 @@
 /* The processes of a demo, tended as a service manager would: whatever dies is started again.
  *
- * The server, the agents and the robot programs are children of the demo. Guards and runners belong to their agents and
- * outlive them on purpose; the demo is their subreaper, so that nothing is left behind at the end. */
+ * The server, the agents and the robot programs are children of the demo. Guards and runners belong to their
+ * agents and outlive them on purpose; the demo is their subreaper, so that nothing is left behind at the end.
+ */
 #ifndef MUSTER_CLI_DEMO_CAST_H
 #define MUSTER_CLI_DEMO_CAST_H
 
@@ -20,7 +21,8 @@ int cast_start_server(struct cast *cast, struct err *err) must_check;
 int cast_start_robot(struct cast *cast, int robot, const char *token_file, struct err *err) must_check;
 /* Reaps and restarts; call it a few times a second. */
 void cast_tend(struct cast *cast);
-/* A process of this kind at random (`random` is any number); 0 if there is none now. *out_name: "r03's runner". */
+/* A process of this kind at random (`random` is any number); 0 if there is none now. *out_name: "r03's
+ * runner". */
 pid_t cast_pick(struct cast *cast, enum actor_kind kind, uint32_t random, const char **out_name);
 /* Stops everything, politely, then with SIGKILL; frees. */
 void cast_end(struct cast *cast);

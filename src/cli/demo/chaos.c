@@ -7,7 +7,8 @@ enum { MEAN_INTERVAL_MS = 2500 };
 
 void chaos_init(struct chaos *chaos, bool on, uint32_t seed, int wanted)
 {
-    *chaos = (struct chaos){.on = on, .random = seed * 2654435761u + 1, .wanted = wanted, .interval_ms = MEAN_INTERVAL_MS};
+    *chaos = (struct chaos){
+        .on = on, .random = seed * 2654435761u + 1, .wanted = wanted, .interval_ms = MEAN_INTERVAL_MS};
     chaos->next_at_ms = clock_mono_ms() + MEAN_INTERVAL_MS;
 }
 
@@ -21,7 +22,8 @@ void chaos_step(struct chaos *chaos, struct cast *cast)
 {
     if (!chaos->on || clock_mono_ms() < chaos->next_at_ms)
         return;
-    chaos->next_at_ms = clock_mono_ms() + chaos->interval_ms / 2 + next_random(chaos) % (uint32_t)chaos->interval_ms;
+    chaos->next_at_ms =
+        clock_mono_ms() + chaos->interval_ms / 2 + next_random(chaos) % (uint32_t)chaos->interval_ms;
     enum actor_kind kind = next_random(chaos) % ACTOR_KIND_COUNT;
     const char *name = NULL;
     pid_t pid = cast_pick(cast, kind, next_random(chaos), &name);

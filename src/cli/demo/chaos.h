@@ -1,4 +1,5 @@
-/* Kills random processes while the story plays: kill -9 of the server, an agent, a runner, a guard, a robot program. */
+/* Kills random processes while the story plays: kill -9 of the server, an agent, a runner, a guard, a robot
+ * program. */
 #ifndef MUSTER_CLI_DEMO_CHAOS_H
 #define MUSTER_CLI_DEMO_CHAOS_H
 
@@ -6,13 +7,13 @@
 
 struct chaos {
     bool on;
-    uint32_t random;      /* the seed, then the state */
-    int64_t interval_ms;  /* mean time between kills */
-    int64_t next_at_ms;   /* monotonic */
-    int wanted;           /* at least so many */
+    uint32_t random;     /* the seed, then the state */
+    int64_t interval_ms; /* mean time between kills */
+    int64_t next_at_ms;  /* monotonic */
+    int wanted;          /* at least so many */
     int kills;
     int by_kind[ACTOR_KIND_COUNT];
-    char last[80];        /* "killed r03-runner" */
+    char last[80]; /* "killed r03-runner" */
 };
 
 void chaos_init(struct chaos *chaos, bool on, uint32_t seed, int wanted);

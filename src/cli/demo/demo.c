@@ -7,7 +7,6 @@
 #include "cli/demo/tool.h"
 #include "sys/file.h"
 
-#include <getopt.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -27,79 +26,46 @@ static void on_signal(int number)
     interrupted = number;
 }
 
-static void usage(FILE *out)
-{
-    fputs("usage: muster demo [warehouse] [--robots N] [--keep] [--json] [--chaos [--chaos-seed N]] [--models DIR]\n"
-          "\n"
-          "Starts a fleet server and N robots (10), each with its agent, guard, runner and robot program in processes of\n"
-          "their own, and plays a story: release 1.0.0 goes to everybody, 2.0.0 goes out in waves, 3.0.0 is bad and is\n"
-          "thrown out by the robots themselves. Ends with a table; exit status 0 if all ended as it should.\n"
-          "\n"
-          "  --robots N      2 to 64 robots\n"
-          "  --keep          leave the fleet running at the end, with the console's address, until Ctrl-C\n"
-          "  --json          the report as one JSON object on stdout, nothing else\n"
-          "  --chaos         kill -9 random processes while it plays, at least 20\n"
-          "  --chaos-seed N  another series of victims\n"
-          "  --models DIR    where detector-1.0.0, -2.0.0 and -3.0.0 are\n"
-          "\n"
-          "examples:\n"
-          "  muster demo\n"
-          "  muster demo warehouse --keep            then open the console in a browser\n"
-          "  muster demo warehouse --chaos --json\n",
-          out);
-}
+static const char help[] =
+    "usage: muster demo [warehouse] [--robots N] [--keep] [--json] [--chaos [--chaos-seed N]] [--models "
+    "DIR]\n"
+    "\n"
+    "Starts a fleet server and N robots (10), each with its agent, guard, runner and robot program in "
+    "processes of\n"
+    "their own, and plays a story: release 1.0.0 goes to everybody, 2.0.0 goes out in waves, 3.0.0 is bad "
+    "and is\n"
+    "thrown out by the robots themselves. Ends with a table; exit status 0 only if all ended as it should.\n"
+    "\n"
+    "      --robots N      2 to 64 robots\n"
+    "      --keep          leave the fleet running at the end, with the console's address, until Ctrl-C\n"
+    "      --json          the report as one JSON object on stdout, and no story\n"
+    "      --chaos         kill -9 random processes while it plays, at least 20\n"
+    "      --chaos-seed N  another series of victims\n"
+    "      --models DIR    where detector-1.0.0, -2.0.0 and -3.0.0 are\n"
+    "\n"
+    "examples:\n"
+    "  muster demo\n"
+    "  muster demo warehouse --keep            then open the console in a browser\n"
+    "  muster demo warehouse --chaos --json\n";
 
-static int parse(int argc, char **argv, struct options *out)
+static int parse(int argc, char **argv, struct options *out, struct err *err)
 {
-    static const struct option flags[] = {
-        {"robots", required_argument, NULL, 'n'}, {"keep", no_argument, NULL, 'k'},
-        {"json", no_argument, NULL, 'j'},         {"chaos", no_argument, NULL, 'c'},
-        {"chaos-seed", required_argument, NULL, 's'}, {"models", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},         {0}};
-    uint64_t number;
-    *out = (struct options){.robots = 10, .chaos_seed = 1, .models = ""};
-    optind = 1;
-    for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
-        switch (flag) {
-        case 'n':
-            if (!str_to_u64(optarg, &number) || number < 2 || number > STAGE_MAX_ROBOTS) {
-                fprintf(stderr, "muster demo: --robots takes a number from 2 to %d\n", STAGE_MAX_ROBOTS);
-                return 2;
-            }
-            out->robots = (int)number;
-            break;
-        case 's':
-            if (!str_to_u64(optarg, &number)) {
-                fprintf(stderr, "muster demo: --chaos-seed takes a number\n");
-                return 2;
-            }
-            out->chaos_seed = (uint32_t)number;
-            break;
-        case 'k':
-            out->keep = true;
-            break;
-        case 'j':
-            out->json = true;
-            break;
-        case 'c':
-            out->chaos = true;
-            break;
-        case 'm':
-            out->models = optarg;
-            break;
-        case 'h':
-            usage(stdout);
-            return 0;
-        default:
-            usage(stderr);
-            return 2;
-        }
-    }
-    if (optind < argc && !str_eq(argv[optind], "warehouse")) {
-        fprintf(stderr, "muster demo: there is no demo \"%s\"; there is: warehouse\n", argv[optind]);
-        return 2;
-    }
-    return -1;
+    int64_t robots = 10, seed = 1;
+    *out = (struct options){.models = ""};
+    struct operands operands = {.usage = "[warehouse]", .max = 1};
+    const struct option_def options[] = {OPT_INT("robots", 'n', &robots, 2, STAGE_MAX_ROBOTS),
+                                         OPT_FLAG("keep", 0, &out->keep),
+                                         OPT_FLAG("json", 0, &out->json),
+                                         OPT_FLAG("chaos", 0, &out->chaos),
+                                         OPT_INT("chaos-seed", 0, &seed, 0, UINT32_MAX),
+                                         OPT_TEXT("models", 'm', &out->models)};
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+        return -1;
+    if (operands.count && !str_eq(operands.items[0], "warehouse"))
+        return err_set(err, ERR_USAGE, "there is no demo \"%s\"; there is: warehouse", operands.items[0]);
+    out->robots = (int)robots;
+    out->chaos_seed = (uint32_t)seed;
+    return 0;
 }
 
 static int make_releases(const struct stage *stage, struct err *err)
@@ -121,28 +87,31 @@ static int make_releases(const struct stage *stage, struct err *err)
 static int open_server(struct stage *stage, struct cast *cast, struct err *err)
 {
     if (tool_run_program(stage, "musterd",
-                         TOOL_ARGS("init", "--dir", stage_path(stage, "server"), "--hosts", "127.0.0.1,localhost",
-                                   "--token-file", stage_path(stage, "token")),
+                         TOOL_ARGS("init", "--dir", stage_path(stage, "server"), "--hosts",
+                                   "127.0.0.1,localhost", "--token-file", stage_path(stage, "token")),
                          err) < 0 ||
         stage_read_token(stage, err) < 0 || cast_start_server(cast, err) < 0)
         return -1;
     for (size_t i = 0; i < STAGE_RELEASES; i++)
-        if (tool_run(stage, true, TOOL_ARGS("push", stage_path(stage, "releases/%s", stage_versions[i])), NULL, err) < 0)
+        if (tool_run(stage, true, TOOL_ARGS("push", stage_path(stage, "releases/%s", stage_versions[i])),
+                     NULL, err) < 0)
             return -1;
     return 0;
 }
 
 static int enrol_robots(struct stage *stage, struct cast *cast, struct err *err)
 {
-    screen_note("%d robots come up: agent, guard, runner and robot program each in a process of its own", stage->robots);
+    screen_note("%d robots come up: agent, guard, runner and robot program each in a process of its own",
+                stage->robots);
     for (int i = 0; i < stage->robots; i++) {
         cleanup_buf struct buf token = BUF_INIT(4096);
         char label[32];
         const char *file = stage_path(stage, "%s/token", stage_robot(i));
         snprintf(label, sizeof label, "site=%s", stage_site(i));
-        if (tool_run(stage, i == 0,
-                     TOOL_ARGS("robot", "enroll-token", "--robot", stage_robot(i), "--label", label, "-o", file), NULL,
-                     err) < 0 ||
+        if (tool_run(
+                stage, i == 0,
+                TOOL_ARGS("robot", "enroll-token", "--robot", stage_robot(i), "--label", label, "-o", file),
+                NULL, err) < 0 ||
             cast_start_robot(cast, i, file, err) < 0)
             return -1;
     }
@@ -150,8 +119,8 @@ static int enrol_robots(struct stage *stage, struct cast *cast, struct err *err)
 }
 
 /* Plays until the story is over, the time is up or somebody pressed Ctrl-C. */
-static int play(struct stage *stage, struct cast *cast, struct chaos *chaos, struct viewer *viewer, struct story *story,
-                struct view *view, int64_t began_ms, struct err *err)
+static int play(struct stage *stage, struct cast *cast, struct chaos *chaos, struct viewer *viewer,
+                struct story *story, struct view *view, int64_t began_ms, struct err *err)
 {
     bool more = true;
     int64_t look_at_ms = 0;
@@ -164,7 +133,8 @@ static int play(struct stage *stage, struct cast *cast, struct chaos *chaos, str
             look_at_ms = now_ms + LOOK_EVERY_MS;
             if (viewer_look(viewer, view, &unreachable) < 0) {
                 if (!chaos->on)
-                    return err_set(err, unreachable.code, "the fleet server does not answer: %s", unreachable.text);
+                    return err_set(err, unreachable.code, "the fleet server does not answer: %s",
+                                   unreachable.text);
             } else if (story_step(story, view, chaos, now_ms, &more, err) < 0) {
                 return -1;
             }
@@ -175,11 +145,13 @@ static int play(struct stage *stage, struct cast *cast, struct chaos *chaos, str
     return interrupted ? err_set(err, ERR_CONFLICT, "interrupted") : 0;
 }
 
-static void stay(struct stage *stage, struct cast *cast, struct chaos *chaos, struct viewer *viewer, struct view *view,
-                 int64_t began_ms)
+static void stay(struct stage *stage, struct cast *cast, struct chaos *chaos, struct viewer *viewer,
+                 struct view *view, int64_t began_ms)
 {
-    fprintf(stderr, "\nThe fleet goes on. Console: http://127.0.0.1:%u/#token=%s\n", stage->console_port, stage->token);
-    fprintf(stderr, "On the command line: export MUSTER_SERVER=https://127.0.0.1:%u MUSTER_TOKEN=%s MUSTER_CA=%s\n",
+    fprintf(stderr, "\nThe fleet goes on. Console: http://127.0.0.1:%u/#token=%s\n", stage->console_port,
+            stage->token);
+    fprintf(stderr,
+            "On the command line: export MUSTER_SERVER=https://127.0.0.1:%u MUSTER_TOKEN=%s MUSTER_CA=%s\n",
             stage->operator_port, stage->token, stage_path(stage, "server/ca.pem"));
     fprintf(stderr, "Ctrl-C ends it and removes %s.\n", stage->dir);
     chaos->on = false;
@@ -217,8 +189,10 @@ static int perform(struct stage *stage, struct cast *cast, const struct options 
     struct story story;
     struct chaos chaos;
     struct view view = {0};
-    screen_chapter("0. Three releases are packed and signed, a server starts, %d robots enrol", stage->robots);
-    if (make_releases(stage, err) < 0 || open_server(stage, cast, err) < 0 || viewer_new(stage, &viewer, err) < 0)
+    screen_chapter("0. Three releases are packed and signed, a server starts, %d robots enrol",
+                   stage->robots);
+    if (make_releases(stage, err) < 0 || open_server(stage, cast, err) < 0 ||
+        viewer_new(stage, &viewer, err) < 0)
         return -1;
     int64_t began_ms = clock_mono_ms();
     story_init(&story, stage);
@@ -235,31 +209,32 @@ static int perform(struct stage *stage, struct cast *cast, const struct options 
     return rc;
 }
 
-int demo_main(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
     struct options options;
     struct stage stage;
     struct cast *cast = NULL;
-    struct err err = {0};
     bool good = false;
-    int status = parse(argc, argv, &options);
-    if (status >= 0)
-        return status;
+    if (parse(argc, argv, &options, err) < 0)
+        return -1;
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     screen_init(options.json);
-    if (stage_open(&stage, options.robots, options.models, &err) < 0) {
-        fprintf(stderr, "muster demo: %s\n", err.text);
-        return err_exit_status(err.code);
-    }
-    int rc = cast_new(&stage, &cast, &err);
+    if (stage_open(&stage, options.robots, options.models, err) < 0)
+        return -1;
+    int rc = cast_new(&stage, &cast, err);
     if (rc == 0)
-        rc = perform(&stage, cast, &options, &good, &err);
+        rc = perform(&stage, cast, &options, &good, err);
     cast_end(cast);
     if (rc == 0 || interrupted)
         stage_remove(&stage);
-    if (rc < 0)
-        fprintf(stderr, "muster demo: %s\n", err.text);
-    return rc < 0 ? (interrupted ? 130 : err_exit_status(err.code)) : good ? 0 : 1;
+    if (interrupted)
+        return rc < 0 ? 128 + interrupted : 0;
+    return rc < 0 ? -1 : good ? 0 : 1;
 }
+
+const struct verb verb_demo = {.name = "demo",
+                               .summary = "a whole fleet on this machine, the story played through",
+                               .help = help,
+                               .run = run};

@@ -2,8 +2,10 @@
 #ifndef MUSTER_CLI_DEMO_H
 #define MUSTER_CLI_DEMO_H
 
-/* The verb; returns the exit status: 0 only if every robot ended on the good release and the bad one never passed the
- * canary wave. */
-int demo_main(int argc, char **argv);
+#include "cli/cli.h"
+
+/* Exit status 0 only if every robot ended on the good release and the bad one never passed the canary wave.
+ */
+extern const struct verb verb_demo;
 
 #endif

@@ -51,7 +51,8 @@ void report_make(const struct stage *stage, const struct story *story, const str
 
 bool report_good(const struct report *report)
 {
-    return report->robots_on_final == report->robots && !report->bad_passed_canary && report->unchecked_results == 0;
+    return report->robots_on_final == report->robots && !report->bad_passed_canary &&
+           report->unchecked_results == 0;
 }
 
 static int put_number(struct buf *out, const char *key, double value, const char *fmt, struct err *err)
@@ -87,7 +88,8 @@ int report_print_json(const struct report *report, struct err *err)
                    (unsigned long long)report->unchecked_results, report->kills,
                    (unsigned long long)report->bytes_moved) < 0 ||
         put_number(&out, "rollback_seconds", report->rollback_seconds, "1", err) < 0 ||
-        buf_puts(&out, ",", err) < 0 || put_number(&out, "story_seconds", report->story_seconds, "1", err) < 0 ||
+        buf_puts(&out, ",", err) < 0 ||
+        put_number(&out, "story_seconds", report->story_seconds, "1", err) < 0 ||
         buf_puts(&out, ",\"versions\":[", err) < 0)
         return -1;
     for (size_t i = 0; i < STAGE_RELEASES; i++)
@@ -109,14 +111,16 @@ static const char *cell(char *out, size_t size, double value, int decimals)
 
 void report_print_table(const struct report *report, const struct story *story)
 {
-    printf("\n%-9s %9s %11s %11s %9s %11s\n", "release", "mAP@0.5", "p50 ms", "p99 ms", "frames", "frames lost");
+    printf("\n%-9s %9s %11s %11s %9s %11s\n", "release", "mAP@0.5", "p50 ms", "p99 ms", "frames",
+           "frames lost");
     for (size_t i = 0; i < STAGE_RELEASES; i++) {
         char map[24], p50[24], p99[24];
         printf("%-9s %9s %11s %11s %9llu %11llu\n", report->versions[i].release,
                cell(map, sizeof map, report->versions[i].map50, 3),
                cell(p50, sizeof p50, report->versions[i].latency_p50_ms, 1),
                cell(p99, sizeof p99, report->versions[i].latency_p99_ms, 1),
-               (unsigned long long)report->versions[i].frames, (unsigned long long)report->versions[i].frames_lost);
+               (unsigned long long)report->versions[i].frames,
+               (unsigned long long)report->versions[i].frames_lost);
     }
     printf("\n%d of %d robots ended on %s. %s ran on %d robots", report->robots_on_final, report->robots,
            stage_versions[FINAL], stage_versions[BAD], report->bad_release_robots);
@@ -126,8 +130,8 @@ void report_print_table(const struct report *report, const struct story *story)
     if (story->bad_reason[0])
         printf("Why: %s.\n", story->bad_reason);
     printf("%llu unchecked results, %.1f MB moved over the air, %.0f s of story%s.\n",
-           (unsigned long long)report->unchecked_results, (double)report->bytes_moved / 1e6, report->story_seconds,
-           report->kills ? "" : ", nobody was killed");
+           (unsigned long long)report->unchecked_results, (double)report->bytes_moved / 1e6,
+           report->story_seconds, report->kills ? "" : ", nobody was killed");
     if (report->kills)
         printf("%d processes were killed on the way.\n", report->kills);
 }

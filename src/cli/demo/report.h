@@ -11,7 +11,8 @@ struct report {
     int robots, robots_on_final, bad_release_robots, kills;
     bool bad_passed_canary;
     uint64_t unchecked_results;
-    double rollback_seconds; /* first frame answered by 3.0.0 anywhere → last one; negative: it never answered */
+    double
+        rollback_seconds; /* first frame answered by 3.0.0 anywhere → last one; negative: it never answered */
     double story_seconds;
     uint64_t bytes_moved; /* downloaded by the robots */
     struct {
@@ -24,7 +25,8 @@ struct report {
 
 void report_make(const struct stage *stage, const struct story *story, const struct view *view,
                  const struct chaos *chaos, struct tally *tally, double story_seconds, struct report *out);
-bool report_good(const struct report *report); /* every robot on 2.0.0, 3.0.0 never past the canary, nothing unchecked */
+bool report_good(
+    const struct report *report); /* every robot on 2.0.0, 3.0.0 never past the canary, nothing unchecked */
 int report_print_json(const struct report *report, struct err *err) must_check;
 void report_print_table(const struct report *report, const struct story *story);
 

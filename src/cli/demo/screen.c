@@ -102,9 +102,10 @@ static const char *colour_of(const struct view_robot *robot)
 static void draw_robot(const struct view_robot *robot)
 {
     char p50[24], p99[24], share[24], f1[24];
-    fprintf(stderr, "   %s%-5s %-6s %-8s %-12s%s %8llu %8s %8s %9s %6s\033[K\n", colour_of(robot), robot->id, robot->site,
-            robot->running[0] ? robot->running : "-", robot->phase, paint("\033[0m"), (unsigned long long)robot->frames,
-            number(robot->latency_p50_ms, "1", p50, sizeof p50), number(robot->latency_p99_ms, "1", p99, sizeof p99),
+    fprintf(stderr, "   %s%-5s %-6s %-8s %-12s%s %8llu %8s %8s %9s %6s\033[K\n", colour_of(robot), robot->id,
+            robot->site, robot->running[0] ? robot->running : "-", robot->phase, paint("\033[0m"),
+            (unsigned long long)robot->frames, number(robot->latency_p50_ms, "1", p50, sizeof p50),
+            number(robot->latency_p99_ms, "1", p99, sizeof p99),
             number(robot->intervention_share, "%", share, sizeof share),
             number(robot->accuracy_f1, "2", f1, sizeof f1));
 }
@@ -118,15 +119,16 @@ void screen_fleet(const struct view *view, const struct chaos *chaos, int64_t el
     screen.last_ms = elapsed_ms;
     const struct view_rollout *rollout = &view->rollout;
     fprintf(stderr, "\033[K\n   %s%3lld s   rollout %s  %s  wave %s%s%s\033[K\n", paint("\033[1m"),
-            (long long)elapsed_ms / 1000, rollout->id ? rollout->version : "-", rollout->id ? rollout->state : "",
-            rollout->id ? rollout->wave : "-", paint("\033[0m"), "");
-    fprintf(stderr, "   %s%-5s %-6s %-8s %-12s %8s %8s %8s %9s %6s%s\033[K\n", paint("\033[4m"), "robot", "site",
-            "release", "phase", "frames", "p50 ms", "p99 ms", "stepped", "F1", paint("\033[0m"));
+            (long long)elapsed_ms / 1000, rollout->id ? rollout->version : "-",
+            rollout->id ? rollout->state : "", rollout->id ? rollout->wave : "-", paint("\033[0m"), "");
+    fprintf(stderr, "   %s%-5s %-6s %-8s %-12s %8s %8s %8s %9s %6s%s\033[K\n", paint("\033[4m"), "robot",
+            "site", "release", "phase", "frames", "p50 ms", "p99 ms", "stepped", "F1", paint("\033[0m"));
     for (size_t i = 0; i < view->robot_count; i++)
         draw_robot(&view->robots[i]);
     screen.drawn = 3 + (int)view->robot_count;
     if (chaos->on) {
-        fprintf(stderr, "   chaos: %d kills, last %s\033[K\n", chaos->kills, chaos->last[0] ? chaos->last : "none yet");
+        fprintf(stderr, "   chaos: %d kills, last %s\033[K\n", chaos->kills,
+                chaos->last[0] ? chaos->last : "none yet");
         screen.drawn++;
     }
     fflush(stderr);

@@ -1,5 +1,5 @@
-/* The demo as one sees it: lines of the story that scroll, and on a terminal the fleet below them, drawn in place.
- * Everything goes to stderr; stdout is for the report. */
+/* The demo as one sees it: lines of the story that scroll, and on a terminal the fleet below them, drawn in
+ * place. Everything goes to stderr; stdout is for the report. */
 #ifndef MUSTER_CLI_DEMO_SCREEN_H
 #define MUSTER_CLI_DEMO_SCREEN_H
 

@@ -73,8 +73,8 @@ static int need(const char *path, const char *remedy, struct err *err)
 
 static int find_programs(struct stage *stage, struct err *err)
 {
-    static const char *const programs[] = {"muster", "musterd", "muster-agent", "muster-guard", "muster-runner",
-                                           "muster-sim"};
+    static const char *const programs[] = {"muster",       "musterd",       "muster-agent",
+                                           "muster-guard", "muster-runner", "muster-sim"};
     cleanup_free char *self = proc_self_dir();
     if (!self)
         return err_no_memory(err);
@@ -85,7 +85,8 @@ static int find_programs(struct stage *stage, struct err *err)
     return 0;
 }
 
-/* The models lie beside the build (build/bin → models) or beside an installation (bin → share/muster/models). */
+/* The models lie beside the build (build/bin → models) or beside an installation (bin → share/muster/models).
+ */
 static int find_models(struct stage *stage, const char *models, struct err *err)
 {
     const char *const places[][2] = {{models, "../examples/warehouse"},
@@ -98,7 +99,8 @@ static int find_models(struct stage *stage, const char *models, struct err *err)
         str_copy(stage->rollouts, sizeof stage->rollouts, under(places[i][0], "%s", places[i][1]));
         return 0;
     }
-    return err_set(err, ERR_NOT_FOUND, "the models of the demo are not there; name their folder with --models DIR");
+    return err_set(err, ERR_NOT_FOUND,
+                   "the models of the demo are not there; name their folder with --models DIR");
 }
 
 int stage_open(struct stage *stage, int robots, const char *models, struct err *err)

@@ -35,8 +35,8 @@ void stage_remove(const struct stage *stage);
 /* "DIR/fmt…"; a static buffer of four, for short use in argument lists. */
 const char *stage_path(const struct stage *stage, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *stage_program(const struct stage *stage, const char *name);
-const char *stage_robot(int index);          /* 0 → "r01" */
-const char *stage_site(int index);           /* "north", "south", … in turn */
+const char *stage_robot(int index); /* 0 → "r01" */
+const char *stage_site(int index);  /* "north", "south", … in turn */
 int stage_site_number(int index);
 int stage_read_ports(struct stage *stage, struct err *err) must_check;
 int stage_read_token(struct stage *stage, struct err *err) must_check;

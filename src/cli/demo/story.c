@@ -14,7 +14,8 @@ struct chapter {
 
 static bool at_rest(const struct view_robot *robot, const char *version)
 {
-    return str_eq(robot->running, version) && str_eq(robot->target, version) && str_eq(robot->presence, "live");
+    return str_eq(robot->running, version) && str_eq(robot->target, version) &&
+           str_eq(robot->presence, "live");
 }
 
 static bool everybody_runs(const struct story *story, const struct view *view, const char *version)
@@ -35,7 +36,8 @@ static bool first_is_everywhere(const struct story *story, const struct view *vi
     return rollout_is(view, "1.0.0", "done") && everybody_runs(story, view, "1.0.0");
 }
 
-static bool second_is_everywhere(const struct story *story, const struct view *view, const struct chaos *chaos)
+static bool second_is_everywhere(const struct story *story, const struct view *view,
+                                 const struct chaos *chaos)
 {
     return rollout_is(view, "2.0.0", "done") && everybody_runs(story, view, "2.0.0");
 }
@@ -97,8 +99,9 @@ static void note_rollout(struct story *story, const struct view *view)
     char said[sizeof story->said_rollout];
     if (!rollout->id)
         return;
-    snprintf(said, sizeof said, "rollout of %s: %s, wave %s (%zu robots)%s%s", rollout->version, rollout->state,
-             rollout->wave, rollout->members, rollout->reason[0] ? ": " : "", rollout->reason);
+    snprintf(said, sizeof said, "rollout of %s: %s, wave %s (%zu robots)%s%s", rollout->version,
+             rollout->state, rollout->wave, rollout->members, rollout->reason[0] ? ": " : "",
+             rollout->reason);
     if (str_eq(said, story->said_rollout))
         return;
     str_copy(story->said_rollout, sizeof story->said_rollout, said);
@@ -120,13 +123,14 @@ static void watch_bad_release(struct story *story, const struct view *view)
 static const char *first_not_at_rest(const struct view *view)
 {
     for (size_t i = 0; i < view->robot_count; i++)
-        if (!str_eq(view->robots[i].running, view->robots[i].target) || !str_eq(view->robots[i].presence, "live"))
+        if (!str_eq(view->robots[i].running, view->robots[i].target) ||
+            !str_eq(view->robots[i].presence, "live"))
             return view->robots[i].id;
     return "none";
 }
 
-int story_step(struct story *story, const struct view *view, const struct chaos *chaos, int64_t now_ms, bool *out_more,
-               struct err *err)
+int story_step(struct story *story, const struct view *view, const struct chaos *chaos, int64_t now_ms,
+               bool *out_more, struct err *err)
 {
     *out_more = story->chapter < ARRAY_LEN(chapters);
     if (!*out_more)
@@ -140,7 +144,8 @@ int story_step(struct story *story, const struct view *view, const struct chaos 
         story->chapter++;
         story->begun = false;
     } else if (now_ms - story->chapter_began_ms > CHAPTER_LIMIT_MS) {
-        return err_set(err, ERR_TIMEOUT, "the story got stuck at \"%s\" (rollout %s %s; waiting for %s); logs are in %s/log",
+        return err_set(err, ERR_TIMEOUT,
+                       "the story got stuck at \"%s\" (rollout %s %s; waiting for %s); logs are in %s/log",
                        chapters[story->chapter].title, view->rollout.version, view->rollout.state,
                        first_not_at_rest(view), story->stage->dir);
     }

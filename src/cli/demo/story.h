@@ -1,4 +1,5 @@
-/* The story as a table of chapters: what to do at the start of each, and what must come to pass before the next.
+/* The story as a table of chapters: what to do at the start of each, and what must come to pass before the
+ * next.
  *
  *   1 release 1.0.0 goes to everybody            every robot has committed it
  *   2 release 2.0.0 goes out in waves            the rollout is done
@@ -13,13 +14,13 @@
 
 struct story {
     const struct stage *stage;
-    size_t chapter;         /* index into the table */
-    bool begun;             /* its start has been carried out */
+    size_t chapter; /* index into the table */
+    bool begun;     /* its start has been carried out */
     int64_t chapter_began_ms;
-    int64_t bad_rollout_id; /* of 3.0.0; 0 before */
-    size_t bad_members;     /* most robots ever in a wave of 3.0.0 */
-    int64_t bad_wave;       /* the highest wave 3.0.0 reached */
-    char bad_reason[200];   /* why it was thrown out */
+    int64_t bad_rollout_id;          /* of 3.0.0; 0 before */
+    size_t bad_members;              /* most robots ever in a wave of 3.0.0 */
+    int64_t bad_wave;                /* the highest wave 3.0.0 reached */
+    char bad_reason[200];            /* why it was thrown out */
     char said[STAGE_MAX_ROBOTS][96]; /* last thing noted of a robot */
     char said_rollout[280];
 };
@@ -27,7 +28,7 @@ struct story {
 void story_init(struct story *story, const struct stage *stage);
 /* One look: begins the next chapter if the present one is over. True while there is more to come.
  * Errors: a command failed for good, or a chapter did not end within its limit. */
-int story_step(struct story *story, const struct view *view, const struct chaos *chaos, int64_t now_ms, bool *out_more,
-               struct err *err) must_check;
+int story_step(struct story *story, const struct view *view, const struct chaos *chaos, int64_t now_ms,
+               bool *out_more, struct err *err) must_check;
 
 #endif

@@ -84,7 +84,8 @@ static void note_totals(const struct tally *tally, struct json_at root, struct f
     if (root.reader->err.code != ERR_NONE || !version_of(tally, digest, &totals.version))
         return;
     size_t at = 0;
-    while (at < file->count && (file->items[at].version != totals.version || !str_eq(file->items[at].run, totals.run)))
+    while (at < file->count &&
+           (file->items[at].version != totals.version || !str_eq(file->items[at].run, totals.run)))
         at++;
     if (at == ARRAY_LEN(file->items))
         return;

@@ -20,7 +20,8 @@ static void set_credentials(const struct stage *stage)
 }
 
 /* A shell hands its stderr through to a file, whose last line is the error. */
-static int run(const struct stage *stage, const char *const *argv, struct buf *out, int *status, struct err *err)
+static int run(const struct stage *stage, const char *const *argv, struct buf *out, int *status,
+               struct err *err)
 {
     const char *wrapped[MAX_ARGS + 4] = {"/bin/sh", "-c", "log=$1; shift; exec \"$@\" 2>>\"$log\"", "sh",
                                          stage_path(stage, "log/commands.log")};

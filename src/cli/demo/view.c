@@ -139,9 +139,11 @@ static int look_at_releases(struct viewer *viewer, struct view *out, struct err 
 {
     cleanup_buf struct buf text = BUF_INIT(4 << 20);
     struct json_reader reader;
-    if (ask(viewer, "releases", &text, err) < 0 || json_read(&reader, "releases", text.data, text.len, err) < 0)
+    if (ask(viewer, "releases", &text, err) < 0 ||
+        json_read(&reader, "releases", text.data, text.len, err) < 0)
         return -1;
-    struct json_at list = json_list(json_root(&reader), "releases", ARRAY_LEN(out->releases), &out->release_count);
+    struct json_at list =
+        json_list(json_root(&reader), "releases", ARRAY_LEN(out->releases), &out->release_count);
     for (size_t i = 0; i < MIN(out->release_count, ARRAY_LEN(out->releases)); i++)
         read_release(json_as_object(json_item(list, i)), &out->releases[i]);
     return json_finish(&reader, err);
@@ -152,7 +154,8 @@ static int look_at_rollout(struct viewer *viewer, struct view *out, struct err *
     cleanup_buf struct buf text = BUF_INIT(4 << 20);
     struct json_reader reader;
     size_t count = 0;
-    if (ask(viewer, "rollouts", &text, err) < 0 || json_read(&reader, "rollouts", text.data, text.len, err) < 0)
+    if (ask(viewer, "rollouts", &text, err) < 0 ||
+        json_read(&reader, "rollouts", text.data, text.len, err) < 0)
         return -1;
     struct json_at list = json_list(json_root(&reader), "rollouts", 1000, &count);
     out->rollout.id = 0;

@@ -44,7 +44,8 @@ struct view {
 struct viewer;
 int viewer_new(const struct stage *stage, struct viewer **out, struct err *err) must_check;
 void viewer_free(struct viewer *viewer);
-/* Asks for everything. Errors: UNREACHABLE and kin while the server is being restarted; *out is then as before. */
+/* Asks for everything. Errors: UNREACHABLE and kin while the server is being restarted; *out is then as
+ * before. */
 int viewer_look(struct viewer *viewer, struct view *out, struct err *err) must_check;
 /* Adds up what each robot reported as downloaded, into view->bytes_moved. */
 int viewer_count_bytes(struct viewer *viewer, struct view *view, struct err *err) must_check;

@@ -21,19 +21,24 @@ static struct gate_result failures_gate(int64_t limit, uint64_t failed, uint64_t
                                 .verdict = failed > (uint64_t)limit ? GATE_FAIL : GATE_PASS};
 }
 
-static struct gate_result share_gate(const char *name, uint64_t bad, uint64_t total, double limit, double alpha)
+static struct gate_result share_gate(const char *name, uint64_t bad, uint64_t total, double limit,
+                                     double alpha)
 {
     struct gate_result gate = {.name = name, .limit = limit, .evidence = total};
     gate.value = total ? (double)bad / (double)total : 0;
-    gate.verdict = !total ? GATE_WAITING : sequential_exceeds(bad, total, limit, alpha) ? GATE_FAIL : GATE_PASS;
+    gate.verdict = !total                                         ? GATE_WAITING
+                   : sequential_exceeds(bad, total, limit, alpha) ? GATE_FAIL
+                                                                  : GATE_PASS;
     return gate;
 }
 
-/* F1 = 2 tp / (2 tp + e) with e = fp + fn, so F1 >= a means a share of errors e / (tp + e) of at most 1 - a / (2 - a). */
+/* F1 = 2 tp / (2 tp + e) with e = fp + fn, so F1 >= a means a share of errors e / (tp + e) of at most 1 - a /
+ * (2 - a). */
 static struct gate_result accuracy_gate(const struct rollout_evidence *sum, double least, double alpha)
 {
     uint64_t errors = sum->fp + sum->fn;
-    struct gate_result gate = share_gate("accuracy", errors, sum->tp + errors, 1 - least / (2 - least), alpha);
+    struct gate_result gate =
+        share_gate("accuracy", errors, sum->tp + errors, 1 - least / (2 - least), alpha);
     gate.limit = least;
     gate.value = gate.evidence ? 2 * (double)sum->tp / (double)(2 * sum->tp + errors) : 0;
     return gate;
@@ -74,11 +79,11 @@ size_t rollout_gates(const struct rollout *rollout, const struct fleet_view *vie
     if (gates->max_failures >= 0)
         out[count++] = failures_gate(gates->max_failures, failed, members);
     if (gates->max_over_budget_share >= 0)
-        out[count++] = share_gate("over_budget_share", sum.over_budget, sum.inferences, gates->max_over_budget_share,
-                                  gates->alpha);
+        out[count++] = share_gate("over_budget_share", sum.over_budget, sum.inferences,
+                                  gates->max_over_budget_share, gates->alpha);
     if (gates->max_intervention_share >= 0)
-        out[count++] = share_gate("intervention_share", sum.interventions, sum.frames, gates->max_intervention_share,
-                                  gates->alpha);
+        out[count++] = share_gate("intervention_share", sum.interventions, sum.frames,
+                                  gates->max_intervention_share, gates->alpha);
     if (gates->min_accuracy >= 0)
         out[count++] = accuracy_gate(&sum, gates->min_accuracy, gates->alpha);
     out[count++] = evidence_gate(gates->min_frames, view);

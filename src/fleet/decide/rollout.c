@@ -5,7 +5,8 @@
 #include <math.h>
 #include <stdarg.h>
 
-static const char *const state_names[ROLLOUT_STATE_COUNT] = {"running", "paused", "rolling_back", "rolled_back", "done"};
+static const char *const state_names[ROLLOUT_STATE_COUNT] = {"running", "paused", "rolling_back",
+                                                             "rolled_back", "done"};
 
 const char *rollout_state_name(enum rollout_state state)
 {
@@ -27,7 +28,8 @@ bool rollout_selects(const struct rollout_spec *spec, const struct api_label *la
     for (size_t s = 0; s < spec->select_count; s++) {
         bool found = false;
         for (size_t i = 0; i < label_count && !found; i++)
-            found = str_eq(spec->select[s].key, labels[i].key) && str_eq(spec->select[s].value, labels[i].value);
+            found =
+                str_eq(spec->select[s].key, labels[i].key) && str_eq(spec->select[s].value, labels[i].value);
         if (!found)
             return false;
     }
@@ -91,7 +93,8 @@ static const struct gate_result *failed_gate(const struct rollout_actions *out)
     return NULL;
 }
 
-static const char *first_unsettled(const struct rollout *rollout, const struct fleet_view *view, size_t *out_count)
+static const char *first_unsettled(const struct rollout *rollout, const struct fleet_view *view,
+                                   size_t *out_count)
 {
     const char *first = NULL;
     *out_count = 0;
@@ -120,7 +123,8 @@ static void decide_running(const struct rollout *rollout, const struct fleet_vie
     const struct gate_result *bad = failed_gate(out);
     if (bad) {
         stop(next, "gate %s failed in wave %s: %.4g against a limit of %.4g (%llu observations)", bad->name,
-             rollout->spec.waves[rollout->wave].name, bad->value, bad->limit, (unsigned long long)bad->evidence);
+             rollout->spec.waves[rollout->wave].name, bad->value, bad->limit,
+             (unsigned long long)bad->evidence);
         return;
     }
     size_t members = 0, waiting;
@@ -148,14 +152,16 @@ static void decide_running(const struct rollout *rollout, const struct fleet_vie
         pass_wave(next, now_ms);
 }
 
-/* A robot that had no release before keeps this one: "nothing" cannot be assigned, and its guard protects it. */
+/* A robot that had no release before keeps this one: "nothing" cannot be assigned, and its guard protects it.
+ */
 static void decide_rolling_back(const struct rollout *rollout, const struct fleet_view *view,
                                 struct rollout_actions *out)
 {
     size_t away = 0;
     for (size_t i = 0; i < view->count; i++) {
         const struct fleet_robot *robot = &view->robots[i];
-        if (!member(robot) || digest_is_zero(&robot->before) || digest_equal(&robot->before, &rollout->release))
+        if (!member(robot) || digest_is_zero(&robot->before) ||
+            digest_equal(&robot->before, &rollout->release))
             continue;
         bool assigned = digest_equal(&robot->target, &rollout->release);
         if (assigned)
@@ -182,7 +188,8 @@ int rollout_decide(const struct rollout *rollout, const struct fleet_view *view,
     const struct rollout *next = &out->next;
     out->changed = next->state != rollout->state || next->wave != rollout->wave ||
                    next->wave_started_ms != rollout->wave_started_ms ||
-                   next->bake_started_ms != rollout->bake_started_ms || !str_eq(next->reason, rollout->reason);
+                   next->bake_started_ms != rollout->bake_started_ms ||
+                   !str_eq(next->reason, rollout->reason);
     return 0;
 }
 

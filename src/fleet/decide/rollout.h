@@ -1,6 +1,6 @@
-/* The rollout engine, pure: what is the case goes in, what is to be done comes out. The shell around it (fleet/…) loads
- * the view, carries the actions out in one transaction and calls again; so a server that is killed between any two
- * decisions goes on where it was.
+/* The rollout engine, pure: what is the case goes in, what is to be done comes out. The shell around it
+ * (fleet/…) loads the view, carries the actions out in one transaction and calls again; so a server that is
+ * killed between any two decisions goes on where it was.
  *
  *                    gate failed (on_failure: rollback), or abort
  *   RUNNING ──────────────────────────────────────────────────────▶ ROLLING_BACK ──all back──▶ ROLLED_BACK
@@ -8,9 +8,10 @@
  *    │  └────────────────── resume ──────────────────────────┘
  *    └── last wave passed ─▶ DONE
  *
- * A wave passes when every member has committed the release, each has shown min_frames of evidence, every gate that is
- * asked for holds, and bake_s have gone by since the last commit. Gates are looked at on every call over all members:
- * shares by an anytime-valid test (stats/sequential.h), so looking often costs no false stop.
+ * A wave passes when every member has committed the release, each has shown min_frames of evidence, every
+ * gate that is asked for holds, and bake_s have gone by since the last commit. Gates are looked at on every
+ * call over all members: shares by an anytime-valid test (stats/sequential.h), so looking often costs no
+ * false stop.
  */
 #ifndef MUSTER_FLEET_DECIDE_ROLLOUT_H
 #define MUSTER_FLEET_DECIDE_ROLLOUT_H
@@ -23,8 +24,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum rollout_state { ROLLOUT_RUNNING, ROLLOUT_PAUSED, ROLLOUT_ROLLING_BACK, ROLLOUT_ROLLED_BACK, ROLLOUT_DONE,
-                     ROLLOUT_STATE_COUNT };
+enum rollout_state {
+    ROLLOUT_RUNNING,
+    ROLLOUT_PAUSED,
+    ROLLOUT_ROLLING_BACK,
+    ROLLOUT_ROLLED_BACK,
+    ROLLOUT_DONE,
+    ROLLOUT_STATE_COUNT
+};
 
 struct rollout { /* persisted by the shell */
     uint64_t id;
@@ -95,7 +102,8 @@ int rollout_pause(struct rollout *rollout, const char *who, struct err *err) mus
 int rollout_resume(struct rollout *rollout, int64_t now_ms, struct err *err) must_check;
 int rollout_abort(struct rollout *rollout, const char *who, struct err *err) must_check;
 
-/* How many of `robots` the wave holds in total, it and those before it: at least one more than the wave before. */
+/* How many of `robots` the wave holds in total, it and those before it: at least one more than the wave
+ * before. */
 size_t rollout_wave_size(const struct rollout_spec *spec, size_t wave, size_t robots);
 
 /* Whether a robot with these labels is selected. */

@@ -36,21 +36,28 @@ static void set_up(struct fleet *fleet)
     fleet->random = 17;
     for (int i = 0; i < ROBOTS; i++) {
         snprintf(fleet->ids[i], sizeof fleet->ids[i], "r%02d", i);
-        fleet->robots[i] = (struct fleet_robot){.id = fleet->ids[i], .live = true, .wave = -1, .running = release(1),
-                                                .target = release(1), .committed = true};
+        fleet->robots[i] = (struct fleet_robot){.id = fleet->ids[i],
+                                                .live = true,
+                                                .wave = -1,
+                                                .running = release(1),
+                                                .target = release(1),
+                                                .committed = true};
     }
-    fleet->rollout = (struct rollout){
-        .id = 1,
-        .release = release(2),
-        .wave_started_ms = fleet->now_ms,
-        .spec = {.name = "test",
-                 .wave_count = 3,
-                 .waves = {{.name = "canary", .count = 2, .bake_s = 5},
-                           {.name = "half", .percent = 50, .bake_s = 5},
-                           {.name = "all", .percent = 100, .bake_s = 5}},
-                 .gates = {.max_failures = 0, .max_over_budget_share = 0.05, .max_intervention_share = 0.05,
-                           .min_accuracy = 0.5, .min_frames = 20, .alpha = 0.01},
-                 .wave_timeout_s = 120}};
+    fleet->rollout = (struct rollout){.id = 1,
+                                      .release = release(2),
+                                      .wave_started_ms = fleet->now_ms,
+                                      .spec = {.name = "test",
+                                               .wave_count = 3,
+                                               .waves = {{.name = "canary", .count = 2, .bake_s = 5},
+                                                         {.name = "half", .percent = 50, .bake_s = 5},
+                                                         {.name = "all", .percent = 100, .bake_s = 5}},
+                                               .gates = {.max_failures = 0,
+                                                         .max_over_budget_share = 0.05,
+                                                         .max_intervention_share = 0.05,
+                                                         .min_accuracy = 0.5,
+                                                         .min_frames = 20,
+                                                         .alpha = 0.01},
+                                               .wave_timeout_s = 120}};
 }
 
 static void drive(struct fleet *fleet, size_t i)
@@ -195,7 +202,8 @@ static void pause_and_resume_and_abort(void **state)
 
 static void waves_grow_and_end_with_everybody(void **state)
 {
-    struct rollout_spec spec = {.wave_count = 4, .waves = {{.count = 1}, {.percent = 1}, {.percent = 30}, {.percent = 100}}};
+    struct rollout_spec spec = {.wave_count = 4,
+                                .waves = {{.count = 1}, {.percent = 1}, {.percent = 30}, {.percent = 100}}};
     for (size_t robots = 1; robots < 500; robots++) {
         size_t last = 0;
         for (size_t wave = 0; wave < spec.wave_count; wave++) {

@@ -5,41 +5,26 @@
 #define EV(name) [GUARD_EV_##name]
 
 static const enum guard_state table[GUARD_STATE_COUNT][GUARD_EVENT_COUNT] = {
-    [GUARD_INIT] = {EV(STARTED) = GUARD_STANDBY,
-                    EV(PRIMARY_READY) = GUARD_INIT,
-                    EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_INIT,
-                    EV(PRIMARY_LOST_ALONE) = GUARD_INIT,
-                    EV(FALLBACK_READY) = GUARD_INIT,
-                    EV(FALLBACK_LOST) = GUARD_INIT,
+    [GUARD_INIT] = {EV(STARTED) = GUARD_STANDBY, EV(PRIMARY_READY) = GUARD_INIT,
+                    EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_INIT, EV(PRIMARY_LOST_ALONE) = GUARD_INIT,
+                    EV(FALLBACK_READY) = GUARD_INIT, EV(FALLBACK_LOST) = GUARD_INIT,
                     EV(DEACTIVATED) = GUARD_INIT},
-    [GUARD_STANDBY] = {EV(STARTED) = GUARD_STANDBY,
-                       EV(PRIMARY_READY) = GUARD_AUTO,
-                       EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_STANDBY,
-                       EV(PRIMARY_LOST_ALONE) = GUARD_STANDBY,
-                       EV(FALLBACK_READY) = GUARD_STANDBY,
-                       EV(FALLBACK_LOST) = GUARD_STANDBY,
+    [GUARD_STANDBY] = {EV(STARTED) = GUARD_STANDBY, EV(PRIMARY_READY) = GUARD_AUTO,
+                       EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_STANDBY, EV(PRIMARY_LOST_ALONE) = GUARD_STANDBY,
+                       EV(FALLBACK_READY) = GUARD_STANDBY, EV(FALLBACK_LOST) = GUARD_STANDBY,
                        EV(DEACTIVATED) = GUARD_STANDBY},
-    [GUARD_AUTO] = {EV(STARTED) = GUARD_AUTO,
-                    EV(PRIMARY_READY) = GUARD_AUTO,
-                    EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_FALLBACK,
-                    EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP,
-                    EV(FALLBACK_READY) = GUARD_AUTO,
-                    EV(FALLBACK_LOST) = GUARD_AUTO,
+    [GUARD_AUTO] = {EV(STARTED) = GUARD_AUTO, EV(PRIMARY_READY) = GUARD_AUTO,
+                    EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_FALLBACK, EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP,
+                    EV(FALLBACK_READY) = GUARD_AUTO, EV(FALLBACK_LOST) = GUARD_AUTO,
                     EV(DEACTIVATED) = GUARD_STANDBY},
-    [GUARD_FALLBACK] = {EV(STARTED) = GUARD_FALLBACK,
-                        EV(PRIMARY_READY) = GUARD_AUTO,
+    [GUARD_FALLBACK] = {EV(STARTED) = GUARD_FALLBACK, EV(PRIMARY_READY) = GUARD_AUTO,
                         EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_FALLBACK,
-                        EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP,
-                        EV(FALLBACK_READY) = GUARD_FALLBACK,
-                        EV(FALLBACK_LOST) = GUARD_SAFE_STOP,
-                        EV(DEACTIVATED) = GUARD_STANDBY},
-    [GUARD_SAFE_STOP] = {EV(STARTED) = GUARD_SAFE_STOP,
-                         EV(PRIMARY_READY) = GUARD_AUTO,
+                        EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP, EV(FALLBACK_READY) = GUARD_FALLBACK,
+                        EV(FALLBACK_LOST) = GUARD_SAFE_STOP, EV(DEACTIVATED) = GUARD_STANDBY},
+    [GUARD_SAFE_STOP] = {EV(STARTED) = GUARD_SAFE_STOP, EV(PRIMARY_READY) = GUARD_AUTO,
                          EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_FALLBACK,
-                         EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP,
-                         EV(FALLBACK_READY) = GUARD_FALLBACK,
-                         EV(FALLBACK_LOST) = GUARD_SAFE_STOP,
-                         EV(DEACTIVATED) = GUARD_STANDBY},
+                         EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP, EV(FALLBACK_READY) = GUARD_FALLBACK,
+                         EV(FALLBACK_LOST) = GUARD_SAFE_STOP, EV(DEACTIVATED) = GUARD_STANDBY},
 };
 
 static const char *const state_names[GUARD_STATE_COUNT] = {
@@ -66,7 +51,8 @@ enum guard_state guard_fsm_next(enum guard_state state, enum guard_event event)
 enum guard_answer guard_fsm_answer(enum guard_state state)
 {
     static const enum guard_answer answers[GUARD_STATE_COUNT] = {
-        [GUARD_AUTO] = GUARD_ANSWER_PRIMARY, [GUARD_FALLBACK] = GUARD_ANSWER_FALLBACK}; /* all others: 0, safe */
+        [GUARD_AUTO] = GUARD_ANSWER_PRIMARY, [GUARD_FALLBACK] = GUARD_ANSWER_FALLBACK}; /* all others: 0, safe
+                                                                                         */
     assert((unsigned)state < GUARD_STATE_COUNT);
     return answers[state];
 }

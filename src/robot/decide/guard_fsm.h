@@ -7,10 +7,10 @@
  *                        │      no fallback  ▼ │      ◀─────── AUTO ───────────────┘  ▼
  *                        └──DEACTIVATED── SAFE_STOP ◀──────────────────────────── SAFE_STOP
  *
- * Who answers a frame follows from the state alone: AUTO the primary, FALLBACK the fallback, every other state the safe
- * state. SAFE_STOP ends by itself when a runner is ready again; latching stops and human leases belong to the oversight
- * states that design.md names and this table does not have yet.
- * States are enum guard_state of robot/ctl/ctl.h.
+ * Who answers a frame follows from the state alone: AUTO the primary, FALLBACK the fallback, every other
+ * state the safe state. SAFE_STOP ends by itself when a runner is ready again; latching stops and human
+ * leases belong to the oversight states that design.md names and this table does not have yet. States are
+ * enum guard_state of robot/ctl/ctl.h.
  */
 #ifndef MUSTER_ROBOT_DECIDE_GUARD_FSM_H
 #define MUSTER_ROBOT_DECIDE_GUARD_FSM_H
@@ -18,8 +18,8 @@
 #include "robot/ctl/ctl.h"
 
 enum guard_event {
-    GUARD_EV_STARTED,                    /* set-up is complete */
-    GUARD_EV_PRIMARY_READY,              /* the active generation has a live runner (just activated, or it came back) */
+    GUARD_EV_STARTED,       /* set-up is complete */
+    GUARD_EV_PRIMARY_READY, /* the active generation has a live runner (just activated, or it came back) */
     GUARD_EV_PRIMARY_LOST_WITH_FALLBACK, /* its runner crashed, hung or left; the fallback's is live */
     GUARD_EV_PRIMARY_LOST_ALONE,         /* … and there is no live fallback */
     GUARD_EV_FALLBACK_READY,             /* the fallback generation has a live runner now */

@@ -34,8 +34,9 @@ static enum guard_state change(struct world *world, enum guard_state state, uint
     }
 }
 
-/* Invariants: a model answers only while its runner lives; the best living one answers; nothing answers unless the agent
- * activated something. The one exception is an activation whose primary is not there yet: the guard stays in STANDBY. */
+/* Invariants: a model answers only while its runner lives; the best living one answers; nothing answers
+ * unless the agent activated something. The one exception is an activation whose primary is not there yet:
+ * the guard stays in STANDBY. */
 static void no_walk_lets_a_dead_runner_answer(void **state)
 {
     uint32_t random = 12345;
@@ -61,7 +62,8 @@ static void no_walk_lets_a_dead_runner_answer(void **state)
 static void nothing_leaves_init_but_started(void **state)
 {
     for (int event = 0; event < GUARD_EVENT_COUNT; event++)
-        assert_int_equal(guard_fsm_next(GUARD_INIT, event), event == GUARD_EV_STARTED ? GUARD_STANDBY : GUARD_INIT);
+        assert_int_equal(guard_fsm_next(GUARD_INIT, event),
+                         event == GUARD_EV_STARTED ? GUARD_STANDBY : GUARD_INIT);
     for (int from = GUARD_STANDBY; from < GUARD_STATE_COUNT; from++)
         for (int event = 0; event < GUARD_EVENT_COUNT; event++)
             assert_int_not_equal(guard_fsm_next(from, event), GUARD_INIT);

@@ -16,9 +16,9 @@ static bool is_empty(const struct install_slot *slot)
 static enum install_action action_of(const struct install *install)
 {
     static const enum install_action actions[INSTALL_PHASE_COUNT] = {
-        [INSTALL_IDLE] = INSTALL_DO_NOTHING,          [INSTALL_FETCH] = INSTALL_DO_FETCH,
-        [INSTALL_VERIFY] = INSTALL_DO_VERIFY,         [INSTALL_SELF_TEST] = INSTALL_DO_SELF_TEST,
-        [INSTALL_ACTIVATE] = INSTALL_DO_ACTIVATE,     [INSTALL_PROBATION] = INSTALL_DO_WATCH,
+        [INSTALL_IDLE] = INSTALL_DO_NOTHING,      [INSTALL_FETCH] = INSTALL_DO_FETCH,
+        [INSTALL_VERIFY] = INSTALL_DO_VERIFY,     [INSTALL_SELF_TEST] = INSTALL_DO_SELF_TEST,
+        [INSTALL_ACTIVATE] = INSTALL_DO_ACTIVATE, [INSTALL_PROBATION] = INSTALL_DO_WATCH,
     };
     return actions[install->phase];
 }
@@ -52,10 +52,12 @@ static void give_up_probation(struct install *install)
     go_idle(install);
 }
 
-static void assign(struct install *install, const struct install_event *event, enum install_action *out_action)
+static void assign(struct install *install, const struct install_event *event,
+                   enum install_action *out_action)
 {
     install->assignment_counter = event->counter;
-    if (install->phase == INSTALL_PROBATION && digest_equal(&event->slot.release, &install->current.release)) {
+    if (install->phase == INSTALL_PROBATION &&
+        digest_equal(&event->slot.release, &install->current.release)) {
         *out_action = INSTALL_DO_WATCH;
         return;
     }
@@ -88,7 +90,8 @@ static void advance(struct install *install, enum install_phase to, enum install
     *out_action = action_of(install);
 }
 
-static void verified(struct install *install, const struct install_event *event, enum install_action *out_action)
+static void verified(struct install *install, const struct install_event *event,
+                     enum install_action *out_action)
 {
     memcpy(install->candidate.name, event->slot.name, sizeof install->candidate.name);
     memcpy(install->candidate.version, event->slot.version, sizeof install->candidate.version);

@@ -1,16 +1,19 @@
-/* The way of a release on one robot, as a pure machine over a small state that the agent persists after every step.
+/* The way of a release on one robot, as a pure machine over a small state that the agent persists after every
+ * step.
  *
- *   IDLE ──assigned──▶ FETCH ──fetched──▶ VERIFY ──verified──▶ SELF_TEST ──passed──▶ ACTIVATE ──active──▶ PROBATION
- *    ▲                   │                  │                     │                    │                    │   │
- *    │◀── failed (candidate blocked; what ran goes on running) ───┴────────────────────┘     roll back ◀────┘   │
- *    └────────────────────────────────────────────────── commit ◀───────────────────────────────────────────────┘
+ *   IDLE ──assigned──▶ FETCH ──fetched──▶ VERIFY ──verified──▶ SELF_TEST ──passed──▶ ACTIVATE ──active──▶
+ * PROBATION ▲                   │                  │                     │                    │ │   │ │◀──
+ * failed (candidate blocked; what ran goes on running) ───┴────────────────────┘     roll back ◀────┘   │
+ *    └────────────────────────────────────────────────── commit
+ * ◀───────────────────────────────────────────────┘
  *
- * A rollback that the server orders goes the same way but ends in IDLE without a probation: its release is proven. If
- * that is `previous`, whose runner is still hot, it is one switch away (IDLE → ACTIVATE).
+ * A rollback that the server orders goes the same way but ends in IDLE without a probation: its release is
+ * proven. If that is `previous`, whose runner is still hot, it is one switch away (IDLE → ACTIVATE).
  *
- * Slots: `current` is what answers (during probation: the candidate has become current and `previous` is its hot
- * fallback). Invariants: current is left only for a newer assignment or after a failed probation, then for what ran before; a blocked release is not tried again until a newer assignment names it; generations grow.
- * A restart (EV_RESTARTED) at any step leads to the same end: every step may be repeated.
+ * Slots: `current` is what answers (during probation: the candidate has become current and `previous` is its
+ * hot fallback). Invariants: current is left only for a newer assignment or after a failed probation, then
+ * for what ran before; a blocked release is not tried again until a newer assignment names it; generations
+ * grow. A restart (EV_RESTARTED) at any step leads to the same end: every step may be repeated.
  */
 #ifndef MUSTER_ROBOT_DECIDE_INSTALL_H
 #define MUSTER_ROBOT_DECIDE_INSTALL_H
@@ -54,11 +57,11 @@ enum install_event_kind {
     INSTALL_EV_FETCHED,
     INSTALL_EV_VERIFIED, /* slot.name and slot.version as release.json says */
     INSTALL_EV_SELF_TESTED,
-    INSTALL_EV_ACTIVATED,        /* the guard answers with the candidate's generation; now_ms */
-    INSTALL_EV_FAILED,           /* the step of this phase failed for good */
+    INSTALL_EV_ACTIVATED, /* the guard answers with the candidate's generation; now_ms */
+    INSTALL_EV_FAILED,    /* the step of this phase failed for good */
     INSTALL_EV_PROBATION_PASSED,
     INSTALL_EV_PROBATION_FAILED,
-    INSTALL_EV_RESTARTED,        /* the agent came up and loaded this state */
+    INSTALL_EV_RESTARTED, /* the agent came up and loaded this state */
 };
 
 struct install_event {
@@ -72,19 +75,21 @@ struct install_event {
 /* What the agent has to do next; at most one. */
 enum install_action {
     INSTALL_DO_NOTHING,
-    INSTALL_DO_FETCH,      /* candidate: manifest, signature, blobs */
-    INSTALL_DO_VERIFY,     /* candidate: every check of release/image.h */
-    INSTALL_DO_SELF_TEST,  /* candidate: golden cases in a process of its own */
-    INSTALL_DO_ACTIVATE,   /* candidate: start its runner, then switch the guard */
-    INSTALL_DO_WATCH,      /* current is on probation */
+    INSTALL_DO_FETCH,        /* candidate: manifest, signature, blobs */
+    INSTALL_DO_VERIFY,       /* candidate: every check of release/image.h */
+    INSTALL_DO_SELF_TEST,    /* candidate: golden cases in a process of its own */
+    INSTALL_DO_ACTIVATE,     /* candidate: start its runner, then switch the guard */
+    INSTALL_DO_WATCH,        /* current is on probation */
     INSTALL_DO_REFUSE_OLDER, /* the assignment named an older version without `rollback`: report it */
 };
 
-/* Applies an event. True if the state changed and must be persisted before *out_action is carried out. Events that do
- * not fit the phase (a late answer after a restart) change nothing. */
-bool install_step(struct install *install, const struct install_event *event, enum install_action *out_action);
+/* Applies an event. True if the state changed and must be persisted before *out_action is carried out. Events
+ * that do not fit the phase (a late answer after a restart) change nothing. */
+bool install_step(struct install *install, const struct install_event *event,
+                  enum install_action *out_action);
 
-/* After a state was loaded: false if it is inconsistent (then the agent starts from an empty one and re-adopts). */
+/* After a state was loaded: false if it is inconsistent (then the agent starts from an empty one and
+ * re-adopts). */
 bool install_valid(const struct install *install);
 
 const char *install_phase_name(enum install_phase phase);

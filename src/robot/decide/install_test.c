@@ -59,7 +59,8 @@ static void the_whole_way_and_back(void **state)
     assert_int_equal(number_of(&install.current), 2);
     assert_int_equal(install.current.generation, hot); /* the hot runner answers again: no new start */
     assert_int_equal(install.blocked.bytes[0], 3);
-    assert_int_equal(assign(&install, 2, true), INSTALL_DO_NOTHING); /* the server comes to the same conclusion */
+    assert_int_equal(assign(&install, 2, true),
+                     INSTALL_DO_NOTHING); /* the server comes to the same conclusion */
 }
 
 static void a_server_rollback_to_the_hot_release_is_one_switch(void **state)
@@ -91,7 +92,8 @@ static void a_rollback_ordered_during_probation_returns_to_the_proven_release(vo
 
 static void a_failed_step_leaves_what_runs_alone(void **state)
 {
-    static const enum install_event_kind way[] = {INSTALL_EV_FETCHED, INSTALL_EV_VERIFIED, INSTALL_EV_SELF_TESTED};
+    static const enum install_event_kind way[] = {INSTALL_EV_FETCHED, INSTALL_EV_VERIFIED,
+                                                  INSTALL_EV_SELF_TESTED};
     for (size_t upto = 0; upto <= 3; upto++) {
         struct install install = {.next_generation = 1};
         run_to_probation(&install, 1);
@@ -107,8 +109,8 @@ static void a_failed_step_leaves_what_runs_alone(void **state)
     }
 }
 
-/* Random events in random order with restarts thrown in: the invariants hold, only a proven or probationary release
- * ever answers, and generations never go to two releases. */
+/* Random events in random order with restarts thrown in: the invariants hold, only a proven or probationary
+ * release ever answers, and generations never go to two releases. */
 static void no_walk_breaks_the_invariants(void **state)
 {
     uint32_t random = 4711;
@@ -117,7 +119,8 @@ static void no_walk_breaks_the_invariants(void **state)
         int owner[200] = {0};
         for (int i = 0; i < 80; i++) {
             random = random * 1664525u + 1013904223u;
-            struct install_event event = {.kind = (random >> 8) % 9, .now_ms = i, .slot = slot_of(1 + (random >> 12) % 4)};
+            struct install_event event = {
+                .kind = (random >> 8) % 9, .now_ms = i, .slot = slot_of(1 + (random >> 12) % 4)};
             event.counter = install.assignment_counter + (random >> 20) % 2;
             event.rollback = (random >> 22) % 2;
             if (event.kind == INSTALL_EV_VERIFIED)

@@ -34,7 +34,8 @@ static void a_healthy_release_passes_after_time_and_evidence(void **state)
 
 static void each_criterion_fails_alone(void **state)
 {
-    struct probation_evidence good = {.elapsed_ms = 20000, .program_attached = true, .frames = 200, .inferences = 200};
+    struct probation_evidence good = {
+        .elapsed_ms = 20000, .program_attached = true, .frames = 200, .inferences = 200};
     struct probation_evidence slow = good, meddled = good, crashing = good;
     slow.over_budget = 180;
     meddled.interventions = 60;
@@ -48,8 +49,8 @@ static void each_criterion_fails_alone(void **state)
 static void a_clearly_slow_release_fails_within_a_few_frames(void **state)
 {
     for (uint64_t frames = 0; frames < 30; frames++) {
-        struct probation_evidence slow = {.program_attached = true, .frames = frames, .inferences = frames,
-                                          .over_budget = frames};
+        struct probation_evidence slow = {
+            .program_attached = true, .frames = frames, .inferences = frames, .over_budget = frames};
         if (judge(slow) == PROBATION_FAIL) {
             assert_in_range(frames, 2, 10);
             return;
@@ -60,8 +61,12 @@ static void a_clearly_slow_release_fails_within_a_few_frames(void **state)
 
 static void one_hiccup_is_no_regression(void **state)
 {
-    struct probation_evidence hiccup = {.elapsed_ms = 1000, .program_attached = true, .frames = 5, .inferences = 5,
-                                        .over_budget = 1, .interventions = 1};
+    struct probation_evidence hiccup = {.elapsed_ms = 1000,
+                                        .program_attached = true,
+                                        .frames = 5,
+                                        .inferences = 5,
+                                        .over_budget = 1,
+                                        .interventions = 1};
     assert_int_equal(judge(hiccup), PROBATION_WAIT);
 }
 
