@@ -87,8 +87,8 @@ static void too_many_of_a_list_are_refused(void **state)
     struct flags flags = {0};
     struct operands operands;
     struct err err = {0};
-    const char *words[] = {"one", "-l1", "-l2", "-l3", "-l4", "-l5", "-l6", "-l7", "-l8",
-                           "-l9", "-l1", "-l2", "-l3", "-l4", "-l5", "-l6", "-l7", "-l8", NULL};
+    const char *words[] = {"one", "-l1", "-l2", "-l3", "-l4", "-l5", "-l6", "-l7", "-l8", "-l9",
+                           "-l1", "-l2", "-l3", "-l4", "-l5", "-l6", "-l7", "-l8", NULL};
     assert_fails(parse(&flags, &operands, words, &err), err, ERR_USAGE);
     assert_int_equal(flags.labels.count, ARRAY_LEN(flags.labels.items));
 }

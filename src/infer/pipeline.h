@@ -17,9 +17,10 @@
 struct pipeline;
 
 struct pipeline_options {
-    const char *runtime_path; /* libonnxruntime.so.1; NULL: MUSTER_ONNXRUNTIME, then the usual places (runtime.h) */
-    int threads;              /* intra-op; 0: 1 */
-    bool spin;                /* busy-wait between operators: lower p50, worse for neighbours */
+    const char
+        *runtime_path; /* libonnxruntime.so.1; NULL: MUSTER_ONNXRUNTIME, then the usual places (runtime.h) */
+    int threads;       /* intra-op; 0: 1 */
+    bool spin;         /* busy-wait between operators: lower p50, worse for neighbours */
 };
 
 struct pipeline_times {
@@ -33,10 +34,10 @@ int pipeline_open(const char *model_path, const struct release *release,
                   const struct pipeline_options *options, struct pipeline **out, struct err *err) must_check;
 void pipeline_close(struct pipeline *pipeline);
 
-/* One RGB8 interleaved frame of any size. Detections in pixels of that frame, clipped to it, by descending score; at most
- * `max` and at most what the release allows. `times` may be NULL.
- * Errors: INVALID if an output holds NaN or infinity (nothing else is said about that frame then); else as the runtime
- * says. The pipeline stays usable. */
+/* One RGB8 interleaved frame of any size. Detections in pixels of that frame, clipped to it, by descending
+ * score; at most `max` and at most what the release allows. `times` may be NULL. Errors: INVALID if an output
+ * holds NaN or infinity (nothing else is said about that frame then); else as the runtime says. The pipeline
+ * stays usable. */
 int pipeline_run(struct pipeline *pipeline, const uint8_t *rgb, int width, int height, struct detection *out,
                  size_t max, size_t *out_count, struct pipeline_times *times, struct err *err) must_check;
 

@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
-/* Appends the blob to `out`. Errors: CORRUPT if it is missing or its size or digest does not hold; TOO_BIG if it passes
- * out->max. */
+/* Appends the blob to `out`. Errors: CORRUPT if it is missing or its size or digest does not hold; TOO_BIG if
+ * it passes out->max. */
 int blob_read(const char *dir, const struct oci_descriptor *descriptor, struct buf *out,
               struct err *err) must_check;
 
