@@ -25,14 +25,21 @@ struct backend_model {
     int64_t load_ns;
 };
 
-/* Turns a status into an error line. NULL is success. The library's texts have line breaks and file names of
- * its own. */
+/* "Load model from /path failed:why" → "why": the caller names the file. */
+static const char *reason(const char *message)
+{
+    static const char mark[] = " failed:";
+    const char *found = str_starts(message, "Load model from ") ? strstr(message, mark) : NULL;
+    return found ? found + strlen(mark) : message;
+}
+
+/* Turns a status into an error line. NULL is success. The library's texts have line breaks. */
 static int check(const OrtApi *api, OrtStatus *status, enum err_code code, const char *what, struct err *err)
 {
     if (!status)
         return 0;
     char text[160];
-    str_copy(text, sizeof text, api->GetErrorMessage(status));
+    str_copy(text, sizeof text, reason(api->GetErrorMessage(status)));
     api->ReleaseStatus(status);
     for (char *c = text; *c; c++)
         if (iscntrl((unsigned char)*c))

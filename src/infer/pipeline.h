@@ -17,10 +17,9 @@
 struct pipeline;
 
 struct pipeline_options {
-    const char
-        *runtime_path; /* libonnxruntime.so.1; NULL: MUSTER_ONNXRUNTIME, then the usual places (runtime.h) */
-    int threads;       /* intra-op; 0: 1 */
-    bool spin;         /* busy-wait between operators: lower p50, worse for neighbours */
+    const char *runtime_path; /* libonnxruntime.so.1; NULL: searched for, see runtime.h */
+    int threads;              /* intra-op; 0: 1 */
+    bool spin;                /* busy-wait between operators: lower p50, worse for neighbours */
 };
 
 struct pipeline_times {
