@@ -86,12 +86,20 @@ int partial_write(struct partial *partial, const void *data, size_t len, struct 
     return 0;
 }
 
-static int discard(struct partial *partial, const char *why, struct err *err)
+int partial_discard(struct partial *partial, struct err *err)
 {
-    struct digest_text want = digest_format(&partial->digest);
     if (unlink(partial->path) < 0 && errno != ENOENT)
         return err_errno(err, "%s", partial->path);
-    return err_set(err, ERR_CORRUPT, "blob %.19s...: %s; it was thrown away", want.text, why);
+    return 0;
+}
+
+static int refuse(struct partial *partial, struct err *err)
+{
+    struct digest_text want = digest_format(&partial->digest);
+    if (partial_discard(partial, err) < 0)
+        return -1;
+    return err_set(err, ERR_CORRUPT, "blob %.19s...: its bytes do not fit its digest; they were thrown away",
+                   want.text);
 }
 
 int partial_finish(struct partial *partial, struct err *err)
@@ -101,7 +109,7 @@ int partial_finish(struct partial *partial, struct err *err)
                        (unsigned long long)partial->have, (unsigned long long)partial->size);
     struct digest got = hash_finish(partial->hash);
     if (!digest_equal(&got, &partial->digest))
-        return discard(partial, "its bytes do not fit its digest", err);
+        return refuse(partial, err);
     if (fsync(partial->fd) < 0)
         return err_errno(err, "%s", partial->path);
     cleanup_free char *target = store_blob_path(partial->store, &partial->digest);

@@ -70,6 +70,8 @@ int partial_write(struct partial *partial, const void *data, size_t len,
 /* The blob is whole: it moves into the store if its digest holds; else the partial is removed and the error
  * is CORRUPT. Short of its size: UNREACHABLE (the connection ended early), and the partial stays. */
 int partial_finish(struct partial *partial, struct err *err) must_check;
+/* Throws away what is there: the next partial_open starts at 0. */
+int partial_discard(struct partial *partial, struct err *err) must_check;
 void partial_free(struct partial *partial); /* what was written stays for the next try */
 MUSTER_CLEANUP(struct partial *, partial_free)
 #define cleanup_partial __attribute__((cleanup(partial_freep)))

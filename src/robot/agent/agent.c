@@ -1,0 +1,343 @@
+#include "robot/agent/agent.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "robot/agent/crew.h"
+#include "robot/agent/enroll.h"
+#include "robot/agent/installer.h"
+#include "robot/agent/tally.h"
+#include "robot/agent/uplink.h"
+#include "robot/store/reports.h"
+#include "robot/store/store.h"
+#include "sys/fetch.h"
+#include "sys/file.h"
+#include "wire/release.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+enum { MAX_UNSAID = 32, MAX_WAIT_MS = 60000 };
+
+struct agent {
+    const struct agent_config *config;
+    int epoll_fd, signal_fd;
+    bool stop;
+    struct store *store;
+    struct report_log *log;
+    size_t unsaid_count; /* reports that could not be written yet (disk full), oldest first */
+    struct api_report unsaid[MAX_UNSAID];
+    struct tally *tally;
+    char *tally_path;
+    struct crew *crew;
+    struct installer *installer;
+    struct enroll *enroll; /* NULL: enrolled */
+    struct fetch *fetch;   /* NULL: not enrolled */
+    struct uplink *uplink; /* NULL: not enrolled */
+};
+
+/* Reports. */
+
+static void say_unsaid(struct agent *agent)
+{
+    struct err err = {0};
+    size_t said = 0;
+    while (said < agent->unsaid_count && report_log_append(agent->log, &agent->unsaid[said], &err) == 0)
+        said++;
+    agent->unsaid_count -= said;
+    memmove(agent->unsaid, agent->unsaid + said, agent->unsaid_count * sizeof agent->unsaid[0]);
+}
+
+static void on_report(const struct api_report *report, void *arg)
+{
+    struct agent *agent = arg;
+    struct err err = {0};
+    struct api_report stamped = *report;
+    stamped.time_ms = clock_wall_ms();
+    say_unsaid(agent);
+    if (agent->unsaid_count == 0 && report_log_append(agent->log, &stamped, &err) == 0)
+        return;
+    if (err.code != ERR_NONE)
+        log_error("reports: %s", err.text);
+    if (agent->unsaid_count < MAX_UNSAID)
+        agent->unsaid[agent->unsaid_count++] = stamped;
+    else
+        log_error("reports: one is lost: %s", stamped.text);
+}
+
+static void on_note(enum report_kind kind, const struct digest *release, const char *text, void *arg)
+{
+    struct api_report report = {.kind = kind, .release = *release};
+    str_copy(report.text, sizeof report.text, text);
+    on_report(&report, arg);
+}
+
+static bool on_assigned(const struct api_assignment *assignment, void *arg)
+{
+    const struct agent *agent = arg;
+    return installer_assigned(agent->installer, assignment);
+}
+
+/* Opening. */
+
+static int open_signals(struct agent *agent, struct err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return err_errno(err, "signals");
+    agent->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = agent->signal_fd};
+    if (agent->signal_fd < 0 || agent->epoll_fd < 0 ||
+        epoll_ctl(agent->epoll_fd, EPOLL_CTL_ADD, agent->signal_fd, &event) < 0)
+        return err_errno(err, "epoll");
+    return 0;
+}
+
+/* The floor only ever rises. */
+static int raise_floor(struct agent *agent, struct err *err)
+{
+    struct robot_state state = *store_state(agent->store);
+    const char *floor = agent->config->floor;
+    if (!floor[0] || (state.floor[0] && version_compare(floor, state.floor) <= 0))
+        return 0;
+    str_copy(state.floor, sizeof state.floor, floor);
+    return store_save(agent->store, &state, err);
+}
+
+static int open_store(struct agent *agent, struct err *err)
+{
+    bool recovered = false;
+    if (store_open(agent->config->state_dir, &agent->store, &recovered, err) < 0 ||
+        raise_floor(agent, err) < 0)
+        return -1;
+    cleanup_free char *path = store_path(agent->store, "reports.log");
+    if (!path)
+        return err_no_memory(err);
+    if (report_log_open(path, clock_wall_ms(), &agent->log, err) < 0)
+        return -1;
+    static const struct digest none;
+    if (recovered)
+        on_note(REPORT_RESTARTED, &none,
+                "state.json was damaged and set aside; the robot starts from nothing", agent);
+    return 0;
+}
+
+static int open_tally(struct agent *agent, struct err *err)
+{
+    uint8_t stream[16];
+    cleanup_free char *id_path = store_path(agent->store, "robot-id");
+    cleanup_buf struct buf id = BUF_INIT(API_ID_SIZE);
+    struct err ignored = {0};
+    if (getrandom(stream, sizeof stream, 0) != sizeof stream)
+        return err_errno(err, "no random numbers");
+    if (!id_path || file_read(id_path, &id, &ignored) < 0)
+        buf_reset(&id);
+    agent->tally = tally_new(id.len ? buf_text(&id) : agent->config->robot, stream, clock_wall_ms());
+    agent->tally_path = file_join(agent->config->run_dir, "telemetry.state");
+    if (!agent->tally || !agent->tally_path)
+        return err_no_memory(err);
+    cleanup_buf struct buf kept = BUF_INIT(256 << 10);
+    if (file_read(agent->tally_path, &kept, &ignored) == 0 &&
+        tally_restore(agent->tally, kept.data, kept.len, &ignored) < 0)
+        log_warn("%s", ignored.text);
+    return 0;
+}
+
+static int open_crew(struct agent *agent, struct err *err)
+{
+    const struct agent_config *config = agent->config;
+    struct crew_options crew = {
+        .run_dir = config->run_dir,
+        .layout = store_layout(agent->store),
+        .runner = config->runner,
+        .guard = config->guard,
+        .start_ms = config->start_ms,
+        .epoll_fd = agent->epoll_fd,
+        .note = on_note,
+        .arg = agent,
+    };
+    if (crew_new(&crew, &agent->crew, err) < 0)
+        return -1;
+    struct installer_options installer = {
+        .config = config,
+        .store = agent->store,
+        .crew = agent->crew,
+        .tally = agent->tally,
+        .report = on_report,
+        .arg = agent,
+    };
+    return installer_new(&installer, &agent->installer, err);
+}
+
+static int go_online(struct agent *agent, struct err *err)
+{
+    cleanup_free char *ca = store_path(agent->store, "ca.pem");
+    cleanup_free char *cert = store_path(agent->store, "device.pem");
+    cleanup_free char *key = store_path(agent->store, "device.key");
+    if (!ca || !cert || !key)
+        return err_no_memory(err);
+    struct fetch_options fetch = {.ca_path = ca, .cert_path = cert, .key_path = key};
+    if (fetch_new(&fetch, &agent->fetch, err) < 0)
+        return -1;
+    struct uplink_options uplink = {
+        .fetch = agent->fetch,
+        .server = agent->config->server,
+        .log = agent->log,
+        .tally = agent->tally,
+        .tally_path = agent->tally_path,
+        .telemetry_ms = agent->config->telemetry_ms,
+        .poll_wait_s = agent->config->poll_wait_s,
+        .after = store_state(agent->store)->install.assignment_counter,
+        .assigned = on_assigned,
+        .arg = agent,
+    };
+    if (uplink_new(&uplink, &agent->uplink, err) < 0)
+        return -1;
+    installer_go_online(agent->installer, agent->fetch);
+    return 0;
+}
+
+static int open_all(struct agent *agent, struct err *err)
+{
+    if (file_make_dirs(agent->config->run_dir, 0700, err) < 0 || open_signals(agent, err) < 0 ||
+        open_store(agent, err) < 0)
+        return -1;
+    if (open_tally(agent, err) < 0 || open_crew(agent, err) < 0)
+        return -1;
+    if (enroll_done(agent->store))
+        return go_online(agent, err);
+    return enroll_new(agent->config, agent->store, &agent->enroll, err);
+}
+
+static void close_all(struct agent *agent)
+{
+    uplink_free(agent->uplink);
+    if (agent->installer)
+        installer_go_online(agent->installer, NULL);
+    fetch_free(agent->fetch);
+    enroll_free(agent->enroll);
+    installer_free(agent->installer);
+    crew_free(agent->crew);
+    tally_free(agent->tally);
+    free(agent->tally_path);
+    report_log_free(agent->log);
+    store_free(agent->store);
+    mem_cleanup_close(&agent->signal_fd);
+    mem_cleanup_close(&agent->epoll_fd);
+}
+
+/* Turning. */
+
+static void reap(struct agent *agent, int64_t now_ms)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        if (!crew_reaped(agent->crew, pid, now_ms))
+            installer_reaped(agent->installer, pid, status);
+}
+
+static void on_signal(struct agent *agent, int64_t now_ms)
+{
+    struct signalfd_siginfo info;
+    while (read(agent->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        if (info.ssi_signo != SIGCHLD)
+            agent->stop = true;
+    reap(agent, now_ms);
+}
+
+static void take_events(struct agent *agent, int64_t now_ms)
+{
+    struct epoll_event events[8];
+    int count = epoll_wait(agent->epoll_fd, events, ARRAY_LEN(events), 0);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.fd == agent->signal_fd)
+            on_signal(agent, now_ms);
+        else
+            crew_guard_hung_up(agent->crew);
+    }
+}
+
+static void tick_server(struct agent *agent, int64_t now_ms)
+{
+    struct err err = {0};
+    if (agent->enroll && enroll_tick(agent->enroll, now_ms)) {
+        enroll_free(TAKE_PTR(agent->enroll));
+        if (go_online(agent, &err) < 0) {
+            log_error("%s", err.text);
+            agent->stop = true;
+        }
+    }
+    if (agent->uplink)
+        uplink_tick(agent->uplink, now_ms);
+}
+
+static void tick(struct agent *agent, int64_t now_ms)
+{
+    bool fresh = false;
+    struct wanted wanted;
+    const struct ctl_status *status = crew_status(agent->crew, &fresh);
+    installer_wanted(agent->installer, &wanted);
+    crew_tick(agent->crew, &wanted, installer_hurries(agent->installer, status), now_ms);
+    status = crew_status(agent->crew, &fresh);
+    if (fresh)
+        tally_observe(agent->tally, status);
+    installer_tick(agent->installer, status, fresh, now_ms);
+    say_unsaid(agent);
+    tick_server(agent, now_ms);
+}
+
+static int wait_ms(const struct agent *agent, int64_t now_ms)
+{
+    bool fresh;
+    const struct ctl_status *status = crew_status(agent->crew, &fresh);
+    bool hurry = installer_hurries(agent->installer, status);
+    int64_t next = MIN(crew_next_ms(agent->crew, hurry), installer_next_ms(agent->installer));
+    if (agent->enroll)
+        next = MIN(next, enroll_next_ms(agent->enroll));
+    if (agent->uplink)
+        next = MIN(next, uplink_next_ms(agent->uplink));
+    return (int)MIN(MAX(next - now_ms, (int64_t)0), (int64_t)MAX_WAIT_MS);
+}
+
+static int turn(struct agent *agent, struct err *err)
+{
+    tick(agent, clock_mono_ms());
+    struct fetch *fetch = agent->fetch ? agent->fetch : enroll_fetch(agent->enroll);
+    if (fetch_poll(fetch, agent->epoll_fd, wait_ms(agent, clock_mono_ms()), err) < 0)
+        return -1;
+    take_events(agent, clock_mono_ms());
+    return 0;
+}
+
+int agent_run(const struct agent_config *config, struct err *err)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, 64 << 10);
+    mallopt(M_MMAP_THRESHOLD, 32 << 10); /* big scratch goes straight back */
+    struct agent *agent = mem_zalloc(1, sizeof *agent);
+    if (!agent)
+        return err_no_memory(err);
+    agent->config = config;
+    agent->signal_fd = agent->epoll_fd = -1;
+    int rc = open_all(agent, err);
+    if (rc == 0)
+        log_info("started; state in %s", config->state_dir);
+    while (rc == 0 && !agent->stop)
+        rc = turn(agent, err);
+    close_all(agent);
+    free(agent);
+    return rc;
+}

@@ -1,0 +1,50 @@
+/* What an agent is told: flags of muster-agent, or the same names in a JSON file (--config agent.json), flags
+ * win.
+ *
+ *   {"state_dir": "/var/lib/muster", "run_dir": "/run/muster", "server": "https://fleet:8443",
+ *    "enroll_url": "https://fleet:8444", "enroll_token_file": "/etc/muster/token", "ca":
+ * "/etc/muster/ca.pem", "keyring": "/etc/muster/keyring.json", "probation_ms": 600000, ...}
+ *
+ * One table (config.c) holds every option with its default and limits. */
+#ifndef MUSTER_ROBOT_AGENT_CONFIG_H
+#define MUSTER_ROBOT_AGENT_CONFIG_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CONFIG_TEXT_SIZE = 256 };
+
+struct agent_config {
+    char state_dir[CONFIG_TEXT_SIZE];
+    char run_dir[CONFIG_TEXT_SIZE];                         /* sockets and logs; best on a tmpfs */
+    char server[CONFIG_TEXT_SIZE];                          /* robot port, https://HOST:PORT */
+    char enroll_url[CONFIG_TEXT_SIZE];                      /* operator port; only needed until enrolled */
+    char enroll_token_file[CONFIG_TEXT_SIZE];               /* removed once it has been used */
+    char ca[CONFIG_TEXT_SIZE];                              /* PEM; trust anchor for the enrolment */
+    char keyring[CONFIG_TEXT_SIZE];                         /* release keys this robot trusts */
+    char runner[CONFIG_TEXT_SIZE], guard[CONFIG_TEXT_SIZE]; /* programs; default: beside muster-agent */
+    char robot[CONFIG_TEXT_SIZE];   /* name in the certificate request; default: the host's name */
+    char machine[CONFIG_TEXT_SIZE]; /* default: uname -m */
+    char floor[CONFIG_TEXT_SIZE];   /* never install anything older, whoever says so */
+    char config[CONFIG_TEXT_SIZE];
+    int64_t telemetry_ms;
+    int64_t probation_ms;
+    int64_t min_frames;        /* of evidence before a probation may end, if a robot program is attached */
+    int64_t max_runner_losses; /* during a probation */
+    int64_t poll_wait_s;       /* how long the server may hold the question for an assignment */
+    int64_t self_test_ms;
+    int64_t start_ms;             /* how long a runner may take until it is connected to the guard */
+    int64_t rate_limit;           /* bytes/s of a download; 0: none */
+    double max_over_budget_share; /* of inferences slower than budgets.latency_p99_ms */
+    double alpha;                 /* chance of rolling a healthy release back, per criterion */
+    bool no_fallback;             /* saves memory: the previous release is not kept loaded */
+    bool stop;                    /* stop guard and runners of run_dir, then exit */
+};
+
+/* `argv` as main has it. Errors: USAGE; whatever the file says wrong. */
+int agent_config_parse(int argc, char **argv, struct agent_config *out, struct err *err) must_check;
+const char *agent_config_usage(void);
+
+#endif

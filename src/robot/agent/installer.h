@@ -1,0 +1,58 @@
+/* The shell around the install machine (robot/decide/install.h): does what it orders, reports, and persists
+ * every step.
+ *
+ *   report first, then the state: a report is never lost, at worst it is made twice
+ *   state first, then the next action: an agent that comes back repeats the action
+ *
+ * What an agent does with an error of a step:
+ *   transport, server busy, revoked    again and again, with back-off (downloads go on where they were)
+ *   digest does not fit, too many bytes, the server cannot resume    three times in all
+ *   keys, manifest, machine, self-test, runner does not start, disk full    the release is refused: one line
+ * is reported and it is not tried again until the assignment changes */
+#ifndef MUSTER_ROBOT_AGENT_INSTALLER_H
+#define MUSTER_ROBOT_AGENT_INSTALLER_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "robot/agent/config.h"
+#include "robot/agent/crew.h"
+#include "robot/agent/tally.h"
+#include "robot/store/store.h"
+#include "sys/fetch.h"
+#include "wire/api.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct installer;
+
+struct installer_options {
+    const struct agent_config *config; /* borrowed, as everything here */
+    struct store *store;
+    struct crew *crew;
+    struct tally *tally;
+    void (*report)(const struct api_report *report, void *arg); /* time_ms and seq are filled in there */
+    void *arg;
+};
+
+int installer_new(const struct installer_options *options, struct installer **out,
+                  struct err *err) must_check;
+void installer_free(struct installer *installer);
+MUSTER_CLEANUP(struct installer *, installer_free)
+#define cleanup_installer __attribute__((cleanup(installer_freep)))
+
+void installer_go_online(struct installer *installer,
+                         struct fetch *fetch); /* borrowed; NULL: offline again */
+/* False: it could not be kept (disk full) and has to be said again. */
+bool installer_assigned(struct installer *installer, const struct api_assignment *assignment);
+bool installer_reaped(struct installer *installer, pid_t pid, int status); /* false: none of its children */
+/* `status` NULL: the guard does not answer; `fresh`: it is news. */
+void installer_tick(struct installer *installer, const struct ctl_status *status, bool fresh, int64_t now_ms);
+int64_t installer_next_ms(const struct installer *installer);
+
+/* What should run now, and whether something is being switched. */
+void installer_wanted(struct installer *installer, struct wanted *out);
+bool installer_hurries(const struct installer *installer, const struct ctl_status *status);
+
+#endif

@@ -1,0 +1,41 @@
+#include "robot/agent/shelf.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+
+static void describe(const struct image *image, struct shelf_item *out)
+{
+    const struct release *release = &image->release;
+    *out = (struct shelf_item){
+        .release = image->digest,
+        .limits = {.deadline_us = (uint32_t)(release->budgets.deadline_ms * 1000),
+                   .max_detections = (uint32_t)release->envelope.max_detections,
+                   .label_count = (uint32_t)release->label_count,
+                   .min_score = (float)release->envelope.min_score},
+        .latency_budget_ms = release->budgets.latency_p99_ms,
+        .max_intervention_share = release->envelope.max_miss_share,
+    };
+    str_copy(out->name, sizeof out->name, release->name);
+    str_copy(out->version, sizeof out->version, release->version);
+}
+
+const struct shelf_item *shelf_get(struct shelf *shelf, const char *layout, const struct digest *release,
+                                   struct err *err)
+{
+    for (size_t i = 0; i < SHELF_ITEMS; i++)
+        if (digest_equal(&shelf->items[i].release, release))
+            return &shelf->items[i];
+    struct image *image = mem_zalloc(1, sizeof *image); /* big: not on the stack */
+    if (!image) {
+        err_no_memory(err);
+        return NULL;
+    }
+    struct shelf_item *item = NULL;
+    if (image_open(layout, release, image, err) == 0) {
+        item = &shelf->items[shelf->next++ % SHELF_ITEMS];
+        describe(image, item);
+        image_close(image);
+    }
+    free(image);
+    return item;
+}

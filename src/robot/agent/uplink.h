@@ -1,0 +1,42 @@
+/* The agent's three standing conversations with the fleet server, each with its own jittered back-off (0.2 to
+ * 5 s):
+ *
+ *     GET  /api/v1/assignment?after=N&wait=S     held by the server; asked again at once
+ *     POST /api/v1/reports                       while some are not acknowledged
+ *     POST /v1/metrics                           every telemetry_ms, if something was counted
+ */
+#ifndef MUSTER_ROBOT_AGENT_UPLINK_H
+#define MUSTER_ROBOT_AGENT_UPLINK_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "robot/agent/tally.h"
+#include "robot/store/reports.h"
+#include "sys/fetch.h"
+#include "wire/api.h"
+
+#include <stdint.h>
+
+struct uplink;
+
+struct uplink_options {
+    struct fetch *fetch; /* borrowed, as everything here */
+    const char *server;
+    struct report_log *log;
+    struct tally *tally;
+    const char *tally_path; /* where the tally is kept before each export is sent */
+    int64_t telemetry_ms, poll_wait_s;
+    uint64_t after; /* counter of the last assignment acted upon */
+    bool (*assigned)(const struct api_assignment *assignment, void *arg); /* false: say it again */
+    void *arg;
+};
+
+int uplink_new(const struct uplink_options *options, struct uplink **out, struct err *err) must_check;
+void uplink_free(struct uplink *uplink);
+MUSTER_CLEANUP(struct uplink *, uplink_free)
+#define cleanup_uplink __attribute__((cleanup(uplink_freep)))
+
+void uplink_tick(struct uplink *uplink, int64_t now_ms);
+int64_t uplink_next_ms(const struct uplink *uplink); /* monotonic; when uplink_tick has something to do */
+
+#endif
