@@ -32,7 +32,7 @@ static void draft(struct guard *guard, const struct guard_entry *entry, int64_t 
     verdict->generation = entry->frame.generation;
     verdict->release = runner ? runner->release : (struct digest){{0}};
     verdict->decided_ns = now_ns;
-    verdict->run_ns = 0;
+    verdict->run_ns = verdict->started_ns = verdict->finished_ns = 0;
     verdict->status = RING_VERDICT_SAFE;
     verdict->reason = INTERVENTION_COUNT;
     verdict->min_score = runner ? runner->limits.min_score : 0;
@@ -48,6 +48,8 @@ static void draft_result(struct guard *guard, const struct guard_entry *entry,
     verdict->status = entry->fallback ? RING_VERDICT_FALLBACK : RING_VERDICT_OK;
     verdict->reason = entry->fallback ? INTERVENED_RUNNER_LOST : INTERVENTION_COUNT;
     verdict->run_ns = result->run_ns;
+    verdict->started_ns = result->started_ns;
+    verdict->finished_ns = result->finished_ns;
     verdict->count = result->count;
     memcpy(verdict->detections, result->detections, result->count * sizeof result->detections[0]);
 }

@@ -24,7 +24,7 @@ static int open_all(struct muster *robot, const struct muster_options *options, 
         return err_no_memory(err);
     robot->width = options->width;
     robot->height = options->height;
-    robot->spin_ns = (int64_t)options->spin_us * 1000;
+    robot->patient = options->patient != 0;
     return ring_create(&robot->frames, RING_FRAMES, options->slots ? options->slots : RING_SLOTS,
                        (size_t)options->width * options->height * 3, err);
 }
@@ -83,8 +83,11 @@ uint64_t muster_frame_submit(struct muster *robot, int64_t capture_ns, uint32_t 
     };
     memcpy(robot->open_frame, &head, sizeof head);
     robot->open_frame = NULL;
-    robot->sent[seq % RING_MAX_SLOTS] = (struct link_sent){
-        .seq = seq, .stream = robot->stream, .capture_ns = capture_ns, .deadline_ns = head.deadline_ns};
+    robot->sent[seq % RING_MAX_SLOTS] = (struct link_sent){.seq = seq,
+                                                           .stream = robot->stream,
+                                                           .capture_ns = capture_ns,
+                                                           .deadline_ns = head.deadline_ns,
+                                                           .submitted_ns = clock_mono_ns()};
     ring_publish(&robot->frames, seq);
     ring_wake(&robot->frames);
     return seq;
@@ -153,22 +156,32 @@ static enum muster_answer accept(struct muster *robot, const struct link_sent *s
     return translate(robot, out);
 }
 
+static void await_bell(struct muster *robot, const struct link_sent *sent, uint32_t bell, int64_t until_ns)
+{
+    if (robot->patient)
+        ring_wait(&robot->verdicts, bell, until_ns, 0);
+    else
+        pace_wait(&robot->pace, &robot->verdicts, bell, sent->submitted_ns, until_ns);
+}
+
 enum muster_answer muster_verdict_wait(struct muster *robot, uint64_t seq, struct muster_verdict *out)
 {
     const struct link_sent *sent = &robot->sent[seq % RING_MAX_SLOTS];
     if (seq == 0 || sent->seq != seq)
         return safe(out, seq, MUSTER_REASON_UNKNOWN);
-    for (int64_t spin_ns = robot->spin_ns;; spin_ns = 0) {
+    for (;;) {
         if (!robot->stream || robot->stream != sent->stream)
             return safe(out, seq, MUSTER_REASON_NO_GUARD);
         uint32_t bell = ring_bell(&robot->verdicts);
-        if (fetch(robot, seq))
-            return accept(robot, sent, out);
         int64_t now_ns = clock_mono_ns();
+        if (fetch(robot, seq)) {
+            pace_observe(&robot->pace, now_ns - sent->submitted_ns);
+            return accept(robot, sent, out);
+        }
         if (now_ns >= sent->deadline_ns)
             return safe(out, seq, MUSTER_REASON_DEADLINE);
         int64_t look_ns = now_ns + LOOK_AT_SOCKET_NS;
-        ring_wait(&robot->verdicts, bell, MIN(look_ns, sent->deadline_ns), spin_ns);
+        await_bell(robot, sent, bell, MIN(look_ns, sent->deadline_ns));
         if (clock_mono_ns() >= look_ns)
             link_pump(robot);
     }

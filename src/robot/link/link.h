@@ -5,19 +5,21 @@
 
 #include "base/err.h"
 #include "muster/muster.h"
+#include "robot/ring/pace.h"
 #include "robot/ring/ring.h"
 
 #include <stdbool.h>
 
 struct link_sent { /* a frame that was submitted */
     uint64_t seq, stream;
-    int64_t capture_ns, deadline_ns;
+    int64_t capture_ns, deadline_ns, submitted_ns;
 };
 
 struct muster {
     char *run_dir; /* owned */
     uint32_t width, height;
-    int64_t spin_ns;
+    bool patient;     /* always sleeps */
+    struct pace pace; /* from submit to verdict */
     struct ring frames;
     uint8_t *open_frame; /* begun, not submitted; NULL: none */
     uint64_t seq;        /* of the last submitted frame */

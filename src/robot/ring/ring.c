@@ -119,13 +119,14 @@ static void relax(void)
 /* True if it rang. */
 static bool look_out(const struct ring *ring, uint32_t seen, int64_t until_ns)
 {
-    while (clock_mono_ns() < until_ns)
+    while (clock_mono_ns() < until_ns) {
         for (int i = 0; i < 16; i++) {
             if (ring_bell(ring) != seen)
                 return true;
             relax();
         }
-    return false;
+    }
+    return ring_bell(ring) != seen;
 }
 
 void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t spin_ns)

@@ -60,6 +60,7 @@ struct ring_result {
     uint64_t seq;    /* of the frame */
     uint64_t stream; /* number of the frames region, as the guard gave it */
     uint64_t generation;
+    int64_t started_ns, finished_ns; /* CLOCK_MONOTONIC: taken from the ring, answered */
     int64_t preprocess_ns, run_ns, decode_ns;
     uint32_t status; /* enum ring_result_status */
     uint32_t count;  /* detections; last, so that a short copy is enough */
@@ -75,13 +76,14 @@ enum ring_result_status {
 
 struct ring_verdict {
     uint64_t seq, stream;
-    uint64_t generation;   /* whose result this is; SAFE: who should have answered, 0 for nobody */
-    struct digest release; /* of that generation */
-    int64_t decided_ns;    /* CLOCK_MONOTONIC */
-    int64_t run_ns;        /* 0 without a result */
-    uint32_t status;       /* enum ring_verdict_status */
-    uint32_t reason;       /* SAFE, FALLBACK: enum intervention, INTERVENTION_COUNT for none */
-    float min_score;       /* the limits that it was checked against */
+    uint64_t generation;             /* whose result this is; SAFE: who should have answered, 0 for nobody */
+    struct digest release;           /* of that generation */
+    int64_t decided_ns;              /* CLOCK_MONOTONIC */
+    int64_t run_ns;                  /* 0 without a result */
+    int64_t started_ns, finished_ns; /* the runner's word, as run_ns */
+    uint32_t status;                 /* enum ring_verdict_status */
+    uint32_t reason;                 /* SAFE, FALLBACK: enum intervention, INTERVENTION_COUNT for none */
+    float min_score;                 /* the limits that it was checked against */
     uint32_t max_detections, label_count;
     uint32_t count; /* detections */
     struct detection detections[RING_MAX_DETECTIONS];

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "robot/ring/pace.h"
 #include "robot/runner/link.h"
 #include "robot/runner/runner.h"
 
@@ -17,6 +18,8 @@ struct server {
     uint64_t done_seq; /* of this stream; never again */
     uint64_t done_stream;
     struct ring_result result; /* scratch */
+    struct pace pace;          /* of the frames */
+    int64_t last_ns;           /* when the last one came; 0: none */
 };
 
 /* The frame to process now; 0: none. */
@@ -84,6 +87,7 @@ static void process(struct server *server, uint64_t seq)
     result->preprocess_ns = result->run_ns = result->decode_ns = 0;
     result->count = 0;
     result->status = compute(server, &head, body + sizeof head);
+    result->finished_ns = clock_mono_ns();
     size_t len = offsetof(struct ring_result, detections) + result->count * sizeof result->detections[0];
     if (ring_put(&server->results, ++server->result_count, result, len))
         ring_guard(server);
@@ -95,6 +99,20 @@ static void sleep_on_socket(const struct server *server, int timeout_ms)
     poll(&wait, 1, timeout_ms);
 }
 
+static void await_frame(struct server *server, uint32_t bell)
+{
+    int64_t until_ns = clock_mono_ns() + ACTIVE_WAIT_MS * 1000000ll;
+    pace_wait(&server->pace, &server->link.frames, bell, server->last_ns, until_ns);
+}
+
+static void note_frame(struct server *server)
+{
+    int64_t now_ns = server->result.started_ns = clock_mono_ns();
+    if (server->last_ns)
+        pace_observe(&server->pace, now_ns - server->last_ns);
+    server->last_ns = now_ns;
+}
+
 /* Until the guard is lost or says EXIT. */
 static enum runner_news work(struct server *server)
 {
@@ -104,9 +122,10 @@ static enum runner_news work(struct server *server)
         struct ring_control orders = runner_link_orders(link);
         uint64_t seq = next_frame(server, &orders);
         if (seq) {
+            note_frame(server);
             process(server, seq);
         } else if (orders.mode == RING_MODE_ACTIVE && link->stream && orders.stream == link->stream) {
-            ring_wait(&link->frames, bell, clock_mono_ns() + ACTIVE_WAIT_MS * 1000000ll, 0);
+            await_frame(server, bell);
             if (ring_bell(&link->frames) != bell)
                 continue; /* straight to the frame; packets after it */
         } else {
