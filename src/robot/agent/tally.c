@@ -269,9 +269,10 @@ static int format(struct tally *tally, int64_t now_ms, struct err *err)
         export->windows[i] = tally->windows[i];
         export->windows[i].start_ms = tally->since_ms;
         export->windows[i].end_ms = MAX(now_ms, tally->since_ms + 1);
-        if (digest_parse(tally->windows[i].release, &release))
-            str_copy(export->windows[i].version, sizeof export->windows[i].version,
-                     version_of(tally, &release));
+        const struct name *name =
+            digest_parse(tally->windows[i].release, &release) ? name_of(&tally->now, &release) : NULL;
+        str_copy(export->windows[i].version, sizeof export->windows[i].version,
+                 name ? name->version : "0.0.0-unknown");
     }
     buf_reset(&tally->body);
     return otlp_format(export, &tally->body, err);
