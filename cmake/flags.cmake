@@ -4,11 +4,11 @@ add_compile_definitions(_GNU_SOURCE)
 add_compile_options(
   -Wall -Wextra -Wshadow -Wformat=2 -Wundef -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
   -Wmissing-declarations -Wpointer-arith -Wcast-align -Wwrite-strings -Wredundant-decls -Wnested-externs
-  -Winit-self -Wswitch-enum -Wdate-time -Wimplicit-fallthrough -Wno-missing-field-initializers -Wno-unused-parameter -Wno-format-truncation
+  -Winit-self -Wswitch-enum -Wdate-time -Wimplicit-fallthrough -Wno-missing-field-initializers -Wno-unused-parameter
   -fno-common -fno-strict-aliasing
   -include ${CMAKE_SOURCE_DIR}/src/base/banned.h)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-Wjump-misses-init -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wtrampolines)
+  add_compile_options(-Wno-format-truncation -Wjump-misses-init -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wtrampolines)
 endif()
 if(MUSTER_WERROR)
   add_compile_options(-Werror)
@@ -23,6 +23,10 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64")
     add_compile_options(-mbranch-protection=standard)
   endif()
+endif()
+if(MUSTER_FUZZ) # every room reports its coverage; the fuzz targets bring the driver
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 # Pure rooms are held to stricter arithmetic.
 set(MUSTER_PURE_FLAGS -Wconversion -Wno-sign-conversion)

@@ -158,11 +158,19 @@ double exphist_share_above(const struct exphist *hist, double limit)
     return hist->count ? (double)exphist_count_above(hist, limit) / (double)hist->count : 0;
 }
 
+/* Whether all buckets lie in the range of doubles; then no merge can need a scale below EXPHIST_MIN_SCALE. */
+static bool in_range(const struct exphist *hist)
+{
+    double low = ldexp(hist->offset, -hist->scale);
+    double high = ldexp((double)hist->offset + hist->used, -hist->scale);
+    return low >= -2048 && high <= 2048;
+}
+
 bool exphist_valid(const struct exphist *hist)
 {
     if (hist->scale < EXPHIST_MIN_SCALE || hist->scale > EXPHIST_MAX_SCALE || hist->used > EXPHIST_BUCKETS)
         return false;
-    if (hist->offset < -(1 << 30) || hist->offset > (1 << 30))
+    if (hist->used && !in_range(hist))
         return false;
     uint64_t total = hist->zero_count;
     for (uint32_t i = 0; i < hist->used; i++)

@@ -128,6 +128,8 @@ static void what_is_no_latency_is_refused_or_zero(void **state)
     assert_true(exphist_valid(&hist));
     hist.counts[0]++;
     assert_false(exphist_valid(&hist));
+    struct exphist foreign = {.scale = 0, .offset = 5000, .used = 1, .count = 1, .counts = {1}};
+    assert_false(exphist_valid(&foreign)); /* 2^5000 is no double */
 }
 
 int main(void)
