@@ -24,7 +24,6 @@ static const struct console_asset *find(const char *path)
 static void set_headers(struct http_request *request)
 {
     http_set_header(request, "Content-Security-Policy", policy);
-    http_set_header(request, "X-Content-Type-Options", "nosniff");
     http_set_header(request, "Referrer-Policy", "no-referrer");
 }
 

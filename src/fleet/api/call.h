@@ -58,9 +58,6 @@ int call_id(struct call *call, uint64_t *out, struct err *err) must_check;      
 int call_query_u64(struct call *call, const char *name, uint64_t fallback, uint64_t max, uint64_t *out,
                    struct err *err) must_check;
 
-/* Token → SHA-256 of its text. */
-struct digest token_hash(const char *token);
-
 /* The handlers, by file. */
 int assignment_get(struct call *call, struct err *err);
 int reports_post(struct call *call, struct err *err);

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
-#include "sys/hash.h"
+#include "trust/ca.h"
 #include "wire/api.h"
 
 #include <event2/event.h>
@@ -13,11 +13,6 @@ struct binding { /* what a registered route carries */
     struct api *api;
     const struct api_route *route;
 };
-
-struct digest token_hash(const char *token)
-{
-    return hash_bytes(token, strlen(token));
-}
 
 int call_json(struct call *call, int status, char *json, struct err *err)
 {
@@ -105,7 +100,7 @@ static int authenticate_operator(struct call *call, struct err *err)
     const char *header = http_header(call->request, "Authorization");
     if (!header || strncasecmp(header, "Bearer ", 7) != 0 || !header[7])
         return err_set(err, ERR_DENIED, "a token is required: Authorization: Bearer …");
-    struct digest hash = token_hash(header + 7);
+    struct digest hash = token_digest(header + 7);
     struct store *store = call->fleet->store;
     if (store->ops->operator_find(store, &hash, call->operator_name, err) < 0)
         return err->code == ERR_NOT_FOUND ? err_set(err, ERR_DENIED, "the token is not known") : -1;

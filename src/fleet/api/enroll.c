@@ -57,7 +57,7 @@ int enroll_token_post(struct call *call, struct err *err)
     int64_t valid_s;
     if (parse_token_request(call, &row, &valid_s, err) < 0 || token_make(token, err) < 0)
         return -1;
-    row.hash = token_hash(token);
+    row.hash = token_digest(token);
     row.expires_ms = row.created_ms + valid_s * 1000;
     if (call->fleet->store->ops->enroll_add(call->fleet->store, &row, err) < 0)
         return -1;
@@ -94,7 +94,7 @@ static int csr_common_name(const char *pem, char out[API_ID_SIZE], struct err *e
 static int check_token(struct call *call, const struct api_enroll *enroll, struct enroll_token_row *token,
                        struct err *err)
 {
-    struct digest hash = token_hash(enroll->token);
+    struct digest hash = token_digest(enroll->token);
     if (call->fleet->store->ops->enroll_get(call->fleet->store, &hash, token, err) < 0)
         return err->code == ERR_NOT_FOUND ? err_set(err, ERR_DENIED, "the enrolment token is not known") : -1;
     if (token->used_ms)

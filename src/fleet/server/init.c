@@ -5,7 +5,6 @@
 #include "fleet/server/server.h"
 #include "fleet/store/store.h"
 #include "sys/file.h"
-#include "sys/hash.h"
 #include "trust/ca.h"
 
 static int hand_out(const struct server_options *options, const char *token, struct err *err)
@@ -26,7 +25,7 @@ static int add_operator(struct store *store, const struct server_options *option
         return err_set(err, ERR_EXISTS, "%s exists; name another file", options->token_file);
     if (token_make(token, err) < 0 || store->ops->begin(store, err) < 0)
         return -1;
-    struct digest hash = hash_bytes(token, strlen(token));
+    struct digest hash = token_digest(token);
     if (store->ops->operator_add(store, &hash, options->name, clock_wall_ms(), err) < 0 ||
         store->ops->commit(store, err) < 0) {
         store->ops->rollback(store);
