@@ -60,7 +60,8 @@ int client_open(const struct client_flags *flags, struct client **out, struct er
         return err_no_memory(err);
     if (take_server(client, flags, err) < 0 || take_token(client, flags, err) < 0)
         return -1;
-    struct fetch_options options = {.ca_path = flag_or_env(flags->ca, "MUSTER_CA")};
+    struct fetch_options options = {.ca_path = flag_or_env(flags->ca, "MUSTER_CA"),
+                                    .parse_error = api_error_parse};
     if (fetch_new(&options, &client->fetch, err) < 0)
         return -1;
     *out = TAKE_PTR(client);
@@ -81,16 +82,13 @@ const char *client_server(const struct client *client)
     return client->server;
 }
 
-/* The server's own words say more than a status; and a missing token has a remedy. */
+/* The errors are the server's own words; only a missing token has a remedy that it cannot know. */
 static int explain(const struct client *client, const struct fetch_response *response, struct err *err)
 {
-    struct err told = {0};
-    if (response->body.len > 0 && api_error_parse(response->body.data, response->body.len, &told))
-        *err = told;
-    if (response->status == 401)
-        err_set(err, ERR_DENIED, "%s wants %s operator token; give --token-file FILE or set MUSTER_TOKEN",
-                client->server, client->token ? "another" : "an");
-    return -1;
+    if (response->status != 401)
+        return -1;
+    return err_set(err, ERR_DENIED, "%s wants %s operator token; give --token-file FILE or set MUSTER_TOKEN",
+                   client->server, client->token ? "another" : "an");
 }
 
 static int exchange(struct client *client, struct fetch_request *request, const char *path, struct buf *out,
