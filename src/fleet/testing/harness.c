@@ -178,6 +178,13 @@ bool peer_send(struct peer *peer, const void *data, size_t len)
     return true;
 }
 
+void peer_end(struct peer *peer)
+{
+    if (peer->ssl)
+        SSL_shutdown(peer->ssl);
+    shutdown(peer->fd, SHUT_WR);
+}
+
 long peer_read(struct peer *peer, void *data, size_t len)
 {
     return peer->ssl ? SSL_read(peer->ssl, data, (int)len) : recv(peer->fd, data, len, 0);

@@ -45,6 +45,7 @@ bool peer_open(struct peer *peer, uint16_t port, bool tls, const char *cert,
                const char *key); /* false: refused */
 void peer_close(struct peer *peer);
 bool peer_send(struct peer *peer, const void *data, size_t len);
+void peer_end(struct peer *peer);                          /* nothing more will be sent */
 long peer_read(struct peer *peer, void *data, size_t len); /* ≤ 0: closed or 10 s of silence */
 
 struct reply {
