@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 enum { BACKLOG = 512, DEFAULT_BODY_BYTES = 8 << 20, DEFAULT_TIMEOUT_S = 60 };
 
@@ -268,15 +271,26 @@ static void end_request(struct http_conn *conn)
         evbuffer_add_printf(bufferevent_get_output(conn->bev), "0\r\n\r\n");
 }
 
+/* Writes what the socket takes at once, past the loop, which may never run again. */
+static void flush(struct http_conn *conn)
+{
+    struct evbuffer *output = bufferevent_get_output(conn->bev);
+    int len = (int)evbuffer_get_length(output);
+    const unsigned char *bytes = evbuffer_pullup(output, -1);
+    SSL *ssl = bufferevent_openssl_get_ssl(conn->bev);
+    if (len <= 0 || !bytes)
+        return;
+    if (ssl)
+        SSL_write(ssl, bytes, len);
+    else
+        send(bufferevent_getfd(conn->bev), bytes, (size_t)len, MSG_NOSIGNAL);
+}
+
 static void drain(struct http_conn *conn)
 {
     if (conn->request)
         end_request(conn);
-    struct evbuffer *output = bufferevent_get_output(conn->bev);
-    if (!conn->server->tls && evbuffer_get_length(output) > 0) {
-        evbuffer_unfreeze(output, 1); /* a bufferevent keeps the front of its output to itself */
-        evbuffer_write(output, bufferevent_getfd(conn->bev));
-    } /* over TLS it has been written as far as the socket takes it */
+    flush(conn);
     http_conn_free(conn);
 }
 
