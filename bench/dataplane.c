@@ -124,7 +124,7 @@ static int await_runner(struct bench *bench, struct err *err)
 static int start_robot(struct bench *bench, struct err *err)
 {
     struct digest_text digest = digest_format(&bench->image.digest);
-    const char *guard[] = {"--run-dir", bench->dir, NULL};
+    const char *guard[] = {"--run-dir", bench->dir, "--realtime", NULL};
     const char *runner[] = {"--run-dir", bench->dir,     "--store", bench->store, "--release",
                             digest.text, "--generation", "1",       NULL};
     struct muster_options options = {

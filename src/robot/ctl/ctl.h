@@ -6,7 +6,7 @@
  *   robot program ──HELLO(client) + frames memfd──▶ guard          the program writes frames, nobody else can
  *                 ◀──WELCOME + verdicts memfd──────                the guard writes verdicts, nobody else can
  *   runner        ──HELLO(runner) + results memfd─▶ guard          the runner writes results, nobody else can
- *                 ◀──WELCOME + control memfd, doorbell eventfd──   mode word of this runner; rings the guard
+ *                 ◀──WELCOME + control memfd, doorbell pipe─────   mode word of this runner; rings the guard
  *                 ◀──STREAM + frames memfd─────────                whenever a robot program attaches
  *   agent         ──HELLO(agent)──────────────────▶ guard
  *                 ──ADMIT / ACTIVATE / RETIRE / STATUS──▶  ◀──REPLY / STATUS──

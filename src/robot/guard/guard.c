@@ -143,6 +143,15 @@ static void tick(struct guard *guard, int64_t now_ns)
     guard->next_tick_ns = now_ns + (int64_t)(busy ? BUSY_TICK_MS : IDLE_TICK_MS) * 1000000;
 }
 
+/* After the results, not before: the program is waiting. Bounded: a runner that floods its pipe is not served
+ * first. */
+static void silence_bell(const struct guard_runner *runner)
+{
+    char rings[4096];
+    ssize_t ignored = runner->bell_fd >= 0 ? read(runner->bell_fd, rings, sizeof rings) : 0;
+    (void)ignored;
+}
+
 static void dispatch(struct guard *guard, uint64_t data, int64_t now_ns)
 {
     size_t index = (size_t)(data & 0xffffffff);
@@ -159,6 +168,7 @@ static void dispatch(struct guard *guard, uint64_t data, int64_t now_ns)
         break;
     case GUARD_FROM_BELL:
         guard_results_drain(guard, &guard->runners[index], now_ns);
+        silence_bell(&guard->runners[index]);
         break;
     }
 }

@@ -466,7 +466,7 @@ static void hostile_memory_is_bounded(void **state)
     start_puppet(&p);
     static const uint64_t numbers[] = {UINT64_MAX, UINT64_MAX - 3, 1ull << 63, 1000000};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        uint64_t one = 1;
+        uint8_t one = 1;
         memcpy(p.results.base + 128, &numbers[i], 8); /* "newest": ring.h */
         assert_int_equal(write(p.bell_fd, &one, sizeof one), sizeof one);
         assert_int_equal(harness_status(&h).state, GUARD_AUTO);

@@ -185,7 +185,7 @@ struct ring_result puppet_result(const struct puppet *p, uint64_t seq)
 
 void puppet_say(struct puppet *p, const struct ring_result *result)
 {
-    uint64_t one = 1;
+    uint8_t one = 1;
     assert_true(ring_put(&p->results, ++p->count, result, sizeof *result));
     assert_int_equal(write(p->bell_fd, &one, sizeof one), sizeof one);
 }

@@ -4,8 +4,8 @@
 #include "robot/guard/state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 static void tell_stream(struct guard *guard, const struct guard_runner *runner)
 {
@@ -86,8 +86,6 @@ void guard_runner_disconnect(struct guard *guard, struct guard_runner *runner)
 {
     ring_fini(&runner->results);
     ring_fini(&runner->control);
-    if (runner->bell_fd >= 0) /* by hand: the runner's copy would keep it in the set */
-        epoll_ctl(guard->epoll_fd, EPOLL_CTL_DEL, runner->bell_fd, NULL);
     mem_cleanup_close(&runner->bell_fd);
     runner->bell_fd = -1;
     runner->active = runner->draining = false;
@@ -95,18 +93,29 @@ void guard_runner_disconnect(struct guard *guard, struct guard_runner *runner)
     runner->peer = NULL;
 }
 
-static int runner_memory(struct guard *guard, struct guard_runner *runner, struct ctl_fds *fds,
+/* A pipe: its write wakes the reader on the writer's own core when the writer is about to sleep (an eventfd's
+ * goes to another core, which may have to be woken first). The runner gets the other end and cannot touch
+ * ours. */
+static int make_bell(int *out_ours, int *out_theirs, struct err *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return err_errno(err, "pipe");
+    *out_ours = ends[0];
+    *out_theirs = ends[1];
+    return 0;
+}
+
+static int runner_memory(struct guard *guard, struct guard_runner *runner, struct ctl_fds *fds, int *out_bell,
                          struct err *err)
 {
     if (ring_attach(&runner->results, TAKE_FD(fds->fd[0]), RING_RESULTS, err) < 0)
         return -1;
     if (ring_create(&runner->control, RING_CONTROL, 2, 0, err) < 0)
         return -1;
-    runner->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (runner->bell_fd < 0)
-        return err_errno(err, "eventfd");
+    if (make_bell(&runner->bell_fd, out_bell, err) < 0)
+        return -1;
     runner->next_result = ring_newest(&runner->results) + 1;
-    /* Edge-triggered and never read: every ring wakes us once, and the runner cannot make a read block. */
     return guard_watch(guard, runner->bell_fd, EPOLLIN | EPOLLET, GUARD_FROM_BELL,
                        (size_t)(runner - guard->runners), err);
 }
@@ -143,8 +152,9 @@ static int hello_runner(struct guard *guard, struct guard_peer *peer, const stru
     struct guard_runner *runner = runner_place(guard, hello, now_ns, err);
     if (!runner)
         return -1;
-    if (runner_memory(guard, runner, fds, err) < 0 ||
-        welcome(peer, runner->generation, runner->control.fd, runner->bell_fd, err) < 0) {
+    cleanup_close int bell = -1;
+    if (runner_memory(guard, runner, fds, &bell, err) < 0 ||
+        welcome(peer, runner->generation, runner->control.fd, bell, err) < 0) {
         guard_runner_disconnect(guard, runner);
         if (!runner->admitted)
             runner->generation = 0;

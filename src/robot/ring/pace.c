@@ -1,7 +1,8 @@
 #include "robot/ring/pace.h"
 #include "base/clock.h"
 
-enum { MEAN_SHIFT = 3, DEVIATION_SHIFT = 3 };
+/* A sleeper wakes late: timers have 50 us of slack by default, and a core takes its time. */
+enum { MEAN_SHIFT = 3, DEVIATION_SHIFT = 3, WAKE_EARLY_NS = 60000 };
 
 void pace_observe(struct pace *pace, int64_t took_ns)
 {
@@ -39,8 +40,8 @@ void pace_wait(const struct pace *pace, const struct ring *ring, uint32_t seen, 
         ring_wait(ring, seen, until_ns, 0);
         return;
     }
-    if (now_ns < due_ns - window_ns) {
-        ring_wait(ring, seen, due_ns - window_ns, 0);
+    if (now_ns < due_ns - window_ns - WAKE_EARLY_NS) {
+        ring_wait(ring, seen, due_ns - window_ns - WAKE_EARLY_NS, 0);
         now_ns = clock_mono_ns();
         if (ring_bell(ring) != seen)
             return;

@@ -2,7 +2,7 @@
  *
  *        frames memfd (read-only)                      results memfd (only we write)
  *   ───────────────────────────────▶  engine.run  ───────────────────────────────────▶ guard
- *        control memfd (read-only): which frames            eventfd: rings the guard
+ *        control memfd (read-only): which frames            pipe: rings the guard
  *
  * Of the frames it is to process it always takes the newest (latest wins). Nobody is told to process a frame
  * while the control page says IDLE, but for one that was given to it before; then it sleeps on its socket and

@@ -6,6 +6,7 @@
 #include "robot/runner/runner.h"
 
 #include <poll.h>
+#include <signal.h>
 
 enum { ACTIVE_WAIT_MS = 100, IDLE_LOOK_MS = 1000 };
 
@@ -67,7 +68,7 @@ static enum ring_result_status compute(struct server *server, const struct ring_
 
 static void ring_guard(const struct server *server)
 {
-    uint64_t one = 1;
+    uint8_t one = 1;
     ssize_t ignored = write(server->link.bell_fd, &one, sizeof one);
     (void)ignored; /* a guard that is gone is noticed on the socket */
 }
@@ -156,6 +157,7 @@ int runner_serve(const struct runner_options *options, const struct runner_engin
     struct server *server = mem_zalloc(1, sizeof *server);
     if (!server)
         return err_no_memory(err);
+    signal(SIGPIPE, SIG_IGN); /* the bell of a guard that was killed */
     *server = (struct server){.options = options, .engine = engine, .link = RUNNER_LINK_INIT};
     int done = ring_create(&server->results, RING_RESULTS, RING_SLOTS, 0, err);
     if (done == 0)
