@@ -258,7 +258,8 @@ static void take_response(const struct fetch_response *response, void *arg)
     once->done = true;
     *once->response = *response;
     once->response->body = (struct buf){.max = MAX(response->body.len, (size_t)1)};
-    if (buf_put(&once->response->body, response->body.data, response->body.len, &err) < 0)
+    bool some = response->body.len > 0;
+    if (some && buf_put(&once->response->body, response->body.data, response->body.len, &err) < 0)
         once->response->err = err;
 }
 

@@ -329,7 +329,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 static struct bufferevent *new_bufferevent(struct http_server *server, int fd)
 {
-    const int flags = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+    const int flags =
+        BEV_OPT_CLOSE_ON_FREE; /* without an underlying bufferevent nothing is called but from the loop */
     if (!server->tls)
         return bufferevent_socket_new(server->base, fd, flags);
     SSL *ssl = SSL_new(server->tls);
