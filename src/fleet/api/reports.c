@@ -4,6 +4,8 @@
 #include "fleet/api/call.h"
 #include "wire/api.h"
 
+enum { KEEP_REPORTS = 500, PRUNE_EVERY = 64 /* records */ };
+
 /* What a record means for the robot's phase; PHASE_COUNT: nothing. */
 static const enum robot_phase phase_of[REPORT_KIND_COUNT] = {
     [REPORT_STARTED] = PHASE_COUNT,           [REPORT_ASSIGNED] = PHASE_ASSIGNED,
@@ -81,6 +83,9 @@ static int apply_new(struct call *call, const struct api_reports *reports, uint6
     if (*acked == before)
         return 0;
     call->fleet->dirty = true;
+    if (*acked / PRUNE_EVERY != before / PRUNE_EVERY &&
+        store->ops->report_prune(store, call->robot.id, KEEP_REPORTS, err) < 0)
+        return -1;
     if (store->ops->robot_save(store, &call->robot, err) < 0)
         return -1;
     return store->ops->stream_set(store, call->robot.id, STREAM_REPORTS, reports->stream, *acked, now_ms,

@@ -3,18 +3,13 @@
 #include "fleet/api/call.h"
 #include "fleet/engine/engine.h"
 
-struct member_list {
+/* Waves are written in order and their members come in order, so one walk over the members does for all of
+ * them. */
+struct wave_walk {
     struct json_writer *w;
-    int wave;
+    const struct rollout *rollout;
+    size_t next; /* the wave that is not begun yet */
 };
-
-static int list_member(const struct rollout_robot_row *row, void *arg)
-{
-    struct member_list *list = arg;
-    if (row->wave == list->wave)
-        jsonw_text(list->w, NULL, row->robot);
-    return 0;
-}
 
 static const char *wave_state(const struct rollout *rollout, size_t wave)
 {
@@ -26,24 +21,54 @@ static const char *wave_state(const struct rollout *rollout, size_t wave)
                                                                                            : "running";
 }
 
-static int write_wave(struct json_writer *w, struct fleet *fleet, const struct rollout *rollout, size_t index,
-                      struct err *err)
+static void end_wave(struct wave_walk *walk)
 {
-    const struct rollout_wave *wave = &rollout->spec.waves[index];
-    struct member_list list = {.w = w, .wave = (int)index};
+    struct json_writer *w = walk->w;
+    const struct rollout *rollout = walk->rollout;
+    size_t index = walk->next - 1;
     bool bakes = rollout->state == ROLLOUT_RUNNING && index == rollout->wave && rollout->bake_started_ms;
-    int64_t left_ms = wave->bake_s * 1000 - (clock_wall_ms() - rollout->bake_started_ms);
-    jsonw_object(w, NULL);
-    jsonw_text(w, "name", wave->name);
-    jsonw_array(w, "robots");
-    if (fleet->store->ops->rollout_robot_each(fleet->store, rollout->id, list_member, &list, err) < 0)
-        return -1;
+    int64_t left_ms = rollout->spec.waves[index].bake_s * 1000 - (clock_wall_ms() - rollout->bake_started_ms);
     jsonw_close(w);
     jsonw_text(w, "state", wave_state(rollout, index));
     if (bakes)
         jsonw_i64(w, "bake_left_s", MAX((left_ms + 999) / 1000, (int64_t)0));
     else
         jsonw_nothing(w, "bake_left_s");
+    jsonw_close(w);
+}
+
+/* Begins every wave before `index`, and that one. */
+static void reach_wave(struct wave_walk *walk, size_t index)
+{
+    while (walk->next <= index && walk->next < walk->rollout->spec.wave_count) {
+        if (walk->next > 0)
+            end_wave(walk);
+        jsonw_object(walk->w, NULL);
+        jsonw_text(walk->w, "name", walk->rollout->spec.waves[walk->next].name);
+        jsonw_array(walk->w, "robots");
+        walk->next++;
+    }
+}
+
+static int write_member(const struct rollout_robot_row *row, void *arg)
+{
+    struct wave_walk *walk = arg;
+    if (row->wave < 0)
+        return 0;
+    reach_wave(walk, (size_t)row->wave);
+    jsonw_text(walk->w, NULL, row->robot);
+    return 0;
+}
+
+static int write_waves(struct json_writer *w, struct fleet *fleet, const struct rollout *rollout,
+                       struct err *err)
+{
+    struct wave_walk walk = {.w = w, .rollout = rollout};
+    jsonw_array(w, "waves");
+    if (fleet->store->ops->rollout_robot_each(fleet->store, rollout->id, write_member, &walk, err) < 0)
+        return -1;
+    reach_wave(&walk, rollout->spec.wave_count - 1);
+    end_wave(&walk);
     jsonw_close(w);
     return 0;
 }
@@ -73,11 +98,8 @@ static int write_rollout(struct json_writer *w, struct fleet *fleet, const struc
     view_release_ref(w, "release", fleet, &rollout->release);
     jsonw_text(w, "state", rollout_state_name(rollout->state));
     jsonw_u64(w, "wave", rollout->wave);
-    jsonw_array(w, "waves");
-    for (size_t i = 0; i < rollout->spec.wave_count; i++)
-        if (write_wave(w, fleet, rollout, i, err) < 0)
-            return -1;
-    jsonw_close(w);
+    if (write_waves(w, fleet, rollout, err) < 0)
+        return -1;
     if (write_gates(w, fleet, row, err) < 0)
         return -1;
     jsonw_text(w, "reason", rollout->reason);
@@ -101,22 +123,28 @@ static int reply_rollout(struct call *call, uint64_t id, struct err *err)
     return call_writer(call, 200, &w, err);
 }
 
+enum { LIST_LIMIT = 200, LIST_DEFAULT = 50 };
+
 struct id_list {
-    size_t count;
-    uint64_t ids[200]; /* the newest; older ones by their id */
+    size_t count, limit;
+    uint64_t ids[LIST_LIMIT]; /* the newest; older ones by their id */
 };
 
 static int collect_id(const struct rollout_row *row, void *arg)
 {
     struct id_list *list = arg;
     list->ids[list->count++] = row->rollout.id;
-    return list->count == ARRAY_LEN(list->ids);
+    return list->count == list->limit;
 }
 
 int rollout_list(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;
     struct id_list list = {0};
+    uint64_t limit;
+    if (call_query_u64(call, "limit", LIST_DEFAULT, LIST_LIMIT, &limit, err) < 0)
+        return -1;
+    list.limit = MAX((size_t)limit, (size_t)1);
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
     jsonw_object(&w, NULL);

@@ -8,7 +8,7 @@
 #include <event2/event.h>
 #include <stdarg.h>
 
-enum { FLUSH_PERIOD_S = 5, KEEP_REPORTS = 500, KEEP_EVENTS = 100000, PRUNE_EVERY = 120 /* flushes */ };
+enum { FLUSH_PERIOD_S = 5, KEEP_EVENTS = 100000, PRUNE_EVERY = 120 /* flushes */ };
 
 char *fleet_path(const struct fleet *fleet, const char *name)
 {
@@ -39,7 +39,7 @@ static int flush_contacts(struct fleet *fleet, struct err *err)
     struct flush flush = {.fleet = fleet, .err = err};
     roster_each(fleet->roster, flush_one, &flush);
     if (flush.rc == 0 && ++fleet->flushes % PRUNE_EVERY == 0)
-        flush.rc = fleet->store->ops->prune(fleet->store, KEEP_REPORTS, KEEP_EVENTS, err);
+        flush.rc = fleet->store->ops->event_prune(fleet->store, KEEP_EVENTS, err);
     if (flush.rc < 0 || fleet->store->ops->number_set(fleet->store, "alive_ms", clock_wall_ms(), err) < 0) {
         group_cancel(fleet->group);
         return -1;

@@ -122,6 +122,7 @@ int sqlite_event_add(struct store *store, const struct event_row *row, int64_t *
 int sqlite_event_after(struct store *store, int64_t after, int64_t limit,
                        int (*visit)(const struct event_row *row, void *arg), void *arg, struct err *err);
 int sqlite_event_last_id(struct store *store, int64_t *out, struct err *err);
-int sqlite_prune(struct store *store, int64_t reports, int64_t events, struct err *err);
+int sqlite_report_prune(struct store *store, const char *robot, int64_t keep, struct err *err);
+int sqlite_event_prune(struct store *store, int64_t keep, struct err *err);
 
 #endif

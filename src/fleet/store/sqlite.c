@@ -135,7 +135,8 @@ const struct store_ops db_ops = {
     .event_add = sqlite_event_add,
     .event_after = sqlite_event_after,
     .event_last_id = sqlite_event_last_id,
-    .prune = sqlite_prune,
+    .report_prune = sqlite_report_prune,
+    .event_prune = sqlite_event_prune,
 };
 
 static int configure(struct sqlite_store *s, struct err *err)

@@ -170,3 +170,11 @@ int sqlite_report_last(struct store *store, const char *robot, int64_t limit,
     }
     return row;
 }
+
+int sqlite_report_prune(struct store *store, const char *robot, int64_t keep, struct err *err)
+{
+    return db_write(db_of(store), err, NULL,
+                    "DELETE FROM reports WHERE robot = ?1 AND id <="
+                    " (SELECT id FROM reports WHERE robot = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                    "ti", robot, keep);
+}

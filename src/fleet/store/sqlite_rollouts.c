@@ -190,14 +190,8 @@ int sqlite_event_last_id(struct store *store, int64_t *out, struct err *err)
     return 0;
 }
 
-int sqlite_prune(struct store *store, int64_t reports, int64_t events, struct err *err)
+int sqlite_event_prune(struct store *store, int64_t keep, struct err *err)
 {
-    struct sqlite_store *s = db_of(store);
-    if (db_write(s, err, NULL,
-                 "DELETE FROM reports WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER"
-                 " (PARTITION BY robot ORDER BY id DESC) AS place FROM reports) WHERE place > ?)",
-                 "i", reports) < 0)
-        return -1;
-    return db_write(s, err, NULL, "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", "i",
-                    events);
+    return db_write(db_of(store), err, NULL,
+                    "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", "i", keep);
 }

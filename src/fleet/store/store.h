@@ -206,6 +206,9 @@ struct store_ops {
                        int (*visit)(const struct report_row *row, void *arg), void *arg,
                        struct err *err) must_check;
 
+    int (*report_prune)(struct store *store, const char *robot, int64_t keep,
+                        struct err *err) must_check; /* its last ones */
+
     /* Releases, newest first. `name:version` is unique. */
     int (*release_add)(struct store *store, const struct release_row *row, struct err *err) must_check;
     int (*release_sign)(struct store *store, const struct release_row *row,
@@ -247,10 +250,8 @@ struct store_ops {
                        int (*visit)(const struct event_row *row, void *arg), void *arg,
                        struct err *err) must_check;
     int (*event_last_id)(struct store *store, int64_t *out, struct err *err) must_check;
-
-    /* Forgets old reports (all but the last `reports` of each robot) and events (all but the last `events`).
-     */
-    int (*prune)(struct store *store, int64_t reports, int64_t events, struct err *err) must_check;
+    int (*event_prune)(struct store *store, int64_t keep,
+                       struct err *err) must_check; /* the last ones stay */
 };
 
 struct store {

@@ -308,7 +308,7 @@ static void test_reports_are_unique(void **state)
     assert_ok(OPS(f)->report_last(f->store, "r1", 5, count_reports, &last, &err), err);
     assert_int_equal(last, 5);
     begin(f);
-    assert_ok(OPS(f)->prune(f->store, 3, 100, &err), err);
+    assert_ok(OPS(f)->report_prune(f->store, "r1", 3, &err), err);
     commit(f);
     last = 0;
     assert_ok(OPS(f)->report_last(f->store, "r1", 50, count_reports, &last, &err), err);
@@ -493,7 +493,7 @@ static void test_events_grow(void **state)
         assert_ok(OPS(f)->event_add(f->store, &row, &row.id, &err), err);
         first = first ? first : row.id;
     }
-    assert_ok(OPS(f)->prune(f->store, 1, 5, &err), err);
+    assert_ok(OPS(f)->event_prune(f->store, 5, &err), err);
     commit(f);
     assert_ok(OPS(f)->event_last_id(f->store, &last, &err), err);
     assert_int_equal(last, first + 19);
