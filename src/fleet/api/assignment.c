@@ -6,7 +6,8 @@
 
 #include <event2/event.h>
 
-enum { MAX_WAIT_S = 60 };
+/* A robot that only waits must still be heard: a question is held for one presence period at most. */
+enum { MAX_WAIT_S = 60, MAX_HOLD_S = PRESENCE_PERIOD_MS / 1000 };
 
 struct held { /* argument of timer and gone callbacks */
     struct fleet *fleet;
@@ -116,7 +117,7 @@ int assignment_get(struct call *call, struct err *err)
     if (!entry)
         return err_no_memory(err);
     if (wait_s && !call->fleet->draining)
-        return hold(call, entry, after, (int)wait_s, err);
+        return hold(call, entry, after, MIN((int)wait_s, MAX_HOLD_S), err);
     return call_bytes(call, 204, "application/json", NULL, 0);
 }
 
