@@ -138,11 +138,16 @@ static void agent_args(struct cast *cast, struct actor *actor, const char *token
     arg_pair(actor, "--server", url);
     snprintf(url, sizeof url, "https://127.0.0.1:%u", stage->operator_port);
     arg_pair(actor, "--enroll-url", url);
+    arg_pair(actor, "--robot", robot);
     arg_pair(actor, "--enroll-token-file", token_file);
     arg_pair(actor, "--ca", stage_path(stage, "server/ca.pem"));
     arg_pair(actor, "--keyring", stage_path(stage, "keys/keyring.json"));
     arg_number(actor, "--telemetry-ms", 1000);
     arg_number(actor, "--probation-ms", 6000);
+    arg_number(actor, "--min-frames", 20);
+    arg_pair(actor, "--max-over-budget-share", "0.1"); /* two cores for forty processes: room for hiccups */
+    arg_pair(actor, "--alpha", "0.001");
+    arg_number(actor, "--max-runner-losses", 6); /* chaos kills runners of good releases too */
 }
 
 static void program_args(struct cast *cast, struct actor *actor)
@@ -156,6 +161,9 @@ static void program_args(struct cast *cast, struct actor *actor)
     arg_number(actor, "--seed", 7000 + actor->robot);
     arg_number(actor, "--site", stage_site_number(actor->robot));
     arg_number(actor, "--fps", 5);
+    arg_number(actor, "--deadline-ms", 180);
+    arg_number(actor, "--dock-period-ms", 10000);
+    arg_number(actor, "--dock-ms", 4000);
 }
 
 int cast_start_robot(struct cast *cast, int robot, const char *token_file, struct err *err)

@@ -70,7 +70,8 @@ static int parse(int argc, char **argv, struct options *out, struct err *err)
 
 static int make_releases(const struct stage *stage, struct err *err)
 {
-    const char *keys = stage_path(stage, "keys");
+    char keys[2 * STAGE_PATH];
+    str_copy(keys, sizeof keys, stage_path(stage, "keys"));
     if (tool_run(stage, true, TOOL_ARGS("keys", "init", "--dir", keys), NULL, err) < 0)
         return -1;
     for (size_t i = 0; i < STAGE_RELEASES; i++) {
@@ -110,7 +111,7 @@ static int enrol_robots(struct stage *stage, struct cast *cast, struct err *err)
         snprintf(label, sizeof label, "site=%s", stage_site(i));
         if (tool_run(
                 stage, i == 0,
-                TOOL_ARGS("robot", "enroll-token", "--robot", stage_robot(i), "--label", label, "-o", file),
+                TOOL_ARGS("robot", "enroll-token", stage_robot(i), "--label", label, "-o", file),
                 NULL, err) < 0 ||
             cast_start_robot(cast, i, file, err) < 0)
             return -1;

@@ -32,7 +32,7 @@ struct stage {
 int stage_open(struct stage *stage, int robots, const char *models, struct err *err) must_check;
 void stage_remove(const struct stage *stage);
 
-/* "DIR/fmt…"; a static buffer of four, for short use in argument lists. */
+/* "DIR/fmt…" in one of eight static buffers in turn: for argument lists, not to be kept. */
 const char *stage_path(const struct stage *stage, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *stage_program(const struct stage *stage, const char *name);
 const char *stage_robot(int index); /* 0 → "r01" */
