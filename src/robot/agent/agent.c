@@ -189,7 +189,8 @@ static int go_online(struct agent *agent, struct err *err)
     cleanup_free char *key = store_path(agent->store, "device.key");
     if (!ca || !cert || !key)
         return err_no_memory(err);
-    struct fetch_options fetch = {.ca_path = ca, .cert_path = cert, .key_path = key};
+    struct fetch_options fetch = {
+        .ca_path = ca, .cert_path = cert, .key_path = key, .parse_error = api_error_parse};
     if (fetch_new(&fetch, &agent->fetch, err) < 0)
         return -1;
     struct uplink_options uplink = {

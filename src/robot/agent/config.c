@@ -42,6 +42,7 @@ static const struct option_row rows[] = {
     {"min_frames", NUMBER, AT(min_frames), 0, 1e9, 100},
     {"max_runner_losses", NUMBER, AT(max_runner_losses), 0, 1000, 3},
     {"poll_wait_s", NUMBER, AT(poll_wait_s), 1, 60, 10},
+    {"stall_s", NUMBER, AT(stall_s), 1, 3600, 30},
     {"self_test_ms", NUMBER, AT(self_test_ms), 100, 3600000, 60000},
     {"start_ms", NUMBER, AT(start_ms), 100, 3600000, 60000},
     {"rate_limit", NUMBER, AT(rate_limit), 0, 1e12, 0},
@@ -65,7 +66,7 @@ static const char usage[] =
     "  --keyring FILE               release keys this robot trusts\n"
     "  --runner PATH, --guard PATH  default: beside muster-agent\n"
     "  --floor VERSION              never install anything older\n"
-    "  --telemetry-ms N (10000), --poll-wait-s N (10), --rate-limit BYTES_PER_S (none)\n"
+    "  --telemetry-ms N (10000), --poll-wait-s N (10), --stall-s N (30), --rate-limit BYTES_PER_S (none)\n"
     "  --probation-ms N (600000), --min-frames N (100), --max-runner-losses N (3),\n"
     "  --max-over-budget-share X (0.05), --alpha X (0.01), --self-test-ms N (60000), --start-ms N (60000)\n"
     "  --no-fallback                do not keep the previous release loaded\n"

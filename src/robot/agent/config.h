@@ -34,6 +34,7 @@ struct agent_config {
     int64_t min_frames;        /* of evidence before a probation may end, if a robot program is attached */
     int64_t max_runner_losses; /* during a probation */
     int64_t poll_wait_s;       /* how long the server may hold the question for an assignment */
+    int64_t stall_s;           /* a download that stands still for so long is begun again */
     int64_t self_test_ms;
     int64_t start_ms;             /* how long a runner may take until it is connected to the guard */
     int64_t rate_limit;           /* bytes/s of a download; 0: none */

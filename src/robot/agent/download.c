@@ -3,7 +3,6 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "release/image.h"
-#include "robot/agent/answer.h"
 #include "sys/file.h"
 #include "sys/hash.h"
 #include "trust/signature.h"
@@ -78,7 +77,7 @@ static void on_done(const struct fetch_response *response, void *arg)
     struct download *download = arg;
     download->transfer = 0;
     download->answered = true;
-    download->result = answer_error(response);
+    download->result = response->err;
     if (!download->partial && download->result.code == ERR_NONE) {
         struct err err = {0};
         buf_reset(&download->signature);

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "robot/agent/answer.h"
 #include "robot/agent/backoff.h"
 #include "sys/fetch.h"
 #include "sys/file.h"
@@ -43,7 +42,7 @@ int enroll_new(const struct agent_config *config, const struct store *store, str
     enroll->config = config;
     enroll->store = store;
     enroll->backoff = (struct backoff){.min_ms = 200, .max_ms = 5000};
-    struct fetch_options options = {.ca_path = config->ca};
+    struct fetch_options options = {.ca_path = config->ca, .parse_error = api_error_parse};
     if (fetch_new(&options, &enroll->fetch, err) < 0)
         return -1;
     *out = TAKE_PTR(enroll);
@@ -100,7 +99,7 @@ static void on_answer(const struct fetch_response *response, void *arg)
 {
     struct enroll *enroll = arg;
     enroll->transfer = 0;
-    struct err err = answer_error(response);
+    struct err err = response->err;
     if (err.code != ERR_NONE || accept_answer(enroll, response, &err) < 0)
         failed(enroll, &err);
     else

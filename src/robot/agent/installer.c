@@ -233,7 +233,8 @@ static int start_download(struct installer *installer, struct err *err)
                                        .store = installer->options.store,
                                        .server = installer->options.config->server,
                                        .ring = ring,
-                                       .rate_limit = (uint64_t)installer->options.config->rate_limit};
+                                       .rate_limit = (uint64_t)installer->options.config->rate_limit,
+                                       .stall_s = (int)installer->options.config->stall_s};
     return download_new(&options, &candidate->release, candidate->manifest_size, &installer->download, err);
 }
 

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "robot/agent/answer.h"
 #include "robot/agent/backoff.h"
 #include "sys/file.h"
 
@@ -97,7 +96,7 @@ static void on_assignment(const struct fetch_response *response, void *arg)
 {
     struct uplink *uplink = arg;
     uplink->poll.transfer = 0;
-    struct err err = answer_error(response);
+    struct err err = response->err;
     struct api_assignment assignment;
     bool news = err.code == ERR_NONE && response->status == 200;
     if (news && api_assignment_parse(response->body.data, response->body.len, &assignment, &err) < 0)
@@ -126,7 +125,7 @@ static void on_reports(const struct fetch_response *response, void *arg)
 {
     struct uplink *uplink = arg;
     uplink->reports.transfer = 0;
-    struct err err = answer_error(response);
+    struct err err = response->err;
     uint64_t acked = 0;
     if (err.code == ERR_NONE && api_acked_parse(response->body.data, response->body.len, &acked, &err) == 0) {
         size_t before = report_log_pending(uplink->options.log);
@@ -163,7 +162,7 @@ static void on_metrics(const struct fetch_response *response, void *arg)
 {
     struct uplink *uplink = arg;
     uplink->metrics.transfer = 0;
-    struct err err = answer_error(response);
+    struct err err = response->err;
     bool sent = well(&uplink->metrics, &err);
     /* What the server refuses for good would be refused for ever: it is given up, and said so. */
     if (!sent && (err.code == ERR_INVALID || err.code == ERR_TOO_BIG)) {

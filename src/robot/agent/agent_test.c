@@ -1,0 +1,454 @@
+/* The real muster-agent against a fleet server that misbehaves and a guard and runners that are played. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/testing.h"
+#include "robot/agent/fake_fleet.h"
+#include "robot/ctl/ctl.h"
+#include "sys/file.h"
+#include "sys/proc.h"
+#include "trust/keyring.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum { PATIENCE_MS = 30000 };
+
+static char base[] = "/tmp/muster-agent-XXXXXX";
+static char state_dir[64], run_dir[64], script_dir[64], keyring_path[64], token_path[64], url[64];
+static struct signing_key *key, *stranger, *revoked;
+static const char *machine; /* NULL: this one */
+static pid_t agent;
+
+/* The agent. */
+
+static void start_agent(void)
+{
+    struct err err = {0};
+    char log[96], ca[96];
+    snprintf(log, sizeof log, "%s/agent.log", base);
+    snprintf(ca, sizeof ca, "%s/ca/ca.pem", base);
+    const char *const argv[] = {MUSTER_BUILD_BIN "/muster-agent",
+                                "--state-dir",
+                                state_dir,
+                                "--run-dir",
+                                run_dir,
+                                "--server",
+                                url,
+                                "--enroll-url",
+                                url,
+                                "--enroll-token-file",
+                                token_path,
+                                "--ca",
+                                ca,
+                                "--keyring",
+                                keyring_path,
+                                "--robot",
+                                "r1",
+                                "--runner",
+                                AGENT_FAKE,
+                                "--guard",
+                                AGENT_FAKE,
+                                "--telemetry-ms",
+                                "100",
+                                "--probation-ms",
+                                "200",
+                                "--min-frames",
+                                "60",
+                                "--poll-wait-s",
+                                "1",
+                                "--stall-s",
+                                "1",
+                                "--max-runner-losses",
+                                "1000",
+                                "--machine",
+                                machine ? machine : "x86_64",
+                                NULL};
+    struct proc_options options = {.argv = argv, .log_path = log, .die_with_parent = true, .keep_fd = -1};
+    assert_ok(proc_spawn(&options, &agent, &err), err);
+}
+
+static void end_agent(int signal_number)
+{
+    int status;
+    if (agent <= 0)
+        return;
+    kill(agent, signal_number);
+    assert_int_equal(waitpid(agent, &status, 0), agent);
+    agent = 0;
+    if (signal_number == SIGTERM)
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void show_log(void)
+{
+    struct err err = {0};
+    char path[96];
+    cleanup_buf struct buf text = BUF_INIT(1 << 22);
+    snprintf(path, sizeof path, "%s/agent.log", base);
+    if (file_read(path, &text, &err) == 0)
+        print_message("%s\n", buf_text(&text) + (text.len > 6000 ? text.len - 6000 : 0));
+}
+
+#define wait_for(condition)                                                                                  \
+    do {                                                                                                     \
+        int64_t until_ms_ = clock_mono_ms() + PATIENCE_MS;                                                   \
+        while (!(condition)) {                                                                               \
+            if (clock_mono_ms() > until_ms_) {                                                               \
+                show_log();                                                                                  \
+                fail_msg("never: %s", #condition);                                                           \
+            }                                                                                                \
+            usleep(10000);                                                                                   \
+        }                                                                                                    \
+    } while (0)
+
+/* The robot. */
+
+static bool guard_status(struct ctl_status *out)
+{
+    struct err err = {0};
+    cleanup_close int fd = -1;
+    return ctl_connect(run_dir, CTL_ROLE_AGENT, &fd, &err) == 0 && ctl_status(fd, 1000, out, &err) == 0;
+}
+
+static const struct ctl_runner_status *runner(const struct ctl_status *status, uint64_t generation)
+{
+    for (size_t i = 0; generation && i < CTL_MAX_RUNNERS; i++)
+        if (status->runners[i].generation == generation)
+            return &status->runners[i];
+    return NULL;
+}
+
+static bool answers(const struct made *release)
+{
+    struct ctl_status status;
+    if (!guard_status(&status))
+        return false;
+    const struct ctl_runner_status *active = runner(&status, status.active_generation);
+    if (!release)
+        return !active;
+    return active && active->connected && digest_equal(&active->release, &release->digest);
+}
+
+static bool falls_back_to(const struct made *release)
+{
+    struct ctl_status status;
+    if (!guard_status(&status))
+        return false;
+    const struct ctl_runner_status *spare = runner(&status, status.fallback_generation);
+    return spare && digest_equal(&spare->release, &release->digest);
+}
+
+static void kill_one(bool guard)
+{
+    struct ctl_status status;
+    struct err err = {0};
+    cleanup_close int fd = -1;
+    struct ucred peer = {0};
+    socklen_t len = sizeof peer;
+    if (ctl_connect(run_dir, CTL_ROLE_AGENT, &fd, &err) < 0 || ctl_status(fd, 1000, &status, &err) < 0)
+        return;
+    const struct ctl_runner_status *active = runner(&status, status.active_generation);
+    if (guard && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+        kill(peer.pid, SIGKILL);
+    else if (active && active->pid > 1)
+        kill(active->pid, SIGKILL);
+}
+
+static void script(const struct made *release, const char *words)
+{
+    struct err err = {0};
+    struct digest_text text = digest_format(&release->digest);
+    cleanup_free char *path = file_join(script_dir, digest_hex(&text));
+    assert_ok(file_replace(path, words, strlen(words), 0600, &err), err);
+}
+
+static void save_keyring(bool revoke)
+{
+    struct err err = {0};
+    struct public_key half;
+    struct keyring *ring = mem_zalloc(1, sizeof *ring);
+    ring->threshold = 1;
+    signing_key_public(key, &half);
+    assert_ok(keyring_add(ring, &half, "release", &err), err);
+    signing_key_public(revoked, &half);
+    assert_ok(keyring_add(ring, &half, "old", &err), err);
+    if (revoke)
+        assert_ok(keyring_revoke(ring, "old", &err), err);
+    assert_ok(keyring_save(ring, keyring_path, &err), err);
+    free(ring);
+}
+
+static void expect_text(enum report_kind kind, const struct made *release, const char *part)
+{
+    char text[API_MAX_SUMMARY];
+    fleet_report_text(kind, &release->digest, text);
+    if (!strstr(text, part))
+        fail_msg("%s: \"%s\" does not say \"%s\"", report_kind_name(kind), text, part);
+}
+
+static void install(const struct made *release)
+{
+    unsigned before = fleet_reports(REPORT_COMMITTED, &release->digest);
+    fleet_assign(release, false);
+    wait_for(fleet_reports(REPORT_COMMITTED, &release->digest) > before);
+    wait_for(answers(release));
+}
+
+/* A robot from the box, and back into it. */
+
+static int unbox(void **state)
+{
+    struct err err = {0};
+    machine = NULL;
+    save_keyring(true);
+    assert_ok(file_make_dirs(run_dir, 0700, &err), err);
+    assert_ok(file_make_dirs(script_dir, 0700, &err), err);
+    assert_ok(file_replace(token_path, "good-token\n", 11, 0600, &err), err);
+    fleet_assign(NULL, false);
+    start_agent();
+    return 0;
+}
+
+static int box(void **state)
+{
+    struct err err = {0};
+    end_agent(SIGTERM);
+    const char *const argv[] = {MUSTER_BUILD_BIN "/muster-agent", "--stop", "--run-dir", run_dir, NULL};
+    int status;
+    assert_ok(proc_run(argv, 10000, NULL, &status, &err), err);
+    struct ctl_status ignored;
+    wait_for(!guard_status(&ignored));
+    assert_ok(file_remove_tree(state_dir, &err), err);
+    assert_ok(file_remove_tree(run_dir, &err), err);
+    assert_ok(file_remove_tree(script_dir, &err), err);
+    assert_false(fleet_saw_a_gap());
+    return 0;
+}
+
+/* Tests. */
+
+static void good_releases_are_kept_and_a_slow_one_is_thrown_out(void **state)
+{
+    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.0", key),
+                three = fleet_make("3.0.0", key);
+    script(&three, "slow");
+    install(&one);
+    assert_false(file_exists(token_path));
+    install(&two);
+    wait_for(falls_back_to(&one));
+    fleet_assign(&three, false);
+    wait_for(fleet_reports(REPORT_ROLLED_BACK, &three.digest) == 1);
+    expect_text(REPORT_ROLLED_BACK, &three, "over the budget of 40 ms");
+    wait_for(answers(&two));
+    usleep(300000); /* several polls and looks later */
+    assert_true(answers(&two));
+    assert_int_equal(fleet_reports(REPORT_ACTIVATED, &three.digest), 1);
+    assert_int_equal(fleet_reports(REPORT_COMMITTED, &three.digest), 0);
+    fleet_assign(&two, true); /* the server comes to the same conclusion */
+    wait_for(fleet_reports(REPORT_COMMITTED, &two.digest) == 2);
+    wait_for(fleet_frames(&two.digest) > 100 && fleet_frames(&three.digest) > 0);
+    fleet_assign(&one, false); /* going back needs to be said */
+    wait_for(fleet_reports(REPORT_FAILED, &one.digest) == 1);
+    expect_text(REPORT_FAILED, &one, "older than 2.0.0");
+    assert_true(answers(&two));
+    fleet_assign(&one, true);
+    wait_for(answers(&one));
+    wait_for(fleet_reports(REPORT_COMMITTED, &one.digest) == 2);
+}
+
+static void a_release_on_which_the_guard_steps_in_is_thrown_out(void **state)
+{
+    struct made one = fleet_make("1.0.0", key), odd = fleet_make("1.1.0", key);
+    script(&odd, "weird");
+    install(&one);
+    fleet_assign(&odd, false);
+    wait_for(fleet_reports(REPORT_ROLLED_BACK, &odd.digest) == 1);
+    expect_text(REPORT_ROLLED_BACK, &odd, "guard had to step in");
+    wait_for(answers(&one));
+}
+
+/* Downloads that fail for a while go on where they were; nothing is fetched twice. */
+static void broken_downloads_are_resumed(void **state)
+{
+    struct made one = fleet_make("1.0.1", key), two = fleet_make("1.0.2", key);
+    fleet_fault(&one.extra, FAULT_TRUNCATE, 3);
+    fleet_fault(&one.weights, FAULT_ERROR, 2);
+    install(&one);
+    assert_int_equal(fleet_requests(&one.extra), 4);
+    assert_int_equal(fleet_last_range(&one.extra), EXTRA_BYTES - EXTRA_BYTES / 8 - (EXTRA_BYTES % 8 != 0));
+    unsigned weights = fleet_requests(&one.weights);
+    fleet_fault(&two.extra, FAULT_STALL, 1);
+    install(&two);
+    assert_int_equal(fleet_requests(&two.extra), 2);
+    assert_int_equal(fleet_last_range(&two.extra), EXTRA_BYTES / 2);
+    assert_int_equal(fleet_requests(&two.weights), weights); /* the same blob: it is in the store */
+}
+
+struct refusal {
+    const char *what, *text; /* part of the report */
+    enum fault fault;
+    const char *script, *machine;
+    struct signing_key **signer;
+    bool revoked;
+};
+
+static void one_refusal(const struct refusal *refusal, const struct made *running, unsigned number)
+{
+    char version[16];
+    snprintf(version, sizeof version, "2.%u.1", number);
+    struct made bad = fleet_make(version, refusal->signer ? *refusal->signer : key);
+    if (refusal->script)
+        script(&bad, refusal->script);
+    if (refusal->fault != FAULT_NONE)
+        fleet_fault(&bad.extra, refusal->fault, 1000);
+    if (refusal->machine) {
+        machine = refusal->machine;
+        end_agent(SIGTERM);
+        start_agent();
+    }
+    fleet_assign(&bad, false);
+    wait_for(fleet_reports(REPORT_FAILED, &bad.digest) > 0);
+    expect_text(REPORT_FAILED, &bad, refusal->text);
+    unsigned requests = fleet_requests(&bad.extra);
+    end_agent(SIGKILL); /* remembered across restarts as well */
+    machine = NULL;
+    unsigned starts = fleet_reports(REPORT_STARTED, NULL);
+    start_agent();
+    wait_for(fleet_reports(REPORT_STARTED, NULL) > starts);
+    wait_for(answers(running));
+    assert_int_equal(fleet_reports(REPORT_FAILED, &bad.digest), 1);
+    assert_int_equal(fleet_reports(REPORT_ACTIVATED, &bad.digest), 0);
+    assert_int_equal(fleet_requests(&bad.extra), requests);
+}
+
+static void what_is_wrong_is_refused_with_one_line_and_not_tried_again(void **state)
+{
+    static struct signing_key *nobody;
+    const struct refusal refusals[] = {
+        {.what = "flipped bit", .text = "do not fit its digest", .fault = FAULT_FLIP},
+        {.what = "endless body", .text = "more than", .fault = FAULT_ENDLESS},
+        {.what = "stranger's key", .text = "unknown", .signer = &stranger},
+        {.what = "revoked key", .text = "revoked", .signer = &revoked},
+        {.what = "no key", .text = "not signed", .signer = &nobody},
+        {.what = "another machine", .text = "riscv64", .machine = "riscv64"},
+        {.what = "self-test", .text = "golden is 0.9", .script = "fails-test"},
+        {.what = "runner", .text = "the model cannot be loaded", .script = "dies"},
+    };
+    struct made one = fleet_make("1.0.0", key);
+    install(&one);
+    for (unsigned i = 0; i < ARRAY_LEN(refusals); i++)
+        one_refusal(&refusals[i], &one, i);
+    struct made two = fleet_make("3.0.0", key);
+    install(&two);
+}
+
+/* Whatever is killed, and whenever: the robot ends where it should, and no report or count is lost or made
+ * up. */
+static void killed_anywhere_it_converges(void **state)
+{
+    uint32_t random = 12345;
+    struct made one = fleet_make("1.0.0", key);
+    install(&one);
+    for (unsigned round = 0; round < 8; round++) {
+        char version[16];
+        snprintf(version, sizeof version, "1.%u.0", round + 1);
+        struct made next = fleet_make(version, key);
+        fleet_fault(&next.extra, FAULT_TRUNCATE, 1);
+        fleet_assign(&next, false);
+        for (int i = 0; i < 4; i++) {
+            random = random * 1664525u + 1013904223u;
+            usleep((random >> 8) % 150000);
+            if (i % 2 == 0) {
+                end_agent(SIGKILL);
+                start_agent();
+            } else {
+                kill_one((random >> 4) % 2);
+            }
+        }
+        wait_for(fleet_reports(REPORT_COMMITTED, &next.digest) > 0);
+        wait_for(answers(&next));
+    }
+}
+
+static void without_an_agent_the_robot_goes_on(void **state)
+{
+    struct made one = fleet_make("1.0.0", key);
+    install(&one);
+    end_agent(SIGTERM);
+    assert_true(answers(&one));
+    start_agent();
+    end_agent(SIGKILL);
+    assert_true(answers(&one));
+    struct ctl_status before, after;
+    assert_true(guard_status(&before));
+    unsigned starts = fleet_reports(REPORT_STARTED, NULL);
+    start_agent();
+    wait_for(fleet_reports(REPORT_STARTED, NULL) > starts);
+    usleep(300000);
+    assert_true(guard_status(&after));
+    assert_int_equal(before.active_generation, after.active_generation);
+    assert_int_equal(runner(&before, before.active_generation)->pid,
+                     runner(&after, after.active_generation)->pid);
+}
+
+static void a_bad_token_is_said_and_a_good_one_taken_later(void **state)
+{
+    struct err err = {0};
+    end_agent(SIGKILL);
+    assert_ok(file_remove_tree(state_dir, &err), err);
+    assert_ok(file_replace(token_path, "used-token", 10, 0600, &err), err);
+    start_agent();
+    usleep(500000);
+    assert_true(file_exists(token_path));
+    assert_ok(file_replace(token_path, "good-token", 10, 0600, &err), err);
+    struct made one = fleet_make("1.0.0", key);
+    install(&one);
+    assert_false(file_exists(token_path));
+}
+
+static int set_up(void **state)
+{
+    struct err err = {0};
+    assert_non_null(mkdtemp(base));
+    snprintf(state_dir, sizeof state_dir, "%s/state", base);
+    snprintf(run_dir, sizeof run_dir, "%s/run", base);
+    snprintf(script_dir, sizeof script_dir, "%s/script", base);
+    snprintf(keyring_path, sizeof keyring_path, "%s/keyring.json", base);
+    snprintf(token_path, sizeof token_path, "%s/token", base);
+    setenv("MUSTER_FAKE_SCRIPT", script_dir, 1);
+    assert_ok(signing_key_generate(&key, &err), err);
+    assert_ok(signing_key_generate(&stranger, &err), err);
+    assert_ok(signing_key_generate(&revoked, &err), err);
+    fleet_start(base);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", fleet_port());
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct err err = {0};
+    fleet_stop();
+    signing_key_free(key);
+    signing_key_free(stranger);
+    signing_key_free(revoked);
+    assert_ok(file_remove_tree(base, &err), err);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(good_releases_are_kept_and_a_slow_one_is_thrown_out, unbox, box),
+        cmocka_unit_test_setup_teardown(a_release_on_which_the_guard_steps_in_is_thrown_out, unbox, box),
+        cmocka_unit_test_setup_teardown(broken_downloads_are_resumed, unbox, box),
+        cmocka_unit_test_setup_teardown(what_is_wrong_is_refused_with_one_line_and_not_tried_again, unbox,
+                                        box),
+        cmocka_unit_test_setup_teardown(killed_anywhere_it_converges, unbox, box),
+        cmocka_unit_test_setup_teardown(without_an_agent_the_robot_goes_on, unbox, box),
+        cmocka_unit_test_setup_teardown(a_bad_token_is_said_and_a_good_one_taken_later, unbox, box),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,56 @@
+/* For agent_test: a fleet server of a few threads that can be made to misbehave, and releases for it to
+ * serve.
+ *
+ * It keeps everything it was told; a test waits on that. One server per process. */
+#ifndef MUSTER_ROBOT_AGENT_FAKE_FLEET_H
+#define MUSTER_ROBOT_AGENT_FAKE_FLEET_H
+
+#include "base/digest.h"
+#include "trust/key.h"
+#include "wire/api.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum fault {
+    FAULT_NONE,
+    FAULT_TRUNCATE, /* the connection ends in the middle of the body */
+    FAULT_STALL,    /* the body stops in the middle and nothing more comes */
+    FAULT_ENDLESS,  /* the body never ends */
+    FAULT_FLIP,     /* one bit is wrong */
+    FAULT_ERROR,    /* 503 */
+};
+
+struct made {
+    struct digest digest;
+    uint64_t size;                /* of the manifest */
+    struct digest weights, extra; /* blobs: the model, and one of EXTRA_BYTES */
+    char version[32];
+};
+
+enum { EXTRA_BYTES = 300000 };
+
+/* `dir`: for the server's CA and its releases. */
+void fleet_start(const char *dir);
+void fleet_stop(void);
+uint16_t fleet_port(void);
+
+/* Makes and signs a release. `key` NULL: unsigned is served as 404. */
+struct made fleet_make(const char *version, const struct signing_key *key);
+
+/* `release` NULL: nothing. */
+void fleet_assign(const struct made *release, bool rollback);
+/* The next `times` answers for this blob misbehave. */
+void fleet_fault(const struct digest *blob, enum fault fault, int times);
+
+/* What it has seen. */
+unsigned fleet_reports(enum report_kind kind, const struct digest *release); /* release NULL: any */
+/* The text of the last such report; "" if there is none. */
+void fleet_report_text(enum report_kind kind, const struct digest *release, char out[API_MAX_SUMMARY]);
+uint64_t fleet_frames(const struct digest *release); /* by telemetry, each export once */
+unsigned fleet_requests(const struct digest *blob);
+uint64_t fleet_last_range(const struct digest *blob); /* first byte of the last request for it */
+bool fleet_saw_a_gap(
+    void); /* reports or telemetry with a hole, or a number used twice for different things */
+
+#endif
