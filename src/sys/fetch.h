@@ -17,7 +17,7 @@
  * HTTP status.
  * - SIGPIPE is ignored in the whole process from the first fetch_new on.
  *
- * Not libcurl: Debian's brings thirty libraries along, 11.4 MiB resident in an idle process; this takes 6.6
+ * Not libcurl: Debian's brings thirty libraries along, 11.4 MiB resident in an idle process; this takes 7.0
  * MiB (where agent and guard together may have 12).
  */
 #ifndef MUSTER_SYS_FETCH_H
