@@ -4,11 +4,11 @@
  *
  *     bench-dataplane [--json] [--model release.yaml | --store LAYOUT] [--frames N] [--fps F] [--patient]
  *
- * One bare frame and one frame the whole way, in turn, so that both see the same machine. Whole way: from
- * muster_frame_submit to the return of muster_verdict_wait, the pixels being in the ring already.
- *   overhead = whole way - bare Run(), percentile by percentile; it holds preprocessing, decoding, three
- * hand-overs between processes and the guard's check. own_* subtracts each frame's own Run() in the runner
- * instead.
+ * A camera of F frames per second (default 0: back to back); one frame the whole
+ * way, the next one bare, so that both find the same machine, as warm or cold as the other. Whole way: from
+ * muster_frame_submit to the return of muster_verdict_wait, the pixels being in the ring already. overhead =
+ * whole way - bare Run(), percentile by percentile; it holds preprocessing, decoding, three hand-overs
+ * between processes and the guard's check. own_* subtracts each frame's own Run() in the runner instead.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -185,21 +185,35 @@ static double cpu_seconds(pid_t pid)
     return strtod(text, NULL) / 1e9;
 }
 
+/* The camera's next frame; a late one shifts those behind it. */
+static int64_t wait_for_camera(const struct bench *bench, int64_t next_ns)
+{
+    if (!bench->args.fps)
+        return next_ns;
+    next_ns = MAX(next_ns + 1000000000 / (int64_t)bench->args.fps, clock_mono_ns());
+    struct timespec until = {.tv_sec = next_ns / 1000000000, .tv_nsec = next_ns % 1000000000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    return next_ns;
+}
+
 static int measure(struct bench *bench, struct err *err)
 {
     static uint8_t rgb[WIDTH * HEIGHT * 3];
     uint64_t frames = bench->args.frames;
-    for (uint64_t n = 0; n < WARM_FRAMES; n++)
+    int64_t next_ns = clock_mono_ns();
+    for (uint64_t n = 0; n < WARM_FRAMES; n++) {
         whole_frame(bench, n % frames);
+        next_ns = wait_for_camera(bench, next_ns);
+    }
     bench->safe = 0;
     double before = cpu_seconds(bench->guard);
     for (uint64_t n = 0; n < frames; n++) {
         paint(rgb, n);
+        whole_frame(bench, n);
+        next_ns = wait_for_camera(bench, next_ns);
         if (bare_frame(bench, rgb, n, err) < 0)
             return -1;
-        whole_frame(bench, n);
-        if (bench->args.fps)
-            poll(NULL, 0, (int)(1000 / bench->args.fps));
+        next_ns = wait_for_camera(bench, next_ns);
     }
     bench->guard_busy_us = (cpu_seconds(bench->guard) - before) * 1e6 / (double)frames;
     poll(NULL, 0, 1000); /* until its tick is slow */
