@@ -9,7 +9,7 @@
  *
  * - Handlers run in the loop of `base`, and everything here belongs to that loop's thread. A handler answers
  * exactly once: at once, later (long poll: http_hold), or as a stream (http_stream_*). One that returns with
- * none of these is answered 500 (and an assert in debug builds).
+ * none of these is answered 500, and logged. A second answer asserts.
  * - After its answer a request is dead: do not touch it.
  * - A held request or a stream whose peer goes away: if it has a `gone` callback that is called, and after it
  * the handle is dead. If it has none the handle stays valid, and its answer goes nowhere.

@@ -103,8 +103,10 @@ void http_conn_break(struct http_conn *conn);    /* frees it from the loop */
 void http_conn_watch_writing(
     struct http_conn *conn);                      /* from now on the peer must take bytes, or is cut off */
 bool http_conn_pump_file(struct http_conn *conn); /* next piece of file_fd to the output; false: unreadable */
-void http_conn_identify(struct http_conn *conn);  /* fills client_name and client_serial */
 void http_request_free(struct http_request *request);
+
+/* http_identity.c: fills client_name and client_serial. */
+void http_conn_identify(struct http_conn *conn);
 
 /* http_reply.c: an answer for a connection that has no request (malformed) or is being drained. */
 void http_conn_write_error(struct http_conn *conn, int status, const struct err *error);

@@ -104,6 +104,10 @@ static void file(struct http_request *request, void *arg)
                     "tag");
 }
 
+static void forgetful(struct http_request *request, void *arg)
+{
+}
+
 static void short_file(struct http_request *request, void *arg)
 {
     http_reply_file(request, open(file_path, O_RDONLY | O_CLOEXEC), FILE_BYTES + 10, NULL, NULL);
@@ -130,13 +134,21 @@ static void add_routes(void)
         http_handler *handler;
         const char *arg;
     } routes[] = {
-        {HTTP_GET, "/", hello, "root"},      {HTTP_GET, "/hello", hello, "hello"},
-        {HTTP_GET, "/r/:id/x", show, NULL},  {HTTP_GET, "/files/*", show, NULL},
-        {HTTP_POST, "/echo", echo, NULL},    {HTTP_PUT, "/echo", echo, NULL},
-        {HTTP_GET, "/fail", refuse, NULL},     {HTTP_GET, "/hold", hold, "tell"},
-        {HTTP_GET, "/blind", hold, NULL},    {HTTP_POST, "/release", release, NULL},
-        {HTTP_GET, "/stream", stream, NULL}, {HTTP_GET, "/flood", flood, NULL},
-        {HTTP_GET, "/file", file, NULL},     {HTTP_GET, "/short", short_file, NULL},
+        {HTTP_GET, "/", hello, "root"},
+        {HTTP_GET, "/hello", hello, "hello"},
+        {HTTP_GET, "/r/:id/x", show, NULL},
+        {HTTP_GET, "/files/*", show, NULL},
+        {HTTP_POST, "/echo", echo, NULL},
+        {HTTP_PUT, "/echo", echo, NULL},
+        {HTTP_GET, "/fail", refuse, NULL},
+        {HTTP_GET, "/hold", hold, "tell"},
+        {HTTP_GET, "/blind", hold, NULL},
+        {HTTP_POST, "/release", release, NULL},
+        {HTTP_GET, "/stream", stream, NULL},
+        {HTTP_GET, "/flood", flood, NULL},
+        {HTTP_GET, "/file", file, NULL},
+        {HTTP_GET, "/short", short_file, NULL},
+        {HTTP_GET, "/forgetful", forgetful, NULL},
     };
     struct err err = {0};
     for (size_t i = 0; i < ARRAY_LEN(routes); i++)
@@ -312,6 +324,7 @@ static void routes_and_parameters(void **state)
         {"/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", 413, "too_big"},
         {"/fail", 409, "{\"error\":{\"code\":\"conflict\",\"message\":\"not \\\"now\\\"\"}}"},
         {"/echo", 405, "only POST, PUT"},
+        {"/forgetful", 500, "no answer from the handler"},
     };
     cleanup_close int fd = dial(); /* all of them on one connection */
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
