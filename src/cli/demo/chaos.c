@@ -1,15 +1,19 @@
 #include "cli/demo/chaos.h"
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include <signal.h>
 
-enum { MEAN_INTERVAL_MS = 2500 };
+/* The story takes about this long; the kills are spread over it. */
+enum { STORY_MS = 45000, SHORTEST_INTERVAL_MS = 200 };
 
 void chaos_init(struct chaos *chaos, bool on, uint32_t seed, int wanted)
 {
-    *chaos = (struct chaos){
-        .on = on, .random = seed * 2654435761u + 1, .wanted = wanted, .interval_ms = MEAN_INTERVAL_MS};
-    chaos->next_at_ms = clock_mono_ms() + MEAN_INTERVAL_MS;
+    *chaos = (struct chaos){.on = on,
+                            .random = seed * 2654435761u + 1,
+                            .wanted = wanted,
+                            .interval_ms = MAX(STORY_MS / MAX(wanted, 1), SHORTEST_INTERVAL_MS)};
+    chaos->next_at_ms = clock_mono_ms() + chaos->interval_ms;
 }
 
 static uint32_t next_random(struct chaos *chaos)

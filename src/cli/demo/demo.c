@@ -10,12 +10,13 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { LOOK_EVERY_MS = 400, TICK_US = 50000, CHAOS_KILLS = 20 };
+enum { LOOK_EVERY_MS = 400, TICK_US = 50000 };
 
 struct options {
     int robots;
     bool keep, json, chaos;
     uint32_t chaos_seed;
+    int chaos_kills;
     const char *models;
 };
 
@@ -27,7 +28,8 @@ static void on_signal(int number)
 }
 
 static const char help[] =
-    "usage: muster demo [warehouse] [--robots N] [--keep] [--json] [--chaos [--chaos-seed N]] [--models "
+    "usage: muster demo [warehouse] [--robots N] [--keep] [--json] [--chaos [--chaos-kills N] [--chaos-seed "
+    "N]] [--models "
     "DIR]\n"
     "\n"
     "Starts a fleet server and N robots (10), each with its agent, guard, runner and robot program in "
@@ -39,7 +41,8 @@ static const char help[] =
     "      --robots N      2 to 64 robots\n"
     "      --keep          leave the fleet running at the end, with the console's address, until Ctrl-C\n"
     "      --json          the report as one JSON object on stdout, and no story\n"
-    "      --chaos         kill -9 random processes while it plays, at least 20\n"
+    "      --chaos         kill -9 random processes while it plays\n"
+    "      --chaos-kills N at least so many (20)\n"
     "      --chaos-seed N  another series of victims\n"
     "      --models DIR    where detector-1.0.0, -2.0.0 and -3.0.0 are\n"
     "\n"
@@ -50,13 +53,14 @@ static const char help[] =
 
 static int parse(int argc, char **argv, struct options *out, struct err *err)
 {
-    int64_t robots = 10, seed = 1;
+    int64_t robots = 10, seed = 1, kills = 20;
     *out = (struct options){.models = ""};
     struct operands operands = {.usage = "[warehouse]", .max = 1};
     const struct option_def options[] = {OPT_INT("robots", 'n', &robots, 2, STAGE_MAX_ROBOTS),
                                          OPT_FLAG("keep", 0, &out->keep),
                                          OPT_FLAG("json", 0, &out->json),
                                          OPT_FLAG("chaos", 0, &out->chaos),
+                                         OPT_INT("chaos-kills", 0, &kills, 1, 10000),
                                          OPT_INT("chaos-seed", 0, &seed, 0, UINT32_MAX),
                                          OPT_TEXT("models", 'm', &out->models)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
@@ -65,6 +69,7 @@ static int parse(int argc, char **argv, struct options *out, struct err *err)
         return err_set(err, ERR_USAGE, "there is no demo \"%s\"; there is: warehouse", operands.items[0]);
     out->robots = (int)robots;
     out->chaos_seed = (uint32_t)seed;
+    out->chaos_kills = (int)kills;
     return 0;
 }
 
@@ -109,10 +114,9 @@ static int enrol_robots(struct stage *stage, struct cast *cast, struct err *err)
         char label[32];
         const char *file = stage_path(stage, "%s/token", stage_robot(i));
         snprintf(label, sizeof label, "site=%s", stage_site(i));
-        if (tool_run(
-                stage, i == 0,
-                TOOL_ARGS("robot", "enroll-token", stage_robot(i), "--label", label, "-o", file),
-                NULL, err) < 0 ||
+        if (tool_run(stage, i == 0,
+                     TOOL_ARGS("robot", "enroll-token", stage_robot(i), "--label", label, "-o", file), NULL,
+                     err) < 0 ||
             cast_start_robot(cast, i, file, err) < 0)
             return -1;
     }
@@ -197,7 +201,7 @@ static int perform(struct stage *stage, struct cast *cast, const struct options 
         return -1;
     int64_t began_ms = clock_mono_ms();
     story_init(&story, stage);
-    chaos_init(&chaos, options->chaos, options->chaos_seed, CHAOS_KILLS);
+    chaos_init(&chaos, options->chaos, options->chaos_seed, options->chaos_kills);
     int rc = enrol_robots(stage, cast, err);
     if (rc == 0)
         rc = play(stage, cast, &chaos, viewer, &story, &view, began_ms, err);

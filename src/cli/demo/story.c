@@ -88,8 +88,11 @@ static void note_robots(struct story *story, const struct view *view)
         str_copy(story->said[i], sizeof story->said[i], said);
         if (str_eq(robot->phase, "committed"))
             screen_note("%s runs %s", robot->id, robot->running);
-        if (str_eq(robot->phase, "rolled_back") || str_eq(robot->phase, "failed"))
-            screen_note("%s went back to %s: %s", robot->id, robot->running, robot->phase_text);
+        if (!str_eq(robot->phase, "rolled_back") && !str_eq(robot->phase, "failed"))
+            continue;
+        if (!story->bad_reason[0] && str_eq(view->rollout.version, "3.0.0"))
+            str_copy(story->bad_reason, sizeof story->bad_reason, robot->phase_text);
+        screen_note("%s went back to %s: %s", robot->id, robot->running, robot->phase_text);
     }
 }
 
@@ -116,7 +119,7 @@ static void watch_bad_release(struct story *story, const struct view *view)
     story->bad_rollout_id = rollout->id;
     story->bad_members = MAX(story->bad_members, rollout->members);
     story->bad_wave = MAX(story->bad_wave, rollout->wave_number);
-    if (rollout->reason[0])
+    if (rollout->reason[0] && !story->bad_reason[0])
         str_copy(story->bad_reason, sizeof story->bad_reason, rollout->reason);
 }
 
