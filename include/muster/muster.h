@@ -43,9 +43,9 @@ struct muster_options {
     const char *run_dir;    /* where muster-guard listens */
     uint32_t width, height; /* of the frames, pixels; RGB8, interleaved, rows from the top */
     uint32_t slots;         /* frames that can be in flight: a power of two, 2 to 64; 0: 8 */
-    uint32_t
-        patient; /* 1: always sleep for a verdict; 0: look out for it while it is due (at most 0.3 ms a frame,
-                    and only while verdicts come at a steady pace: saves the cost of being woken) */
+    /* 0: look out for a verdict while it is due, at most half a millisecond a frame and only while they come at a
+     * steady pace, which saves the cost of being woken. 1: always sleep. */
+    uint32_t patient;
 };
 
 enum muster_answer {

@@ -15,7 +15,7 @@
 
 #include "robot/ring/ring.h"
 
-enum { PACE_MAX_WINDOW_NS = 150000, PACE_MIN_WINDOW_NS = 20000, PACE_MIN_SEEN = 8 };
+enum { PACE_MAX_WINDOW_NS = 250000, PACE_MIN_WINDOW_NS = 20000, PACE_MIN_SEEN = 8 };
 
 struct pace { /* all zero: nothing seen yet */
     int64_t mean_ns, deviation_ns;
