@@ -166,17 +166,21 @@ static void program_args(struct cast *cast, struct actor *actor)
     arg_number(actor, "--dock-ms", 4000);
 }
 
-int cast_start_robot(struct cast *cast, int robot, const char *token_file, struct err *err)
+int cast_start_agent(struct cast *cast, int robot, const char *token_file, struct err *err)
 {
     char name[32];
     snprintf(name, sizeof name, "%s-agent", stage_robot(robot));
     struct actor *agent = add(cast, ACTOR_AGENT, robot, name);
     agent_args(cast, agent, token_file);
+    return start(agent, err);
+}
+
+int cast_start_program(struct cast *cast, int robot, struct err *err)
+{
+    char name[32];
     snprintf(name, sizeof name, "%s-program", stage_robot(robot));
     struct actor *program = add(cast, ACTOR_PROGRAM, robot, name);
     program_args(cast, program);
-    if (start(agent, err) < 0)
-        return -1;
     return start(program, err);
 }
 

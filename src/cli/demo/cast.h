@@ -17,8 +17,10 @@ struct cast;
 int cast_new(struct stage *stage, struct cast **out, struct err *err) must_check;
 /* Starts the server and waits until it has said its ports (≤ 20 s). */
 int cast_start_server(struct cast *cast, struct err *err) must_check;
-/* Starts the agent and the robot program of one robot; `token_file` holds its enrolment token. */
-int cast_start_robot(struct cast *cast, int robot, const char *token_file, struct err *err) must_check;
+/* Starts the agent of a robot; `token_file` holds its enrolment token. */
+int cast_start_agent(struct cast *cast, int robot, const char *token_file, struct err *err) must_check;
+/* Starts its robot program: from then on there are frames. */
+int cast_start_program(struct cast *cast, int robot, struct err *err) must_check;
 /* Reaps and restarts; call it a few times a second. */
 void cast_tend(struct cast *cast);
 /* A process of this kind at random (`random` is any number); 0 if there is none now. *out_name: "r03's

@@ -2,10 +2,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/demo/prologue.h"
 #include "cli/demo/report.h"
 #include "cli/demo/screen.h"
-#include "cli/demo/tool.h"
-#include "sys/file.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -70,56 +69,6 @@ static int parse(int argc, char **argv, struct options *out, struct err *err)
     out->robots = (int)robots;
     out->chaos_seed = (uint32_t)seed;
     out->chaos_kills = (int)kills;
-    return 0;
-}
-
-static int make_releases(const struct stage *stage, struct err *err)
-{
-    char keys[2 * STAGE_PATH];
-    str_copy(keys, sizeof keys, stage_path(stage, "keys"));
-    if (tool_run(stage, true, TOOL_ARGS("keys", "init", "--dir", keys), NULL, err) < 0)
-        return -1;
-    for (size_t i = 0; i < STAGE_RELEASES; i++) {
-        char yaml[2 * STAGE_PATH];
-        snprintf(yaml, sizeof yaml, "%s/detector-%s/release.yaml", stage->models, stage_versions[i]);
-        const char *dir = stage_path(stage, "releases/%s", stage_versions[i]);
-        if (tool_run(stage, true, TOOL_ARGS("pack", yaml, "-o", dir), NULL, err) < 0 ||
-            tool_run(stage, true, TOOL_ARGS("sign", dir, "--keys", keys), NULL, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int open_server(struct stage *stage, struct cast *cast, struct err *err)
-{
-    if (tool_run_program(stage, "musterd",
-                         TOOL_ARGS("init", "--dir", stage_path(stage, "server"), "--hosts",
-                                   "127.0.0.1,localhost", "--token-file", stage_path(stage, "token")),
-                         err) < 0 ||
-        stage_read_token(stage, err) < 0 || cast_start_server(cast, err) < 0)
-        return -1;
-    for (size_t i = 0; i < STAGE_RELEASES; i++)
-        if (tool_run(stage, true, TOOL_ARGS("push", stage_path(stage, "releases/%s", stage_versions[i])),
-                     NULL, err) < 0)
-            return -1;
-    return 0;
-}
-
-static int enrol_robots(struct stage *stage, struct cast *cast, struct err *err)
-{
-    screen_note("%d robots come up: agent, guard, runner and robot program each in a process of its own",
-                stage->robots);
-    for (int i = 0; i < stage->robots; i++) {
-        cleanup_buf struct buf token = BUF_INIT(4096);
-        char label[32];
-        const char *file = stage_path(stage, "%s/token", stage_robot(i));
-        snprintf(label, sizeof label, "site=%s", stage_site(i));
-        if (tool_run(stage, i == 0,
-                     TOOL_ARGS("robot", "enroll-token", stage_robot(i), "--label", label, "-o", file), NULL,
-                     err) < 0 ||
-            cast_start_robot(cast, i, file, err) < 0)
-            return -1;
-    }
     return 0;
 }
 
@@ -196,13 +145,17 @@ static int perform(struct stage *stage, struct cast *cast, const struct options 
     struct view view = {0};
     screen_chapter("0. Three releases are packed and signed, a server starts, %d robots enrol",
                    stage->robots);
-    if (make_releases(stage, err) < 0 || open_server(stage, cast, err) < 0 ||
+    if (prologue_releases(stage, err) < 0 || prologue_server(stage, cast, err) < 0 ||
         viewer_new(stage, &viewer, err) < 0)
         return -1;
     int64_t began_ms = clock_mono_ms();
     story_init(&story, stage);
     chaos_init(&chaos, options->chaos, options->chaos_seed, options->chaos_kills);
-    int rc = enrol_robots(stage, cast, err);
+    screen_note("%d robots come up: agent, guard, runner and robot program each in a process of its own",
+                stage->robots);
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < stage->robots; i++)
+        rc = prologue_robot(stage, cast, i, true, err);
     if (rc == 0)
         rc = play(stage, cast, &chaos, viewer, &story, &view, began_ms, err);
     screen_done();

@@ -1,0 +1,49 @@
+#include "cli/demo/prologue.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include "cli/demo/tool.h"
+
+int prologue_releases(const struct stage *stage, struct err *err)
+{
+    char keys[2 * STAGE_PATH];
+    str_copy(keys, sizeof keys, stage_path(stage, "keys"));
+    if (tool_run(stage, true, TOOL_ARGS("keys", "init", "--dir", keys), NULL, err) < 0)
+        return -1;
+    for (size_t i = 0; i < STAGE_RELEASES; i++) {
+        char yaml[2 * STAGE_PATH];
+        snprintf(yaml, sizeof yaml, "%s/detector-%s/release.yaml", stage->models, stage_versions[i]);
+        const char *dir = stage_path(stage, "releases/%s", stage_versions[i]);
+        if (tool_run(stage, true, TOOL_ARGS("pack", yaml, "-o", dir), NULL, err) < 0 ||
+            tool_run(stage, true, TOOL_ARGS("sign", dir, "--keys", keys), NULL, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int prologue_server(struct stage *stage, struct cast *cast, struct err *err)
+{
+    if (tool_run_program(stage, "musterd",
+                         TOOL_ARGS("init", "--dir", stage_path(stage, "server"), "--hosts",
+                                   "127.0.0.1,localhost", "--token-file", stage_path(stage, "token")),
+                         err) < 0 ||
+        stage_read_token(stage, err) < 0 || cast_start_server(cast, err) < 0)
+        return -1;
+    for (size_t i = 0; i < STAGE_RELEASES; i++)
+        if (tool_run(stage, true, TOOL_ARGS("push", stage_path(stage, "releases/%s", stage_versions[i])),
+                     NULL, err) < 0)
+            return -1;
+    return 0;
+}
+
+int prologue_robot(struct stage *stage, struct cast *cast, int robot, bool with_program, struct err *err)
+{
+    char label[32], file[2 * STAGE_PATH];
+    str_copy(file, sizeof file, stage_path(stage, "%s/token", stage_robot(robot)));
+    snprintf(label, sizeof label, "site=%s", stage_site(robot));
+    if (tool_run(stage, robot == 0,
+                 TOOL_ARGS("robot", "enroll-token", stage_robot(robot), "--label", label, "-o", file), NULL,
+                 err) < 0 ||
+        cast_start_agent(cast, robot, file, err) < 0)
+        return -1;
+    return with_program ? cast_start_program(cast, robot, err) : 0;
+}
