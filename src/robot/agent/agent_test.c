@@ -292,14 +292,14 @@ struct refusal {
     enum fault fault;
     const char *script, *machine;
     struct signing_key **signer;
-    bool revoked;
+    uint64_t claims; /* bytes of a blob */
 };
 
 static void one_refusal(const struct refusal *refusal, const struct made *running, unsigned number)
 {
     char version[16];
     snprintf(version, sizeof version, "2.%u.1", number);
-    struct made bad = fleet_make(version, refusal->signer ? *refusal->signer : key);
+    struct made bad = fleet_make_claiming(version, refusal->signer ? *refusal->signer : key, refusal->claims);
     if (refusal->script)
         script(&bad, refusal->script);
     if (refusal->fault != FAULT_NONE)
@@ -335,6 +335,7 @@ static void what_is_wrong_is_refused_with_one_line_and_not_tried_again(void **st
         {.what = "no key", .text = "not signed", .signer = &nobody},
         {.what = "another machine", .text = "riscv64", .machine = "riscv64"},
         {.what = "self-test", .text = "golden is 0.9", .script = "fails-test"},
+        {.what = "full disk", .text = "disk full", .claims = (uint64_t)1 << 50},
         {.what = "runner", .text = "the model cannot be loaded", .script = "dies"},
     };
     struct made one = fleet_make("1.0.0", key);

@@ -72,7 +72,8 @@ static void failed(struct enroll *enroll, const struct err *err)
         return;
     str_copy(enroll->complained, sizeof enroll->complained, err->text);
     log_error("enrolment: %s%s", err->text,
-              err->code == ERR_DENIED ? "; put a new token into the token file" : "");
+              err->code == ERR_DENIED || err->code == ERR_CONFLICT ? "; put a new token into the token file"
+                                                                   : "");
 }
 
 static int save(const struct enroll *enroll, const char *name, const char *text, struct err *err)

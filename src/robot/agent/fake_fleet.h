@@ -34,9 +34,12 @@ enum { EXTRA_BYTES = 300000 };
 void fleet_start(const char *dir);
 void fleet_stop(void);
 uint16_t fleet_port(void);
+const char *fleet_layout(void); /* of its releases */
 
 /* Makes and signs a release. `key` NULL: unsigned is served as 404. */
 struct made fleet_make(const char *version, const struct signing_key *key);
+/* One whose manifest says that its extra blob has so many bytes. */
+struct made fleet_make_claiming(const char *version, const struct signing_key *key, uint64_t extra_bytes);
 
 /* `release` NULL: nothing. */
 void fleet_assign(const struct made *release, bool rollback);

@@ -1,0 +1,140 @@
+/* FETCH and VERIFY: from the server into the store, and every check before anything of it may run. */
+#include "base/log.h"
+#include "base/str.h"
+#include "release/image.h"
+#include "robot/agent/installer_inside.h"
+#include "trust/keyring.h"
+#include "wire/release.h"
+
+static bool below_floor(const struct installer *installer, const char *version)
+{
+    const char *floor = store_state(installer->options.store)->floor;
+    return floor[0] && version_compare(version, floor) < 0;
+}
+
+static int load_keyring(const struct installer *installer, struct keyring *out, struct err *err)
+{
+    return keyring_load(installer->options.config->keyring, out, err);
+}
+
+static int start_download(struct installer *installer, struct err *err)
+{
+    const struct install_slot *candidate = &installer_state(installer)->candidate;
+    cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
+    if (!ring)
+        return err_no_memory(err);
+    if (load_keyring(installer, ring, err) < 0)
+        return -1;
+    struct download_options options = {.fetch = installer->fetch,
+                                       .store = installer->options.store,
+                                       .server = installer->options.config->server,
+                                       .ring = ring,
+                                       .rate_limit = (uint64_t)installer->options.config->rate_limit,
+                                       .stall_s = (int)installer->options.config->stall_s};
+    return download_new(&options, &candidate->release, candidate->manifest_size, &installer->download, err);
+}
+
+static void download_failed(struct installer *installer, const struct err *err, int64_t now_ms)
+{
+    bool counted = err->code == ERR_CORRUPT || err->code == ERR_TOO_BIG || err->code == ERR_CONFLICT ||
+                   err->code == ERR_NOT_FOUND;
+    bool passing = err->code == ERR_DENIED || (err_retryable(err->code) && err->code != ERR_NO_SPACE);
+    if (counted) {
+        installer_try_again(installer, err, now_ms);
+    } else if (passing) {
+        log_warn("download: %s; trying again", err->text);
+        backoff_failed(&installer->backoff, now_ms, installer_random());
+    } else {
+        installer_refuse(installer, err->text);
+    }
+}
+
+void installer_fetch(struct installer *installer, int64_t now_ms)
+{
+    struct err err = {0};
+    if (!installer->fetch || !backoff_ready(&installer->backoff, now_ms))
+        return;
+    if (!installer->download && start_download(installer, &err) < 0) {
+        download_failed(installer, &err, now_ms);
+        return;
+    }
+    enum download_state state = download_tick(installer->download, &err);
+    if (state == DOWNLOAD_RUNNING)
+        return;
+    uint64_t moved = download_bytes(installer->download);
+    installer->bytes += moved;
+    download_free(TAKE_PTR(installer->download));
+    if (state == DOWNLOAD_FAILED) {
+        if (moved > 0 && err_retryable(err.code))
+            installer->backoff.tries = 0; /* it moves */
+        download_failed(installer, &err, now_ms);
+        return;
+    }
+    const struct install_slot *candidate = &installer_state(installer)->candidate;
+    installer_report(installer, REPORT_DOWNLOADED, candidate, "%llu bytes",
+                     (unsigned long long)installer->bytes);
+    installer_event(installer, INSTALL_EV_FETCHED);
+}
+
+/* VERIFY */
+
+/* What release.json says counts, not what the server says about it. */
+static int check_identity(const struct installer *installer, const struct image *image, struct err *err)
+{
+    const struct install *install = installer_state(installer);
+    const struct install_slot *candidate = &install->candidate, *current = &install->current;
+    const struct release *release = &image->release;
+    if (image->size != candidate->manifest_size)
+        return err_set(err, ERR_CORRUPT, "the manifest has %llu bytes, the assignment says %llu",
+                       (unsigned long long)image->size, (unsigned long long)candidate->manifest_size);
+    if (!str_eq(release->version, candidate->version) || !str_eq(release->name, candidate->name))
+        return err_set(err, ERR_REFUSED, "assigned as %s %s, but it is %s %s", candidate->name,
+                       candidate->version, release->name, release->version);
+    if (below_floor(installer, release->version))
+        return err_set(err, ERR_REFUSED, "%s is older than %s, below which this robot never goes",
+                       release->version, store_state(installer->options.store)->floor);
+    if (!install->rollback && !digest_is_zero(&current->release) &&
+        version_compare(release->version, current->version) < 0)
+        return err_set(err, ERR_REFUSED, "%s is older than %s, which runs; assign it as a rollback",
+                       release->version, current->version);
+    return 0;
+}
+
+static int verify(const struct installer *installer, struct image *image, struct err *err)
+{
+    const struct install_slot *candidate = &installer_state(installer)->candidate;
+    cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
+    if (!ring)
+        return err_no_memory(err);
+    if (load_keyring(installer, ring, err) < 0 ||
+        image_open(store_layout(installer->options.store), &candidate->release, image, err) < 0)
+        return -1;
+    if (image_verify(image, ring, installer->options.config->machine, err) < 0)
+        return -1;
+    return check_identity(installer, image, err);
+}
+
+void installer_verify(struct installer *installer, int64_t now_ms)
+{
+    struct err err = {0};
+    struct image *image = mem_zalloc(1, sizeof *image);
+    if (!image || !backoff_ready(&installer->backoff, now_ms)) {
+        free(image);
+        return;
+    }
+    if (verify(installer, image, &err) < 0) {
+        if (err_retryable(err.code))
+            installer_try_again(installer, &err, now_ms);
+        else
+            installer_refuse(installer, err.text);
+    } else {
+        struct install_event event = {.kind = INSTALL_EV_VERIFIED};
+        str_copy(event.slot.name, sizeof event.slot.name, image->release.name);
+        str_copy(event.slot.version, sizeof event.slot.version, image->release.version);
+        installer_report(installer, REPORT_VERIFIED, &installer_state(installer)->candidate,
+                         "signature, blobs and model hold");
+        installer_step(installer, &event, NULL);
+    }
+    image_close(image);
+    free(image);
+}

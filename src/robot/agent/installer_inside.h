@@ -1,0 +1,56 @@
+/* Private to the files of the installer:
+ *
+ *   installer.c         the machine's steps, assignments, what is wanted
+ *   installer_fetch.c   FETCH and VERIFY
+ *   installer_run.c     SELF_TEST, ACTIVATE and WATCH */
+#ifndef MUSTER_ROBOT_AGENT_INSTALLER_INSIDE_H
+#define MUSTER_ROBOT_AGENT_INSTALLER_INSIDE_H
+
+#include "robot/agent/backoff.h"
+#include "robot/agent/download.h"
+#include "robot/agent/installer.h"
+#include "robot/agent/selftest.h"
+#include "robot/agent/shelf.h"
+
+enum { INSTALLER_MAX_TRIES = 3, INSTALLER_REDO_MS = 1000 };
+
+struct installer {
+    struct installer_options options;
+    struct fetch *fetch; /* NULL: offline */
+    enum install_action action;
+    int64_t redo_ms; /* the action could not be carried out: again then; 0: no */
+    bool tidy;       /* the store was collected since the last change */
+
+    struct download *download;
+    uint64_t bytes; /* of all tries */
+    struct backoff backoff;
+    unsigned tries; /* of the present action, those that count */
+    struct selftest selftest;
+    bool testing;
+    int64_t switch_since_ms, watch_since_ms; /* monotonic; 0: not begun */
+    struct shelf shelf;
+    bool shelf_complained;
+};
+
+const struct install *installer_state(const struct installer *installer);
+uint32_t installer_random(void);
+void installer_report(struct installer *installer, enum report_kind kind, const struct install_slot *slot,
+                      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* Applies an event and keeps the new state. What cannot be kept has not happened: the phase's action is
+ * repeated. `blocked_reason` NULL: unchanged. */
+void installer_step(struct installer *installer, const struct install_event *event,
+                    const char *blocked_reason);
+void installer_event(struct installer *installer, enum install_event_kind kind); /* one without particulars */
+/* The candidate is refused for good: reported, blocked. */
+void installer_refuse(struct installer *installer, const char *reason);
+/* A failure that may pass: refused after INSTALLER_MAX_TRIES of them in one phase. */
+void installer_try_again(struct installer *installer, const struct err *err, int64_t now_ms);
+
+void installer_fetch(struct installer *installer, int64_t now_ms);
+void installer_verify(struct installer *installer, int64_t now_ms);
+void installer_selftest(struct installer *installer, int64_t now_ms);
+void installer_activate(struct installer *installer, const struct ctl_status *status, int64_t now_ms);
+void installer_watch(struct installer *installer, const struct ctl_status *status, int64_t now_ms);
+
+#endif
