@@ -40,28 +40,28 @@ MUSTER_CLEANUP(struct set *, set_free)
 
 static int print_json(const struct set *set, int64_t rounds, struct err *err)
 {
-    struct output out;
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_int(&out, "rounds", rounds);
-    output_open(&out, "models", '[');
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_i64(&out, "rounds", rounds);
+    jsonw_array(&out, "models");
     for (size_t i = 0; i < set->count; i++) {
         const struct bench_report *report = &set->reports[i];
-        output_open(&out, NULL, '{');
-        output_text(&out, "name", set->models[i].name);
-        output_text(&out, "backend", report->backend);
-        output_number(&out, "total_p50_ms", report->total_p50_ms);
-        output_number(&out, "total_p99_ms", report->total_p99_ms);
-        output_number(&out, "preprocess_p50_ms", report->preprocess_p50_ms);
-        output_number(&out, "run_p50_ms", report->run_p50_ms);
-        output_number(&out, "run_p99_ms", report->run_p99_ms);
-        output_number(&out, "decode_p50_ms", report->decode_p50_ms);
-        output_number(&out, "load_ms", report->load_ms);
-        output_number(&out, "rss_growth_mib", report->rss_mib);
-        output_close(&out, '}');
+        jsonw_object(&out, NULL);
+        jsonw_text(&out, "name", set->models[i].name);
+        jsonw_text(&out, "backend", report->backend);
+        jsonw_real(&out, "total_p50_ms", report->total_p50_ms);
+        jsonw_real(&out, "total_p99_ms", report->total_p99_ms);
+        jsonw_real(&out, "preprocess_p50_ms", report->preprocess_p50_ms);
+        jsonw_real(&out, "run_p50_ms", report->run_p50_ms);
+        jsonw_real(&out, "run_p99_ms", report->run_p99_ms);
+        jsonw_real(&out, "decode_p50_ms", report->decode_p50_ms);
+        jsonw_real(&out, "load_ms", report->load_ms);
+        jsonw_real(&out, "rss_growth_mib", report->rss_mib);
+        jsonw_close(&out);
     }
-    output_close(&out, ']');
-    output_close(&out, '}');
+    jsonw_close(&out);
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 

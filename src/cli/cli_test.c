@@ -4,7 +4,6 @@
 #include "base/testing.h"
 #include "cli/output.h"
 
-#include <math.h>
 #include <string.h>
 
 struct flags {
@@ -113,32 +112,6 @@ static void a_verb_is_found_or_guessed(void **state)
     assert_fails(verb_dispatch(table, 2, "muster", 0, argv, &err), err, ERR_USAGE);
 }
 
-static void json_is_well_formed(void **state)
-{
-    struct output out;
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_text(&out, "text", "a\"b\\c\n\x01");
-    output_open(&out, "list", '[');
-    output_int(&out, NULL, -5);
-    output_number(&out, NULL, 0.25);
-    output_number(&out, NULL, NAN);
-    output_close(&out, ']');
-    output_open(&out, "empty", '[');
-    output_close(&out, ']');
-    output_raw(&out, "raw", "{\"x\":1}");
-    output_bool(&out, "yes", true);
-    output_close(&out, '}');
-    assert_string_equal(buf_text(&out.buf), "{\n"
-                                            "  \"text\": \"a\\\"b\\\\c\\u000a\\u0001\",\n"
-                                            "  \"list\": [\n    -5,\n    0.25,\n    null\n  ],\n"
-                                            "  \"empty\": [],\n"
-                                            "  \"raw\": {\"x\":1},\n"
-                                            "  \"yes\": true\n"
-                                            "}");
-    buf_fini(&out.buf);
-}
-
 static void bytes_for_people(void **state)
 {
     assert_string_equal(format_bytes(0).text, "0 B");
@@ -154,7 +127,6 @@ int main(void)
         cmocka_unit_test(slips_are_named),
         cmocka_unit_test(too_many_of_a_list_are_refused),
         cmocka_unit_test(a_verb_is_found_or_guessed),
-        cmocka_unit_test(json_is_well_formed),
         cmocka_unit_test(bytes_for_people),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

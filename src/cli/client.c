@@ -142,11 +142,3 @@ int client_has(struct client *client, const char *path, bool *out, struct err *e
     *err = (struct err){0};
     return 0;
 }
-
-int client_stream(struct client *client, const char *path,
-                  int (*sink)(const void *, size_t, void *, struct err *), void *arg, struct err *err)
-{
-    struct fetch_request request = {
-        .method = "GET", .sink = sink, .sink_arg = arg, .max_bytes = UINT64_MAX, .stall_s = 3600};
-    return exchange(client, &request, path, NULL, err);
-}

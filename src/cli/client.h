@@ -57,12 +57,6 @@ int client_put(struct client *client, const char *path, const void *data, size_t
 /* Whether the server has it (HEAD: 2xx or 404). */
 int client_has(struct client *client, const char *path, bool *out, struct err *err) must_check;
 
-/* A GET whose answer does not end (event streams): each piece goes to `sink`, until it returns non-zero (with
- * an error of its own) or the server ends it. */
-int client_stream(struct client *client, const char *path,
-                  int (*sink)(const void *, size_t, void *, struct err *), void *arg,
-                  struct err *err) must_check;
-
 const char *client_server(const struct client *client); /* the URL, without a slash at its end */
 
 #endif

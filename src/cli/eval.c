@@ -31,40 +31,40 @@ static void show_progress(size_t done, size_t total, void *arg)
     progress_show("evaluating", done, total);
 }
 
-static void json_classes(struct output *out, const struct eval_report *report)
+static void json_classes(struct json_writer *out, const struct eval_report *report)
 {
-    output_open(out, "classes", '[');
+    jsonw_array(out, "classes");
     for (size_t i = 0; i < report->class_count; i++) {
         const struct eval_class *item = &report->classes[i];
-        output_open(out, NULL, '{');
-        output_text(out, "name", item->name);
-        output_bool(out, "known", item->known);
-        output_int(out, "objects", (int64_t)item->truths);
-        output_number(out, "ap50", item->ap50);
-        output_close(out, '}');
+        jsonw_object(out, NULL);
+        jsonw_text(out, "name", item->name);
+        jsonw_boolean(out, "known", item->known);
+        jsonw_i64(out, "objects", (int64_t)item->truths);
+        jsonw_real(out, "ap50", item->ap50);
+        jsonw_close(out);
     }
-    output_close(out, ']');
+    jsonw_close(out);
 }
 
 static int print_json(const struct eval_report *report, struct err *err)
 {
-    struct output out;
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_text(&out, "name", report->name);
-    output_text(&out, "version", report->version);
-    output_text(&out, "backend", report->backend);
-    output_int(&out, "frames", (int64_t)report->frames);
-    output_number(&out, "map50", report->map50);
-    output_number(&out, "precision", report->precision);
-    output_number(&out, "recall", report->recall);
-    output_number(&out, "score_threshold", report->score_threshold);
-    output_number(&out, "latency_p50_ms", report->latency_p50_ms);
-    output_number(&out, "latency_p99_ms", report->latency_p99_ms);
-    output_number(&out, "run_p50_ms", report->run_p50_ms);
-    output_number(&out, "run_p99_ms", report->run_p99_ms);
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_text(&out, "name", report->name);
+    jsonw_text(&out, "version", report->version);
+    jsonw_text(&out, "backend", report->backend);
+    jsonw_i64(&out, "frames", (int64_t)report->frames);
+    jsonw_real(&out, "map50", report->map50);
+    jsonw_real(&out, "precision", report->precision);
+    jsonw_real(&out, "recall", report->recall);
+    jsonw_real(&out, "score_threshold", report->score_threshold);
+    jsonw_real(&out, "latency_p50_ms", report->latency_p50_ms);
+    jsonw_real(&out, "latency_p99_ms", report->latency_p99_ms);
+    jsonw_real(&out, "run_p50_ms", report->run_p50_ms);
+    jsonw_real(&out, "run_p99_ms", report->run_p99_ms);
     json_classes(&out, report);
-    output_close(&out, '}');
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 

@@ -27,40 +27,40 @@ static uint64_t total_bytes(const struct image *image)
     return total;
 }
 
-static void json_layer(struct output *out, const struct oci_descriptor *layer)
+static void json_layer(struct json_writer *out, const struct oci_descriptor *layer)
 {
-    output_open(out, NULL, '{');
-    output_text(out, "path", layer->filepath);
-    output_text(out, "media_type", layer->media_type);
-    output_digest(out, "digest", &layer->digest);
-    output_int(out, "bytes", (int64_t)layer->size);
+    jsonw_object(out, NULL);
+    jsonw_text(out, "path", layer->filepath);
+    jsonw_text(out, "media_type", layer->media_type);
+    jsonw_digest(out, "digest", &layer->digest);
+    jsonw_i64(out, "bytes", (int64_t)layer->size);
     if (layer->variant[0])
-        output_text(out, "variant", layer->variant);
-    output_close(out, '}');
+        jsonw_text(out, "variant", layer->variant);
+    jsonw_close(out);
 }
 
 static int print_json(const struct image *image, const struct signature_envelope *envelope, struct err *err)
 {
-    struct output out;
     cleanup_free char *release = release_format(&image->release);
     if (!release)
         return err_no_memory(err);
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_text(&out, "name", image->release.name);
-    output_text(&out, "version", image->release.version);
-    output_digest(&out, "digest", &image->digest);
-    output_int(&out, "bytes", (int64_t)total_bytes(image));
-    output_raw(&out, "release", release);
-    output_open(&out, "layers", '[');
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_text(&out, "name", image->release.name);
+    jsonw_text(&out, "version", image->release.version);
+    jsonw_digest(&out, "digest", &image->digest);
+    jsonw_i64(&out, "bytes", (int64_t)total_bytes(image));
+    jsonw_raw(&out, "release", release);
+    jsonw_array(&out, "layers");
     for (size_t i = 0; i < image->manifest.layer_count; i++)
         json_layer(&out, &image->manifest.layers[i]);
-    output_close(&out, ']');
-    output_open(&out, "signatures", '[');
+    jsonw_close(&out);
+    jsonw_array(&out, "signatures");
     for (size_t i = 0; i < envelope->count; i++)
-        output_text(&out, NULL, envelope->items[i].keyid);
-    output_close(&out, ']');
-    output_close(&out, '}');
+        jsonw_text(&out, NULL, envelope->items[i].keyid);
+    jsonw_close(&out);
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 

@@ -101,20 +101,20 @@ static int load_ring(const char *dir, char **out_path, struct keyring *ring, str
 
 static int print_json(const struct keyring *ring, struct err *err)
 {
-    struct output out;
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_int(&out, "threshold", ring->threshold);
-    output_open(&out, "keys", '[');
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_i64(&out, "threshold", ring->threshold);
+    jsonw_array(&out, "keys");
     for (size_t i = 0; i < ring->count; i++) {
-        output_open(&out, NULL, '{');
-        output_text(&out, "keyid", ring->entries[i].key.id);
-        output_text(&out, "name", ring->entries[i].name);
-        output_bool(&out, "revoked", ring->entries[i].revoked);
-        output_close(&out, '}');
+        jsonw_object(&out, NULL);
+        jsonw_text(&out, "keyid", ring->entries[i].key.id);
+        jsonw_text(&out, "name", ring->entries[i].name);
+        jsonw_boolean(&out, "revoked", ring->entries[i].revoked);
+        jsonw_close(&out);
     }
-    output_close(&out, ']');
-    output_close(&out, '}');
+    jsonw_close(&out);
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 

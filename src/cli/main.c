@@ -36,6 +36,8 @@ int main(int argc, char **argv)
     struct err err = {0};
     int result = verb_dispatch(verbs, ARRAY_LEN(verbs), "muster", argc - 1, argv + 1, &err);
     progress_clear();
+    if (result == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        result = err_set(&err, ERR_IO, "standard output did not take everything; is its disk full?");
     if (result >= 0)
         return result;
     fprintf(stderr, "muster %s: %s\n", argv[1], err.text);

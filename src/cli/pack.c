@@ -40,18 +40,18 @@ static int epoch_time(char out[CLOCK_RFC3339_SIZE], bool *out_given, struct err 
 
 static int print_json(const struct pack_report *report, const char *dir, struct err *err)
 {
-    struct output out;
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_text(&out, "name", report->name);
-    output_text(&out, "version", report->version);
-    output_digest(&out, "digest", &report->digest);
-    output_text(&out, "ref", report->ref);
-    output_text(&out, "dir", dir);
-    output_int(&out, "bytes", (int64_t)report->total_bytes);
-    output_int(&out, "golden_cases", (int64_t)report->golden_count);
-    output_text(&out, "backend", report->backend);
-    output_close(&out, '}');
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_text(&out, "name", report->name);
+    jsonw_text(&out, "version", report->version);
+    jsonw_digest(&out, "digest", &report->digest);
+    jsonw_text(&out, "ref", report->ref);
+    jsonw_text(&out, "dir", dir);
+    jsonw_i64(&out, "bytes", (int64_t)report->total_bytes);
+    jsonw_i64(&out, "golden_cases", (int64_t)report->golden_count);
+    jsonw_text(&out, "backend", report->backend);
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 

@@ -132,13 +132,17 @@ static int push_blobs(struct push *push, struct err *err)
 
 static int register_release(struct push *push, const struct signature_envelope *envelope, struct err *err)
 {
-    struct digest_text digest = digest_format(&push->image->digest);
     cleanup_free char *signature = signature_format(envelope);
-    cleanup_free char *body =
-        signature ? mem_printf("{\"manifest\":\"%s\",\"signature\":%s}", digest.text, signature) : NULL;
-    if (!body)
+    if (!signature)
         return err_no_memory(err);
-    return client_call(push->client, "POST", "/api/v1/releases", body, NULL, err);
+    cleanup_json_writer struct json_writer w;
+    jsonw_init(&w);
+    jsonw_object(&w, NULL);
+    jsonw_digest(&w, "manifest", &push->image->digest);
+    jsonw_raw(&w, "signature", signature);
+    jsonw_close(&w);
+    cleanup_free char *body = jsonw_take(&w, err);
+    return body ? client_call(push->client, "POST", "/api/v1/releases", body, NULL, err) : -1;
 }
 
 static int print(const struct push *push, bool json, struct err *err)
@@ -151,16 +155,16 @@ static int print(const struct push *push, bool json, struct err *err)
                client_server(push->client));
         return 0;
     }
-    struct output out;
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_text(&out, "name", release->name);
-    output_text(&out, "version", release->version);
-    output_text(&out, "digest", digest.text);
-    output_int(&out, "blobs_sent", (int64_t)push->blobs_sent);
-    output_int(&out, "blobs_skipped", (int64_t)push->blobs_skipped);
-    output_int(&out, "bytes_sent", (int64_t)push->bytes_sent);
-    output_close(&out, '}');
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_text(&out, "name", release->name);
+    jsonw_text(&out, "version", release->version);
+    jsonw_text(&out, "digest", digest.text);
+    jsonw_i64(&out, "blobs_sent", (int64_t)push->blobs_sent);
+    jsonw_i64(&out, "blobs_skipped", (int64_t)push->blobs_skipped);
+    jsonw_i64(&out, "bytes_sent", (int64_t)push->bytes_sent);
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 

@@ -81,7 +81,7 @@ static void print_row(struct json_at robot)
 
 struct listing {
     struct client *client;
-    struct output *out; /* NULL: for people */
+    struct json_writer *out; /* NULL: for people */
     char after[API_ID_SIZE];
 };
 
@@ -92,7 +92,7 @@ static void take_robot(struct listing *listing, struct json_at robot)
         return;
     }
     cleanup_free char *text = json_canonical(robot);
-    output_raw(listing->out, NULL, text ? text : "null");
+    jsonw_raw(listing->out, NULL, text ? text : "null");
 }
 
 /* One page. *out_more: there is another behind listing->after. */
@@ -141,17 +141,15 @@ static int run_list(int argc, char **argv, struct err *err)
         print_head();
         return list_all(&listing, err);
     }
-    struct output out;
-    output_init(&out);
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
     listing.out = &out;
-    output_open(&out, NULL, '{');
-    output_open(&out, "robots", '[');
-    if (list_all(&listing, err) < 0) {
-        buf_fini(&out.buf);
+    jsonw_object(&out, NULL);
+    jsonw_array(&out, "robots");
+    if (list_all(&listing, err) < 0)
         return -1;
-    }
-    output_close(&out, ']');
-    output_close(&out, '}');
+    jsonw_close(&out);
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 
@@ -225,7 +223,7 @@ static int run_revoke(int argc, char **argv, struct err *err)
 
 /* ---- enroll-token ---- */
 
-static int add_label(struct output *body, const char *text, struct err *err)
+static int add_label(struct json_writer *body, const char *text, struct err *err)
 {
     const char *equals = strchr(text, '=');
     char key[sizeof((struct api_label){0}).key];
@@ -233,27 +231,25 @@ static int add_label(struct output *body, const char *text, struct err *err)
         return err_set(err, ERR_USAGE, "--label %.80s: it wants KEY=VALUE", text);
     memcpy(key, text, (size_t)(equals - text));
     key[equals - text] = 0;
-    output_text(body, key, equals + 1);
+    jsonw_text(body, key, equals + 1);
     return 0;
 }
 
-static int token_body(const char *robot, const struct option_list *labels, int64_t valid_s,
-                      struct output *body, struct err *err)
+static char *token_body(const char *robot, const struct option_list *labels, int64_t valid_s, struct err *err)
 {
-    output_init(body);
-    output_open(body, NULL, '{');
+    cleanup_json_writer struct json_writer w;
+    jsonw_init(&w);
+    jsonw_object(&w, NULL);
     if (robot)
-        output_text(body, "robot", robot);
-    output_open(body, "labels", '{');
+        jsonw_text(&w, "robot", robot);
+    jsonw_object(&w, "labels");
     for (size_t i = 0; i < labels->count; i++)
-        if (add_label(body, labels->items[i], err) < 0)
-            return -1;
-    output_close(body, '}');
-    output_int(body, "valid_s", valid_s);
-    output_close(body, '}');
-    if (body->err.code != ERR_NONE)
-        return *err = body->err, -1;
-    return 0;
+        if (add_label(&w, labels->items[i], err) < 0)
+            return NULL;
+    jsonw_close(&w);
+    jsonw_i64(&w, "valid_s", valid_s);
+    jsonw_close(&w);
+    return jsonw_take(&w, err);
 }
 
 static int hand_out(const struct buf *answer, bool json, const char *path, struct err *err)
@@ -295,14 +291,11 @@ static int run_enroll_token(int argc, char **argv, struct err *err)
         return -1;
     if (path && file_exists(path))
         return err_set(err, ERR_EXISTS, "%s exists; name another file", path);
-    struct output body;
-    int rc = token_body(operands.count ? operands.items[0] : NULL, &labels, valid_s, &body, err);
-    if (rc == 0)
-        rc = client_open(&where, &client, err);
-    if (rc == 0)
-        rc = client_call(client, "POST", "/api/v1/enroll-tokens", buf_text(&body.buf), &answer, err);
-    buf_fini(&body.buf);
-    return rc < 0 ? -1 : hand_out(&answer, json, path, err);
+    cleanup_free char *body = token_body(operands.count ? operands.items[0] : NULL, &labels, valid_s, err);
+    if (!body || client_open(&where, &client, err) < 0 ||
+        client_call(client, "POST", "/api/v1/enroll-tokens", body, &answer, err) < 0)
+        return -1;
+    return hand_out(&answer, json, path, err);
 }
 
 static int run(int argc, char **argv, struct err *err)

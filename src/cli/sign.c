@@ -54,14 +54,14 @@ static int print(const struct image *image, const char *keyid, bool json, struct
         printf("%s %s  %s\nsigned by %s\n", image->release.name, image->release.version, digest.text, keyid);
         return 0;
     }
-    struct output out;
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_text(&out, "name", image->release.name);
-    output_text(&out, "version", image->release.version);
-    output_text(&out, "digest", digest.text);
-    output_text(&out, "keyid", keyid);
-    output_close(&out, '}');
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_text(&out, "name", image->release.name);
+    jsonw_text(&out, "version", image->release.version);
+    jsonw_text(&out, "digest", digest.text);
+    jsonw_text(&out, "keyid", keyid);
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 

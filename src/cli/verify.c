@@ -41,14 +41,14 @@ static int print(const struct image *image, bool json, struct err *err)
         printf("%s %s  %s\nverified\n", image->release.name, image->release.version, digest.text);
         return 0;
     }
-    struct output out;
-    output_init(&out);
-    output_open(&out, NULL, '{');
-    output_bool(&out, "verified", true);
-    output_text(&out, "name", image->release.name);
-    output_text(&out, "version", image->release.version);
-    output_text(&out, "digest", digest.text);
-    output_close(&out, '}');
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_boolean(&out, "verified", true);
+    jsonw_text(&out, "name", image->release.name);
+    jsonw_text(&out, "version", image->release.version);
+    jsonw_text(&out, "digest", digest.text);
+    jsonw_close(&out);
     return output_print(&out, err);
 }
 

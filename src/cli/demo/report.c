@@ -1,7 +1,7 @@
 #include "cli/demo/report.h"
-#include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/output.h"
 
 #include <math.h>
 
@@ -55,50 +55,48 @@ bool report_good(const struct report *report)
            report->unchecked_results == 0;
 }
 
-static int put_number(struct buf *out, const char *key, double value, const char *fmt, struct err *err)
+/* Rounded to `decimals`; null if it is negative: not known. */
+static void put_number(struct json_writer *w, const char *key, double value, int decimals)
 {
-    char text[32];
-    snprintf(text, sizeof text, str_eq(fmt, "3") ? "%.3f" : "%.1f", value);
-    return buf_printf(out, err, "\"%s\":%s", key, value < 0 ? "null" : text);
+    double unit = decimals == 3 ? 1000 : 10;
+    jsonw_real(w, key, value < 0 ? (double)NAN : round(value * unit) / unit);
 }
 
-static int put_version(struct buf *out, const struct report *report, size_t i, struct err *err)
+static void put_version(struct json_writer *w, const struct report *report, size_t i)
 {
-    if (buf_printf(out, err, "%s{\"release\":\"%s\",", i ? "," : "", report->versions[i].release) < 0 ||
-        put_number(out, "map50", report->versions[i].map50, "3", err) < 0 || buf_puts(out, ",", err) < 0 ||
-        put_number(out, "latency_p50_ms", report->versions[i].latency_p50_ms, "3", err) < 0 ||
-        buf_puts(out, ",", err) < 0 ||
-        put_number(out, "latency_p99_ms", report->versions[i].latency_p99_ms, "3", err) < 0)
-        return -1;
-    return buf_printf(out, err, ",\"frames\":%llu,\"frames_lost\":%llu,\"frames_labelled\":%llu}",
-                      (unsigned long long)report->versions[i].frames,
-                      (unsigned long long)report->versions[i].frames_lost,
-                      (unsigned long long)report->versions[i].labelled);
+    jsonw_object(w, NULL);
+    jsonw_text(w, "release", report->versions[i].release);
+    put_number(w, "map50", report->versions[i].map50, 3);
+    put_number(w, "latency_p50_ms", report->versions[i].latency_p50_ms, 3);
+    put_number(w, "latency_p99_ms", report->versions[i].latency_p99_ms, 3);
+    jsonw_u64(w, "frames", report->versions[i].frames);
+    jsonw_u64(w, "frames_lost", report->versions[i].frames_lost);
+    jsonw_u64(w, "frames_labelled", report->versions[i].labelled);
+    jsonw_close(w);
 }
 
 int report_print_json(const struct report *report, struct err *err)
 {
-    cleanup_buf struct buf out = BUF_INIT(16384);
-    if (buf_printf(&out, err,
-                   "{\"robots\":%d,\"final_release\":\"%s\",\"robots_on_final\":%d,\"bad_release\":\"%s\","
-                   "\"bad_release_robots\":%d,\"bad_release_passed_canary\":%s,\"unchecked_results\":%llu,"
-                   "\"kills\":%d,\"bytes_moved\":%llu,",
-                   report->robots, stage_versions[FINAL], report->robots_on_final, stage_versions[BAD],
-                   report->bad_release_robots, report->bad_passed_canary ? "true" : "false",
-                   (unsigned long long)report->unchecked_results, report->kills,
-                   (unsigned long long)report->bytes_moved) < 0 ||
-        put_number(&out, "rollback_seconds", report->rollback_seconds, "1", err) < 0 ||
-        buf_puts(&out, ",", err) < 0 ||
-        put_number(&out, "story_seconds", report->story_seconds, "1", err) < 0 ||
-        buf_puts(&out, ",\"versions\":[", err) < 0)
-        return -1;
+    cleanup_json_writer struct json_writer w;
+    jsonw_init(&w);
+    jsonw_object(&w, NULL);
+    jsonw_i64(&w, "robots", report->robots);
+    jsonw_text(&w, "final_release", stage_versions[FINAL]);
+    jsonw_i64(&w, "robots_on_final", report->robots_on_final);
+    jsonw_text(&w, "bad_release", stage_versions[BAD]);
+    jsonw_i64(&w, "bad_release_robots", report->bad_release_robots);
+    jsonw_boolean(&w, "bad_release_passed_canary", report->bad_passed_canary);
+    jsonw_u64(&w, "unchecked_results", report->unchecked_results);
+    jsonw_i64(&w, "kills", report->kills);
+    jsonw_u64(&w, "bytes_moved", report->bytes_moved);
+    put_number(&w, "rollback_seconds", report->rollback_seconds, 1);
+    put_number(&w, "story_seconds", report->story_seconds, 1);
+    jsonw_array(&w, "versions");
     for (size_t i = 0; i < STAGE_RELEASES; i++)
-        if (put_version(&out, report, i, err) < 0)
-            return -1;
-    if (buf_puts(&out, "]}", err) < 0)
-        return -1;
-    puts(buf_text(&out));
-    return 0;
+        put_version(&w, report, i);
+    jsonw_close(&w);
+    jsonw_close(&w);
+    return output_print(&w, err);
 }
 
 static const char *cell(char *out, size_t size, double value, int decimals)

@@ -7,8 +7,8 @@
 #define MUSTER_FLEET_API_CALL_H
 
 #include "fleet/api/api.h"
-#include "fleet/json/writer.h"
 #include "sys/http.h"
+#include "wire/json_stream.h"
 
 #include <sys/queue.h>
 

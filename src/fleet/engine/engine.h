@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "fleet/core/fleet.h"
 #include "fleet/decide/rollout.h"
-#include "fleet/json/writer.h"
+#include "wire/json_stream.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "fleet/json/writer.h"
+#include "wire/json_stream.h"
 
 #include <assert.h>
 #include <math.h>
@@ -7,6 +7,12 @@
 void jsonw_init(struct json_writer *w)
 {
     *w = (struct json_writer){.out = BUF_INIT(JSON_WRITER_MAX_BYTES)};
+}
+
+void jsonw_init_indented(struct json_writer *w)
+{
+    jsonw_init(w);
+    w->indented = true;
 }
 
 void jsonw_fini(struct json_writer *w)
@@ -91,15 +97,26 @@ static void put_string(struct json_writer *w, const char *text)
     put(w, "\"", 1);
 }
 
+static void break_line(struct json_writer *w)
+{
+    if (!w->indented)
+        return;
+    puts_raw(w, "\n");
+    for (int i = 0; i < w->depth; i++)
+        puts_raw(w, "  ");
+}
+
 /* What stands before every value. */
 static void lead(struct json_writer *w, const char *key)
 {
     if (w->comma)
         put(w, ",", 1);
+    if (w->depth > 0)
+        break_line(w);
     w->comma = true;
     if (key) {
         put_string(w, key);
-        put(w, ":", 1);
+        puts_raw(w, w->indented ? ": " : ":");
     }
 }
 
@@ -125,7 +142,10 @@ void jsonw_array(struct json_writer *w, const char *key)
 void jsonw_close(struct json_writer *w)
 {
     assert(w->depth > 0);
-    put(w, &w->closers[--w->depth], 1);
+    w->depth--;
+    if (w->comma) /* not empty */
+        break_line(w);
+    put(w, &w->closers[w->depth], 1);
     w->comma = true;
 }
 
@@ -168,7 +188,7 @@ void jsonw_i64(struct json_writer *w, const char *key, int64_t value)
 void jsonw_real(struct json_writer *w, const char *key, double value)
 {
     char text[32];
-    snprintf(text, sizeof text, "%.6g", value);
+    snprintf(text, sizeof text, "%.9g", value);
     jsonw_raw(w, key, isfinite(value) ? text : "null");
 }
 

@@ -1,4 +1,4 @@
-#include "fleet/json/writer.h"
+#include "wire/json_stream.h"
 
 #include "base/mem.h"
 #include "base/testing.h"
@@ -44,6 +44,33 @@ static void test_shape(void **state)
         "{\"list\":[-1,18446744073709551615,{}],\"nan\":null,\"half\":0.5,\"yes\":true,\"digest\":null}");
 }
 
+static void test_indented(void **state)
+{
+    struct err err = {0};
+    struct json_writer w;
+    jsonw_init_indented(&w);
+    jsonw_object(&w, NULL);
+    jsonw_text(&w, "text", "a\"b\\c\n\x01");
+    jsonw_array(&w, "list");
+    jsonw_i64(&w, NULL, -5);
+    jsonw_real(&w, NULL, 0.25);
+    jsonw_real(&w, NULL, NAN);
+    jsonw_close(&w);
+    jsonw_array(&w, "empty");
+    jsonw_close(&w);
+    jsonw_raw(&w, "raw", "{\"x\":1}");
+    jsonw_boolean(&w, "yes", true);
+    jsonw_close(&w);
+    cleanup_free char *text = jsonw_take(&w, &err);
+    assert_string_equal(text, "{\n"
+                              "  \"text\": \"a\\\"b\\\\c\\n\\u0001\",\n"
+                              "  \"list\": [\n    -5,\n    0.25,\n    null\n  ],\n"
+                              "  \"empty\": [],\n"
+                              "  \"raw\": {\"x\":1},\n"
+                              "  \"yes\": true\n"
+                              "}");
+}
+
 /* Whatever bytes go in, a strict reader takes what comes out. */
 static void test_any_bytes_give_valid_json(void **state)
 {
@@ -87,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shape),
+        cmocka_unit_test(test_indented),
         cmocka_unit_test(test_any_bytes_give_valid_json),
         cmocka_unit_test(test_utf8_is_kept),
     };
