@@ -395,6 +395,36 @@ static void without_an_agent_the_robot_goes_on(void **state)
                      runner(&after, after.active_generation)->pid);
 }
 
+/* Whatever happens to state.json: what runs goes on running, without a gap and without a new download. */
+static void a_lost_state_stops_nothing(void **state)
+{
+    static const char *const texts[] = {"", "{\"schema\":1,\"phase\":\"idl", NULL};
+    struct err err = {0};
+    struct made one = fleet_make("1.0.0", key), two = fleet_make("7.0.0", key);
+    cleanup_free char *path = file_join(state_dir, "state.json");
+    install(&one);
+    struct ctl_status before, after;
+    assert_true(guard_status(&before));
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        unsigned requests = fleet_requests(&one.extra), starts = fleet_reports(REPORT_STARTED, NULL);
+        end_agent(SIGKILL);
+        if (texts[i])
+            assert_ok(file_replace(path, texts[i], strlen(texts[i]), 0600, &err), err);
+        else
+            assert_int_equal(unlink(path), 0);
+        start_agent();
+        wait_for(fleet_reports(REPORT_STARTED, NULL) > starts);
+        usleep(300000);
+        assert_true(guard_status(&after));
+        assert_int_equal(before.epoch, after.epoch);
+        assert_int_equal(before.active_generation, after.active_generation);
+        assert_int_equal(runner(&before, before.active_generation)->pid,
+                         runner(&after, after.active_generation)->pid);
+        assert_int_equal(fleet_requests(&one.extra), requests);
+    }
+    install(&two);
+}
+
 static void a_bad_token_is_said_and_a_good_one_taken_later(void **state)
 {
     struct err err = {0};
@@ -449,6 +479,7 @@ int main(void)
                                         box),
         cmocka_unit_test_setup_teardown(killed_anywhere_it_converges, unbox, box),
         cmocka_unit_test_setup_teardown(without_an_agent_the_robot_goes_on, unbox, box),
+        cmocka_unit_test_setup_teardown(a_lost_state_stops_nothing, unbox, box),
         cmocka_unit_test_setup_teardown(a_bad_token_is_said_and_a_good_one_taken_later, unbox, box),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -191,7 +191,7 @@ static void tidy_up(struct installer *installer)
 {
     struct err err = {0};
     uint64_t bytes = 0;
-    if (installer->tidy)
+    if (installer->tidy || !installer->looked)
         return;
     installer->tidy = true;
     if (store_collect(installer->options.store, &bytes, &err) < 0)
@@ -202,6 +202,8 @@ static void tidy_up(struct installer *installer)
 
 void installer_tick(struct installer *installer, const struct ctl_status *status, bool fresh, int64_t now_ms)
 {
+    if (status && !installer->looked)
+        installer_take_over(installer, status);
     if (installer->redo_ms) {
         if (now_ms < installer->redo_ms)
             return;
@@ -245,7 +247,7 @@ int64_t installer_next_ms(const struct installer *installer)
         return installer->selftest.until_ms;
     if (installer->action == INSTALL_DO_VERIFY || installer->action == INSTALL_DO_SELF_TEST)
         return installer->backoff.until_ms;
-    if (installer->action == INSTALL_DO_NOTHING && !installer->tidy)
+    if (installer->action == INSTALL_DO_NOTHING && !installer->tidy && installer->looked)
         return 0;
     return INT64_MAX; /* the guard's next answer is soon enough */
 }
@@ -257,34 +259,39 @@ bool installer_reaped(struct installer *installer, pid_t pid, int status)
 
 /* Wanted. */
 
-static void want(struct installer *installer, const struct install_slot *slot, struct wanted *out)
+/* False: its release cannot be read from the store. */
+static bool want(struct installer *installer, const struct install_slot *slot, struct wanted *out)
 {
     struct err err = {0};
     if (digest_is_zero(&slot->release) || slot->generation == 0)
-        return;
+        return true;
     for (size_t i = 0; i < out->count; i++)
         if (out->items[i].generation == slot->generation)
-            return;
+            return true;
     const struct shelf_item *item =
         shelf_get(&installer->shelf, store_layout(installer->options.store), &slot->release, &err);
     if (!item) {
         if (!installer->shelf_complained)
             log_error("%s %s cannot be read from the store: %s", slot->name, slot->version, err.text);
         installer->shelf_complained = true;
-        return;
+        return false;
     }
     tally_name(installer->options.tally, &slot->release, item->version);
     out->items[out->count++] = (struct wanted_item){
         .generation = slot->generation, .release = slot->release, .limits = item->limits};
+    return true;
 }
 
+/* A current release that cannot be read now is no reason to stop the runner that holds it in its memory. Nor
+ * is an empty state, before a look at what runs. */
 void installer_wanted(struct installer *installer, struct wanted *out)
 {
     const struct install *install = installer_state(installer);
     out->count = 0;
     if (install->phase == INSTALL_ACTIVATE)
         want(installer, &install->candidate, out);
-    want(installer, &install->current, out);
+    out->unknown = !want(installer, &install->current, out) ||
+                   (!installer->looked && digest_is_zero(&install->current.release));
     if (!installer->options.config->no_fallback)
         want(installer, &install->previous, out);
 }

@@ -1,6 +1,7 @@
 /* Private to the files of the installer:
  *
  *   installer.c         the machine's steps, assignments, what is wanted
+ *   installer_adopt.c   taking over what runs after the state was lost
  *   installer_fetch.c   FETCH and VERIFY
  *   installer_run.c     SELF_TEST, ACTIVATE and WATCH */
 #ifndef MUSTER_ROBOT_AGENT_INSTALLER_INSIDE_H
@@ -19,6 +20,7 @@ struct installer {
     struct fetch *fetch; /* NULL: offline */
     enum install_action action;
     int64_t redo_ms; /* the action could not be carried out: again then; 0: no */
+    bool looked;     /* at what the guard runs already */
     bool tidy;       /* the store was collected since the last change */
 
     struct download *download;
@@ -47,6 +49,9 @@ void installer_refuse(struct installer *installer, const char *reason);
 /* A failure that may pass: refused after INSTALLER_MAX_TRIES of them in one phase. */
 void installer_try_again(struct installer *installer, const struct err *err, int64_t now_ms);
 
+/* A robot whose state is lost but whose guard runs a release of this store: it becomes the current one,
+ * on probation. */
+void installer_take_over(struct installer *installer, const struct ctl_status *status);
 void installer_fetch(struct installer *installer, int64_t now_ms);
 void installer_verify(struct installer *installer, int64_t now_ms);
 void installer_selftest(struct installer *installer, int64_t now_ms);

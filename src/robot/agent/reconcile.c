@@ -79,6 +79,8 @@ static struct choice choose(const struct wanted *wanted, const struct ctl_status
 void reconcile(const struct wanted *wanted, const struct ctl_status *status, struct orders *out)
 {
     out->count = 0;
+    if (wanted->unknown)
+        return;
     for (size_t i = 0; i < wanted->count; i++)
         provide(wanted, i, status, out);
     struct choice choice = choose(wanted, status);

@@ -33,6 +33,7 @@ struct wanted_item {
 };
 
 struct wanted {
+    bool unknown; /* what should run cannot be read now: all is left as it is */
     size_t count;
     struct wanted_item items[WANTED_MAX];
 };

@@ -171,12 +171,25 @@ static void what_the_guard_does_by_itself_is_left_alone(void **state)
     assert_int_equal(orders.count, 0);
 }
 
+static void while_it_is_unknown_what_should_run_nothing_is_changed(void **state)
+{
+    for (int round = 0; round < 1000; round++) {
+        struct wanted wanted = draw_wanted();
+        struct ctl_status status = draw_status(&wanted);
+        struct orders orders;
+        wanted.unknown = true;
+        reconcile(&wanted, &status, &orders);
+        assert_int_equal(orders.count, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_any_state_the_wanted_one_is_reached),
         cmocka_unit_test(a_rollback_answers_at_once_from_the_hot_runner),
         cmocka_unit_test(a_release_that_is_not_wanted_stops_even_without_a_successor),
+        cmocka_unit_test(while_it_is_unknown_what_should_run_nothing_is_changed),
         cmocka_unit_test(what_the_guard_does_by_itself_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

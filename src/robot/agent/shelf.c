@@ -8,6 +8,7 @@ static void describe(const struct image *image, struct shelf_item *out)
     const struct release *release = &image->release;
     *out = (struct shelf_item){
         .release = image->digest,
+        .manifest_size = image->size,
         .limits = {.deadline_us = (uint32_t)(release->budgets.deadline_ms * 1000),
                    .max_detections = (uint32_t)release->envelope.max_detections,
                    .label_count = (uint32_t)release->label_count,

@@ -10,7 +10,8 @@
 enum { SHELF_ITEMS = 4 };
 
 struct shelf_item {
-    struct digest release; /* zero: free */
+    struct digest release;  /* zero: free */
+    uint64_t manifest_size; /* bytes */
     char name[64], version[64];
     struct ctl_limits limits;
     double latency_budget_ms, max_intervention_share;
