@@ -21,22 +21,37 @@ float detection_iou(const struct detection *a, const struct detection *b)
     return common > 0 && joint > 0 ? common / joint : 0;
 }
 
-static int by_descending_score(const void *left, const void *right)
+/* Brings the highest score of items[from..count) (of equal ones the first) to `from`; the others keep their
+ * order. */
+static void raise_best(struct detection *items, size_t from, size_t count)
 {
-    const struct detection *a = left, *b = right;
-    return (a->score < b->score) - (a->score > b->score);
+    size_t best = from;
+    for (size_t i = from + 1; i < count; i++)
+        if (items[i].score > items[best].score)
+            best = i;
+    struct detection top = items[best];
+    memmove(&items[from + 1], &items[from], (best - from) * sizeof *items);
+    items[from] = top;
 }
 
+/* Takes out of items[from..count) whatever `top` covers; returns the new count. */
+static size_t drop_covered(struct detection *items, size_t from, size_t count, const struct detection *top,
+                           float iou_threshold)
+{
+    size_t left = from;
+    for (size_t i = from; i < count; i++)
+        if (items[i].label != top->label || !(detection_iou(top, &items[i]) > iou_threshold))
+            items[left++] = items[i];
+    return left;
+}
+
+/* Selection and no qsort, which allocates: at most `max` rounds, and each one leaves fewer. */
 size_t detection_nms(struct detection *items, size_t count, float iou_threshold, size_t max)
 {
-    qsort(items, count, sizeof *items, by_descending_score);
     size_t kept = 0;
-    for (size_t i = 0; i < count && kept < max; i++) {
-        bool covered = false;
-        for (size_t k = 0; k < kept && !covered; k++)
-            covered = items[k].label == items[i].label && detection_iou(&items[k], &items[i]) > iou_threshold;
-        if (!covered)
-            items[kept++] = items[i];
+    for (; kept < count && kept < max; kept++) {
+        raise_best(items, kept, count);
+        count = drop_covered(items, kept + 1, count, &items[kept], iou_threshold);
     }
     return kept;
 }
@@ -72,8 +87,10 @@ struct detection_match detection_match(const struct detection *found, size_t fou
     truth_count = MIN(truth_count, (size_t)MATCH_MAX);
     if (found_count)
         memcpy(sorted, found, found_count * sizeof *found);
-    qsort(sorted, found_count, sizeof *sorted, by_descending_score);
-    for (size_t i = 0; i < found_count && sorted[i].score >= min_score; i++) {
+    for (size_t i = 0; i < found_count; i++) {
+        raise_best(sorted, i, found_count);
+        if (sorted[i].score < min_score)
+            break;
         size_t hit = best_truth(&sorted[i], truth, taken, truth_count, iou);
         if (hit < truth_count) {
             taken[hit] = true;

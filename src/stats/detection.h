@@ -18,8 +18,8 @@ struct detection {
 
 float detection_iou(const struct detection *a, const struct detection *b); /* 0..1; 0 for empty boxes */
 
-/* Greedy per-class non-maximum suppression, in place; keeps descending score order; returns the new count (≤
- * max). */
+/* Greedy per-class non-maximum suppression, in place and without an allocation; what is kept is in descending
+ * order of score, equal scores in their old order; returns the new count (≤ max). */
 size_t detection_nms(struct detection *items, size_t count, float iou_threshold, size_t max);
 
 struct detection_match {

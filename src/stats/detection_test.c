@@ -37,6 +37,34 @@ static void iou_is_symmetric_bounded_and_one_only_for_itself(void **state)
     assert_true(detection_iou(&left, &empty) == 0);
 }
 
+/* Against the rule itself, applied to a stable sort: with few distinct scores, so that order among equals
+ * shows. */
+static void nms_is_the_greedy_rule_on_a_stable_order(void **state)
+{
+    for (int round = 0; round < 300; round++) {
+        struct detection all[50], sorted[50], want[50];
+        size_t sorted_count = 0, want_count = 0, max = 1 + (size_t)(random_unit() * 50);
+        for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+            all[i] = random_box(2);
+            all[i].score = floorf(all[i].score * 4) / 4;
+            size_t at = sorted_count++;
+            for (; at > 0 && sorted[at - 1].score < all[i].score; at--)
+                sorted[at] = sorted[at - 1];
+            sorted[at] = all[i];
+        }
+        for (size_t i = 0; i < sorted_count && want_count < max; i++) {
+            bool covered = false;
+            for (size_t k = 0; k < want_count; k++)
+                covered |= want[k].label == sorted[i].label && detection_iou(&want[k], &sorted[i]) > 0.3f;
+            if (!covered)
+                want[want_count++] = sorted[i];
+        }
+        assert_int_equal(detection_nms(all, ARRAY_LEN(all), 0.3f, max), want_count);
+        assert_memory_equal(all, want, want_count * sizeof want[0]);
+    }
+    assert_int_equal(detection_nms(NULL, 0, 0.3f, 5), 0);
+}
+
 static void nms_keeps_no_overlapping_pair_and_drops_only_covered_ones(void **state)
 {
     for (int round = 0; round < 200; round++) {
@@ -119,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(iou_is_symmetric_bounded_and_one_only_for_itself),
+        cmocka_unit_test(nms_is_the_greedy_rule_on_a_stable_order),
         cmocka_unit_test(nms_keeps_no_overlapping_pair_and_drops_only_covered_ones),
         cmocka_unit_test(a_match_accounts_for_everything),
         cmocka_unit_test(perfect_detections_give_one_and_noise_lowers_it),
