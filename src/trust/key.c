@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 enum { MAX_PEM_BYTES = 16 * 1024, SIGNATURE_BYTES = 64 };
 
@@ -57,15 +58,32 @@ static int parse_private(const struct buf *pem, struct signing_key **out, struct
     return wrap(pkey, out, err);
 }
 
+static int check_private(const char *path, struct err *err)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return err_errno(err, "cannot look at it");
+    if ((st.st_mode & 077) == 0)
+        return 0;
+    return err_set(err, ERR_REFUSED,
+                   "others than its owner may use this private key (mode %03o); run `chmod 600` on it "
+                   "(a FAT medium: mount it with umask=077)",
+                   (unsigned)st.st_mode & 0777);
+}
+
 int signing_key_load(const char *pem_path, struct signing_key **out, struct err *err)
 {
     cleanup_buf struct buf pem = BUF_INIT(MAX_PEM_BYTES);
+    cleanup_signing_key struct signing_key *key = NULL;
     if (file_read(pem_path, &pem, err) < 0)
         return -1;
-    int rc = parse_private(&pem, out, err);
+    int rc = parse_private(&pem, &key, err);
     if (pem.data)
         OPENSSL_cleanse(pem.data, pem.cap);
-    return rc < 0 ? err_prefix(err, "%s", pem_path) : 0;
+    if (rc < 0 || check_private(pem_path, err) < 0)
+        return err_prefix(err, "%s", pem_path);
+    *out = TAKE_PTR(key);
+    return 0;
 }
 
 int signing_key_save(const struct signing_key *key, const char *pem_path, struct err *err)

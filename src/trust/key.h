@@ -20,6 +20,8 @@
 struct signing_key;
 
 int signing_key_generate(struct signing_key **out, struct err *err) must_check;
+/* Errors: NOT_FOUND; INVALID for what is no such key; REFUSED if group or others have any right to the file.
+ */
 int signing_key_load(const char *pem_path, struct signing_key **out, struct err *err) must_check;
 int signing_key_save(const struct signing_key *key, const char *pem_path,
                      struct err *err) must_check; /* EXISTS */

@@ -82,6 +82,26 @@ static void keys_survive_a_file_and_are_never_overwritten(void **state)
     assert_fails(public_key_load(path, &c, &err), err, ERR_INVALID);
 }
 
+static void a_private_key_that_others_may_use_is_refused(void **state)
+{
+    static const mode_t open_modes[] = {0640, 0604, 0620, 0602, 0601, 0644, 0666};
+    struct err err = {0};
+    cleanup_signing_key struct signing_key *key = NULL;
+    cleanup_signing_key struct signing_key *again = NULL;
+    cleanup_free char *path = file_join(dir, "open.key");
+    assert_ok(signing_key_generate(&key, &err), err);
+    assert_ok(signing_key_save(key, path, &err), err);
+    for (size_t i = 0; i < ARRAY_LEN(open_modes); i++) {
+        assert_int_equal(chmod(path, open_modes[i]), 0);
+        assert_fails(signing_key_load(path, &again, &err), err, ERR_REFUSED);
+        assert_null(again);
+        assert_non_null(strstr(err.text, path));
+        assert_non_null(strstr(err.text, "chmod 600"));
+    }
+    assert_int_equal(chmod(path, 0400), 0);
+    assert_ok(signing_key_load(path, &again, &err), err);
+}
+
 /* Made by the openssl program: another kind of key, and one with a passphrase (which must not ask the
  * terminal). */
 static void foreign_keys_are_refused_with_the_path(void **state)
@@ -131,6 +151,7 @@ int main(void)
         cmocka_unit_test(rfc8032_test_2_verifies),
         cmocka_unit_test(any_flipped_bit_is_noticed),
         TEST(keys_survive_a_file_and_are_never_overwritten),
+        TEST(a_private_key_that_others_may_use_is_refused),
         TEST(foreign_keys_are_refused_with_the_path),
         TEST(damaged_files_are_refused),
     };
