@@ -111,7 +111,7 @@ int assignment_get(struct call *call, struct err *err)
     struct robot_row *row = &call->robot;
     if (after > row->counter && jump_ahead(call->fleet, row, after, err) < 0)
         return -1;
-    if (row->counter > after && row->counter)
+    if (row->counter > after)
         return call_json(call, 200, assignment_text(call->fleet, row, err), err);
     struct roster_entry *entry = roster_get(call->fleet->roster, row->id);
     if (!entry)

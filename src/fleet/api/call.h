@@ -20,6 +20,7 @@ struct api {
     struct subscriber_list subscribers;
     size_t subscriber_count;
     struct event *tick; /* comment lines for idle streams */
+    struct event *more; /* the next batch of a backlog */
 };
 
 struct call {
@@ -88,7 +89,7 @@ int rollout_resume_post(struct call *call, struct err *err);
 int rollout_abort_post(struct call *call, struct err *err);
 
 int events_get(struct call *call, struct err *err);
-void events_push(struct api *api); /* after a commit */
+void events_push(struct api *api); /* what is new and on disk */
 void events_tick(struct api *api);
 void events_drain(struct api *api);
 

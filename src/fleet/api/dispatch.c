@@ -7,7 +7,6 @@
 #include "wire/api.h"
 
 #include <event2/event.h>
-#include <openssl/crypto.h>
 
 struct binding { /* what a registered route carries */
     struct api *api;
@@ -220,6 +219,11 @@ static void on_commit(void *arg)
     events_push(arg);
 }
 
+static void on_more(evutil_socket_t fd, short what, void *arg)
+{
+    events_push(arg);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     events_tick(arg);
@@ -234,8 +238,9 @@ int api_new(struct fleet *fleet, struct api **out, struct err *err)
     api->fleet = fleet;
     TAILQ_INIT(&api->subscribers);
     api->tick = event_new(fleet->base, -1, EV_PERSIST, on_tick, api);
-    if (!api->tick) {
-        free(bound);
+    api->more = evtimer_new(fleet->base, on_more, api);
+    if (!api->tick || !api->more) {
+        api_free(api);
         return err_no_memory(err);
     }
     struct timeval period = {.tv_sec = 25};
@@ -249,7 +254,10 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
-    event_free(api->tick);
+    if (api->tick)
+        event_free(api->tick);
+    if (api->more)
+        event_free(api->more);
     free(api); /* the first member of struct bound_api */
 }
 

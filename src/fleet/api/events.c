@@ -1,16 +1,20 @@
 /* GET /api/v1/events: the event table as a stream. Each subscriber remembers the last id it was sent; after a
  * commit it gets what is newer. So nothing is told before it is on disk, and a reader that comes back misses
- * nothing. */
+ * nothing. A long backlog goes out in batches with a pause between them: a peer with too much unsent is cut
+ * off. */
 #include "base/str.h"
 #include "fleet/api/call.h"
 
-enum { MAX_SUBSCRIBERS = 64, REPLAY_DEFAULT = 50, PUSH_BATCH = 500 };
+#include <event2/event.h>
+
+enum { MAX_SUBSCRIBERS = 64, REPLAY_DEFAULT = 50, PUSH_BATCH = 500, PUSH_PAUSE_MS = 20 };
 
 struct subscriber {
     TAILQ_ENTRY(subscriber) link;
     struct api *api;
     struct http_request *request;
     int64_t last_id;
+    int batch; /* events sent in this push */
 };
 
 static void forget(struct subscriber *subscriber)
@@ -44,37 +48,40 @@ static int send_event(const struct event_row *row, void *arg)
         return 1; /* next time */
     http_stream_write(subscriber->request, text, strlen(text));
     subscriber->last_id = row->id;
+    subscriber->batch++;
     return 0;
 }
 
-static void push(struct subscriber *subscriber)
+/* One batch. True if there may be more. */
+static bool push(struct subscriber *subscriber)
 {
     struct err err = {0};
     struct store *store = subscriber->api->fleet->store;
-    int64_t before;
-    do {
-        before = subscriber->last_id;
-        if (store->ops->event_after(store, before, PUSH_BATCH, send_event, subscriber, &err) < 0)
-            return;
-    } while (subscriber->last_id >= before + PUSH_BATCH);
+    subscriber->batch = 0;
+    return store->ops->event_after(store, subscriber->last_id, PUSH_BATCH, send_event, subscriber, &err) ==
+               0 &&
+           subscriber->batch == PUSH_BATCH;
 }
 
 void events_push(struct api *api)
 {
-    struct subscriber *one, *next;
-    for (one = TAILQ_FIRST(&api->subscribers); one; one = next) {
-        next = TAILQ_NEXT(one, link);
-        push(one);
-    }
+    struct store *store = api->fleet->store;
+    if (store->ops->active(store))
+        return; /* what it holds may not come true; its commit comes here again */
+    bool more = false;
+    struct subscriber *one;
+    TAILQ_FOREACH(one, &api->subscribers, link)
+    more = push(one) || more;
+    struct timeval pause = {.tv_usec = PUSH_PAUSE_MS * 1000};
+    if (more)
+        event_add(api->more, &pause);
 }
 
 void events_tick(struct api *api)
 {
-    struct subscriber *one, *next;
-    for (one = TAILQ_FIRST(&api->subscribers); one; one = next) {
-        next = TAILQ_NEXT(one, link);
-        http_stream_write(one->request, ": still here\n\n", 14);
-    }
+    struct subscriber *one;
+    TAILQ_FOREACH(one, &api->subscribers, link)
+    http_stream_write(one->request, ": still here\n\n", 14);
 }
 
 void events_drain(struct api *api)
@@ -122,7 +129,6 @@ int events_get(struct call *call, struct err *err)
     http_stream_start(call->request, 200, "text/event-stream");
     http_hold(call->request, on_gone, subscriber);
     http_stream_write(call->request, "retry: 2000\n\n", 13);
-    if (!call->fleet->store->ops->active(call->fleet->store))
-        push(subscriber); /* else the coming commit does it */
+    events_push(api);
     return 0;
 }

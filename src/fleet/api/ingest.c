@@ -4,23 +4,38 @@
 #include "fleet/api/call.h"
 #include "wire/otlp.h"
 
+#include <math.h>
+
+/* Sums stay below 2^63 and finite, whatever a robot says: a row that could not be read any more would stop
+ * everybody's telemetry of that release. */
+static void add(uint64_t *sum, uint64_t more)
+{
+    *sum = MIN(*sum + MIN(more, (uint64_t)INT64_MAX), (uint64_t)INT64_MAX);
+}
+
+static void merge(struct exphist *into, const struct exphist *from)
+{
+    if (from->count <= INT64_MAX - MIN(into->count, (uint64_t)INT64_MAX) && isfinite(into->sum + from->sum))
+        exphist_merge(into, from);
+}
+
 static void add_window(struct telemetry_row *row, const struct otlp_window *window)
 {
     row->first_ms = row->first_ms ? MIN(row->first_ms, window->start_ms) : window->start_ms;
     row->last_ms = MAX(row->last_ms, window->end_ms);
-    row->frames += window->frames;
-    row->results += window->results;
-    row->lost += window->lost;
+    add(&row->frames, window->frames);
+    add(&row->results, window->results);
+    add(&row->lost, window->lost);
     for (int i = 0; i < OTLP_REASONS; i++)
-        row->interventions[i] += window->interventions[i];
-    row->score_frames += window->score_frames;
-    row->score_tp += window->score_tp;
-    row->score_fp += window->score_fp;
-    row->score_fn += window->score_fn;
-    row->detections += window->detections;
+        add(&row->interventions[i], window->interventions[i]);
+    add(&row->score_frames, window->score_frames);
+    add(&row->score_tp, window->score_tp);
+    add(&row->score_fp, window->score_fp);
+    add(&row->score_fn, window->score_fn);
+    add(&row->detections, window->detections);
     row->confidence_sum += window->confidence_sum;
-    exphist_merge(&row->latency_ms, &window->latency_ms);
-    exphist_merge(&row->frame_ms, &window->frame_ms);
+    merge(&row->latency_ms, &window->latency_ms);
+    merge(&row->frame_ms, &window->frame_ms);
 }
 
 /* The row of this robot ("": the fleet), empty if it is new. */

@@ -162,7 +162,8 @@ static void test_shutdown_answers_what_is_held(void **state)
 
 static const char stream[] = "0123456789abcdef0123456789abcdef";
 
-static uint64_t send_reports(const struct fixture *f, const char *name, uint64_t first, uint64_t last)
+static uint64_t send_padded(const struct fixture *f, const char *name, uint64_t first, uint64_t last,
+                            const char *padding)
 {
     struct api_reports *reports = mem_zalloc(1, sizeof *reports);
     struct err err = {0};
@@ -171,7 +172,7 @@ static uint64_t send_reports(const struct fixture *f, const char *name, uint64_t
     for (uint64_t seq = first; seq <= last; seq++) {
         struct api_report *report = &reports->records[reports->count++];
         *report = (struct api_report){.seq = seq, .time_ms = 1700000000000, .kind = REPORT_GUARD};
-        snprintf(report->text, sizeof report->text, "record %d", (int)seq);
+        snprintf(report->text, sizeof report->text, "record %d%s", (int)seq, padding);
     }
     cleanup_free char *text = api_reports_format(reports);
     free(reports);
@@ -181,6 +182,11 @@ static uint64_t send_reports(const struct fixture *f, const char *name, uint64_t
         fail_msg("reports: %d %s", reply.status, reply.body);
     assert_ok(api_acked_parse(reply.body, reply.len, &acked, &err), err);
     return acked;
+}
+
+static uint64_t send_reports(const struct fixture *f, const char *name, uint64_t first, uint64_t last)
+{
+    return send_padded(f, name, first, last, "");
 }
 
 /* How many records the server shows, and that each is there once, newest first. */
@@ -218,8 +224,8 @@ static void test_reports_count_once_and_in_order(void **state)
 
 /* ---- telemetry ---- */
 
-static int send_export(const struct fixture *f, const char *robot, uint64_t seq, const struct digest *release,
-                       uint64_t frames)
+static int send_window(const struct fixture *f, const char *robot, uint64_t seq, const struct digest *release,
+                       uint64_t frames, double latency_ms)
 {
     struct otlp_export *export = mem_zalloc(1, sizeof *export);
     struct err err = {0};
@@ -238,12 +244,18 @@ static int send_export(const struct fixture *f, const char *robot, uint64_t seq,
     window->score_tp = frames;
     exphist_init(&window->latency_ms);
     exphist_init(&window->frame_ms);
-    exphist_add(&window->latency_ms, 10, frames);
+    exphist_add(&window->latency_ms, latency_ms, frames);
     assert_ok(otlp_format(export, &body, &err), err);
     free(export);
     cleanup_reply struct reply reply =
         robot_call(&f->h, &f->robot, "POST", "/v1/metrics", body.data, body.len);
     return reply.status;
+}
+
+static int send_export(const struct fixture *f, const char *robot, uint64_t seq, const struct digest *release,
+                       uint64_t frames)
+{
+    return send_window(f, robot, seq, release, frames, 10);
 }
 
 static int64_t fleet_frames(const struct fixture *f)
@@ -273,6 +285,20 @@ static void test_exports_count_once(void **state)
     assert_int_equal(fleet_frames(f), 160);
 }
 
+/* One robot that says absurd things must not make the release's numbers unreadable for all others. */
+static void test_absurd_numbers_stay_harmless(void **state)
+{
+    struct fixture *f = *state;
+    struct digest release = harness_push(&f->h, "1.0.0");
+    for (uint64_t seq = 1; seq <= 4; seq++)
+        assert_int_equal(send_window(f, "r1", seq, &release, INT64_MAX, 10), 200);
+    assert_int_equal(fleet_frames(f), INT64_MAX);
+    for (uint64_t seq = 5; seq <= 8; seq++)
+        assert_int_equal(send_window(f, "r1", seq, &release, 1, 1.7e308), 200);
+    assert_int_equal(send_export(f, "r1", 9, &release, 3), 200);
+    assert_int_equal(fleet_frames(f), INT64_MAX);
+}
+
 /* ---- events ---- */
 
 /* Reads the stream until `needle` comes; false: it never did. */
@@ -282,7 +308,7 @@ static bool stream_has(const struct fixture *f, const char *last_id, const char 
     struct err err = {0};
     char headers[256];
     size_t len;
-    cleanup_buf struct buf text = BUF_INIT(1 << 20);
+    cleanup_buf struct buf text = BUF_INIT(8 << 20);
     snprintf(headers, sizeof headers, "Authorization: Bearer %s\r\n%s", f->h.token, last_id);
     cleanup_free char *request = format_request("GET", "/api/v1/events", headers, NULL, 0, &len);
     assert_true(peer_open(&peer, f->h.console_port, false, NULL, NULL));
@@ -314,6 +340,21 @@ static void test_event_stream_resumes(void **state)
     assert_true(stream_has(f, "Last-Event-ID: 3\r\n", "record 5", "record 2"));
 }
 
+/* More than the server keeps unsent for one peer: who was away for long still gets everything. */
+static void test_event_stream_catches_up(void **state)
+{
+    enum { PARTS = 24 };
+    struct fixture *f = *state;
+    char padding[130];
+    memset(padding, '.', sizeof padding - 1);
+    padding[sizeof padding - 1] = 0;
+    for (uint64_t last = API_MAX_RECORDS; last <= PARTS * API_MAX_RECORDS; last += API_MAX_RECORDS)
+        assert_int_equal(send_padded(f, stream, last - API_MAX_RECORDS + 1, last, padding), last);
+    char needle[32];
+    snprintf(needle, sizeof needle, "record %d.", PARTS * API_MAX_RECORDS);
+    assert_true(stream_has(f, "Last-Event-ID: 0\r\n", needle, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,7 +366,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shutdown_answers_what_is_held, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reports_count_once_and_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exports_count_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_absurd_numbers_stay_harmless, setup, teardown),
         cmocka_unit_test_setup_teardown(test_event_stream_resumes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_event_stream_catches_up, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
