@@ -33,7 +33,7 @@ static bool takes_gzip(const struct http_request *request)
     return accept && strstr(accept, "gzip");
 }
 
-static int reply_asset(struct call *call, const struct console_asset *asset, struct err *err)
+static void reply_asset(struct call *call, const struct console_asset *asset)
 {
     const char *known = http_header(call->request, "If-None-Match");
     bool hashed = str_starts(asset->path, "/assets/"); /* the name changes with the content */
@@ -50,7 +50,6 @@ static int reply_asset(struct call *call, const struct console_asset *asset, str
     } else {
         http_reply(call->request, 200, asset->type, asset->plain, asset->plain_len);
     }
-    return 0;
 }
 
 int asset_get(struct call *call, struct err *err)
@@ -58,8 +57,10 @@ int asset_get(struct call *call, struct err *err)
     const char *path = http_request_path(call->request);
     const struct console_asset *asset = find(path);
     set_headers(call->request);
-    if (asset)
-        return reply_asset(call, asset, err);
+    if (asset) {
+        reply_asset(call, asset);
+        return 0;
+    }
     if (!str_eq(path, "/") && !str_eq(path, "/index.html"))
         return err_set(err, ERR_NOT_FOUND, "no such page");
     call->taken = true;

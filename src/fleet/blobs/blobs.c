@@ -148,6 +148,14 @@ static void hash_forget(struct running_hash *slot)
     *slot = (struct running_hash){0};
 }
 
+static void drop_upload(struct blobs *blobs, const char *upload, const struct digest *digest)
+{
+    unlink(upload);
+    for (size_t i = 0; i < HASHES_KEPT; i++)
+        if (digest_equal(&blobs->hashes[i].digest, digest))
+            hash_forget(&blobs->hashes[i]);
+}
+
 /* Hashes what is in the file behind what was hashed already. */
 static int hash_catch_up(struct running_hash *slot, int fd, uint64_t size, struct err *err)
 {
@@ -202,7 +210,7 @@ static int finish(struct blobs *blobs, struct running_hash *slot, const char *up
     struct digest got = hash_finish(slot->hash);
     hash_forget(slot);
     if (!digest_equal(&got, &part->digest)) {
-        unlink(upload);
+        drop_upload(blobs, upload, &part->digest);
         return err_set(err, ERR_UNTRUSTED, "the bytes have digest %s, not %s; send the blob again",
                        digest_format(&got).text, digest_format(&part->digest).text);
     }
@@ -232,10 +240,13 @@ static int take_part(struct blobs *blobs, const char *upload, int fd, const stru
     if (part->offset > have)
         return err_set(err, ERR_CONFLICT, "part at %llu, but the server has %llu bytes; go on from %llu",
                        (unsigned long long)part->offset, (unsigned long long)have, (unsigned long long)have);
-    if (have > part->total)
+    if (have > part->total) { /* another total was told before: nothing but a new beginning can end this */
+        drop_upload(blobs, upload, &part->digest);
         return err_set(err, ERR_CONFLICT,
-                       "the server has %llu bytes of this blob, more than the total of %llu",
+                       "an upload of this blob had %llu bytes, more than the total of %llu; it was dropped, "
+                       "send the blob again",
                        (unsigned long long)have, (unsigned long long)part->total);
+    }
     if (append(fd, part, have, err) < 0)
         return -1;
     *out_have = MAX(have, part->offset + part->len);
@@ -268,6 +279,6 @@ int blobs_put(struct blobs *blobs, const struct blobs_part *part, uint64_t *out_
         return err_errno(err, "cannot stat the upload");
     int rc = take_part(blobs, upload, fd, part, (uint64_t)st.st_size, out_have, err);
     if (rc < 0 && st.st_size == 0)
-        unlink(upload); /* nothing was there before and nothing stays */
+        drop_upload(blobs, upload, &part->digest); /* nothing was there before and nothing stays */
     return rc;
 }

@@ -115,6 +115,23 @@ static void test_wrong_bytes_are_forgotten(void **state)
     assert_whole(f);
 }
 
+static void test_wrong_total_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    uint64_t have;
+    struct blobs_part part = {.digest = f->digest, .total = SIZE + 60, .data = f->data, .len = SIZE};
+    assert_ok(blobs_put(f->blobs, &part, &have, &err), err);
+    part.offset = SIZE;
+    part.len = 50;
+    assert_ok(blobs_put(f->blobs, &part, &have, &err), err);
+    assert_int_equal(have, SIZE + 50);
+    assert_fails(put(f, 0, SIZE, &have, &err), err, ERR_CONFLICT);
+    err = (struct err){0};
+    assert_ok(put(f, 0, SIZE, &have, &err), err);
+    assert_whole(f);
+}
+
 static void test_limits(void **state)
 {
     struct fixture *f = *state;
@@ -180,6 +197,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parts_in_order_with_repeats_and_restarts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hole_names_the_offset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_bytes_are_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_total_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_empty_blob, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),

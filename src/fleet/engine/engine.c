@@ -134,6 +134,14 @@ static int decide_one(struct fleet *fleet, struct rollout_row *row, struct err *
     return group_leave(fleet->group, err);
 }
 
+static int look_at(struct fleet *fleet, uint64_t id, struct err *err)
+{
+    cleanup_rollout_row struct rollout_row row = {0};
+    if (fleet->store->ops->rollout_get(fleet->store, id, &row, err) < 0)
+        return -1;
+    return decide_one(fleet, &row, err);
+}
+
 struct open_list {
     size_t count;
     uint64_t ids[256];
@@ -153,14 +161,15 @@ int engine_step(struct fleet *fleet, struct err *err)
     struct open_list list = {0};
     if (fleet->store->ops->rollout_each(fleet->store, true, collect, &list, err) < 0)
         return -1;
+    int rc = 0;
     for (size_t i = list.count; i-- > 0;) { /* oldest first */
-        cleanup_rollout_row struct rollout_row row = {0};
-        if (fleet->store->ops->rollout_get(fleet->store, list.ids[i], &row, err) < 0)
-            return -1;
-        if (decide_one(fleet, &row, err) < 0)
-            return err_prefix(err, "rollout %llu", (unsigned long long)list.ids[i]);
+        struct err failure = {0};
+        if (look_at(fleet, list.ids[i], &failure) < 0 && rc == 0) {
+            *err = failure;
+            rc = err_prefix(err, "rollout %llu", (unsigned long long)list.ids[i]);
+        }
     }
-    return 0;
+    return rc;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

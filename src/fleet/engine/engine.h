@@ -26,7 +26,8 @@ void engine_stop(struct engine *engine);
 MUSTER_CLEANUP(struct engine *, engine_stop)
 #define cleanup_engine __attribute__((cleanup(engine_stopp)))
 
-/* One look at every open rollout; what the timer does. */
+/* One look at every open rollout; what the timer does. One that fails does not stop the others; the first
+ * error is told. */
 int engine_step(struct fleet *fleet, struct err *err) must_check;
 
 /* The robots a rollout's selector matches, with the evidence of its members. */

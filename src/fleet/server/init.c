@@ -10,8 +10,8 @@
 static int hand_out(const struct server_options *options, const char *token, struct err *err)
 {
     if (!options->token_file[0]) {
-        puts(token);
-        return 0;
+        bool told = puts(token) >= 0 && fflush(stdout) == 0;
+        return told ? 0 : err_errno(err, "the token could not be written; make another with musterd token");
     }
     char line[80];
     int len = snprintf(line, sizeof line, "%s\n", token);

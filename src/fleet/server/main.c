@@ -66,6 +66,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
         if (str_eq(argv[1], commands[i].name))
             return run(i, argc - 1, argv + 1);
-    err_set(&err, ERR_USAGE, "%s; see musterd --help", argc > 1 ? "unknown command" : "a command is missing");
+    if (argc > 1)
+        err_set(&err, ERR_USAGE, "unknown command \"%.40s\"; see musterd --help", argv[1]);
+    else
+        err_set(&err, ERR_USAGE, "a command is missing; see musterd --help");
     return fail("", &err);
 }

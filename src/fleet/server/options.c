@@ -13,12 +13,13 @@ struct option_row {
     const char *flag, *key; /* key: in the file; NULL: flag only */
     size_t offset, size;
     const char *fallback;
+    int64_t max; /* 0: text; else a number from 1 */
 };
 
-#define ROW(flag, key, field, fallback)                                                                      \
+#define ROW(flag, key, field, ...)                                                                           \
     {                                                                                                        \
         flag, key, offsetof(struct server_options, field), sizeof(((struct server_options *)0)->field),      \
-            fallback                                                                                         \
+            __VA_ARGS__                                                                                      \
     }
 
 static const struct option_row rows[] = {
@@ -28,7 +29,7 @@ static const struct option_row rows[] = {
     ROW("console-listen", "console_listen", console_listen, ""),
     ROW("keyring", "keyring", keyring, ""),
     ROW("ports-file", "ports_file", ports_file, ""),
-    ROW("max-blob-mib", "max_blob_mib", max_blob_mib, "4096"),
+    ROW("max-blob-mib", "max_blob_mib", max_blob_mib, "4096", MAX_BLOB_MIB),
     ROW("config", NULL, config, ""),
     ROW("hosts", NULL, hosts, "127.0.0.1,localhost"),
     ROW("token-file", NULL, token_file, ""),
@@ -72,6 +73,17 @@ static int parse_flags(int argc, char **argv, struct server_options *out, struct
     return 0;
 }
 
+static void take_value(struct json_at root, const struct option_row *row, char *out)
+{
+    int64_t number = 0;
+    if (row->max == 0) {
+        json_get_string(root, row->key, out, row->size);
+        return;
+    }
+    json_get_int(root, row->key, 1, row->max, &number);
+    snprintf(out, row->size, "%lld", (long long)number);
+}
+
 static void take_from_file(struct json_at root, struct server_options *options)
 {
     const char *known[ARRAY_LEN(rows) + 1] = {0};
@@ -82,7 +94,7 @@ static void take_from_file(struct json_at root, struct server_options *options)
             continue;
         known[count++] = row->key;
         if (!field_of(options, row)[0] && json_has(root, row->key))
-            json_get_string(root, row->key, field_of(options, row), row->size);
+            take_value(root, row, field_of(options, row));
     }
     json_only(root, known);
 }

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { OPTION_TEXT_SIZE = 512 };
+enum { OPTION_TEXT_SIZE = 512, MAX_BLOB_MIB = 1 << 20 };
 
 struct server_options {
     char dir[OPTION_TEXT_SIZE];

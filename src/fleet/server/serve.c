@@ -147,8 +147,8 @@ static int lock_dir(struct server *server, const char *dir, struct err *err)
 static int start(struct server *server, const struct server_options *options, struct err *err)
 {
     uint64_t max_blob_mib;
-    if (!str_to_u64(options->max_blob_mib, &max_blob_mib) || !max_blob_mib || max_blob_mib > 1 << 20)
-        return err_set(err, ERR_USAGE, "--max-blob-mib wants a number from 1 to %d", 1 << 20);
+    if (!str_to_u64(options->max_blob_mib, &max_blob_mib) || !max_blob_mib || max_blob_mib > MAX_BLOB_MIB)
+        return err_set(err, ERR_USAGE, "--max-blob-mib wants a number from 1 to %d", MAX_BLOB_MIB);
     struct fleet_options fleet = {.dir = options->dir,
                                   .keyring = options->keyring[0] ? options->keyring : NULL,
                                   .max_blob_bytes = max_blob_mib << 20};
