@@ -10,6 +10,9 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_init(const char *program); /* name in each line, kept by reference; reads MUSTER_LOG */
+/* From now on a line that nobody makes room for is dropped, and a reader that went away is no signal: whoever
+ * keeps the log can neither stop nor end this program. Nor does logging allocate anything after this call. */
+void log_never_wait(void);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
