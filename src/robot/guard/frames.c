@@ -92,10 +92,13 @@ void guard_decide(struct guard *guard, struct guard_entry *entry, const struct r
         guard_count_result(counters, result, MAX(now_ns - entry->frame.capture_ns, 0));
 }
 
-/* Gives a frame to a generation. */
+/* Gives a frame to a generation, within the time that this one's release allows. */
 static void give(struct guard *guard, struct guard_entry *entry, struct guard_runner *runner, int64_t now_ns)
 {
-    entry->frame.generation = runner->generation;
+    struct guard_frame *frame = &entry->frame;
+    frame->generation = runner->generation;
+    frame->deadline_ns =
+        guard_frame_deadline_ns(frame->capture_ns, frame->deadline_ns, runner->limits.deadline_us);
     entry->fallback = guard_fsm_answer(guard->state) == GUARD_ANSWER_FALLBACK;
     runner->counters.frames++;
     if (runner->silent_frames++ == 0)
@@ -124,16 +127,14 @@ static void admit_frame(struct guard *guard, uint64_t seq, int64_t now_ns)
         guard_decide(guard, entry, NULL, INTERVENED_STALE, now_ns);
     head.capture_ns = MIN(head.capture_ns, now_ns);
     head.deadline_ns = MIN(head.deadline_ns, now_ns + MAX_WAIT_NS);
-    uint32_t limit_us = runner ? runner->limits.deadline_us : UINT32_MAX;
-    *entry = (struct guard_entry){
-        .frame = {
-            .seq = seq,
-            .stream = stream->number,
-            .capture_ns = head.capture_ns,
-            .deadline_ns = guard_frame_deadline_ns(head.capture_ns, head.deadline_ns, limit_us),
-            .width = head.width,
-            .height = head.height,
-        }};
+    *entry = (struct guard_entry){.frame = {
+                                      .seq = seq,
+                                      .stream = stream->number,
+                                      .capture_ns = head.capture_ns,
+                                      .deadline_ns = head.deadline_ns,
+                                      .width = head.width,
+                                      .height = head.height,
+                                  }};
     if (runner)
         give(guard, entry, runner, now_ns);
     else

@@ -98,7 +98,7 @@ static void set_start(struct guard *guard, const struct guard_options *options)
         guard->options.hang_ms = GUARD_HANG_MS;
     if (getrandom(&guard->epoch, sizeof guard->epoch, 0) != (ssize_t)sizeof guard->epoch)
         guard->epoch = (uint64_t)clock_mono_ns();
-    guard->epoch |= 1u << 20; /* never 0, and room for streams */
+    guard->epoch = guard->epoch >> 1 | 1; /* never 0, and room for the numbers of streams */
     guard->started_ns = clock_mono_ns();
     guard->stream.frames.fd = guard->stream.verdicts.fd = -1;
 }
@@ -119,6 +119,7 @@ static int open_all(struct guard *guard, struct err *err)
 int guard_open(const struct guard_options *options, struct guard **out, struct err *err)
 {
     struct guard *guard = &the_guard;
+    log_never_wait();
     set_start(guard, options);
     if (open_all(guard, err) < 0) {
         guard_close(guard);

@@ -1,10 +1,12 @@
 /* A robot program or a runner introduces itself, with the memory that only it can write. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "robot/guard/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/epoll.h>
 
 static void tell_stream(struct guard *guard, const struct guard_runner *runner)
@@ -171,6 +173,29 @@ static int hello_runner(struct guard *guard, struct guard_peer *peer, const stru
     return 0;
 }
 
+/* A runner cannot exec and cannot change its image (runner/confine.h): that tells what it is, whatever it
+ * says. Whoever does not let itself be looked at counts as one. */
+static bool is_runner(pid_t pid)
+{
+    static const char name[] = "/muster-runner";
+    char link[32], image[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    ssize_t len = readlink(link, image, sizeof image - 1);
+    if (len <= 0)
+        return true;
+    image[len] = 0;
+    const char *last = strrchr(image, '/');
+    return !last || str_starts(last, name);
+}
+
+static int hello_agent(struct guard *guard, const struct guard_peer *peer, struct err *err)
+{
+    if (is_runner(peer->pid))
+        return err_set(err, ERR_DENIED, "process %d is a runner, or hides its program: no orders from it",
+                       (int)peer->pid);
+    return welcome(peer, guard->epoch, -1, -1, err);
+}
+
 int guard_hello(struct guard *guard, struct guard_peer *peer, const struct ctl_message *hello,
                 struct ctl_fds *fds, int64_t now_ns, struct err *err)
 {
@@ -181,5 +206,5 @@ int guard_hello(struct guard *guard, struct guard_peer *peer, const struct ctl_m
         return hello_client(guard, peer, fds, now_ns, err);
     if (hello->role == CTL_ROLE_RUNNER)
         return hello_runner(guard, peer, hello, fds, now_ns, err);
-    return welcome(peer, guard->epoch, -1, -1, err);
+    return hello_agent(guard, peer, err);
 }

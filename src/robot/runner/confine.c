@@ -46,8 +46,14 @@ static int filter_calls(void)
         DENY_CALL(SYS_bpf),
         DENY_CALL(SYS_execve),
         DENY_CALL(SYS_execveat),
+        DENY_CALL(SYS_pidfd_getfd),
+        IF_NOT(SYS_prctl, 4),
+        LOAD(args[0]),        /* the low half on little-endian machines */
+        IF_NOT(PR_SET_MM, 1), /* the guard knows a runner by its image */
+        DENY,
+        RETURN(SECCOMP_RET_ALLOW),
         IF_NOT(SYS_socket, 4),
-        LOAD(args[0]), /* the low half on little-endian machines */
+        LOAD(args[0]),
         IF_NOT(AF_UNIX, 1),
         RETURN(SECCOMP_RET_ALLOW),
         DENY,

@@ -1,10 +1,11 @@
 /* What a runner gives up before it touches a frame: it loads a model that others made, with an engine that
  * others wrote.
  *
- *   no_new_privs     no set-uid program can raise it
- *   no core files, no new files: writing is denied below / by Landlock where the kernel has it (devices
- * excepted: GPUs) seccomp filter   socket() knows AF_UNIX only; no io_uring, no ptrace of others, no bpf, no
- * exec
+ *   core-limit          no core files
+ *   no-new-privileges   no set-uid program can raise it
+ *   landlock            no new files, no writing to old ones; devices excepted (GPUs)
+ *   seccomp             socket() knows AF_UNIX only; no exec, no io_uring, no bpf, no ptrace of others, no
+ * taking of their descriptors, no change of its own image
  *
  * Each layer that the kernel lacks is named in `out_missing` and is no error: a container or unit file may
  * give more.

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static char missing[128];
@@ -50,6 +52,18 @@ static int write_a_file(void)
     return open("/tmp/muster-confine-test", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 }
 
+static int change_own_image(void)
+{
+    unsigned size = 0; /* only asks, which anybody may; where the kernel lacks it, it is refused anyway */
+    return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0);
+}
+
+static int take_a_descriptor(void)
+{
+    int pid_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    return pid_fd < 0 ? 0 : (int)syscall(SYS_pidfd_getfd, pid_fd, STDIN_FILENO, 0);
+}
+
 static int still_needed(void)
 {
     int unix_socket = socket(AF_UNIX, SOCK_SEQPACKET, 0);
@@ -65,6 +79,8 @@ static void no_network_no_programs_no_files(void **state)
     assert_true(denied(inet6_socket));
     assert_true(denied(packet_socket));
     assert_true(denied(run_a_shell));
+    assert_true(denied(change_own_image));
+    assert_true(denied(take_a_descriptor));
     assert_true(denied(still_needed));
 }
 
