@@ -17,6 +17,18 @@ static int dial_in(int dir_fd, int sock)
     return connect(sock, (const struct sockaddr *)&address, sizeof address);
 }
 
+/* The guard takes processes of its own user only; so do we: a guard of somebody else's is none. */
+static int check_owner(int sock, struct err *err)
+{
+    struct ucred who;
+    socklen_t size = sizeof who;
+    if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
+        return err_errno(err, "SO_PEERCRED");
+    if (who.uid == geteuid())
+        return 0;
+    return err_set(err, ERR_UNTRUSTED, "the guard belongs to user %u: run it as user %u", who.uid, geteuid());
+}
+
 int ctl_dial(const char *run_dir, int *out_fd, struct err *err)
 {
     cleanup_close int dir = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -28,6 +40,8 @@ int ctl_dial(const char *run_dir, int *out_fd, struct err *err)
     if (dial_in(dir, sock) < 0)
         return err_set(err, ERR_UNREACHABLE, "no guard answers in %s (%s): start muster-guard there", run_dir,
                        strerror(errno));
+    if (check_owner(sock, err) < 0)
+        return err_prefix(err, "run directory %s", run_dir);
     *out_fd = TAKE_FD(sock);
     return 0;
 }

@@ -157,7 +157,7 @@ union ctl_packet {
 };
 
 /* RUN_DIR/guard.sock, connected; the length of RUN_DIR does not matter. No packet is sent yet.
- * Errors: UNREACHABLE or NOT_FOUND if no guard is there. */
+ * Errors: UNREACHABLE or NOT_FOUND if no guard is there; UNTRUSTED if it is another user's. */
 int ctl_dial(const char *run_dir, int *out_fd, struct err *err) must_check;
 
 /* Sends one packet without waiting; `fds` may be NULL. Errors: BUSY if the socket is full; UNREACHABLE. */

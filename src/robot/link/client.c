@@ -141,9 +141,11 @@ static bool fetch(struct muster *robot, uint64_t seq)
     const size_t head = offsetof(struct ring_verdict, detections);
     if (!ring_read(&robot->verdicts, seq, raw, head))
         return false;
-    if (raw->count == 0 || raw->count > RING_MAX_DETECTIONS)
+    uint32_t count = raw->count;
+    if (count == 0 || count > RING_MAX_DETECTIONS)
         return true;
-    return ring_read(&robot->verdicts, seq, raw, head + raw->count * sizeof raw->detections[0]);
+    return ring_read(&robot->verdicts, seq, raw, head + count * sizeof raw->detections[0]) &&
+           raw->count == count; /* else some of the detections would be those of an older verdict */
 }
 
 static enum muster_answer accept(struct muster *robot, const struct link_sent *sent,
