@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t again[HIST_MAX_BYTES];
     if (hist_decode(data, size, &hist, &err) < 0)
         return 0;
-    if (!exphist_valid(&hist) || hist_encode(&hist, again) != size)
+    if (!exphist_valid(&hist) || hist_encode(&hist, again) != size || memcmp(again, data, size) != 0)
         abort();
     return 0;
 }

@@ -1,24 +1,5 @@
 /* deps: wire */
-/* Any bytes as an OCI manifest: never a crash; what is taken is written and taken again, with the same text.
- */
+#include "round_trip.h"
 #include "wire/oci.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static struct oci_manifest first, second;
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    struct err err = {0};
-    if (oci_manifest_parse(data, size, &first, &err) < 0)
-        return 0;
-    char *text = oci_manifest_format(&first);
-    if (!text || oci_manifest_parse(text, strlen(text), &second, &err) < 0)
-        abort();
-    char *again = oci_manifest_format(&second);
-    if (!again || strcmp(text, again) != 0)
-        abort();
-    free(text);
-    free(again);
-    return 0;
-}
+FUZZ_ROUND_TRIP(oci_manifest, oci_manifest_parse, oci_manifest_format)

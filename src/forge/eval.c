@@ -79,7 +79,9 @@ static int score(struct eval *eval, const struct coco_image *image, struct detec
                  struct err *err)
 {
     struct detection truth[MAX_TRUTHS];
-    size_t truths = MIN(image->count, (size_t)MAX_TRUTHS);
+    size_t truths = image->count;
+    if (truths > MAX_TRUTHS)
+        return err_set(err, ERR_TOO_BIG, "%zu labelled objects, the limit is %d", truths, MAX_TRUTHS);
     for (size_t i = 0; i < truths; i++)
         truth[i] = eval->coco->boxes[image->first + i].box;
     if (ap_meter_add(eval->meter, found, count, truth, truths) < 0)

@@ -30,9 +30,6 @@ static int check_model(const struct recipe *recipe, struct err *err)
     struct onnx_summary summary = {0};
     if (summarize(recipe->model_path, &summary, err) < 0)
         return -1;
-    if (summary.external_data)
-        return err_set(err, ERR_REFUSED, "%s keeps weights outside its file; save it with all weights inside",
-                       recipe->model_path);
     if (onnx_check_release(&summary, &recipe->release, err) < 0)
         return err_prefix(err, "%s", recipe->model_path);
     return 0;

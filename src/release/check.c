@@ -100,8 +100,6 @@ static int check_one_model(const struct image *image, const struct oci_descripto
             err->code = ERR_REFUSED;
         return -1;
     }
-    if (summary.external_data)
-        return err_set(err, ERR_REFUSED, "keeps weights outside its file; save it with all weights inside");
     return onnx_check_release(&summary, &image->release, err);
 }
 

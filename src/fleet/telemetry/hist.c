@@ -74,6 +74,8 @@ int hist_decode(const uint8_t *data, size_t len, struct exphist *out, struct err
         .min = get_f64(data + 40),
         .max = get_f64(data + 48),
     };
+    if (get_u32(data + 12) != 0)
+        return err_set(err, ERR_CORRUPT, "stored histogram has a reserved field in use");
     if (out->used > EXPHIST_BUCKETS || len != HIST_HEAD_BYTES + 8 * (size_t)out->used)
         return err_set(err, ERR_CORRUPT, "stored histogram of %u buckets has %zu bytes", out->used, len);
     for (uint32_t i = 0; i < out->used; i++)
