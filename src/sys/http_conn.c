@@ -18,6 +18,7 @@ enum {
 };
 
 static void process_input(struct http_conn *conn);
+static void on_write(struct bufferevent *bev, void *arg);
 
 /* ---- deadlines ---- */
 
@@ -45,10 +46,14 @@ static void count_written(struct evbuffer *output, const struct evbuffer_cb_info
     conn->written += info->n_deleted;
 }
 
-static bool peer_takes_bytes(struct http_conn *conn)
+static bool is_all_out(const struct http_conn *conn)
 {
-    return conn->written != conn->written_before ||
-           evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0;
+    return evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0;
+}
+
+static bool peer_takes_bytes(const struct http_conn *conn)
+{
+    return conn->written != conn->written_before || is_all_out(conn);
 }
 
 /* ---- refusing ---- */
@@ -88,6 +93,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
         too_late(conn);
     else if (conn->broken || conn->state == CONN_LINGER || !peer_takes_bytes(conn))
         http_conn_free(conn);
+    else if (conn->state == CONN_WRITE && is_all_out(conn))
+        on_write(conn->bev, conn);
     else
         http_conn_watch_writing(conn);
 }
@@ -285,6 +292,8 @@ void http_conn_answered(struct http_conn *conn)
 {
     conn->state = CONN_WRITE;
     http_conn_watch_writing(conn);
+    if (is_all_out(conn)) /* the end of a stream that HEAD asked for: no write will tell of it */
+        set_deadline(conn, 0);
 }
 
 static void finish_request(struct http_conn *conn)
@@ -309,7 +318,7 @@ static void finish_request(struct http_conn *conn)
 static void on_write(struct bufferevent *bev, void *arg)
 {
     struct http_conn *conn = arg;
-    if (conn->state != CONN_WRITE || conn->broken || evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+    if (conn->state != CONN_WRITE || conn->broken || !is_all_out(conn))
         return;
     if (conn->file_left == 0)
         finish_request(conn);

@@ -88,6 +88,20 @@ static void stream(struct http_request *request, void *arg)
     http_stream_end(request);
 }
 
+static void begin_stream(struct http_request *request, void *arg)
+{
+    http_stream_start(request, 200, "text/event-stream");
+    held = request;
+    hold_count++;
+}
+
+static void end_stream(struct http_request *request, void *arg)
+{
+    http_stream_end(held);
+    held = NULL;
+    http_reply(request, 200, NULL, "ended", 5);
+}
+
 /* Writes into a peer that reads nothing. */
 static void flood(struct http_request *request, void *arg)
 {
@@ -145,6 +159,8 @@ static void add_routes(void)
         {HTTP_GET, "/blind", hold, NULL},
         {HTTP_POST, "/release", release, NULL},
         {HTTP_GET, "/stream", stream, NULL},
+        {HTTP_GET, "/stream/begin", begin_stream, NULL},
+        {HTTP_POST, "/stream/end", end_stream, NULL},
         {HTTP_GET, "/flood", flood, NULL},
         {HTTP_GET, "/file", file, NULL},
         {HTTP_GET, "/short", short_file, NULL},
@@ -508,6 +524,22 @@ static void streams_end_and_floods_are_cut(void **state)
     assert_int_equal(gone_count, 1);
 }
 
+/* The end of a stream without a body writes nothing, so no write tells of it. */
+static void after_the_head_of_a_stream_the_connection_goes_on(void **state)
+{
+    cleanup_close int fd = dial();
+    cleanup_close int other = dial();
+    cleanup_answer struct answer answer = {0};
+    say(fd, "HEAD /stream/begin HTTP/1.1\r\nHost: m\r\n\r\n");
+    read_head(fd, &answer);
+    while (hold_count == 0)
+        usleep(1000);
+    say(other, "POST /stream/end HTTP/1.1\r\nHost: m\r\n\r\n");
+    check_answer(other, 200, "ended");
+    say(fd, "GET /hello HTTP/1.1\r\nHost: m\r\n\r\n");
+    check_answer(fd, 200, "hello");
+}
+
 static void check_file_part(const char *fields, int status, uint64_t first, uint64_t len)
 {
     cleanup_close int fd = dial();
@@ -594,6 +626,7 @@ int main(void)
         TEST(a_peer_that_hangs_up_is_reported_once),
         TEST(without_a_gone_callback_the_handle_stays_good),
         TEST(streams_end_and_floods_are_cut),
+        TEST(after_the_head_of_a_stream_the_connection_goes_on),
         TEST(files_come_whole_or_in_part),
         TEST(a_file_shorter_than_told_is_cut_and_not_padded),
         TEST(draining_answers_who_waits),
