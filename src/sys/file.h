@@ -5,8 +5,7 @@
  * - A call that fails leaves the old content and no temporary file. Only a cut between the first and the last
  * step can leave a "….tmp-XXXXXX" behind; it is never read, and whoever owns the directory removes it
  * (FILE_TEMP_MARK).
- * - Error lines begin with the path.
- * - No OpenSSL here: the guard uses this file. */
+ * - Error lines begin with the path. */
 #ifndef MUSTER_SYS_FILE_H
 #define MUSTER_SYS_FILE_H
 

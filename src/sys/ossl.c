@@ -19,3 +19,8 @@ int ossl_fail(struct err *err, enum err_code code, const char *fmt, ...)
         return err_set(err, code, "%s", text);
     return err_set(err, code, "%s: %s", text, reason);
 }
+
+int ossl_no_passphrase(char *buffer, int size, int writing, void *arg)
+{
+    return -1;
+}

@@ -8,4 +8,7 @@
 int ossl_fail(struct err *err, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A pem_password_cb: without one OpenSSL would ask for a passphrase on the terminal. */
+int ossl_no_passphrase(char *buffer, int size, int writing, void *arg);
+
 #endif

@@ -1,14 +1,14 @@
 /* Child processes.
  *
- *     struct proc_options options = {.argv = (const char *[]){"muster-guard", "--socket", path, NULL},
- * .log_path = log}; if (proc_spawn(&options, &pid, &err) < 0) …
+ *     const char *const argv[] = {"muster-guard", "--run-dir", dir, NULL};
+ *     struct proc_options options = {.argv = argv, .log_path = log};
+ *     if (proc_spawn(&options, &pid, &err) < 0) …
  *
  * - A child begins clean: descriptors 0, 1, 2 and the one it was given, default signal dispositions, nothing
  * blocked. Its stdin is /dev/null.
  * - Whoever starts a process reaps it (waitpid), detached or not. A detached child of a process that has
  * ended is reaped by init.
  * - die_with_parent means the *thread* that called proc_spawn: start such children from the main thread.
- * - No OpenSSL here: the guard uses this file.
  */
 #ifndef MUSTER_SYS_PROC_H
 #define MUSTER_SYS_PROC_H

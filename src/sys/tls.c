@@ -10,12 +10,6 @@
 
 enum { MAX_PEM_BYTES = 256 * 1024 };
 
-/* Without this OpenSSL would ask for a passphrase on the terminal. */
-static int no_passphrase(char *buffer, int size, int writing, void *arg)
-{
-    return -1;
-}
-
 /* Calls `use` for each certificate of a PEM text, in order. At least one is wanted. */
 static int each_cert(const char *pem, int (*use)(SSL_CTX *ctx, X509 *cert, int index), SSL_CTX *ctx,
                      struct err *err)
@@ -24,7 +18,7 @@ static int each_cert(const char *pem, int (*use)(SSL_CTX *ctx, X509 *cert, int i
     if (!bio)
         return err_no_memory(err);
     int count = 0, good = 1;
-    for (X509 *cert; good && (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)); count++) {
+    for (X509 *cert; good && (cert = PEM_read_bio_X509(bio, NULL, ossl_no_passphrase, NULL)); count++) {
         good = use(ctx, cert, count);
         X509_free(cert);
     }
@@ -56,7 +50,7 @@ static int use_client_anchor(SSL_CTX *ctx, X509 *cert, int index)
 static int use_key(SSL_CTX *ctx, const char *pem, struct err *err)
 {
     BIO *bio = BIO_new_mem_buf(pem, -1);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, ossl_no_passphrase, NULL) : NULL;
     BIO_free(bio);
     if (!key)
         return ossl_fail(err, ERR_INVALID, "not a private key in PEM without a passphrase");

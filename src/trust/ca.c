@@ -229,6 +229,28 @@ int ca_sign_csr(const char *dir, const char *csr_pem, size_t csr_len, const char
     return *out_pem ? 0 : ossl_fail(err, ERR_INTERNAL, "cannot write PEM");
 }
 
+int csr_read(const char *csr_pem, size_t csr_len, char *out_common_name, size_t name_size,
+             struct digest *out_key, struct err *err)
+{
+    cleanup_x509_req X509_REQ *csr = NULL;
+    unsigned char *der = NULL;
+    if (parse_csr(csr_pem, csr_len, &csr, err) < 0)
+        return -1;
+    int len = X509_NAME_get_text_by_NID(X509_REQ_get_subject_name(csr), NID_commonName, out_common_name,
+                                        (int)name_size);
+    if (len < 0 || strlen(out_common_name) != (size_t)len || !str_is_name(out_common_name, MAX_ROBOT_ID))
+        return err_set(err, ERR_INVALID,
+                       "the request's common name is no robot id: up to %d of letters, digits, '.', "
+                       "'_', '-'",
+                       MAX_ROBOT_ID);
+    int der_len = i2d_PUBKEY(X509_REQ_get0_pubkey(csr), &der);
+    if (der_len <= 0)
+        return ossl_fail(err, ERR_INVALID, "the request's key cannot be read");
+    *out_key = hash_bytes(der, (size_t)der_len);
+    OPENSSL_free(der);
+    return 0;
+}
+
 int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err)
 {
     cleanup_pkey EVP_PKEY *key = NULL;

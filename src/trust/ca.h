@@ -23,6 +23,11 @@ int ca_init(const char *dir, const char *hosts, int64_t now_s, struct err *err) 
 int ca_sign_csr(const char *dir, const char *csr_pem, size_t csr_len, const char *robot_id, int64_t valid_s,
                 int64_t now_s, char **out_pem, char out_serial[CERT_SERIAL_SIZE], struct err *err) must_check;
 
+/* What a PEM CSR asks for, its self-signature checked: the common name, and the SHA-256 of the public key
+ * (DER SubjectPublicKeyInfo), by which the same robot is known again. Errors: INVALID. */
+int csr_read(const char *csr_pem, size_t csr_len, char *out_common_name, size_t name_size,
+             struct digest *out_key, struct err *err) must_check;
+
 /* Makes a P-256 key (0600; kept if it exists) and a PEM CSR for it; free() *out_csr_pem. */
 int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
 

@@ -36,18 +36,12 @@ int signing_key_generate(struct signing_key **out, struct err *err)
     return wrap(pkey, out, err);
 }
 
-/* Without this OpenSSL would ask for a passphrase on the terminal. */
-static int no_passphrase(char *buffer, int size, int writing, void *arg)
-{
-    return -1;
-}
-
 static int parse_private(const struct buf *pem, struct signing_key **out, struct err *err)
 {
     BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
     if (!bio)
         return err_no_memory(err);
-    EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, ossl_no_passphrase, NULL);
     BIO_free(bio);
     if (!pkey)
         return ossl_fail(err, ERR_INVALID, "not a private key in PEM without a passphrase");
@@ -159,7 +153,7 @@ static int parse_public(const struct buf *pem, struct public_key *out, struct er
     BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
     if (!bio)
         return err_no_memory(err);
-    EVP_PKEY *pkey = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
+    EVP_PKEY *pkey = PEM_read_bio_PUBKEY(bio, NULL, ossl_no_passphrase, NULL);
     BIO_free(bio);
     uint8_t raw[32];
     size_t len = sizeof raw;

@@ -11,27 +11,22 @@ MUSTER_CLEANUP(BIO *, BIO_free_all)
 
 /* ---- PEM ---- */
 
-static int no_passphrase(char *buffer, int size, int writing, void *arg)
-{
-    return -1;
-}
-
 EVP_PKEY *x509_key_from_pem(const char *pem, size_t len)
 {
     cleanup_bio BIO *bio = BIO_new_mem_buf(pem, (int)len);
-    return bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    return bio ? PEM_read_bio_PrivateKey(bio, NULL, ossl_no_passphrase, NULL) : NULL;
 }
 
 X509 *x509_from_pem(const char *pem, size_t len)
 {
     cleanup_bio BIO *bio = BIO_new_mem_buf(pem, (int)len);
-    return bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    return bio ? PEM_read_bio_X509(bio, NULL, ossl_no_passphrase, NULL) : NULL;
 }
 
 X509_REQ *x509_req_from_pem(const char *pem, size_t len)
 {
     cleanup_bio BIO *bio = BIO_new_mem_buf(pem, (int)len);
-    return bio ? PEM_read_bio_X509_REQ(bio, NULL, no_passphrase, NULL) : NULL;
+    return bio ? PEM_read_bio_X509_REQ(bio, NULL, ossl_no_passphrase, NULL) : NULL;
 }
 
 static char *text_of(BIO *bio)
