@@ -34,7 +34,6 @@ void chaos_step(struct chaos *chaos, struct cast *cast)
     if (pid <= 0 || kill(pid, SIGKILL) < 0)
         return;
     chaos->kills++;
-    chaos->by_kind[kind]++;
     snprintf(chaos->last, sizeof chaos->last, "kill -9 %s", name);
 }
 

@@ -12,7 +12,6 @@ struct chaos {
     int64_t next_at_ms;  /* monotonic */
     int wanted;          /* at least so many */
     int kills;
-    int by_kind[ACTOR_KIND_COUNT];
     char last[80]; /* "killed r03-runner" */
 };
 

@@ -116,8 +116,6 @@ static void watch_bad_release(struct story *story, const struct view *view)
     const struct view_rollout *rollout = &view->rollout;
     if (!rollout->id || !str_eq(rollout->version, "3.0.0"))
         return;
-    story->bad_rollout_id = rollout->id;
-    story->bad_members = MAX(story->bad_members, rollout->members);
     story->bad_wave = MAX(story->bad_wave, rollout->wave_number);
     if (rollout->reason[0] && !story->bad_reason[0])
         str_copy(story->bad_reason, sizeof story->bad_reason, rollout->reason);

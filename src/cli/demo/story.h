@@ -17,8 +17,6 @@ struct story {
     size_t chapter; /* index into the table */
     bool begun;     /* its start has been carried out */
     int64_t chapter_began_ms;
-    int64_t bad_rollout_id;          /* of 3.0.0; 0 before */
-    size_t bad_members;              /* most robots ever in a wave of 3.0.0 */
     int64_t bad_wave;                /* the highest wave 3.0.0 reached */
     char bad_reason[200];            /* why it was thrown out */
     char said[STAGE_MAX_ROBOTS][96]; /* last thing noted of a robot */

@@ -6,8 +6,8 @@
 
 double view_f1(uint64_t tp, uint64_t fp, uint64_t fn)
 {
-    uint64_t all = 2 * tp + fp + fn;
-    return all ? 2.0 * (double)tp / (double)all : (double)NAN;
+    double all = 2 * (double)tp + (double)fp + (double)fn;
+    return all > 0 ? 2 * (double)tp / all : (double)NAN;
 }
 
 static double share(uint64_t part, uint64_t whole)

@@ -1,6 +1,5 @@
 #include "fleet/blobs/blobs.h"
 
-#include "base/buf.h"
 #include "base/str.h"
 #include "release/image.h"
 #include "sys/file.h"
@@ -98,24 +97,6 @@ int blobs_read(const struct blobs *blobs, const struct digest *digest, int *out_
     *out_size = (uint64_t)st.st_size;
     *out_fd = TAKE_FD(fd);
     return 0;
-}
-
-int blobs_load(const struct blobs *blobs, const struct digest *digest, size_t max, char **out,
-               size_t *out_len, struct err *err)
-{
-    cleanup_free char *path = blob_path(blobs, digest);
-    if (!path)
-        return err_no_memory(err);
-    cleanup_buf struct buf text = BUF_INIT(max);
-    if (file_read(path, &text, err) < 0)
-        return err->code == ERR_NOT_FOUND ? missing(digest, err) : -1;
-    struct digest have = hash_bytes(text.data, text.len);
-    if (!digest_equal(&have, digest))
-        return err_set(err, ERR_CORRUPT, "blob %s is damaged on the server's disk",
-                       digest_format(digest).text);
-    *out_len = text.len;
-    *out = buf_take(&text);
-    return *out ? 0 : err_no_memory(err);
 }
 
 /* The slot of this upload, or the least recently used one, emptied. */

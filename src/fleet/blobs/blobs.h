@@ -40,9 +40,6 @@ int blobs_size(const struct blobs *blobs, const struct digest *digest, uint64_t 
                struct err *err) must_check;
 int blobs_read(const struct blobs *blobs, const struct digest *digest, int *out_fd, uint64_t *out_size,
                struct err *err) must_check;
-/* A small one at once, its digest checked. Errors: TOO_BIG, CORRUPT. */
-int blobs_load(const struct blobs *blobs, const struct digest *digest, size_t max, char **out,
-               size_t *out_len, struct err *err) must_check;
 
 /* Takes a part. *out_have: bytes the server has now; equal to part->total when the blob is whole, verified
  * and visible. What it has already is skipped. Errors: CONFLICT for a part beyond the end (the message names

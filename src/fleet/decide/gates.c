@@ -1,15 +1,23 @@
+#include "base/mem.h"
 #include "fleet/decide/rollout.h"
 #include "stats/sequential.h"
 
+/* Sums stop short of where they, or what is made of them, could overflow: robots may say anything. */
+static void add(uint64_t *sum, uint64_t more)
+{
+    const uint64_t most = INT64_MAX / 8;
+    *sum = MIN(*sum + MIN(more, most), most);
+}
+
 static void add_up(struct rollout_evidence *sum, const struct rollout_evidence *one)
 {
-    sum->frames += one->frames;
-    sum->interventions += one->interventions;
-    sum->inferences += one->inferences;
-    sum->over_budget += one->over_budget;
-    sum->tp += one->tp;
-    sum->fp += one->fp;
-    sum->fn += one->fn;
+    add(&sum->frames, one->frames);
+    add(&sum->interventions, one->interventions);
+    add(&sum->inferences, one->inferences);
+    add(&sum->over_budget, one->over_budget);
+    add(&sum->tp, one->tp);
+    add(&sum->fp, one->fp);
+    add(&sum->fn, one->fn);
 }
 
 static struct gate_result failures_gate(int64_t limit, uint64_t failed, uint64_t members)

@@ -246,6 +246,31 @@ static void selectors_match_all_labels(void **state)
     assert_false(rollout_selects(&spec, labels, 2));
 }
 
+/* Robots that claim absurd numbers: nearly all frames are bad, also where the plain sums come round to 0 bad
+ * of a million. */
+static void sums_do_not_overflow(void **state)
+{
+    struct fleet fleet;
+    struct gate_result gates[ROLLOUT_MAX_GATES];
+    set_up(&fleet);
+    for (int i = 0; i < 3; i++) {
+        uint64_t bad = i < 2 ? INT64_MAX : 2, frames = i < 2 ? INT64_MAX : 1000002;
+        fleet.robots[i].wave = 0;
+        fleet.robots[i].evidence = (struct rollout_evidence){.frames = frames,
+                                                             .interventions = bad,
+                                                             .inferences = frames,
+                                                             .over_budget = bad,
+                                                             .tp = 1,
+                                                             .fp = bad};
+    }
+    struct fleet_view view = {fleet.robots, ROBOTS};
+    size_t count = rollout_gates(&fleet.rollout, &view, gates);
+    int failed = 0;
+    for (size_t i = 0; i < count; i++)
+        failed += gates[i].verdict == GATE_FAIL;
+    assert_int_equal(failed, 3); /* over budget, interventions, accuracy */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +281,7 @@ int main(void)
         cmocka_unit_test(waves_grow_and_end_with_everybody),
         cmocka_unit_test(the_decision_is_a_function_of_its_inputs),
         cmocka_unit_test(selectors_match_all_labels),
+        cmocka_unit_test(sums_do_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
