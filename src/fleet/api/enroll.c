@@ -8,9 +8,6 @@
 #include "wire/api.h"
 #include "wire/json.h"
 
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
 enum { CERTIFICATE_VALID_S = 365 * 24 * 3600, TOKEN_VALID_S = 24 * 3600, TOKEN_MAX_VALID_S = 90 * 24 * 3600 };
 
 static void add_label(const char *key, struct json_at value, void *arg)
@@ -74,44 +71,22 @@ int enroll_token_post(struct call *call, struct err *err)
     return call_writer(call, 201, &w, err);
 }
 
-/* The common name a request asks for; only used where the token leaves the robot id open. */
-static int csr_common_name(const char *pem, char out[API_ID_SIZE], struct err *err)
-{
-    BIO *bio = BIO_new_mem_buf(pem, -1);
-    X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
-    int len = request ? X509_NAME_get_text_by_NID(X509_REQ_get_subject_name(request), NID_commonName, out,
-                                                  API_ID_SIZE)
-                      : -1;
-    X509_REQ_free(request);
-    BIO_free(bio);
-    if (len < 0 || strlen(out) != (size_t)len || !str_is_name(out, API_ID_SIZE - 1))
-        return err_set(err, ERR_INVALID,
-                       "the CSR's common name is no robot id (1 to %d characters of [a-zA-Z0-9._-])",
-                       API_ID_SIZE - 1);
-    return 0;
-}
-
 static int check_token(struct call *call, const struct api_enroll *enroll, struct enroll_token_row *token,
                        struct err *err)
 {
     struct digest hash = token_digest(enroll->token);
     if (call->fleet->store->ops->enroll_get(call->fleet->store, &hash, token, err) < 0)
         return err->code == ERR_NOT_FOUND ? err_set(err, ERR_DENIED, "the enrolment token is not known") : -1;
-    if (token->used_ms)
-        return err_set(err, ERR_CONFLICT, "the enrolment token was used already; ask for a new one");
     if (token->expires_ms <= clock_wall_ms())
         return err_set(err, ERR_DENIED, "the enrolment token has expired; ask for a new one");
     return 0;
 }
 
 /* The robot's row as it will be; an existing robot keeps what it is and gets a new certificate. */
-static int prepare_robot(struct call *call, const struct api_enroll *enroll,
-                         const struct enroll_token_row *token, struct robot_row *row, struct err *err)
+static int prepare_robot(struct call *call, const char *common_name, const struct enroll_token_row *token,
+                         struct robot_row *row, struct err *err)
 {
-    char id[API_ID_SIZE];
-    str_copy(id, sizeof id, token->robot);
-    if (!id[0] && csr_common_name(enroll->csr, id, err) < 0)
-        return -1;
+    const char *id = token->robot[0] ? token->robot : common_name;
     struct err absent = {0};
     if (call->fleet->store->ops->robot_get(call->fleet->store, id, row, &absent) == 0) {
         if (!token->robot[0])
@@ -167,11 +142,13 @@ int enroll_post(struct call *call, struct err *err)
     struct api_enrolled enrolled = {0};
     struct enroll_token_row token;
     struct robot_row row;
+    struct digest key;
+    char name[API_ID_SIZE];
     if (api_enroll_parse(body, len, &enroll, err) < 0 || check_token(call, &enroll, &token, err) < 0 ||
-        prepare_robot(call, &enroll, &token, &row, err) < 0 ||
-        issue(call, &enroll, &row, &enrolled, err) < 0 ||
-        store->ops->enroll_use(store, &token.hash, clock_wall_ms(), err) < 0 ||
-        store->ops->robot_save(store, &row, err) < 0 ||
+        csr_read(enroll.csr, strlen(enroll.csr), name, sizeof name, &key, err) < 0 ||
+        prepare_robot(call, name, &token, &row, err) < 0 ||
+        store->ops->enroll_use(store, &token.hash, row.id, &key, clock_wall_ms(), err) < 0 ||
+        issue(call, &enroll, &row, &enrolled, err) < 0 || store->ops->robot_save(store, &row, err) < 0 ||
         fleet_event(call->fleet, "enrolled", row.id, err, "certificate %s", row.serial) < 0)
         return -1;
     fleet_changed(call->fleet, row.id);

@@ -28,13 +28,15 @@ static int teardown(void **state)
     return 0;
 }
 
-static char *enroll_body(const struct harness *h, const char *token, const char *name)
+/* `key` names the key pair that asks. */
+static char *enroll_body(const struct harness *h, const char *token, const char *name, const char *key_name)
 {
     struct err err = {0};
-    char key[160];
+    char key[160], file[40];
     cleanup_free char *csr = NULL;
     struct api_enroll enroll = {0};
-    harness_path(h, "any.key", key);
+    snprintf(file, sizeof file, "%s.key", key_name);
+    harness_path(h, file, key);
     assert_ok(csr_make(key, name, &csr, &err), err);
     str_copy(enroll.token, sizeof enroll.token, token);
     str_copy(enroll.csr, sizeof enroll.csr, csr);
@@ -48,20 +50,30 @@ static void make_token(const struct harness *h, const char *body, char token[80]
     assert_true(find_text(reply.body, "token", token, 80));
 }
 
-static int enroll(const struct harness *h, const char *token, const char *name)
+static int enroll_by(const struct harness *h, const char *token, const char *name, const char *key_name)
 {
-    cleanup_free char *body = enroll_body(h, token, name);
+    cleanup_free char *body = enroll_body(h, token, name, key_name);
     cleanup_reply struct reply reply = harness_call(h, "POST", "/api/v1/enroll", body, strlen(body));
     return reply.status;
 }
 
-static void test_token_is_good_once(void **state)
+static int enroll(const struct harness *h, const char *token, const char *name)
+{
+    return enroll_by(h, token, name, "any");
+}
+
+static void test_token_is_good_for_one_key(void **state)
 {
     struct harness *h = *state;
     char token[80];
     make_token(h, "{\"robot\":\"r1\"}", token);
-    assert_int_equal(enroll(h, token, "r1"), 200);
-    assert_int_equal(enroll(h, token, "r1"), 409);
+    assert_int_equal(enroll_by(h, token, "r1", "own"), 200);
+    assert_int_equal(enroll_by(h, token, "r1", "thief"), 409);
+    assert_int_equal(enroll_by(h, token, "r1", "own"),
+                     200); /* the first answer may have been lost on the way */
+    cleanup_reply struct reply revoked = harness_call(h, "POST", "/api/v1/robots/r1/revoke", NULL, 0);
+    assert_int_equal(revoked.status, 200);
+    assert_int_equal(enroll_by(h, token, "r1", "own"), 403); /* but not after a revocation */
     assert_int_equal(enroll(h, "no-such-token", "r1"), 403);
 }
 
@@ -78,7 +90,7 @@ static void test_two_at_once_get_one_certificate(void **state)
         for (int i = 0; i < 2; i++) {
             size_t len;
             snprintf(name, sizeof name, "new-%d-%d", round, i);
-            cleanup_free char *body = enroll_body(h, token, name);
+            cleanup_free char *body = enroll_body(h, token, name, name);
             cleanup_free char *request =
                 format_request("POST", "/api/v1/enroll", "", body, strlen(body), &len);
             assert_true(peer_open(&peers[i], h->operator_port, true, NULL, NULL));
@@ -190,7 +202,7 @@ static void test_operators_need_their_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_token_is_good_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_token_is_good_for_one_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_at_once_get_one_certificate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_token_does_not_take_over_a_robot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_our_certificates_pass_the_handshake, setup, teardown),

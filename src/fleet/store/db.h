@@ -78,7 +78,8 @@ int sqlite_operator_count(struct store *store, int64_t *out, struct err *err);
 int sqlite_enroll_add(struct store *store, const struct enroll_token_row *row, struct err *err);
 int sqlite_enroll_get(struct store *store, const struct digest *hash, struct enroll_token_row *out,
                       struct err *err);
-int sqlite_enroll_use(struct store *store, const struct digest *hash, int64_t now_ms, struct err *err);
+int sqlite_enroll_use(struct store *store, const struct digest *hash, const char *robot,
+                      const struct digest *key, int64_t now_ms, struct err *err);
 int sqlite_enroll_void(struct store *store, const char *robot, struct err *err);
 
 int sqlite_robot_get(struct store *store, const char *id, struct robot_row *out, struct err *err);

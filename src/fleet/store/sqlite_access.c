@@ -86,12 +86,14 @@ int sqlite_enroll_get(struct store *store, const struct digest *hash, struct enr
     return 0;
 }
 
-int sqlite_enroll_use(struct store *store, const struct digest *hash, int64_t now_ms, struct err *err)
+int sqlite_enroll_use(struct store *store, const struct digest *hash, const char *robot,
+                      const struct digest *key, int64_t now_ms, struct err *err)
 {
     int changes = 0;
     if (db_write(db_of(store), err, &changes,
-                 "UPDATE enroll_tokens SET used_ms = ? WHERE hash = ? AND used_ms = 0", "iD", now_ms,
-                 hash) < 0)
+                 "UPDATE enroll_tokens SET used_ms = ?, used_key = ?, robot = ?"
+                 " WHERE hash = ? AND (used_ms = 0 OR used_key = ?)",
+                 "iDtDD", now_ms, key, robot, hash, key) < 0)
         return -1;
     if (changes != 1)
         return err_set(err, ERR_CONFLICT, "the enrolment token was used already; ask for a new one");
@@ -100,6 +102,5 @@ int sqlite_enroll_use(struct store *store, const struct digest *hash, int64_t no
 
 int sqlite_enroll_void(struct store *store, const char *robot, struct err *err)
 {
-    return db_write(db_of(store), err, NULL, "DELETE FROM enroll_tokens WHERE robot = ? AND used_ms = 0", "t",
-                    robot);
+    return db_write(db_of(store), err, NULL, "DELETE FROM enroll_tokens WHERE robot = ?", "t", robot);
 }

@@ -12,7 +12,7 @@ static const char *const migrations[] = {
 
     "CREATE TABLE enroll_tokens (hash BLOB PRIMARY KEY, robot TEXT, labels TEXT NOT NULL, created_ms INTEGER "
     "NOT NULL,"
-    " expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+    " expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL DEFAULT 0, used_key BLOB) STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE robots (id TEXT PRIMARY KEY, labels TEXT NOT NULL, serial TEXT NOT NULL, revoked INTEGER "
     "NOT NULL,"

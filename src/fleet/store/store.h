@@ -78,7 +78,7 @@ struct enroll_token_row {
     size_t label_count;
     struct api_label labels[API_MAX_LABELS];
     int64_t created_ms, expires_ms;
-    int64_t used_ms; /* 0: still good */
+    int64_t used_ms; /* 0: still good for anybody who holds it */
 };
 
 /* Numbered streams: how far each is applied. A robot's reports and its telemetry have streams of their own.
@@ -181,10 +181,12 @@ struct store_ops {
     int (*enroll_add)(struct store *store, const struct enroll_token_row *row, struct err *err) must_check;
     int (*enroll_get)(struct store *store, const struct digest *hash, struct enroll_token_row *out,
                       struct err *err) must_check;
-    int (*enroll_use)(struct store *store, const struct digest *hash, int64_t now_ms,
-                      struct err *err) must_check; /* CONFLICT if it was used */
+    /* The token is this robot's, whose key is `key`. The same key may use it again: an answer that was lost
+     * on the way is asked for once more. CONFLICT if another key used it. */
+    int (*enroll_use)(struct store *store, const struct digest *hash, const char *robot,
+                      const struct digest *key, int64_t now_ms, struct err *err) must_check;
     int (*enroll_void)(struct store *store, const char *robot,
-                       struct err *err) must_check; /* drops its open tokens */
+                       struct err *err) must_check; /* drops its tokens, used or not */
 
     /* Robots, in order of id. */
     int (*robot_get)(struct store *store, const char *id, struct robot_row *out, struct err *err) must_check;

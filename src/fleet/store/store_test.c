@@ -202,7 +202,7 @@ static void test_undo_takes_back_one_request_only(void **state)
     assert_fails(OPS(f)->robot_get(f->store, "rolled", &out, &err), err, ERR_NOT_FOUND);
 }
 
-static void test_enroll_token_is_good_once(void **state)
+static void test_enroll_token_is_good_for_one_key(void **state)
 {
     struct fixture *f = *state;
     struct err err = {0};
@@ -215,8 +215,10 @@ static void test_enroll_token_is_good_once(void **state)
     assert_ok(OPS(f)->enroll_add(f->store, &in, &err), err);
     assert_ok(OPS(f)->enroll_get(f->store, &in.hash, &out, &err), err);
     assert_memory_equal(&in, &out, sizeof in);
-    assert_ok(OPS(f)->enroll_use(f->store, &in.hash, 77, &err), err);
-    assert_fails(OPS(f)->enroll_use(f->store, &in.hash, 78, &err), err, ERR_CONFLICT);
+    struct digest own = digest_of(20), stranger = digest_of(21);
+    assert_ok(OPS(f)->enroll_use(f->store, &in.hash, "r1", &own, 77, &err), err);
+    assert_fails(OPS(f)->enroll_use(f->store, &in.hash, "r1", &stranger, 78, &err), err, ERR_CONFLICT);
+    assert_ok(OPS(f)->enroll_use(f->store, &in.hash, "r1", &own, 79, &err), err);
     assert_fails(OPS(f)->enroll_get(f->store, &other, &out, &err), err, ERR_NOT_FOUND);
     in.hash = other;
     assert_ok(OPS(f)->enroll_add(f->store, &in, &err), err);
@@ -631,7 +633,7 @@ int main(void)
         BOTH(test_robots_come_in_order),
         BOTH(test_write_wants_a_transaction),
         BOTH(test_undo_takes_back_one_request_only),
-        BOTH(test_enroll_token_is_good_once),
+        BOTH(test_enroll_token_is_good_for_one_key),
         BOTH(test_operators_and_numbers),
         BOTH(test_streams_are_apart_and_bounded),
         BOTH(test_reports_are_unique),
