@@ -108,7 +108,7 @@ static void start_guard(struct crew *crew, int64_t now_ms)
     char log[512];
     struct err err = {0};
     log_path(crew, "guard", 0, log, sizeof log);
-    const char *const argv[] = {crew->options.guard, "--run-dir", crew->options.run_dir, NULL};
+    const char *const argv[] = {crew->options.guard, "--run-dir", crew->options.run_dir, "--realtime", NULL};
     struct proc_options options = {.argv = argv, .log_path = log, .detach = true, .keep_fd = -1};
     backoff_failed(&crew->guard_backoff, now_ms, random_bits());
     if (proc_spawn(&options, &crew->guard_child, &err) < 0) {
