@@ -68,6 +68,16 @@ int client_open(const struct client_flags *flags, struct client **out, struct er
     return 0;
 }
 
+int client_start(int argc, char **argv, struct operands *operands, bool *out_json, struct client **out,
+                 struct err *err)
+{
+    struct client_flags where = {0};
+    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, out_json)};
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), operands, err) < 0)
+        return -1;
+    return client_open(&where, out, err);
+}
+
 void client_free(struct client *client)
 {
     if (client->fetch)

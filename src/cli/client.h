@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "cli/cli.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +43,11 @@ struct client_flags {
 struct client;
 
 int client_open(const struct client_flags *flags, struct client **out, struct err *err) must_check;
+
+/* The beginning of a verb that has no options but these: CLIENT_OPTIONS and --json. */
+int client_start(int argc, char **argv, struct operands *operands, bool *out_json, struct client **out,
+                 struct err *err) must_check;
+
 void client_free(struct client *client);
 MUSTER_CLEANUP(struct client *, client_free)
 #define cleanup_client __attribute__((cleanup(client_freep)))

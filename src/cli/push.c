@@ -184,15 +184,12 @@ static int push_image(const struct image *image, struct client *client, bool jso
 
 static int run(int argc, char **argv, struct err *err)
 {
-    struct client_flags where = {0};
     bool json = false;
     struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
-    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json)};
-    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
-        return -1;
     cleanup_image struct image image = {0};
     cleanup_client struct client *client = NULL;
-    if (image_open(operands.items[0], NULL, &image, err) < 0 || client_open(&where, &client, err) < 0)
+    if (client_start(argc, argv, &operands, &json, &client, err) < 0 ||
+        image_open(operands.items[0], NULL, &image, err) < 0)
         return -1;
     return push_image(&image, client, json, err);
 }

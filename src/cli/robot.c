@@ -128,13 +128,10 @@ static int list_all(struct listing *listing, struct err *err)
 
 static int run_list(int argc, char **argv, struct err *err)
 {
-    struct client_flags where = {0};
     bool json = false;
     struct operands operands = {.usage = "", .max = 0};
-    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json)};
     cleanup_client struct client *client = NULL;
-    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0 ||
-        client_open(&where, &client, err) < 0)
+    if (client_start(argc, argv, &operands, &json, &client, err) < 0)
         return -1;
     struct listing listing = {.client = client};
     if (!json) {
@@ -193,20 +190,18 @@ static int print_answer(const struct buf *answer, bool json, struct err *err)
 
 static int run_one(int argc, char **argv, const char *method, const char *suffix, struct err *err)
 {
-    struct client_flags where = {0};
     bool json = false;
     struct operands operands = {.usage = "ROBOT", .min = 1, .max = 1};
-    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json)};
     cleanup_client struct client *client = NULL;
     cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
-    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+    if (client_start(argc, argv, &operands, &json, &client, err) < 0)
         return -1;
     if (!str_is_name(operands.items[0], API_ID_SIZE - 1))
         return err_set(err, ERR_USAGE, "\"%.80s\" is no robot id", operands.items[0]);
     cleanup_free char *path = mem_printf("/api/v1/robots/%s%s", operands.items[0], suffix);
     if (!path)
         return err_no_memory(err);
-    if (client_open(&where, &client, err) < 0 || client_call(client, method, path, NULL, &answer, err) < 0)
+    if (client_call(client, method, path, NULL, &answer, err) < 0)
         return -1;
     return print_answer(&answer, json, err);
 }

@@ -1,5 +1,6 @@
 #include "cli/verbs.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/client.h"
@@ -138,15 +139,13 @@ static int print_started(const struct buf *answer, struct err *err)
 
 static int run_start(int argc, char **argv, struct err *err)
 {
-    struct client_flags where = {0};
     bool json = false;
     struct operands operands = {.usage = "SPEC.yaml", .min = 1, .max = 1};
-    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json)};
     cleanup_client struct client *client = NULL;
     cleanup_free char *body = NULL;
     cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
-    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0 ||
-        read_spec(operands.items[0], &body, err) < 0 || client_open(&where, &client, err) < 0 ||
+    if (client_start(argc, argv, &operands, &json, &client, err) < 0 ||
+        read_spec(operands.items[0], &body, err) < 0 ||
         client_call(client, "POST", "/api/v1/rollouts", body, &answer, err) < 0)
         return -1;
     if (!json)
@@ -172,14 +171,11 @@ static int print_list(const struct buf *answer, struct err *err)
 
 static int run_list(int argc, char **argv, struct err *err)
 {
-    struct client_flags where = {0};
     bool json = false;
     struct operands operands = {.usage = "", .max = 0};
-    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json)};
     cleanup_client struct client *client = NULL;
     cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
-    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0 ||
-        client_open(&where, &client, err) < 0 ||
+    if (client_start(argc, argv, &operands, &json, &client, err) < 0 ||
         client_call(client, "GET", "/api/v1/rollouts", NULL, &answer, err) < 0)
         return -1;
     if (!json)
@@ -206,17 +202,14 @@ static char *path_of(const char *id_text, const char *suffix, struct err *err)
 
 static int run_one(int argc, char **argv, const char *method, const char *suffix, struct err *err)
 {
-    struct client_flags where = {0};
     bool json = false;
     struct operands operands = {.usage = "ID", .min = 1, .max = 1};
-    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_FLAG("json", 0, &json)};
     cleanup_client struct client *client = NULL;
     cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
-    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+    if (client_start(argc, argv, &operands, &json, &client, err) < 0)
         return -1;
     cleanup_free char *path = path_of(operands.items[0], suffix, err);
-    if (!path || client_open(&where, &client, err) < 0 ||
-        client_call(client, method, path, NULL, &answer, err) < 0)
+    if (!path || client_call(client, method, path, NULL, &answer, err) < 0)
         return -1;
     return print_answer(&answer, json, err);
 }
@@ -267,7 +260,8 @@ static int watch(struct client *client, const char *path, int64_t timeout_s, boo
                  struct err *err)
 {
     cleanup_buf struct buf last = BUF_INIT(CLIENT_MAX_ANSWER);
-    for (int64_t waited_s = 0;; waited_s += WATCH_PERIOD_S) {
+    int64_t give_up_ms = clock_mono_ms() + timeout_s * 1000;
+    for (;;) {
         cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
         struct err away = {0};
         if (client_call(client, "GET", path, NULL, &answer, &away) < 0 && !err_retryable(away.code))
@@ -284,7 +278,7 @@ static int watch(struct client *client, const char *path, int64_t timeout_s, boo
                 return -1;
         }
         fflush(stdout);
-        if (timeout_s && waited_s >= timeout_s)
+        if (timeout_s && clock_mono_ms() >= give_up_ms)
             return err_set(err, ERR_TIMEOUT, "the rollout is still %s after %" PRId64 " s",
                            out->state[0] ? out->state : "out of reach", timeout_s);
         sleep(WATCH_PERIOD_S);

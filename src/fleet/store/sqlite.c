@@ -77,8 +77,10 @@ static int sqlite_keep(struct store *store, struct err *err)
     struct sqlite_store *s = db_of(store);
     if (!s->marked || !sqlite_active(store))
         return err_set(err, ERR_INTERNAL, "database: the transaction is gone");
+    if (db_exec(s, "RELEASE request", err) < 0)
+        return -1; /* still marked: undo takes it back */
     s->marked = false;
-    return db_exec(s, "RELEASE request", err);
+    return 0;
 }
 
 static void sqlite_undo(struct store *store)
