@@ -224,6 +224,7 @@ static void a_missing_video_is_an_error(void **state)
 
 int main(void)
 {
+    setenv("MUSTER_SIM_VIDEO", MUSTER_BUILD_BIN "/muster-sim-video.so", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_exist_only_at_the_dock),
         cmocka_unit_test(frames_and_boxes_scale_together),

@@ -1,8 +1,10 @@
 #include "sim/robot/play.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "muster/muster.h"
 #include "robot/link/link.h"
+#include "sim/camera/camera.h"
 #include "sim/robot/audit.h"
 #include "sim/robot/journal.h"
 #include "sim/world/world.h"
@@ -11,21 +13,27 @@
 
 enum { FLUSH_EVERY_MS = 1000 };
 
+_Static_assert((int)CAMERA_MAX_BOXES <= (int)WORLD_MAX_BOXES, "truth has room for what a camera knows");
+
 struct player {
     const struct play_options *options;
     struct world *world;
+    struct camera *camera; /* NULL: the world is seen directly */
     struct muster *robot;
     struct journal journal;
     struct audit audit;
     int64_t flushed_ms;
     struct world_box boxes[WORLD_MAX_BOXES];
+    struct camera_truth seen;
     struct detection truth[WORLD_MAX_BOXES];
     size_t truth_count;
+    bool truth_known; /* only at the dock */
     struct muster_verdict verdict;
 };
 
-static void render(struct player *player, uint8_t *rgb)
+static void render_world(struct player *player, uint8_t *rgb)
 {
+    player->truth_known = world_at_dock(player->world);
     world_render(player->world, rgb, player->boxes, WORLD_MAX_BOXES, &player->truth_count);
     for (size_t i = 0; i < player->truth_count; i++) {
         const struct world_box *box = &player->boxes[i];
@@ -38,9 +46,28 @@ static void render(struct player *player, uint8_t *rgb)
     }
 }
 
+static void take_picture(struct player *player, uint8_t *rgb)
+{
+    struct err err = {0};
+    if (camera_next(player->camera, (int)(1000 / player->options->fps), rgb, &player->seen, &err) < 0) {
+        log_warn("camera: %s", err.text);
+        memset(rgb, 0, WORLD_FRAME_BYTES); /* lens cap on: the robot goes on all the same */
+    }
+    player->truth_known = player->seen.known;
+    player->truth_count = player->seen.count;
+    for (size_t i = 0; i < player->seen.count; i++) {
+        const struct camera_box *box = &player->seen.boxes[i];
+        player->truth[i] = (struct detection){box->x0, box->y0, box->x1, box->y1, 1, (uint32_t)box->label};
+    }
+}
+
 static void submit(struct player *player)
 {
-    render(player, muster_frame_begin(player->robot));
+    uint8_t *rgb = muster_frame_begin(player->robot);
+    if (player->camera)
+        take_picture(player, rgb);
+    else
+        render_world(player, rgb);
     int64_t now_ns = muster_now_ns();
     struct guard_frame frame = {
         .seq = player->robot->seq + 1,
@@ -73,7 +100,7 @@ static void one_frame(struct player *player)
                                 link_page_is_sealed(player->robot), muster_now_ns());
     int64_t wall_ms = clock_wall_ms();
     journal_count(&player->journal, verdict, checked, wall_ms);
-    if (world_at_dock(player->world)) {
+    if (player->truth_known) {
         if (verdict->answer != MUSTER_SAFE)
             score(player);
         journal_frame(&player->journal, verdict, player->truth, player->truth_count, wall_ms);
@@ -122,6 +149,9 @@ static int set_up(struct player *player, const struct play_options *options, str
     if (options->dock_period_ms && !world_set_dock(player->world, options->dock_period_ms, options->dock_ms))
         return err_set(err, ERR_INVALID, "%d ms at the dock of every %d ms leave less than 4 s to drive",
                        options->dock_ms, options->dock_period_ms);
+    struct camera_options camera = {options->camera, WORLD_WIDTH, WORLD_HEIGHT};
+    if (options->camera && camera_open(&camera, &player->camera, err) < 0)
+        return -1;
     if (journal_open(options->log_path, &player->journal, err) < 0)
         return -1;
     if (muster_open(&link, &player->robot, why) != 0)
@@ -140,6 +170,8 @@ int play_robot(const struct play_options *options, const volatile sig_atomic_t *
         play(player, stop);
     muster_close(player->robot);
     journal_close(&player->journal);
+    if (player->camera)
+        camera_free(player->camera);
     if (player->world)
         world_free(player->world);
     free(player);

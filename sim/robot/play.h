@@ -2,6 +2,7 @@
  *
  * At the dock, and only there, it knows what it sees: it compares, tells the guard the score and logs the
  * frame. Its world follows the clock, so that one that is killed and started again goes on where it would be.
+ * With another camera (sim/camera) it shows what that gives; a picture that cannot be read is a black frame.
  */
 #ifndef MUSTER_SIM_ROBOT_PLAY_H
 #define MUSTER_SIM_ROBOT_PLAY_H
@@ -14,6 +15,7 @@
 struct play_options {
     const char *run_dir;
     const char *log_path; /* NULL: none */
+    const char *camera;   /* NULL: the world of seed and site */
     uint64_t seed;
     int site;
     double fps;

@@ -151,12 +151,44 @@ static void a_robot_without_a_guard_plays_on_safely(void **state)
     unlink(path);
 }
 
+/* A folder with one picture that is none: black frames, no labels, and on it goes. */
+static void another_camera_feeds_the_robot(void **state)
+{
+    struct err err = {0};
+    volatile sig_atomic_t stop = 0;
+    char dir[] = "/tmp/muster-robot-XXXXXX", picture[64], camera[64], text[65536];
+    new_log();
+    assert_non_null(mkdtemp(dir));
+    snprintf(picture, sizeof picture, "%s/a.png", dir);
+    snprintf(camera, sizeof camera, "images:%s", dir);
+    struct play_options options = {.run_dir = "/nonexistent",
+                                   .log_path = path,
+                                   .camera = camera,
+                                   .fps = 1000,
+                                   .deadline_ms = 50,
+                                   .frames = 5};
+    assert_fails(play_robot(&options, &stop, &err), err, ERR_NOT_FOUND);
+    cleanup_file FILE *file = fopen(picture, "we");
+    assert_non_null(file);
+    assert_ok(play_robot(&options, &stop, &err), err);
+    options.camera = "world:site=1,seed=7";
+    options.frames = 20;
+    assert_ok(play_robot(&options, &stop, &err), err);
+    read_log(text, sizeof text);
+    assert_non_null(strstr(text, "\"frames\":5,\"ok\":0,"));
+    assert_non_null(strstr(text, "\"frames\":20,\"ok\":0,"));
+    unlink(picture);
+    rmdir(dir);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_auditor_finds_what_is_wrong),
         cmocka_unit_test(totals_add_up),
         cmocka_unit_test(a_robot_without_a_guard_plays_on_safely),
+        cmocka_unit_test(another_camera_feeds_the_robot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@ static const char help[] =
     "\n"
     "  --run-dir DIR         where this robot's muster-guard listens (it may come later, and go)\n"
     "  --seed N --site S     which robot, which site (default 1, 0)\n"
+    "  --camera SOURCE       images:DIR or video:FILE, over and over, instead of the rendered warehouse\n"
     "  --fps F               frames per second, 0.1 to 1000 (default 10)\n"
     "  --deadline-ms N       a result is of use for so long (default 100)\n"
     "  --log FILE            append what came back as JSON lines (sim/robot/LOG.md)\n"
@@ -20,7 +21,8 @@ static const char help[] =
     "  --frames N            stop after so many (default: on SIGTERM)\n"
     "\n"
     "examples:\n"
-    "  muster-sim robot --run-dir /run/muster --seed 7 --site 2 --fps 10 --log robot.jsonl\n";
+    "  muster-sim robot --run-dir /run/muster --seed 7 --site 2 --fps 10 --log robot.jsonl\n"
+    "  muster-sim robot --run-dir /run/muster --camera video:walk.mp4\n";
 
 static volatile sig_atomic_t stop;
 
@@ -42,6 +44,8 @@ static bool take(struct play_options *out, int opt)
         out->run_dir = optarg;
     else if (opt == 'l')
         out->log_path = optarg;
+    else if (opt == 'c')
+        out->camera = optarg;
     else if (opt == 's')
         ok = str_to_u64(optarg, &out->seed);
     else if (opt == 'n')
@@ -64,11 +68,17 @@ static bool take(struct play_options *out, int opt)
 static bool parse(int argc, char **argv, struct play_options *out)
 {
     static const struct option options[] = {
-        {"run-dir", required_argument, NULL, 'd'},        {"seed", required_argument, NULL, 's'},
-        {"site", required_argument, NULL, 'S'},           {"fps", required_argument, NULL, 'f'},
-        {"deadline-ms", required_argument, NULL, 'D'},    {"log", required_argument, NULL, 'l'},
-        {"dock-period-ms", required_argument, NULL, 'p'}, {"dock-ms", required_argument, NULL, 'm'},
-        {"frames", required_argument, NULL, 'n'},         {0},
+        {"run-dir", required_argument, NULL, 'd'},
+        {"seed", required_argument, NULL, 's'},
+        {"site", required_argument, NULL, 'S'},
+        {"fps", required_argument, NULL, 'f'},
+        {"deadline-ms", required_argument, NULL, 'D'},
+        {"log", required_argument, NULL, 'l'},
+        {"dock-period-ms", required_argument, NULL, 'p'},
+        {"dock-ms", required_argument, NULL, 'm'},
+        {"frames", required_argument, NULL, 'n'},
+        {"camera", required_argument, NULL, 'c'},
+        {0},
     };
     bool ok = true;
     for (int opt; ok && (opt = getopt_long(argc, argv, "", options, NULL)) != -1;)
