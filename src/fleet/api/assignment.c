@@ -133,7 +133,7 @@ static void answer_held(struct fleet *fleet, struct roster_entry *entry)
     http_hold(request, NULL, NULL);
     char *text = NULL;
     if (err.code == ERR_NONE && row.revoked)
-        err_set(&err, ERR_DENIED, "robot %s is revoked", row.id);
+        err_set(&err, ERR_DENIED, "robot %s is revoked; a new enrolment token would admit it again", row.id);
     else if (err.code == ERR_NONE)
         text = assignment_text(fleet, &row, &err);
     if (text)

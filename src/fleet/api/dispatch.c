@@ -81,9 +81,13 @@ static int authenticate_robot(struct call *call, struct err *err)
                    ? err_set(err, ERR_DENIED, "robot %.60s is not known; enroll it", name)
                    : -1;
     if (call->robot.revoked)
-        return err_set(err, ERR_DENIED, "robot %s is revoked", name);
+        return err_set(err, ERR_DENIED, "robot %s is revoked; a new enrolment token would admit it again",
+                       name);
     if (!same_serial(serial, call->robot.serial))
-        return err_set(err, ERR_DENIED, "this certificate of robot %s was replaced by a newer one", name);
+        return err_set(
+            err, ERR_DENIED,
+            "this certificate of robot %s was replaced by a newer one; use that one, or enroll it again",
+            name);
     struct roster_entry *entry = roster_get(call->fleet->roster, name);
     if (!entry)
         return err_no_memory(err);
@@ -98,11 +102,14 @@ static int authenticate_operator(struct call *call, struct err *err)
 {
     const char *header = http_header(call->request, "Authorization");
     if (!header || strncasecmp(header, "Bearer ", 7) != 0 || !header[7])
-        return err_set(err, ERR_DENIED, "a token is required: Authorization: Bearer …");
+        return err_set(err, ERR_DENIED,
+                       "a token is required (Authorization: Bearer …); make one with musterd token");
     struct digest hash = token_digest(header + 7);
     struct store *store = call->fleet->store;
     if (store->ops->operator_find(store, &hash, call->operator_name, err) < 0)
-        return err->code == ERR_NOT_FOUND ? err_set(err, ERR_DENIED, "the token is not known") : -1;
+        return err->code == ERR_NOT_FOUND
+                   ? err_set(err, ERR_DENIED, "the token is not known; make one with musterd token")
+                   : -1;
     call->fleet->counters.operator_requests++;
     return 0;
 }

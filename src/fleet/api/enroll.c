@@ -76,7 +76,10 @@ static int check_token(struct call *call, const struct api_enroll *enroll, struc
 {
     struct digest hash = token_digest(enroll->token);
     if (call->fleet->store->ops->enroll_get(call->fleet->store, &hash, token, err) < 0)
-        return err->code == ERR_NOT_FOUND ? err_set(err, ERR_DENIED, "the enrolment token is not known") : -1;
+        return err->code == ERR_NOT_FOUND
+                   ? err_set(err, ERR_DENIED,
+                             "the enrolment token is not known; make one with muster robot enroll-token")
+                   : -1;
     if (token->expires_ms <= clock_wall_ms())
         return err_set(err, ERR_DENIED, "the enrolment token has expired; ask for a new one");
     return 0;

@@ -180,10 +180,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         return;
     engine->idle = 0;
     engine->fleet->dirty = false;
-    if (engine_step(engine->fleet, &err) < 0) {
-        engine->fleet->dirty = true;
-        log_error("%s", err.text);
-    }
+    if (engine_step(engine->fleet, &err) < 0)
+        log_error("%s", err.text); /* and again after IDLE_TICKS */
 }
 
 int engine_start(struct fleet *fleet, struct engine **out, struct err *err)

@@ -64,7 +64,8 @@ static int check_robots(struct fleet *fleet, const struct rollout_spec *spec, st
     if (store->ops->robot_each(store, "", -1, find_overlap, &any, err) < 0)
         return -1;
     if (!any.selected)
-        return err_set(err, ERR_INVALID, "no robot has the labels that `select` asks for");
+        return err_set(err, ERR_INVALID,
+                       "no robot has the labels that `select` asks for; muster robot list --json shows them");
     struct open_check check = {.fleet = fleet, .spec = spec, .err = err};
     if (store->ops->rollout_each(store, true, check_open, &check, err) < 0)
         return -1;

@@ -12,22 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct harness *h = mem_zalloc(1, sizeof *h);
-    harness_init(h);
-    harness_start(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
-
 /* `key` names the key pair that asks. */
 static char *enroll_body(const struct harness *h, const char *token, const char *name, const char *key_name)
 {
@@ -202,12 +186,16 @@ static void test_operators_need_their_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_token_is_good_for_one_key, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_two_at_once_get_one_certificate, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_open_token_does_not_take_over_a_robot, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_only_our_certificates_pass_the_handshake, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_revoked_and_replaced_certificates, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_operators_need_their_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_token_is_good_for_one_key, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_two_at_once_get_one_certificate, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_open_token_does_not_take_over_a_robot, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_only_our_certificates_pass_the_handshake, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_revoked_and_replaced_certificates, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_operators_need_their_token, harness_setup, harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

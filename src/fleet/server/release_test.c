@@ -14,22 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct harness *h = mem_zalloc(1, sizeof *h);
-    harness_init(h);
-    harness_start(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    harness_fini(*state);
-    free(*state);
-    return 0;
-}
-
 static int post_release(const struct harness *h, const char *body, char *message, size_t size)
 {
     cleanup_reply struct reply reply = harness_call(h, "POST", "/api/v1/releases", body, strlen(body));
@@ -247,12 +231,14 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_good_release_is_taken_and_shown, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bad_signatures_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_missing_and_damaged_blobs_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_parts_survive_a_kill, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ranges, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_good_release_is_taken_and_shown, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_signatures_are_refused, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_missing_and_damaged_blobs_are_refused, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_parts_survive_a_kill, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_ranges, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_full_disk, harness_setup, harness_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

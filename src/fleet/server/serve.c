@@ -141,7 +141,8 @@ static int lock_dir(struct server *server, const char *dir, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "%s does not exist; make it with musterd init --dir %s", dir, dir);
     if (file_lock(path, &server->lock_fd, err) == 0)
         return 0;
-    return err->code == ERR_BUSY ? err_set(err, ERR_BUSY, "another musterd serves %s", dir) : -1;
+    return err->code == ERR_BUSY ? err_set(err, ERR_BUSY, "another musterd serves %s; stop it first", dir)
+                                 : -1;
 }
 
 static int start(struct server *server, const struct server_options *options, struct err *err)

@@ -22,6 +22,22 @@
 
 static const char program[] = MUSTER_BUILD_BIN "/musterd";
 
+int harness_setup(void **state)
+{
+    struct harness *h = mem_zalloc(1, sizeof *h);
+    harness_init(h);
+    harness_start(h);
+    *state = h;
+    return 0;
+}
+
+int harness_teardown(void **state)
+{
+    harness_fini(*state);
+    free(*state);
+    return 0;
+}
+
 void harness_path(const struct harness *h, const char *name, char out[160])
 {
     snprintf(out, 160, "%s/%s", h->root, name);

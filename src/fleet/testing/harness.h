@@ -33,6 +33,8 @@ void harness_init(struct harness *h);
 void harness_start(struct harness *h);
 int harness_stop(struct harness *h, int signal_number); /* the wait status */
 void harness_fini(struct harness *h);
+int harness_setup(void **state); /* for cmocka: *state is a struct harness * that serves */
+int harness_teardown(void **state);
 void harness_path(const struct harness *h, const char *name, char out[160]); /* in the scratch directory */
 
 /* One connection. cert NULL: no client certificate. */
