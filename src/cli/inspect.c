@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/output.h"
-#include "release/image.h"
+#include "cli/target.h"
 
 #include <inttypes.h>
 
@@ -130,7 +130,7 @@ static int run(int argc, char **argv, struct err *err)
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
     cleanup_image struct image image = {0};
-    if (image_open(operands.items[0], NULL, &image, err) < 0)
+    if (target_image(operands.items[0], &image, err) < 0)
         return -1;
     return inspect(&image, json, err);
 }

@@ -4,12 +4,23 @@
 #include "base/str.h"
 #include "forge/bench.h"
 #include "forge/recipe.h"
-#include "release/image.h"
+
+int target_image(const char *operand, struct image *out, struct err *err)
+{
+    const char *at = strstr(operand, "@sha256:");
+    if (!at)
+        return image_open(operand, NULL, out, err);
+    struct digest digest;
+    if (!digest_parse(at + 1, &digest))
+        return err_set(err, ERR_USAGE, "%.80s is no digest: sha256: and 64 hexadecimal digits", at + 1);
+    cleanup_free char *dir = mem_printf("%.*s", (int)(at - operand), operand);
+    return dir ? image_open(dir, &digest, out, err) : err_no_memory(err);
+}
 
 static int open_release(const char *path, struct target *out, struct err *err)
 {
     cleanup_image struct image image = {0};
-    if (image_open(path, NULL, &image, err) < 0 || image_check_blobs(&image, err) < 0)
+    if (target_image(path, &image, err) < 0 || image_check_blobs(&image, err) < 0)
         return -1;
     out->release = image.release;
     return image_model_path(&image, &out->model_path, err);

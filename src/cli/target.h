@@ -4,6 +4,7 @@
 #define MUSTER_CLI_TARGET_H
 
 #include "base/err.h"
+#include "release/image.h"
 #include "wire/release.h"
 
 struct target {
@@ -15,5 +16,9 @@ struct target {
 int target_open(const char *path, struct target *out, struct err *err) must_check;
 void target_fini(struct target *target);
 #define cleanup_target __attribute__((cleanup(target_fini)))
+
+/* image_open for what a person typed: DIR, or DIR@sha256:… where a layout holds several releases (a robot's
+ * store). */
+int target_image(const char *operand, struct image *out, struct err *err) must_check;
 
 #endif

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/output.h"
-#include "release/image.h"
+#include "cli/target.h"
 #include "sys/file.h"
 
 #include <sys/utsname.h>
@@ -19,6 +19,8 @@ static const char help[] =
     "  -k, --keyring FILE  the trusted keys (default: keys/keyring.json)\n"
     "  -m, --machine NAME  as uname -m prints it (default: this machine); any: leave that check out\n"
     "      --json          the outcome as JSON\n"
+    "\n"
+    "RELEASE is a folder, or FOLDER@sha256:… where it holds several releases, as a robot's store does.\n"
     "\n"
     "examples:\n"
     "  muster verify detector-2\n"
@@ -66,7 +68,7 @@ static int run(int argc, char **argv, struct err *err)
     machine = machine ? machine : here.machine;
     cleanup_image struct image image = {0};
     struct keyring ring;
-    if (load_ring(ring_path, &ring, err) < 0 || image_open(operands.items[0], NULL, &image, err) < 0)
+    if (load_ring(ring_path, &ring, err) < 0 || target_image(operands.items[0], &image, err) < 0)
         return -1;
     if (image_verify(&image, &ring, str_eq(machine, "any") ? NULL : machine, err) < 0)
         return err_prefix(err, "release %s", operands.items[0]);

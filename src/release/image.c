@@ -46,7 +46,7 @@ static int find_only_release(const char *dir, const struct oci_index *index, str
         return err_set(err, ERR_INVALID, "index.json lists no release (artifactType %s)",
                        MODELPACK_ARTIFACT_TYPE);
     if (found > 1)
-        return err_set(err, ERR_INVALID, "index.json holds %zu releases; name one of them by its digest",
+        return err_set(err, ERR_INVALID, "index.json holds %zu releases; name one of them: FOLDER@sha256:...",
                        found);
     return 0;
 }

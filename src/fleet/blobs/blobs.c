@@ -69,7 +69,8 @@ const char *blobs_dir(const struct blobs *blobs)
 
 static int missing(const struct digest *digest, struct err *err)
 {
-    return err_set(err, ERR_NOT_FOUND, "blob %s is not here", digest_format(digest).text);
+    return err_set(err, ERR_NOT_FOUND, "the server does not have blob %s; push its release again",
+                   digest_format(digest).text);
 }
 
 int blobs_size(const struct blobs *blobs, const struct digest *digest, uint64_t *out_size, struct err *err)
