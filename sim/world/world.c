@@ -68,11 +68,6 @@ void world_step(struct world *world, int dt_ms)
     world_seek(world, world->time_ms + dt_ms);
 }
 
-int64_t world_time_ms(const struct world *world)
-{
-    return world->time_ms;
-}
-
 void world_seek(struct world *world, int64_t time_ms)
 {
     world->time_ms = MAX(time_ms, 0);

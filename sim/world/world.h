@@ -70,7 +70,6 @@ bool world_set_dock(struct world *world, int period_ms, int dock_ms);
 void world_set_sensor(struct world *world, struct world_sensor sensor);
 
 void world_step(struct world *world, int dt_ms);
-int64_t world_time_ms(const struct world *world);
 void world_seek(struct world *world, int64_t time_ms);
 
 /* An independent random scene, chosen by `index`, until the next world_step or world_seek. */

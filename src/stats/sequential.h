@@ -19,7 +19,4 @@ double sequential_log_e(uint64_t bad, uint64_t total, double limit);
 /* True if the data refute "the share is at most limit" at level alpha (0 < alpha < 1). */
 bool sequential_exceeds(uint64_t bad, uint64_t total, double limit, double alpha);
 
-/* Clopper-Pearson interval for k of n at the given confidence (0..1): the exact one. */
-void binomial_interval(uint64_t k, uint64_t n, double confidence, double *out_low, double *out_high);
-
 #endif

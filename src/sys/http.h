@@ -62,7 +62,6 @@ int http_server_handle(struct http_server *server, enum http_method method, cons
                        http_handler *handler, void *arg, struct err *err) must_check;
 
 /* Request. Strings live as long as the request. */
-enum http_method http_request_method(const struct http_request *request);
 const char *http_request_path(const struct http_request *request); /* decoded, without the query */
 const char *http_param(const struct http_request *request,
                        const char *name); /* of the pattern ("*": the rest); NULL if none */

@@ -13,11 +13,6 @@ enum { MAX_UNSENT_BYTES = 1 << 20 };
 
 /* ---- what handlers ask ---- */
 
-enum http_method http_request_method(const struct http_request *request)
-{
-    return request->method;
-}
-
 const char *http_request_path(const struct http_request *request)
 {
     return request->path;

@@ -91,8 +91,8 @@ static int fill_server(SSL_CTX *ctx, const char *cert, const char *key, const ch
     return each_cert(client_ca, use_client_anchor, ctx, err) < 0 ? err_prefix(err, "client CA") : 0;
 }
 
-int tls_server_context_pem(const char *cert_pem, const char *key_pem, const char *client_ca_pem,
-                           struct ssl_ctx_st **out, struct err *err)
+static int server_context_pem(const char *cert_pem, const char *key_pem, const char *client_ca_pem,
+                              SSL_CTX **out, struct err *err)
 {
     SSL_CTX *ctx = new_context(TLS_server_method());
     if (!ctx)
@@ -125,8 +125,8 @@ int tls_server_context(const char *cert_path, const char *key_path, const char *
     if (read_pem(cert_path, &cert, err) < 0 || read_pem(client_ca_path, &ca, err) < 0 ||
         read_pem(key_path, &key, err) < 0)
         return -1;
-    int rc = tls_server_context_pem(buf_text(&cert), buf_text(&key), client_ca_path ? buf_text(&ca) : NULL,
-                                    out, err);
+    int rc =
+        server_context_pem(buf_text(&cert), buf_text(&key), client_ca_path ? buf_text(&ca) : NULL, out, err);
     wipe(&key);
     return rc < 0 ? err_prefix(err, "TLS with %s", cert_path) : 0;
 }

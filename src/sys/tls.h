@@ -16,10 +16,6 @@ struct ssl_ctx_st; /* SSL_CTX */
 int tls_server_context(const char *cert_path, const char *key_path, const char *client_ca_path,
                        struct ssl_ctx_st **out, struct err *err) must_check;
 
-/* Builds a server context from PEM in memory (tests, demo). */
-int tls_server_context_pem(const char *cert_pem, const char *key_pem, const char *client_ca_pem,
-                           struct ssl_ctx_st **out, struct err *err) must_check;
-
 /* A client context: the server must chain to `ca_path`. cert_path and key_path: the own certificate; NULL:
  * none. The host name is checked per connection (sys/fetch.c). */
 int tls_client_context(const char *ca_path, const char *cert_path, const char *key_path,
