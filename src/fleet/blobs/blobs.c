@@ -1,5 +1,6 @@
 #include "fleet/blobs/blobs.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "release/image.h"
 #include "sys/file.h"
@@ -9,7 +10,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { HASHES_KEPT = 8, HASH_STEP_BYTES = 1 << 16 };
+enum { HASHES_KEPT = 8, HASH_STEP_BYTES = 1 << 16, UPLOAD_KEPT_MS = 7 * 24 * 3600 * 1000 };
 
 /* The hash of an upload so far, so that the last part does not have to read everything again. Lost at a
  * restart. */
@@ -38,13 +39,25 @@ static char *upload_path(const struct blobs *blobs, const struct digest *digest)
     return file_join(blobs->uploads, digest_hex(&text));
 }
 
+/* An upload that nobody went on with for so long is given up. */
+static int drop_if_old(const char *name, void *arg)
+{
+    const struct blobs *blobs = arg;
+    cleanup_free char *path = file_join(blobs->uploads, name);
+    struct stat st;
+    if (path && stat(path, &st) == 0 && clock_wall_ms() - (int64_t)st.st_mtime * 1000 > UPLOAD_KEPT_MS)
+        unlink(path);
+    return 0;
+}
+
 int blobs_open(const char *dir, uint64_t max_bytes, struct blobs **out, struct err *err)
 {
     cleanup_blobs struct blobs *blobs = mem_zalloc(1, sizeof *blobs);
     if (!blobs || !(blobs->dir = mem_strdup(dir)) || !(blobs->uploads = file_join(dir, "uploads")))
         return err_no_memory(err);
     blobs->max_bytes = max_bytes;
-    if (file_make_dirs(blobs->uploads, 0700, err) < 0 || layout_init(dir, err) < 0)
+    if (file_make_dirs(blobs->uploads, 0700, err) < 0 || layout_init(dir, err) < 0 ||
+        file_list(blobs->uploads, drop_if_old, blobs, err) < 0)
         return err_prefix(err, "blobs in %s", dir);
     *out = TAKE_PTR(blobs);
     return 0;

@@ -5,7 +5,8 @@
  *
  * An upload grows only at its end. When it is whole and its digest holds it is fsynced and moved in by a
  * durable rename; when the digest does not hold it is removed. Nothing that is not whole is ever visible
- * under blobs/. A write that fails (disk full) leaves the upload as it was before that part.
+ * under blobs/. A write that fails (disk full) leaves the upload as it was before that part. An upload that
+ * nobody went on with for a week goes when the blobs are opened.
  */
 #ifndef MUSTER_FLEET_BLOBS_BLOBS_H
 #define MUSTER_FLEET_BLOBS_BLOBS_H

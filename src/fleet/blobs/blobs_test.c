@@ -5,9 +5,11 @@
 #include "sys/file.h"
 #include "sys/hash.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SIZE = 300000, LIMIT = 1 << 20 };
@@ -135,6 +137,39 @@ static void test_wrong_total_is_forgotten(void **state)
     assert_whole(f);
 }
 
+static int count_entry(const char *name, void *arg)
+{
+    (*(int *)arg)++;
+    return 0;
+}
+
+static int uploads_left(const struct fixture *f)
+{
+    struct err err = {0};
+    int left = 0;
+    cleanup_free char *uploads = file_join(f->dir, "uploads");
+    assert_ok(file_list(uploads, count_entry, &left, &err), err);
+    return left;
+}
+
+static void test_old_uploads_are_given_up(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    uint64_t have;
+    assert_ok(put(f, 0, 100, &have, &err), err);
+    reopen(f);
+    assert_int_equal(uploads_left(f), 1);
+    struct digest_text text = digest_format(&f->digest);
+    cleanup_free char *path = mem_printf("%s/uploads/%s", f->dir, digest_hex(&text));
+    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = time(NULL) - 8 * 24 * 3600}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    reopen(f);
+    assert_int_equal(uploads_left(f), 0);
+    assert_ok(put(f, 0, SIZE, &have, &err), err);
+    assert_whole(f);
+}
+
 static void test_limits(void **state)
 {
     struct fixture *f = *state;
@@ -161,12 +196,6 @@ static void test_empty_blob(void **state)
     assert_ok(blobs_size(f->blobs, &part.digest, &have, &err), err);
 }
 
-static int count_entry(const char *name, void *arg)
-{
-    (*(int *)arg)++;
-    return 0;
-}
-
 /* A full disk, played by a file size limit: one clear error, no partial blob, and the next try goes on. */
 static void test_full_disk(void **state)
 {
@@ -188,10 +217,7 @@ static void test_full_disk(void **state)
     err = (struct err){0};
     assert_ok(put(f, 50000, SIZE - 50000, &have, &err), err);
     assert_whole(f);
-    cleanup_free char *uploads = file_join(f->dir, "uploads");
-    int left = 0;
-    assert_ok(file_list(uploads, count_entry, &left, &err), err);
-    assert_int_equal(left, 0);
+    assert_int_equal(uploads_left(f), 0);
 }
 
 int main(void)
@@ -201,6 +227,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hole_names_the_offset, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_bytes_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_total_is_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_old_uploads_are_given_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_empty_blob, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),

@@ -197,7 +197,7 @@ void db_labels_format(const struct api_label *labels, size_t count, char out[DB_
 size_t db_labels_parse(const char *text, struct api_label labels[API_MAX_LABELS])
 {
     size_t count = 0;
-    while (*text && count < API_MAX_LABELS) {
+    while (text && *text && count < API_MAX_LABELS) { /* NULL: out of memory in SQLite */
         const char *end = strchrnul(text, '\n');
         const char *equals = memchr(text, '=', (size_t)(end - text));
         struct api_label *label = &labels[count];
