@@ -138,7 +138,8 @@ struct ctl_status_packet {
     struct ctl_status status;
 };
 
-/* True if the bytes are a packet that may be looked at: size, magic, version, kind, terminated text. */
+/* True if the bytes are a packet that may be looked at: size, magic, version, kind, role of a HELLO,
+ * result of a REPLY, terminated text. */
 bool ctl_check(const void *packet, size_t len);
 void ctl_message_init(struct ctl_message *message, enum ctl_kind kind);
 

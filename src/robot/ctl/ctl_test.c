@@ -46,6 +46,15 @@ static void check_refuses_each_wrong_field(void **state)
     memset(bad[5].text, 'x', sizeof bad[5].text);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(ctl_check(&bad[i], sizeof bad[i]));
+    static const int32_t results[] = {-1, ERR_CODE_COUNT, INT32_MAX,
+                                      INT32_MIN}; /* no code: err_set would assert */
+    struct ctl_message reply;
+    ctl_message_init(&reply, CTL_REPLY);
+    assert_true(ctl_check(&reply, sizeof reply));
+    for (size_t i = 0; i < ARRAY_LEN(results); i++) {
+        reply.result = results[i];
+        assert_false(ctl_check(&reply, sizeof reply));
+    }
     struct ctl_message status;
     ctl_message_init(&status, CTL_STATUS);
     assert_false(ctl_check(&status, sizeof status)); /* a status without its body */

@@ -21,6 +21,8 @@ static bool header_ok(const struct ctl_message *message)
         return false;
     if (message->kind == CTL_HELLO && (message->role < CTL_ROLE_CLIENT || message->role > CTL_ROLE_AGENT))
         return false;
+    if (message->kind == CTL_REPLY && (message->result < ERR_NONE || message->result >= ERR_CODE_COUNT))
+        return false;
     return memchr(message->text, 0, sizeof message->text) != NULL;
 }
 
