@@ -127,6 +127,10 @@ static enum link_result tls_failed(struct fetch_link *link, const char *peer, st
                 X509_verify_cert_error_string(verdict));
     } else if (ERR_GET_LIB(first) == ERR_LIB_SSL && is_refusal(ERR_GET_REASON(first))) {
         ossl_fail(err, ERR_DENIED, "%s refused our certificate", peer);
+    } else if (ERR_GET_LIB(first) == ERR_LIB_SSL &&
+               ERR_GET_REASON(first) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        ERR_clear_error();
+        err_set(err, ERR_UNREACHABLE, "%s broke the connection off", peer);
     } else {
         ossl_fail(err, ERR_UNREACHABLE, "TLS with %s failed", peer);
     }
