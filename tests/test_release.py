@@ -176,6 +176,12 @@ def test_usage(tmp_path):
     assert ok("--version", cwd=tmp_path).startswith("muster ")
 
 
+def test_an_answer_that_does_not_arrive(signed):
+    for args in ("inspect rel", "inspect rel --json"):
+        done = subprocess.run(["sh", "-c", f"exec {BIN}/muster {args} > /dev/full"], cwd=signed, capture_output=True, text=True)
+        assert done.returncode == 1 and "standard output" in done.stderr and done.stderr.count("\n") == 1, done
+
+
 def test_no_runtime(tmp_path):
     fails(1, "pack", write_yaml(tmp_path), "-o", "rel", "--runtime", "/nonexistent.so", cwd=tmp_path, say="/nonexistent.so")
 

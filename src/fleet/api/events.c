@@ -70,8 +70,8 @@ void events_push(struct api *api)
         return; /* what it holds may not come true; its commit comes here again */
     bool more = false;
     struct subscriber *one;
-    TAILQ_FOREACH(one, &api->subscribers, link)
-    more = push(one) || more;
+    for (one = TAILQ_FIRST(&api->subscribers); one; one = TAILQ_NEXT(one, link))
+        more = push(one) || more;
     struct timeval pause = {.tv_usec = PUSH_PAUSE_MS * 1000};
     if (more)
         event_add(api->more, &pause);
@@ -80,8 +80,9 @@ void events_push(struct api *api)
 void events_tick(struct api *api)
 {
     struct subscriber *one;
-    TAILQ_FOREACH(one, &api->subscribers, link)
-    http_stream_write(one->request, ": still here\n\n", 14);
+    for (one = TAILQ_FIRST(&api->subscribers); one; one = TAILQ_NEXT(one, link))
+        http_stream_write(one->request, ": still here\n\n", 14);
+    events_push(api); /* what a failed commit or a lack of memory held up */
 }
 
 void events_drain(struct api *api)
