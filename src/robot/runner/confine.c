@@ -47,6 +47,7 @@ static int filter_calls(void)
         DENY_CALL(SYS_execve),
         DENY_CALL(SYS_execveat),
         DENY_CALL(SYS_pidfd_getfd),
+        DENY_CALL(SYS_truncate), /* Landlock's first versions let it pass */
         IF_NOT(SYS_prctl, 4),
         LOAD(args[0]),        /* the low half on little-endian machines */
         IF_NOT(PR_SET_MM, 1), /* the guard knows a runner by its image */
@@ -63,6 +64,10 @@ static int filter_calls(void)
     return OUR_ARCH ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) : -1;
 }
 
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE /* Linux 6.2, third version of Landlock */
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ull << 14)
+#endif
+
 enum {
     WRITES = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
              LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
@@ -70,14 +75,22 @@ enum {
              LANDLOCK_ACCESS_FS_MAKE_SYM
 };
 
+static uint64_t truncate_if_known(void)
+{
+    long version =
+        syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, (unsigned)LANDLOCK_CREATE_RULESET_VERSION);
+    return version >= 3 ? LANDLOCK_ACCESS_FS_TRUNCATE : 0;
+}
+
 static int deny_writing(void)
 {
-    struct landlock_ruleset_attr all = {.handled_access_fs = WRITES};
+    uint64_t truncate = truncate_if_known();
+    struct landlock_ruleset_attr all = {.handled_access_fs = WRITES | truncate};
     cleanup_close int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
     if (rules < 0)
         return -1;
     cleanup_close int devices = open("/dev", O_PATH | O_CLOEXEC);
-    struct landlock_path_beneath_attr except = {.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE,
+    struct landlock_path_beneath_attr except = {.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | truncate,
                                                 .parent_fd = devices};
     if (devices >= 0 && syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &except, 0) < 0)
         return -1;

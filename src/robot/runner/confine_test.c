@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -64,6 +65,18 @@ static int take_a_descriptor(void)
     return pid_fd < 0 ? 0 : (int)syscall(SYS_pidfd_getfd, pid_fd, STDIN_FILENO, 0);
 }
 
+static char precious[] = "/tmp/muster-confine-XXXXXX";
+
+static int truncate_a_file(void)
+{
+    return truncate(precious, 0);
+}
+
+static int truncate_by_opening(void)
+{
+    return open(precious, O_RDONLY | O_TRUNC | O_CLOEXEC);
+}
+
 static int still_needed(void)
 {
     int unix_socket = socket(AF_UNIX, SOCK_SEQPACKET, 0);
@@ -93,9 +106,30 @@ static void no_new_files_where_the_kernel_has_landlock(void **state)
     }
 }
 
+static off_t precious_size(void)
+{
+    struct stat st;
+    assert_int_equal(stat(precious, &st), 0);
+    return st.st_size;
+}
+
+static void no_file_is_emptied(void **state)
+{
+    cleanup_close int fd = mkstemp(precious);
+    assert_int_equal(write(fd, "blob", 4), 4);
+    assert_true(denied(truncate_a_file));
+    assert_int_equal(precious_size(), 4);
+    bool kept = denied(truncate_by_opening);
+    assert_int_equal(precious_size(), kept ? 4 : 0);
+    unlink(precious);
+    if (!kept)
+        skip(); /* Landlock is missing here, or older than its third version */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(no_network_no_programs_no_files),
-                                       cmocka_unit_test(no_new_files_where_the_kernel_has_landlock)};
+                                       cmocka_unit_test(no_new_files_where_the_kernel_has_landlock),
+                                       cmocka_unit_test(no_file_is_emptied)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
