@@ -58,9 +58,8 @@ static bool push(struct subscriber *subscriber)
     struct err err = {0};
     struct store *store = subscriber->api->fleet->store;
     subscriber->batch = 0;
-    return store->ops->event_after(store, subscriber->last_id, PUSH_BATCH, send_event, subscriber, &err) ==
-               0 &&
-           subscriber->batch == PUSH_BATCH;
+    int rc = store->ops->event_after(store, subscriber->last_id, PUSH_BATCH, send_event, subscriber, &err);
+    return rc == 0 && subscriber->batch == PUSH_BATCH;
 }
 
 void events_push(struct api *api)
