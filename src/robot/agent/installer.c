@@ -20,7 +20,19 @@ uint32_t installer_random(void)
     return bits;
 }
 
-__attribute__((format(printf, 4, 5))) void installer_report(struct installer *installer,
+static bool said_already(struct installer *installer, const struct api_report *report)
+{
+    for (size_t i = 0; i < installer->said_count; i++)
+        if (installer->said[i].kind == report->kind &&
+            digest_equal(&installer->said[i].release, &report->release))
+            return true;
+    if (installer->said_count < INSTALLER_MAX_SAID)
+        installer->said[installer->said_count++] =
+            (struct installer_said){.kind = report->kind, .release = report->release};
+    return false;
+}
+
+__attribute__((format(printf, 4, 5))) bool installer_report(struct installer *installer,
                                                             enum report_kind kind,
                                                             const struct install_slot *slot, const char *fmt,
                                                             ...)
@@ -34,7 +46,10 @@ __attribute__((format(printf, 4, 5))) void installer_report(struct installer *in
     va_start(args, fmt);
     vsnprintf(out.text, sizeof out.text, fmt, args);
     va_end(args);
+    if (said_already(installer, &out))
+        return false;
     installer->options.report(&out, installer->options.arg);
+    return true;
 }
 
 /* Steps of the machine. */
@@ -65,9 +80,15 @@ void installer_step(struct installer *installer, const struct install_event *eve
     if (blocked_reason)
         str_copy(state.blocked_reason, sizeof state.blocked_reason, blocked_reason);
     if (changed && store_save(installer->options.store, &state, &err) < 0) {
-        log_error("state: %s", err.text);
+        if (!installer->unsaved)
+            log_error("state: %s", err.text);
+        installer->unsaved = true;
         installer->redo_ms = clock_mono_ms() + INSTALLER_REDO_MS;
         return;
+    }
+    if (changed) {
+        installer->unsaved = false;
+        installer->said_count = 0;
     }
     if (changed || event->kind == INSTALL_EV_RESTARTED)
         begin(installer, action);
@@ -83,8 +104,8 @@ void installer_refuse(struct installer *installer, const char *reason)
 {
     struct install_event event = {.kind = INSTALL_EV_FAILED};
     const struct install_slot slot = installer_state(installer)->candidate;
-    log_error("%s %s: %s", slot.name, slot.version, reason);
-    installer_report(installer, REPORT_FAILED, &slot, "%s", reason);
+    if (installer_report(installer, REPORT_FAILED, &slot, "%s", reason))
+        log_error("%s %s: %s", slot.name, slot.version, reason);
     installer_step(installer, &event, reason);
 }
 
@@ -171,9 +192,10 @@ bool installer_assigned(struct installer *installer, const struct api_assignment
         return true;
     struct install_event event;
     fill_event(assignment, &event);
-    log_info("assigned %s %s%s", event.slot.name, event.slot.version, event.rollback ? " (rollback)" : "");
-    installer_report(installer, REPORT_ASSIGNED, &event.slot, "%s %s%s", event.slot.name, event.slot.version,
-                     event.rollback ? " (rollback)" : "");
+    const char *how = event.rollback ? " (rollback)" : "";
+    if (installer_report(installer, REPORT_ASSIGNED, &event.slot, "%s %s%s", event.slot.name,
+                         event.slot.version, how))
+        log_info("assigned %s %s%s", event.slot.name, event.slot.version, how);
     struct install after = before; /* what the machine will say: reports come before the state */
     enum install_action action;
     install_step(&after, &event, &action);

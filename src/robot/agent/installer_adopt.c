@@ -47,6 +47,8 @@ void installer_take_over(struct installer *installer, const struct ctl_status *s
         log_error("state: %s", err.text); /* looked at again with the next answer */
     else
         installer->looked = true;
-    if (changed && installer->looked)
-        installer_event(installer, INSTALL_EV_RESTARTED);
+    if (!changed || !installer->looked)
+        return;
+    installer->said_count = 0;
+    installer_event(installer, INSTALL_EV_RESTARTED);
 }

@@ -13,7 +13,12 @@
 #include "robot/agent/selftest.h"
 #include "robot/agent/shelf.h"
 
-enum { INSTALLER_MAX_TRIES = 3, INSTALLER_REDO_MS = 1000 };
+enum { INSTALLER_MAX_TRIES = 3, INSTALLER_REDO_MS = 1000, INSTALLER_MAX_SAID = 8 };
+
+struct installer_said {
+    enum report_kind kind;
+    struct digest release;
+};
 
 struct installer {
     struct installer_options options;
@@ -32,11 +37,16 @@ struct installer {
     int64_t switch_since_ms, watch_since_ms; /* monotonic; 0: not begun */
     struct shelf shelf;
     bool shelf_complained;
+
+    bool unsaved;      /* the last step could not be kept (disk full); it is repeated until it can */
+    size_t said_count; /* what was reported since the last step that was kept: it is not reported again */
+    struct installer_said said[INSTALLER_MAX_SAID];
 };
 
 const struct install *installer_state(const struct installer *installer);
 uint32_t installer_random(void);
-void installer_report(struct installer *installer, enum report_kind kind, const struct install_slot *slot,
+/* False: said already, by a step that could not be kept and is being repeated. */
+bool installer_report(struct installer *installer, enum report_kind kind, const struct install_slot *slot,
                       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Applies an event and keeps the new state. What cannot be kept has not happened: the phase's action is

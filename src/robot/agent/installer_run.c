@@ -87,8 +87,8 @@ static void roll_back(struct installer *installer, const char *reason)
 {
     struct install_event event = {.kind = INSTALL_EV_PROBATION_FAILED};
     const struct install install = *installer_state(installer);
-    log_error("%s %s: %s: rolled back", install.current.name, install.current.version, reason);
-    installer_report(installer, REPORT_ROLLED_BACK, &install.current, "%s", reason);
+    if (installer_report(installer, REPORT_ROLLED_BACK, &install.current, "%s", reason))
+        log_error("%s %s: %s: rolled back", install.current.name, install.current.version, reason);
     installer_step(installer, &event, reason);
 }
 

@@ -67,6 +67,13 @@ int partial_open(struct store *store, const struct digest *digest, uint64_t size
     return 0;
 }
 
+/* Short, so that the cause is not cut off in a report. */
+static int write_failed(const struct partial *partial, struct err *err)
+{
+    struct digest_text text = digest_format(&partial->digest);
+    return err_errno(err, "blob %.19s... cannot be kept", text.text);
+}
+
 int partial_write(struct partial *partial, const void *data, size_t len, struct err *err)
 {
     if (len > partial->size - partial->have)
@@ -77,7 +84,7 @@ int partial_write(struct partial *partial, const void *data, size_t len, struct 
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
-            return err_errno(err, "%s", partial->path);
+            return write_failed(partial, err);
         hash_update(partial->hash, at, (size_t)put);
         partial->have += (uint64_t)put;
         at += put;
