@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from conftest import BIN, run
-from fleet import Place, Proxy, Release, Robot, Server, wait_for
+from fleet import Place, Proxy, Robot, Server, wait_for
 
 for program in ("musterd", "muster-agent", "muster-guard", "muster-runner", "muster-sim"):
     if not (BIN / program).exists():
@@ -419,12 +419,12 @@ def test_a_revoked_robot(site):
 
 @pytest.fixture
 def small(site, tmp_path):
-    """A second robot, on a disk of 12 MiB."""
+    """Another robot, on a disk of 12 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", disk], capture_output=True).returncode != 0:
         pytest.skip("mounting is not permitted")
-    robot = Robot(site.server, "small", tmp_path / "small", state=disk / "state")
+    robot = Robot(site.server, f"small{site.number}", tmp_path / "small", state=disk / "state")
     robot.enroll()
     robot.start_program()
     first = site.next(name="small")
@@ -460,7 +460,7 @@ def test_a_release_that_does_not_fit(site, small):
     site.server.push(second)
     fill(filler, (4 << 20) + 100000)
     mark = robot.mark()
-    assert site.server.ended(site.server.rollout(second, "small")) == "rolled_back"
+    assert site.server.ended(site.server.rollout(second, robot.name)) == "rolled_back"
     robot.settled(first)
     reports = robot.reports("failed", after=mark)
     assert len(reports) == 1 and reports[0]["text"].startswith("disk full: 5 MiB needed, 4 MiB free in "), reports
@@ -477,7 +477,7 @@ def test_a_disk_without_any_room(site, small):
     site.server.push(second)
     fill(filler, 0)
     mark, state = robot.mark(), (robot.state / "state.json").read_bytes()
-    id = site.server.rollout(second, "small")
+    id = site.server.rollout(second, robot.name)
     wait_for(lambda: "No space left on device" in robot.log.read_text(), lambda: f"a line about it: {robot.tail()}")
     robot.answers(first)
     robot.verify()
@@ -499,7 +499,7 @@ def test_a_disk_that_fills_up_during_the_download(site, small):
     robot.stop_agent()
     robot.start_agent("--rate-limit", "100000")
     mark, state = robot.mark(), robot.own_state()
-    id = site.server.rollout(second, "small")
+    id = site.server.rollout(second, robot.name)
     wait_for(lambda: sum(p.stat().st_size for p in (robot.state / "partial").iterdir()) > 200000, "a part of it")
     fill(filler, 0)
     wait_for(lambda: "No space left on device" in robot.log.read_text() or "disk full" in robot.log.read_text(),
