@@ -105,7 +105,14 @@ static int find_models(struct stage *stage, const char *models, struct err *err)
 
 int stage_open(struct stage *stage, int robots, const char *models, struct err *err)
 {
-    *stage = (struct stage){.robots = robots, .dir = "/tmp/muster-demo-XXXXXX"};
+    const char *base = getenv("TMPDIR");
+    *stage = (struct stage){.robots = robots};
+    if (!base || !base[0])
+        base = "/tmp";
+    if (strlen(base) + sizeof "/muster-demo-XXXXXX" > sizeof stage->dir)
+        return err_set(err, ERR_INVALID,
+                       "TMPDIR %s is too long: sockets below it need a short path; unset it", base);
+    snprintf(stage->dir, sizeof stage->dir, "%s/muster-demo-XXXXXX", base);
     if (find_programs(stage, err) < 0 || find_models(stage, models, err) < 0)
         return -1;
     if (!mkdtemp(stage->dir))
