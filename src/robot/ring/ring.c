@@ -107,13 +107,19 @@ uint32_t ring_bell(const struct ring *ring)
     return atomic_load_explicit(&bell_of(ring)->bell, memory_order_acquire);
 }
 
+enum { RELAX_PAUSES = 16 };
+
+/* A fraction of a microsecond that leaves the core's execution units to its sibling thread, on which the very
+ * model may run that is waited for. */
 static void relax(void)
 {
+    for (int i = 0; i < RELAX_PAUSES; i++) {
 #if defined(__x86_64__)
-    __builtin_ia32_pause();
+        __builtin_ia32_pause();
 #elif defined(__aarch64__)
-    __asm__ volatile("yield");
+        __asm__ volatile("yield");
 #endif
+    }
 }
 
 /* True if it rang. */
