@@ -109,6 +109,8 @@ static int list_page(struct listing *listing, bool *out_more, struct err *err)
     if (json_read(&reader, "answer of the server", buf_text(&answer), answer.len, err) < 0)
         return -1;
     struct json_at root = json_root(&reader), list = json_list(root, "robots", PAGE, &count);
+    if (!listing->out && !listing->after[0] && reader.err.code == ERR_NONE)
+        print_head();
     for (size_t i = 0; i < count; i++)
         take_robot(listing, json_item(list, i));
     *out_more = json_has(root, "next");
@@ -134,10 +136,8 @@ static int run_list(int argc, char **argv, struct err *err)
     if (client_start(argc, argv, &operands, &json, &client, err) < 0)
         return -1;
     struct listing listing = {.client = client};
-    if (!json) {
-        print_head();
+    if (!json)
         return list_all(&listing, err);
-    }
     cleanup_json_writer struct json_writer out;
     jsonw_init_indented(&out);
     listing.out = &out;
