@@ -7,6 +7,7 @@
 
 Nothing here sleeps for a fixed time and hopes: `wait_for` waits for a condition, with a generous limit.
 """
+import hashlib
 import http.client
 import json
 import os
@@ -68,6 +69,11 @@ def one_line(result, status, say="", program="muster"):
     assert result.out == "" and len(result.lines) == 1, (result.out, result.lines)
     assert result.lines[0].startswith(program) and say in result.lines[0], result.lines
     return result.lines[0]
+
+
+def no_sanitizer_complained(log):
+    text = log.read_text() if log.exists() else ""
+    assert "Sanitizer" not in text and "runtime error:" not in text, text[-5000:]
 
 
 # ---- releases ----
@@ -141,7 +147,6 @@ class Place:
 
 
 def put_blob(release, data):
-    import hashlib
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     release.blob(digest).write_bytes(data)
     return digest
@@ -181,6 +186,7 @@ class Server:
     def stop(self):
         self.process.kill()
         self.process.wait()
+        no_sanitizer_complained(self.log)
 
     def muster(self, *args):
         return run("muster", *args, env=self.env)
@@ -263,6 +269,7 @@ class Robot:
         if self.agent:
             self.stop_agent(signal.SIGKILL if self.agent.poll() is None else 0)
         run("muster-agent", "--stop", "--run-dir", self.run_dir)
+        no_sanitizer_complained(self.log)
 
     # What the server knows of it.
 
