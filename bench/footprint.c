@@ -41,7 +41,8 @@ static int wait_committed(struct viewer *viewer, struct cast *cast, struct err *
     static struct view view;
     int64_t give_up_ms = clock_mono_ms() + COMMIT_LIMIT_S * 1000;
     while (clock_mono_ms() < give_up_ms) {
-        cast_tend(cast);
+        if (cast_tend(cast, err) < 0)
+            return -1;
         if (viewer_look(viewer, &view, err) == 0 && view.robot_count == 1 &&
             str_eq(view.robots[0].phase, "committed"))
             return 0;

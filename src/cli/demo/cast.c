@@ -1,6 +1,5 @@
 #include "cli/demo/cast.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/demo/procs.h"
@@ -12,15 +11,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RESTART_AFTER_MS = 200, MAX_ARGS = 32, SERVER_START_MS = 20000 };
+enum { RESTART_AFTER_MS = 200, AT_ONCE_MS = 1000, MAX_GAVE_UP = 5, MAX_ARGS = 32, SERVER_START_MS = 20000 };
 
 struct actor {
     enum actor_kind kind;
     int robot; /* index; -1 for the server */
     char name[32];
     char log[2 * STAGE_PATH];
-    pid_t pid;           /* 0: not running */
-    int64_t start_at_ms; /* when to start it (again) */
+    pid_t pid;             /* 0: not running */
+    int64_t start_at_ms;   /* when to start it (again) */
+    int64_t started_at_ms; /* monotonic */
+    int gave_up;           /* how often in a row it ended by itself as soon as it was started */
     char *args[MAX_ARGS];
     size_t arg_count;
 };
@@ -60,6 +61,7 @@ static void clear_args(struct actor *actor)
 
 static int start(struct actor *actor, struct err *err)
 {
+    actor->started_at_ms = clock_mono_ms();
     struct proc_options options = {.argv = (const char *const *)actor->args,
                                    .log_path = actor->log,
                                    .die_with_parent = true,
@@ -146,8 +148,8 @@ static void agent_args(struct cast *cast, struct actor *actor, const char *token
     arg_number(actor, "--probation-ms", 6000);
     arg_number(actor, "--min-frames", 20);
     arg_pair(actor, "--max-over-budget-share", "0.1"); /* two cores for forty processes: room for hiccups */
-    arg_pair(actor, "--alpha", "0.001");
-    arg_number(actor, "--max-runner-losses", 6); /* chaos kills runners of good releases too */
+    arg_pair(actor, "--alpha", "0.000000001");            /* a second or two of evidence, not three frames */
+    arg_number(actor, "--max-runner-losses", 6);       /* chaos kills runners of good releases too */
 }
 
 static void program_args(struct cast *cast, struct actor *actor)
@@ -162,8 +164,8 @@ static void program_args(struct cast *cast, struct actor *actor)
     arg_number(actor, "--site", stage_site_number(actor->robot));
     arg_number(actor, "--fps", 5);
     arg_number(actor, "--deadline-ms", 180);
-    arg_number(actor, "--dock-period-ms", 10000);
-    arg_number(actor, "--dock-ms", 4000);
+    arg_number(actor, "--dock-period-ms", 12000);
+    arg_number(actor, "--dock-ms", 8000); /* long: the story is short, and labels exist only there */
 }
 
 int cast_start_agent(struct cast *cast, int robot, const char *token_file, struct err *err)
@@ -184,28 +186,34 @@ int cast_start_program(struct cast *cast, int robot, struct err *err)
     return start(program, err);
 }
 
-static void note_death(struct cast *cast, pid_t pid)
+static void note_death(struct cast *cast, pid_t pid, int status)
 {
-    for (size_t i = 0; i < cast->count; i++)
-        if (cast->actors[i].pid == pid) {
-            cast->actors[i].pid = 0;
-            cast->actors[i].start_at_ms = clock_mono_ms() + RESTART_AFTER_MS;
-        }
-}
-
-void cast_tend(struct cast *cast)
-{
-    pid_t pid;
-    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-        note_death(cast, pid);
     for (size_t i = 0; i < cast->count; i++) {
         struct actor *actor = &cast->actors[i];
-        struct err err = {0};
-        if (!actor->pid && clock_mono_ms() >= actor->start_at_ms && start(actor, &err) < 0) {
-            log_warn("%s: %s", actor->name, err.text);
-            actor->start_at_ms = clock_mono_ms() + 5 * RESTART_AFTER_MS;
-        }
+        if (actor->pid != pid)
+            continue;
+        bool at_once = WIFEXITED(status) && clock_mono_ms() - actor->started_at_ms < AT_ONCE_MS;
+        actor->gave_up = at_once ? actor->gave_up + 1 : 0;
+        actor->pid = 0;
+        actor->start_at_ms = clock_mono_ms() + RESTART_AFTER_MS;
     }
+}
+
+int cast_tend(struct cast *cast, struct err *err)
+{
+    pid_t pid;
+    int status;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        note_death(cast, pid, status);
+    for (size_t i = 0; i < cast->count; i++) {
+        struct actor *actor = &cast->actors[i];
+        if (actor->gave_up >= MAX_GAVE_UP)
+            return err_set(err, ERR_INTERNAL, "%s ends by itself as soon as it is started; see %s",
+                           actor->name, actor->log);
+        if (!actor->pid && clock_mono_ms() >= actor->start_at_ms && start(actor, err) < 0)
+            return err_prefix(err, "%s", actor->name);
+    }
+    return 0;
 }
 
 static pid_t pick_own(struct cast *cast, enum actor_kind kind, uint32_t random, const char **out_name)

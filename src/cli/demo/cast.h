@@ -21,8 +21,9 @@ int cast_start_server(struct cast *cast, struct err *err) must_check;
 int cast_start_agent(struct cast *cast, int robot, const char *token_file, struct err *err) must_check;
 /* Starts its robot program: from then on there are frames. */
 int cast_start_program(struct cast *cast, int robot, struct err *err) must_check;
-/* Reaps and restarts; call it a few times a second. */
-void cast_tend(struct cast *cast);
+/* Reaps and restarts; call it a few times a second. Errors: a process that cannot be started, or that ends by
+ * itself again and again as soon as it is started. */
+int cast_tend(struct cast *cast, struct err *err) must_check;
 /* A process of this kind at random (`random` is any number); 0 if there is none now. *out_name: "r03's
  * runner". */
 pid_t cast_pick(struct cast *cast, enum actor_kind kind, uint32_t random, const char **out_name);

@@ -79,7 +79,8 @@ static int play(struct stage *stage, struct cast *cast, struct chaos *chaos, str
     bool more = true;
     int64_t look_at_ms = 0;
     while (more && !interrupted) {
-        cast_tend(cast);
+        if (cast_tend(cast, err) < 0)
+            return -1;
         chaos_step(chaos, cast);
         int64_t now_ms = clock_mono_ms();
         if (now_ms >= look_at_ms) {
@@ -110,9 +111,10 @@ static void stay(struct stage *stage, struct cast *cast, struct chaos *chaos, st
     fprintf(stderr, "Ctrl-C ends it and removes %s.\n", stage->dir);
     chaos->on = false;
     while (!interrupted) {
-        struct err ignored = {0};
-        cast_tend(cast);
-        if (viewer_look(viewer, view, &ignored) == 0)
+        struct err err = {0};
+        if (cast_tend(cast, &err) < 0)
+            fprintf(stderr, "muster demo: %s\n", err.text);
+        if (viewer_look(viewer, view, &err) == 0)
             screen_fleet(view, chaos, clock_mono_ms() - began_ms);
         usleep(10 * TICK_US);
     }

@@ -9,6 +9,8 @@ enum { CHAPTER_LIMIT_MS = 6 * 60 * 1000 };
 struct chapter {
     const char *title;
     const char *rollout; /* to start; NULL: none */
+    const char *version; /* what it rolls out, */
+    const char *wrong;   /* and the state in which that must not end */
     bool (*over)(const struct story *story, const struct view *view, const struct chaos *chaos);
 };
 
@@ -44,7 +46,7 @@ static bool second_is_everywhere(const struct story *story, const struct view *v
 
 static bool third_is_thrown_out(const struct story *story, const struct view *view, const struct chaos *chaos)
 {
-    return rollout_is(view, "3.0.0", "rolled_back") || rollout_is(view, "3.0.0", "done");
+    return rollout_is(view, "3.0.0", "rolled_back");
 }
 
 static bool fleet_has_settled(const struct story *story, const struct view *view, const struct chaos *chaos)
@@ -53,10 +55,11 @@ static bool fleet_has_settled(const struct story *story, const struct view *view
 }
 
 static const struct chapter chapters[] = {
-    {"Release 1.0.0 goes to the whole fleet", "rollout-1.yaml", first_is_everywhere},
-    {"Release 2.0.0 knows crates; two robots try it first", "rollout-2.yaml", second_is_everywhere},
-    {"Release 3.0.0 looked fine on the workbench", "rollout-3.yaml", third_is_thrown_out},
-    {"The fleet is back on 2.0.0", NULL, fleet_has_settled},
+    {"Release 1.0.0 goes to the whole fleet", "rollout-1.yaml", "1.0.0", "rolled_back", first_is_everywhere},
+    {"Release 2.0.0 knows crates; two robots try it first", "rollout-2.yaml", "2.0.0", "rolled_back",
+     second_is_everywhere},
+    {"Release 3.0.0 looked fine on the workbench", "rollout-3.yaml", "3.0.0", "done", third_is_thrown_out},
+    {"The fleet is back on 2.0.0", NULL, "2.0.0", "rolled_back", fleet_has_settled},
 };
 
 void story_init(struct story *story, const struct stage *stage)
@@ -141,14 +144,18 @@ int story_step(struct story *story, const struct view *view, const struct chaos 
     note_robots(story, view);
     note_rollout(story, view);
     watch_bad_release(story, view);
-    if (chapters[story->chapter].over(story, view, chaos)) {
+    const struct chapter *chapter = &chapters[story->chapter];
+    if (rollout_is(view, chapter->version, chapter->wrong))
+        return err_set(err, ERR_REFUSED, "the rollout of %s ended as %s: %.100s; logs are in %s/log",
+                       chapter->version, chapter->wrong, view->rollout.reason, story->stage->dir);
+    if (chapter->over(story, view, chaos)) {
         story->chapter++;
         story->begun = false;
     } else if (now_ms - story->chapter_began_ms > CHAPTER_LIMIT_MS) {
         return err_set(err, ERR_TIMEOUT,
                        "the story got stuck at \"%s\" (rollout %s %s; waiting for %s); logs are in %s/log",
-                       chapters[story->chapter].title, view->rollout.version, view->rollout.state,
-                       first_not_at_rest(view), story->stage->dir);
+                       chapter->title, view->rollout.version, view->rollout.state, first_not_at_rest(view),
+                       story->stage->dir);
     }
     return 0;
 }
