@@ -144,11 +144,11 @@ static void agent_args(struct cast *cast, struct actor *actor, const char *token
     arg_pair(actor, "--enroll-token-file", token_file);
     arg_pair(actor, "--ca", stage_path(stage, "server/ca.pem"));
     arg_pair(actor, "--keyring", stage_path(stage, "keys/keyring.json"));
-    arg_number(actor, "--telemetry-ms", 1000);
+    arg_number(actor, "--telemetry-ms", 2000);
     arg_number(actor, "--probation-ms", 6000);
     arg_number(actor, "--min-frames", 20);
     arg_pair(actor, "--max-over-budget-share", "0.1"); /* two cores for forty processes: room for hiccups */
-    arg_pair(actor, "--alpha", "0.000000001");            /* a second or two of evidence, not three frames */
+    arg_pair(actor, "--alpha", "0.00001");             /* a second or two of evidence, not three frames */
     arg_number(actor, "--max-runner-losses", 6);       /* chaos kills runners of good releases too */
 }
 

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 const char *const stage_versions[STAGE_RELEASES] = {"1.0.0", "2.0.0", "3.0.0"};
 
@@ -85,6 +86,18 @@ static int find_programs(struct stage *stage, struct err *err)
     return 0;
 }
 
+/* Without ".." and, below the working folder, relative to it: as a person would type it. */
+static void tidy_path(const char *path, char *out, size_t size)
+{
+    cleanup_free char *real = realpath(path, NULL);
+    cleanup_free char *here = getcwd(NULL, 0);
+    const char *tidy = real ? real : path;
+    size_t len = here ? strlen(here) : 0;
+    if (len && str_starts(tidy, here) && tidy[len] == '/')
+        tidy += len + 1;
+    str_copy(out, size, tidy);
+}
+
 /* The models lie beside the build (build/bin → models) or beside an installation (bin → share/muster/models).
  */
 static int find_models(struct stage *stage, const char *models, struct err *err)
@@ -95,8 +108,8 @@ static int find_models(struct stage *stage, const char *models, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         if (!places[i][0] || !file_exists(under(places[i][0], "detector-1.0.0/model.onnx")))
             continue;
-        str_copy(stage->models, sizeof stage->models, places[i][0]);
-        str_copy(stage->rollouts, sizeof stage->rollouts, under(places[i][0], "%s", places[i][1]));
+        tidy_path(places[i][0], stage->models, sizeof stage->models);
+        tidy_path(under(places[i][0], "%s", places[i][1]), stage->rollouts, sizeof stage->rollouts);
         return 0;
     }
     return err_set(err, ERR_NOT_FOUND,
