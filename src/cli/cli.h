@@ -32,14 +32,14 @@ struct verb {
     const char *name;
     const char *summary; /* one line in `muster --help` */
     const char *help;    /* what `muster VERB --help` prints; NULL: the verb answers --help itself */
-    /* argv[0] is the verb. 0: done. -1: *err says why not. Above 0: that exit status, everything has been
-     * said. */
+    /* argv[0] is the verb ("push", "robot show"). 0: done. -1: *err says why not. Above 0: that exit status,
+     * everything has been said. */
     int (*run)(int argc, char **argv, struct err *err);
 };
 
 /* Runs argv[0]'s verb of a table; for the whole program and for verbs that have verbs ("keys init"). `what`
- * names the table in errors ("keys"). Errors: USAGE naming what there is, with the nearest word for a slip of
- * the pen. */
+ * names the table in errors ("muster", "muster keys"). Errors: USAGE naming what there is, with the nearest
+ * word for a slip of the pen. */
 int verb_dispatch(const struct verb *table, size_t count, const char *what, int argc, char **argv,
                   struct err *err) must_check;
 

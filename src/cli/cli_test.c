@@ -112,6 +112,25 @@ static void a_verb_is_found_or_guessed(void **state)
     assert_fails(verb_dispatch(table, 2, "muster", 0, argv, &err), err, ERR_USAGE);
 }
 
+static int name_the_help(int argc, char **argv, struct err *err)
+{
+    struct operands operands = {.usage = "ROBOT", .min = 1, .max = 1};
+    return options_parse(argc, argv, NULL, 0, &operands, err);
+}
+
+static void a_verb_of_a_verb_points_to_a_help_that_exists(void **state)
+{
+    static const struct verb table[] = {{.name = "show", .run = name_the_help}};
+    struct err err = {0};
+    char *argv[] = {(char *)"show", NULL};
+    assert_fails(verb_dispatch(table, 1, "muster robot", 1, argv, &err), err, ERR_USAGE);
+    assert_non_null(strstr(err.text, "see muster robot show --help"));
+    assert_string_equal(argv[0], "show");
+    err = (struct err){0};
+    assert_fails(verb_dispatch(table, 1, "muster", 1, argv, &err), err, ERR_USAGE);
+    assert_non_null(strstr(err.text, "see muster show --help"));
+}
+
 static void bytes_for_people(void **state)
 {
     assert_string_equal(format_bytes(0).text, "0 B");
@@ -127,6 +146,7 @@ int main(void)
         cmocka_unit_test(slips_are_named),
         cmocka_unit_test(too_many_of_a_list_are_refused),
         cmocka_unit_test(a_verb_is_found_or_guessed),
+        cmocka_unit_test(a_verb_of_a_verb_points_to_a_help_that_exists),
         cmocka_unit_test(bytes_for_people),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

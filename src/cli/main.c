@@ -24,6 +24,11 @@ int main(int argc, char **argv)
         verb_demo, verb_keys, verb_pack,  verb_inspect, verb_sign,    verb_verify,
         verb_push, verb_eval, verb_bench, verb_robot,   verb_rollout,
     };
+    char *asked[] = {argv[0], argc > 2 ? argv[2] : NULL, (char *)"--help", NULL};
+    if (argc > 2 && str_eq(argv[1], "help")) { /* muster help VERB: muster VERB --help */
+        argc = 3;
+        argv = asked;
+    }
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of the write, not a death */
     if (argc < 2 || str_eq(argv[1], "--help") || str_eq(argv[1], "-h") || str_eq(argv[1], "help")) {
         help(verbs, ARRAY_LEN(verbs));

@@ -45,6 +45,21 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
+/* A verb of a verb is called "robot show", so that its errors point to a help that exists: "muster robot show
+ * --help".
+ */
+static int run(const struct verb *verb, const char *what, int argc, char **argv, struct err *err)
+{
+    char name[64], *word = argv[0];
+    if (str_starts(what, "muster ")) {
+        snprintf(name, sizeof name, "%s %s", what + strlen("muster "), verb->name);
+        argv[0] = name;
+    }
+    int result = verb->run(argc, argv, err);
+    argv[0] = word;
+    return result;
+}
+
 int verb_dispatch(const struct verb *table, size_t count, const char *what, int argc, char **argv,
                   struct err *err)
 {
@@ -54,7 +69,7 @@ int verb_dispatch(const struct verb *table, size_t count, const char *what, int 
         if (!str_eq(argv[0], table[i].name))
             continue;
         if (!table[i].help || !wants_help(argc, argv))
-            return table[i].run(argc, argv, err);
+            return run(&table[i], what, argc, argv, err);
         fputs(table[i].help, stdout);
         return 0;
     }
