@@ -52,7 +52,7 @@ static const char help[] =
 
 static int parse(int argc, char **argv, struct options *out, struct err *err)
 {
-    int64_t robots = 10, seed = 1, kills = 20;
+    int64_t robots = 10, seed = -1, kills = 0;
     *out = (struct options){.models = ""};
     struct operands operands = {.usage = "[warehouse]", .max = 1};
     const struct option_def options[] = {OPT_INT("robots", 'n', &robots, 2, STAGE_MAX_ROBOTS),
@@ -66,9 +66,11 @@ static int parse(int argc, char **argv, struct options *out, struct err *err)
         return -1;
     if (operands.count && !str_eq(operands.items[0], "warehouse"))
         return err_set(err, ERR_USAGE, "there is no demo \"%s\"; there is: warehouse", operands.items[0]);
+    if (!out->chaos && (seed >= 0 || kills))
+        return err_set(err, ERR_USAGE, "--chaos-kills and --chaos-seed go with --chaos");
     out->robots = (int)robots;
-    out->chaos_seed = (uint32_t)seed;
-    out->chaos_kills = (int)kills;
+    out->chaos_seed = seed >= 0 ? (uint32_t)seed : 1;
+    out->chaos_kills = kills ? (int)kills : 20;
     return 0;
 }
 

@@ -105,13 +105,16 @@ static int find_models(struct stage *stage, const char *models, struct err *err)
     const char *const places[][2] = {{models, "../examples/warehouse"},
                                      {under(stage->bin, "../../models"), "../examples/warehouse"},
                                      {under(stage->bin, "../share/muster/models"), "../examples/warehouse"}};
-    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+    for (size_t i = 0; i < (models[0] ? 1 : ARRAY_LEN(places)); i++) { /* what was named, or nothing */
         if (!places[i][0] || !file_exists(under(places[i][0], "detector-1.0.0/model.onnx")))
             continue;
         tidy_path(places[i][0], stage->models, sizeof stage->models);
         tidy_path(under(places[i][0], "%s", places[i][1]), stage->rollouts, sizeof stage->rollouts);
         return 0;
     }
+    if (models[0])
+        return err_set(err, ERR_NOT_FOUND, "%s has no detector-1.0.0/model.onnx; name another --models DIR",
+                       models);
     return err_set(err, ERR_NOT_FOUND,
                    "the models of the demo are not there; name their folder with --models DIR");
 }
