@@ -86,7 +86,8 @@ static void print_text(const struct image *image, const struct signature_envelop
 {
     const struct release *release = &image->release;
     struct digest_text digest = digest_format(&image->digest);
-    printf("%s %s  %s\n", release->name, release->version, release->description);
+    printf("%s %s%s%s\n", release->name, release->version, release->description[0] ? "  " : "",
+           release->description);
     printf("digest      %s\n", digest.text);
     print_words("machines", release->targets[0], release->target_count, sizeof release->targets[0]);
     print_words("labels", release->labels[0], release->label_count, sizeof release->labels[0]);

@@ -96,6 +96,9 @@ static int load_ring(const char *dir, char **out_path, struct keyring *ring, str
     *out_path = file_join(dir, "keyring.json");
     if (!*out_path)
         return err_no_memory(err);
+    if (!file_exists(*out_path))
+        return err_set(err, ERR_NOT_FOUND, "no keyring %s; make one with muster keys init, or give --dir DIR",
+                       *out_path);
     return keyring_load(*out_path, ring, err);
 }
 

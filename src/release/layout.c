@@ -61,7 +61,7 @@ int layout_read_index(const char *dir, struct oci_index *out, struct err *err)
     if (file_read(path, &text, err) < 0) {
         if (err->code == ERR_NOT_FOUND)
             err_set(err, ERR_NOT_FOUND,
-                    "%s has no index.json: it is not a release; make one with muster pack", dir);
+                    "no index.json there: it is not a release; make one with muster pack");
         return -1;
     }
     return oci_index_parse(text.data, text.len, out, err);

@@ -71,7 +71,8 @@ int fetch_link_secure(struct fetch_link *link, struct ssl_ctx_st *ctx, const str
                       struct err *err)
 {
     if (!ctx)
-        return err_set(err, ERR_INVALID, "%s: no CA certificate was given to check the server by",
+        return err_set(err, ERR_INVALID,
+                       "%s: no CA certificate was given to check the server by; name it with --ca FILE",
                        url->origin);
     link->ssl = SSL_new(ctx);
     if (!link->ssl || SSL_set_fd(link->ssl, link->fd) != 1 || !expect_host(link->ssl, url->host))
