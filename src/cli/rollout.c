@@ -22,8 +22,12 @@ static const char help[] =
     "\n"
     "  start   begins to give a release to the selected robots, wave by wave\n"
     "  status  waves, robots and gates as they stand\n"
-    "  watch   follows it to its end: 0 if it is done, 3 if it was rolled back\n"
-    "  abort   sends the robots that moved back to what they had\n"
+    "  watch   follows it to its end: 0 if it is done, 3 if it was rolled back, 5 if SECONDS are over "
+    "before\n"
+    "  abort   sends the robots that moved back to what they had; one that had nothing keeps the release\n"
+    "\n"
+    "A gate passes until what the robots showed refutes it (alpha), not merely while its value is on the "
+    "good side.\n"
     "\n" CLIENT_HELP "      --json             as JSON\n"
     "\n"
     "examples:\n"
@@ -118,7 +122,9 @@ static int read_spec(const char *path, char **out_json, struct err *err)
     cleanup_free struct rollout_spec *spec = mem_zalloc(1, sizeof *spec);
     if (!spec)
         return err_no_memory(err);
-    if (file_read(path, &text, err) < 0 || rollout_spec_parse_yaml(buf_text(&text), text.len, spec, err) < 0)
+    if (file_read(path, &text, err) < 0)
+        return -1;
+    if (rollout_spec_parse_yaml(buf_text(&text), text.len, spec, err) < 0)
         return err_prefix(err, "%s", path);
     *out_json = rollout_spec_format(spec);
     return *out_json ? 0 : err_no_memory(err);
