@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err = {0};
     static struct release release, again;
     char path[128];
-    if (release_parse_yaml(data, size, &release, path, sizeof path, &err) < 0)
+    if (release_parse_yaml("release.yaml", data, size, &release, path, sizeof path, &err) < 0)
         return 0;
     char *text = release_format(&release);
     if (!text || release_parse(text, strlen(text), &again, &err) < 0)

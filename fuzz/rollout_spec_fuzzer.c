@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err = {0};
     if (rollout_spec_parse(data, size, &first, &err) == 0)
         check_again();
-    if (rollout_spec_parse_yaml(data, size, &first, &err) == 0)
+    if (rollout_spec_parse_yaml("rollout.yaml", data, size, &first, &err) == 0)
         check_again();
     return 0;
 }

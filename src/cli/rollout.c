@@ -122,10 +122,9 @@ static int read_spec(const char *path, char **out_json, struct err *err)
     cleanup_free struct rollout_spec *spec = mem_zalloc(1, sizeof *spec);
     if (!spec)
         return err_no_memory(err);
-    if (file_read(path, &text, err) < 0)
+    if (file_read(path, &text, err) < 0 ||
+        rollout_spec_parse_yaml(path, buf_text(&text), text.len, spec, err) < 0)
         return -1;
-    if (rollout_spec_parse_yaml(buf_text(&text), text.len, spec, err) < 0)
-        return err_prefix(err, "%s", path);
     *out_json = rollout_spec_format(spec);
     return *out_json ? 0 : err_no_memory(err);
 }

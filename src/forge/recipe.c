@@ -86,14 +86,15 @@ static int read_parts(const char *yaml_path, struct recipe *out, struct err *err
     if (file_read(yaml_path, &text, err) < 0)
         return -1;
     char model_path[PATH_SIZE] = "";
-    if (release_parse_yaml(buf_text(&text), text.len, &out->release, model_path, sizeof model_path, err) < 0)
+    if (release_parse_yaml(yaml_path, buf_text(&text), text.len, &out->release, model_path, sizeof model_path,
+                           err) < 0)
         return -1;
     if (put_beside(yaml_path, model_path, &out->model_path, err) < 0)
         return -1;
     cleanup_free struct extras *extras = mem_zalloc(1, sizeof *extras);
     if (!extras)
         return err_no_memory(err);
-    if (read_extras("release.yaml", &text, extras, err) < 0)
+    if (read_extras(yaml_path, &text, extras, err) < 0)
         return -1;
     return take_extras(yaml_path, extras, out, err);
 }

@@ -236,11 +236,11 @@ int release_parse(const void *text, size_t len, struct release *out, struct err 
     return finish(&reader, out, err);
 }
 
-int release_parse_yaml(const void *text, size_t len, struct release *out, char *out_model_path,
-                       size_t path_size, struct err *err)
+int release_parse_yaml(const char *name, const void *text, size_t len, struct release *out,
+                       char *out_model_path, size_t path_size, struct err *err)
 {
     struct json_reader reader;
-    if (yaml_read(&reader, "release.yaml", text, len, err) < 0)
+    if (yaml_read(&reader, name, text, len, err) < 0)
         return -1;
     *out = defaults;
     struct json_at root = json_root(&reader);

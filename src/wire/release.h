@@ -99,8 +99,8 @@ struct release {
 
 /* Both parsers end with release_check. After -1 *out is not to be used. */
 int release_parse(const void *text, size_t len, struct release *out, struct err *err) must_check;
-int release_parse_yaml(const void *text, size_t len, struct release *out, char *out_model_path, size_t path_size,
-                       struct err *err) must_check; /* release.yaml: the same, plus "model: {path: model.onnx, …}" and
+int release_parse_yaml(const char *name, const void *text, size_t len, struct release *out, char *out_model_path,
+                       size_t path_size, struct err *err) must_check; /* release.yaml, called `name` in errors: the same, plus "model: {path: model.onnx, …}" and
                                                        "golden: {inputs: DIR, …}"; see forge/pack.h */
 char *release_format(const struct release *release); /* canonical JSON; free() it; NULL: out of memory */
 

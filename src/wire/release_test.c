@@ -29,7 +29,7 @@ static int parse_any_yaml(const void *text, size_t len, struct err *err)
 {
     struct release release;
     char path[256];
-    return release_parse_yaml(text, len, &release, path, sizeof path, err);
+    return release_parse_yaml("release.yaml", text, len, &release, path, sizeof path, err);
 }
 
 static struct release sample(void)
@@ -37,7 +37,9 @@ static struct release sample(void)
     struct err err = {0};
     struct release release;
     char path[256];
-    assert_ok(release_parse_yaml(yaml_sample, strlen(yaml_sample), &release, path, sizeof path, &err), err);
+    assert_ok(release_parse_yaml("release.yaml", yaml_sample, strlen(yaml_sample), &release, path,
+                                 sizeof path, &err),
+              err);
     return release;
 }
 
@@ -157,7 +159,9 @@ static void the_yaml_of_a_person_becomes_the_documented_release(void **state)
     struct err err = {0};
     struct release release;
     char path[64];
-    assert_ok(release_parse_yaml(yaml_sample, strlen(yaml_sample), &release, path, sizeof path, &err), err);
+    assert_ok(release_parse_yaml("release.yaml", yaml_sample, strlen(yaml_sample), &release, path,
+                                 sizeof path, &err),
+              err);
     assert_string_equal(path, "../models/model.onnx");
     cleanup_free char *text = release_format(&release);
     assert_string_equal(
@@ -178,8 +182,9 @@ static void the_yaml_of_a_person_becomes_the_documented_release(void **state)
     cleanup_free char *yaml = mem_printf("%sxyz: 1\n", yaml_sample);
     assert_fails(parse_any_yaml(yaml, strlen(yaml), &err), err, ERR_INVALID);
     assert_non_null(strstr(err.text, "release.yaml: xyz"));
-    assert_fails(release_parse_yaml(yaml_sample, strlen(yaml_sample), &release, path, 8, &err), err,
-                 ERR_INVALID);
+    assert_fails(
+        release_parse_yaml("release.yaml", yaml_sample, strlen(yaml_sample), &release, path, 8, &err), err,
+        ERR_INVALID);
 }
 
 static void every_member_is_checked_and_no_other_is_taken(void **state)

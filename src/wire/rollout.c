@@ -162,10 +162,11 @@ int rollout_spec_parse(const void *json, size_t len, struct rollout_spec *out, s
     return finish(&reader, out, err);
 }
 
-int rollout_spec_parse_yaml(const void *yaml, size_t len, struct rollout_spec *out, struct err *err)
+int rollout_spec_parse_yaml(const char *name, const void *yaml, size_t len, struct rollout_spec *out,
+                            struct err *err)
 {
     struct json_reader reader;
-    if (yaml_read(&reader, "rollout.yaml", yaml, len, err) < 0)
+    if (yaml_read(&reader, name, yaml, len, err) < 0)
         return -1;
     return finish(&reader, out, err);
 }

@@ -61,7 +61,8 @@ struct rollout_spec {
 
 /* After -1 *out is not to be used. */
 int rollout_spec_parse(const void *json, size_t len, struct rollout_spec *out, struct err *err) must_check;
-int rollout_spec_parse_yaml(const void *yaml, size_t len, struct rollout_spec *out, struct err *err) must_check;
+int rollout_spec_parse_yaml(const char *name, const void *yaml, size_t len, struct rollout_spec *out,
+                            struct err *err) must_check; /* name: the file's, for errors */
 char *rollout_spec_format(const struct rollout_spec *spec); /* canonical JSON; free() it */
 
 #endif

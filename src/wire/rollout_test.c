@@ -36,14 +36,14 @@ static int parse_json(const void *text, size_t len, struct err *err)
 static int parse_yaml(const void *text, size_t len, struct err *err)
 {
     struct rollout_spec spec;
-    return rollout_spec_parse_yaml(text, len, &spec, err);
+    return rollout_spec_parse_yaml("rollout.yaml", text, len, &spec, err);
 }
 
 static void the_example_of_the_header_reads_as_it_says(void **state)
 {
     struct err err = {0};
     struct rollout_spec spec;
-    assert_ok(rollout_spec_parse_yaml(yaml_sample, strlen(yaml_sample), &spec, &err), err);
+    assert_ok(rollout_spec_parse_yaml("rollout.yaml", yaml_sample, strlen(yaml_sample), &spec, &err), err);
     assert_int_equal(spec.wave_count, 3);
     assert_int_equal(spec.waves[0].count, 2);
     assert_true(spec.waves[0].percent == 0 && spec.waves[1].count == 0 && spec.waves[1].percent == 50);
@@ -61,7 +61,7 @@ static void what_is_left_out_is_not_asked(void **state)
                                "waves: [{name: all, percent: 100, bake_s: 0}]\n";
     struct err err = {0};
     struct rollout_spec spec, back;
-    assert_ok(rollout_spec_parse_yaml(text, strlen(text), &spec, &err), err);
+    assert_ok(rollout_spec_parse_yaml("rollout.yaml", text, strlen(text), &spec, &err), err);
     assert_int_equal(spec.select_count, 0);
     assert_true(spec.gates.max_failures < 0 && spec.gates.max_over_budget_share < 0);
     assert_true(spec.gates.max_intervention_share < 0 && spec.gates.min_accuracy < 0);
@@ -131,7 +131,8 @@ static void any_spec_survives_the_round_trip(void **state)
         cleanup_free char *text = rollout_spec_format(&before);
         assert_ok(rollout_spec_parse(text, strlen(text), &after, &err), err);
         assert_memory_equal(&before, &after, sizeof before);
-        assert_ok(rollout_spec_parse_yaml(text, strlen(text), &after, &err), err); /* JSON is YAML */
+        assert_ok(rollout_spec_parse_yaml("rollout.yaml", text, strlen(text), &after, &err),
+                  err); /* JSON is YAML */
         assert_memory_equal(&before, &after, sizeof before);
     }
 }
