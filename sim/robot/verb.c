@@ -96,8 +96,11 @@ int robot_verb(int argc, char **argv)
     struct err err = {0};
     if (argc >= 2 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h")))
         return fputs(help, stdout) < 0;
-    if (!parse(argc, argv, &options))
-        return fputs(help, stderr), 2;
+    if (!parse(argc, argv, &options)) {
+        fprintf(stderr, "muster-sim robot: %s; see muster-sim robot --help\n",
+                options.run_dir ? "an option or a value is wrong" : "--run-dir is missing");
+        return 2;
+    }
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

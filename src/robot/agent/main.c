@@ -14,7 +14,8 @@ int main(int argc, char **argv)
     }
     log_init("agent");
     if (agent_config_parse(argc, argv, &config, &err) < 0) {
-        fprintf(stderr, "muster-agent: %s\n%s", err.text, err.code == ERR_USAGE ? agent_config_usage() : "");
+        fprintf(stderr, "muster-agent: %s%s\n", err.text,
+                err.code == ERR_USAGE ? "; see muster-agent --help" : "");
         return err_exit_status(err.code);
     }
     int rc = config.stop ? crew_stop_all(config.run_dir, &err) : agent_run(&config, &err);

@@ -54,7 +54,9 @@ static int parse(int argc, char **argv, struct guard_options *out)
     }
     if (ok && out->run_dir && optind == argc)
         return 0;
-    return fputs(usage, stderr), 3;
+    fprintf(stderr, "muster-guard: %s; see muster-guard --help\n",
+            out->run_dir ? "an option or a value is wrong" : "--run-dir is missing");
+    return 3;
 }
 
 int main(int argc, char **argv)

@@ -125,7 +125,7 @@ int main(int argc, char **argv)
     if (args.answered)
         return 0;
     if (args.bad)
-        return fputs(usage, stderr), 2;
+        return fputs("muster-runner: an option is missing or wrong; see muster-runner --help\n", stderr), 2;
     log_init("runner");
     struct err err = {0};
     cleanup_image struct image image = {0};
