@@ -21,7 +21,9 @@ static const char help[] =
     "\n"
     "examples:\n"
     "  muster pack models/detector-2.0.0/release.yaml -o detector-2\n"
-    "  skopeo copy oci:detector-2:detector-2.0.0 docker://registry.example/detector:2.0.0\n";
+    "  skopeo copy oci:detector-2:detector-2.0.0 docker://registry.example/robots:detector-2.0.0\n"
+    "\n"
+    "A copy keeps the name (verify wants it); the signature is beside it, as sha256-DIGEST.sig.\n";
 
 static int epoch_time(char out[CLOCK_RFC3339_SIZE], bool *out_given, struct err *err)
 {
