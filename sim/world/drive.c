@@ -8,7 +8,8 @@
 #define PER_SEGMENT 12
 #define PER_STATION 7
 #define CLEAR_OF_BAY_M 3.8f
-#define SEGMENT_END_M 1.2f /* free at both ends of a segment, so that segments do not depend on each other   \
+#define SEGMENT_END_M                                                                                        \
+    1.2f /* free at both ends of a segment, so that segments do not depend on each other   \
                             */
 #define PURPOSE_SEGMENT 1000
 #define PURPOSE_STATION 500000

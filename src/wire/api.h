@@ -59,9 +59,9 @@ struct api_enrolled {
  * stream id is made anew when the robot's log is lost; seq starts at 1 and has no holes (checked within a batch).
  * api_reports_format never fails because of a text: control characters and broken UTF-8 in it become '?'. */
 enum report_kind {
-    REPORT_STARTED,     /* the agent came up */
-    REPORT_ASSIGNED,    /* assignment seen */
-    REPORT_DOWNLOADED,  /* bytes in `bytes` */
+    REPORT_STARTED,    /* the agent came up */
+    REPORT_ASSIGNED,   /* assignment seen */
+    REPORT_DOWNLOADED, /* bytes in `bytes` */
     REPORT_VERIFIED,
     REPORT_SELF_TESTED,
     REPORT_ACTIVATED,   /* running, on probation */
@@ -89,7 +89,8 @@ struct api_reports {
 
 /* Parsers are strict: an unknown, missing or ill-typed member is INVALID and named; after -1 *out is not to be used.
  * Formatters give canonical JSON; free() it. NULL: out of memory, or a member that is no UTF-8. */
-int api_assignment_parse(const void *text, size_t len, struct api_assignment *out, struct err *err) must_check;
+int api_assignment_parse(const void *text, size_t len, struct api_assignment *out,
+                         struct err *err) must_check;
 char *api_assignment_format(const struct api_assignment *assignment);
 int api_enroll_parse(const void *text, size_t len, struct api_enroll *out, struct err *err) must_check;
 char *api_enroll_format(const struct api_enroll *enroll);
@@ -99,8 +100,8 @@ int api_reports_parse(const void *text, size_t len, struct api_reports *out, str
 char *api_reports_format(const struct api_reports *reports);
 int api_acked_parse(const void *text, size_t len, uint64_t *out_acked, struct err *err) must_check;
 char *api_acked_format(uint64_t acked);
-char *api_error_format(const struct err *err);                          /* {"error":{"code","message"}} */
-bool api_error_parse(const void *text, size_t len, struct err *out);     /* false: not such a document */
-const char *report_kind_name(enum report_kind kind);                    /* "rolled_back" */
+char *api_error_format(const struct err *err);                       /* {"error":{"code","message"}} */
+bool api_error_parse(const void *text, size_t len, struct err *out); /* false: not such a document */
+const char *report_kind_name(enum report_kind kind);                 /* "rolled_back" */
 
 #endif

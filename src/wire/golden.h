@@ -34,7 +34,8 @@ struct golden {
     struct golden_case cases[GOLDEN_MAX_CASES];
 };
 
-int golden_parse(const uint8_t *data, size_t len, struct golden *out, struct err *err) must_check; /* borrows data */
+int golden_parse(const uint8_t *data, size_t len, struct golden *out,
+                 struct err *err) must_check; /* borrows data */
 /* Appends; writes nothing of a case list that golden_parse would refuse. */
 int golden_write(const struct golden *golden, struct buf *out, struct err *err) must_check;
 

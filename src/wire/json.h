@@ -44,26 +44,31 @@ struct json_at { /* a place in a document; cheap, by value */
 };
 
 /* After -1 nothing is held; json_finish may be left out. `name` is borrowed until json_finish. */
-int json_read(struct json_reader *reader, const char *name, const void *text, size_t len, struct err *err) must_check;
-int yaml_read(struct json_reader *reader, const char *name, const void *text, size_t len, struct err *err) must_check;
+int json_read(struct json_reader *reader, const char *name, const void *text, size_t len,
+              struct err *err) must_check;
+int yaml_read(struct json_reader *reader, const char *name, const void *text, size_t len,
+              struct err *err) must_check;
 int json_finish(struct json_reader *reader, struct err *err) must_check;
 
-struct json_at json_root(struct json_reader *reader); /* must be an object */
-bool json_has(struct json_at at, const char *key);    /* present and not null */
-struct json_at json_child(struct json_at at, const char *key);      /* a required object */
-struct json_at json_list(struct json_at at, const char *key, size_t max, size_t *out_count); /* a required array */
-struct json_at json_item(struct json_at list, size_t index);        /* of a list: any value */
+struct json_at json_root(struct json_reader *reader);          /* must be an object */
+bool json_has(struct json_at at, const char *key);             /* present and not null */
+struct json_at json_child(struct json_at at, const char *key); /* a required object */
+struct json_at json_list(struct json_at at, const char *key, size_t max,
+                         size_t *out_count);                 /* a required array */
+struct json_at json_item(struct json_at list, size_t index); /* of a list: any value */
 
 /* Required members. The value goes to *out only if it is right. */
-void json_get_string(struct json_at at, const char *key, char *out, size_t out_size); /* too long is an error */
-void json_get_name(struct json_at at, const char *key, char *out, size_t out_size);   /* and str_is_name */
+void json_get_string(struct json_at at, const char *key, char *out,
+                     size_t out_size);                                              /* too long is an error */
+void json_get_name(struct json_at at, const char *key, char *out, size_t out_size); /* and str_is_name */
 void json_get_int(struct json_at at, const char *key, int64_t min, int64_t max, int64_t *out);
 void json_get_double(struct json_at at, const char *key, double min, double max, double *out);
 void json_get_bool(struct json_at at, const char *key, bool *out);
 /* As json_get_string, without control characters: text that ends up on a terminal or in a log line. */
 void json_get_line(struct json_at at, const char *key, char *out, size_t out_size);
-void json_get_u64(struct json_at at, const char *key, uint64_t max, uint64_t *out); /* JSON carries at most INT64_MAX */
-void json_get_digest(struct json_at at, const char *key, struct digest *out);       /* "sha256:<64 hex>" */
+void json_get_u64(struct json_at at, const char *key, uint64_t max,
+                  uint64_t *out); /* JSON carries at most INT64_MAX */
+void json_get_digest(struct json_at at, const char *key, struct digest *out); /* "sha256:<64 hex>" */
 /* One word of a table; *out is its index. A NULL entry of the table is a hole. */
 void json_get_choice(struct json_at at, const char *key, const char *const *words, size_t count, int *out);
 

@@ -43,10 +43,10 @@ struct oci_descriptor {
     char media_type[96];
     char artifact_type[96]; /* "" if none */
     struct digest digest;
-    uint64_t size; /* bytes */
-    char filepath[128];     /* annotation org.cncf.model.filepath; "" if none; str_is_safe_path */
-    char ref_name[128];     /* annotation org.opencontainers.image.ref.name; "" if none (index only) */
-    char variant[32];       /* annotation org.muster.variant; "" if none */
+    uint64_t size;      /* bytes */
+    char filepath[128]; /* annotation org.cncf.model.filepath; "" if none; str_is_safe_path */
+    char ref_name[128]; /* annotation org.opencontainers.image.ref.name; "" if none (index only) */
+    char variant[32];   /* annotation org.muster.variant; "" if none */
 };
 
 struct oci_manifest {
@@ -70,10 +70,11 @@ int oci_index_parse(const void *text, size_t len, struct oci_index *out, struct 
 char *oci_index_format(const struct oci_index *index);
 
 /* The first layer of this media type (and variant, if not NULL), or NULL. */
-const struct oci_descriptor *oci_layer(const struct oci_manifest *manifest, const char *media_type, const char *variant);
+const struct oci_descriptor *oci_layer(const struct oci_manifest *manifest, const char *media_type,
+                                       const char *variant);
 
 /* ModelPack config document (descriptor, config, modelfs with diffIds = layer digests); free() it. */
-char *modelpack_config_format(const char *name, const char *version, const char *description, const char *created,
-                              const struct oci_descriptor *layers, size_t layer_count);
+char *modelpack_config_format(const char *name, const char *version, const char *description,
+                              const char *created, const struct oci_descriptor *layers, size_t layer_count);
 
 #endif

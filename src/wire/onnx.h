@@ -43,6 +43,7 @@ int onnx_summarize(const uint8_t *data, size_t len, struct onnx_summary *out, st
 
 /* The model's tensors are those the release names: same names, types and shapes, and no other; all weights are inside.
  * A symbolic dimension of the model takes any size: the release fixes it. Errors: REFUSED naming the tensor. */
-int onnx_check_release(const struct onnx_summary *summary, const struct release *release, struct err *err) must_check;
+int onnx_check_release(const struct onnx_summary *summary, const struct release *release,
+                       struct err *err) must_check;
 
 #endif

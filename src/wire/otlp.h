@@ -37,7 +37,8 @@ struct otlp_window {
     uint64_t frames;          /* muster.frames: submitted by the robot program */
     uint64_t results;         /* muster.results: passed by the guard */
     uint64_t lost;            /* muster.frames.lost: no usable result */
-    uint64_t interventions[8]; /* muster.guard.interventions by reason; indices = enum intervention in otlp.c's name table:
+    uint64_t interventions
+        [8]; /* muster.guard.interventions by reason; indices = enum intervention in otlp.c's name table:
                                   deadline, sequence, not_finite, range, too_many, runner_lost, stale, other */
     uint64_t score_tp, score_fp, score_fn; /* muster.score: matches on labelled frames */
     uint64_t score_frames;

@@ -37,7 +37,13 @@
 
 enum { RELEASE_MAX_LABELS = 256, RELEASE_MAX_TENSORS = 8, RELEASE_MAX_DIMS = 8, RELEASE_MAX_TARGETS = 8 };
 
-enum tensor_dtype { DTYPE_FLOAT32 = 1, DTYPE_UINT8 = 2, DTYPE_INT8 = 3, DTYPE_INT32 = 6, DTYPE_INT64 = 7 }; /* ONNX numbers */
+enum tensor_dtype {
+    DTYPE_FLOAT32 = 1,
+    DTYPE_UINT8 = 2,
+    DTYPE_INT8 = 3,
+    DTYPE_INT32 = 6,
+    DTYPE_INT64 = 7
+}; /* ONNX numbers */
 
 struct tensor_spec {
     char name[64];
@@ -90,24 +96,28 @@ struct release {
     struct {
         int max_detections; /* more in one frame is implausible */
         double min_score;   /* a result may not carry a score below this or above 1 */
-        double max_miss_share; /* probation: share of guard interventions a robot tolerates, above 0 and below 1 */
+        double
+            max_miss_share; /* probation: share of guard interventions a robot tolerates, above 0 and below 1 */
     } envelope;
 
-    char safe_state[32];     /* stop, slow, hold, hover, land, return, crouch, alert: what the robot does without a result */
+    char safe_state
+        [32]; /* stop, slow, hold, hover, land, return, crouch, alert: what the robot does without a result */
     double golden_tolerance; /* absolute, on output tensors */
 };
 
 /* Both parsers end with release_check. After -1 *out is not to be used. */
 int release_parse(const void *text, size_t len, struct release *out, struct err *err) must_check;
-int release_parse_yaml(const char *name, const void *text, size_t len, struct release *out, char *out_model_path,
-                       size_t path_size, struct err *err) must_check; /* release.yaml, called `name` in errors: the same, plus "model: {path: model.onnx, …}" and
+int release_parse_yaml(const char *name, const void *text, size_t len, struct release *out,
+                       char *out_model_path, size_t path_size, struct err *err)
+    must_check; /* release.yaml, called `name` in errors: the same, plus "model: {path: model.onnx, …}" and
                                                        "golden: {inputs: DIR, …}"; see forge/pack.h */
 char *release_format(const struct release *release); /* canonical JSON; free() it; NULL: out of memory */
 
 /* Graded checks. `release_check` is what everybody asks: all fields in range and consistent with each other
  * (labels against the decoder's tensor shape, and so on). */
 int release_check(const struct release *release, struct err *err) must_check;
-int release_check_machine(const struct release *release, const char *machine, struct err *err) must_check; /* REFUSED */
+int release_check_machine(const struct release *release, const char *machine,
+                          struct err *err) must_check; /* REFUSED */
 
 const char *tensor_dtype_name(enum tensor_dtype dtype); /* "float32"; "unknown type" */
 

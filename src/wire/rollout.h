@@ -35,9 +35,9 @@ enum { ROLLOUT_MAX_WAVES = 16 };
 
 struct rollout_wave {
     char name[32];
-    int64_t count;   /* > 0, or 0 if percent says it */
-    double percent;  /* 0 < percent ≤ 100, or 0 if count says it */
-    int64_t bake_s;  /* after the last robot of the wave committed */
+    int64_t count;  /* > 0, or 0 if percent says it */
+    double percent; /* 0 < percent ≤ 100, or 0 if count says it */
+    int64_t bake_s; /* after the last robot of the wave committed */
 };
 
 struct rollout_gates { /* negative: not asked */
@@ -62,7 +62,7 @@ struct rollout_spec {
 /* After -1 *out is not to be used. */
 int rollout_spec_parse(const void *json, size_t len, struct rollout_spec *out, struct err *err) must_check;
 int rollout_spec_parse_yaml(const char *name, const void *yaml, size_t len, struct rollout_spec *out,
-                            struct err *err) must_check; /* name: the file's, for errors */
+                            struct err *err) must_check;    /* name: the file's, for errors */
 char *rollout_spec_format(const struct rollout_spec *spec); /* canonical JSON; free() it */
 
 #endif

@@ -34,9 +34,11 @@ static struct gate_result share_gate(const char *name, uint64_t bad, uint64_t to
 {
     struct gate_result gate = {.name = name, .limit = limit, .evidence = total};
     gate.value = total ? (double)bad / (double)total : 0;
-    gate.verdict = !total                                         ? GATE_WAITING
-                   : sequential_exceeds(bad, total, limit, alpha) ? GATE_FAIL
-                                                                  : GATE_PASS;
+    gate.verdict = GATE_PASS;
+    if (sequential_exceeds(bad, total, limit, alpha))
+        gate.verdict = GATE_FAIL;
+    else if (!total || gate.value > limit) /* on the wrong side, but not yet refuted */
+        gate.verdict = GATE_WAITING;
     return gate;
 }
 
@@ -58,7 +60,7 @@ static struct gate_result evidence_gate(int64_t least, const struct fleet_view *
     bool first = true;
     for (size_t i = 0; i < view->count; i++) {
         const struct fleet_robot *robot = &view->robots[i];
-        if (robot->wave < 0)
+        if (robot->wave < 0 || robot->failed) /* a failed one is the failures gate's */
             continue;
         gate.evidence += robot->evidence.frames;
         double frames = (double)robot->evidence.frames;

@@ -93,6 +93,15 @@ static const struct gate_result *failed_gate(const struct rollout_actions *out)
     return NULL;
 }
 
+/* A gate with evidence that stands on the wrong side of its limit and may still go either way. */
+static const struct gate_result *open_gate(const struct rollout_actions *out)
+{
+    for (size_t i = 0; i < out->gate_count; i++)
+        if (out->gates[i].verdict == GATE_WAITING && out->gates[i].evidence)
+            return &out->gates[i];
+    return NULL;
+}
+
 static const char *first_unsettled(const struct rollout *rollout, const struct fleet_view *view,
                                    size_t *out_count)
 {
@@ -144,6 +153,15 @@ static void decide_running(const struct rollout *rollout, const struct fleet_vie
             stop(next, "wave %s did not finish within %lld s: waiting for %zu robots (%s …)",
                  rollout->spec.waves[rollout->wave].name, (long long)rollout->spec.wave_timeout_s, waiting,
                  late ? late : "none selected");
+        return;
+    }
+    const struct gate_result *open = open_gate(out);
+    if (open) {
+        next->bake_started_ms = 0;
+        if (now_ms - rollout->wave_started_ms > rollout->spec.wave_timeout_s * 1000)
+            stop(next, "gate %s of wave %s stayed at %.4g against a limit of %.4g for %lld s", open->name,
+                 rollout->spec.waves[rollout->wave].name, open->value, open->limit,
+                 (long long)rollout->spec.wave_timeout_s);
         return;
     }
     if (!rollout->bake_started_ms)

@@ -11,7 +11,8 @@
  * A wave passes when every member has committed the release, each has shown min_frames of evidence, every
  * gate that is asked for holds, and bake_s have gone by since the last commit. Gates are looked at on every
  * call over all members: shares by an anytime-valid test (stats/sequential.h), so looking often costs no
- * false stop.
+ * false stop. A share on the wrong
+ * side of its limit that is not refuted yet is GATE_WAITING: it stops nothing, but no wave passes with it.
  */
 #ifndef MUSTER_FLEET_DECIDE_ROLLOUT_H
 #define MUSTER_FLEET_DECIDE_ROLLOUT_H

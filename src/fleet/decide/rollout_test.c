@@ -161,6 +161,24 @@ static void every_gate_stops_a_bad_release_in_the_canary_wave(void **state)
     expect_stopped_in_the_canary(&fleet, "failures");
 }
 
+/* 11 % wrong against 10 %: too little to refute for a long time, but nothing to go on with either. */
+static void a_share_just_over_its_limit_holds_the_wave(void **state)
+{
+    struct fleet fleet;
+    set_up(&fleet);
+    fleet.rollout.spec.gates.max_intervention_share = 0.1;
+    fleet.rollout.spec.wave_timeout_s = 60;
+    for (int i = 0; i < 200 && fleet.rollout.state == ROLLOUT_RUNNING; i++) {
+        for (size_t r = 0; r < ROBOTS; r++)
+            fleet.robots[r].evidence.interventions = (fleet.robots[r].evidence.frames * 11 + 99) / 100;
+        tick(&fleet);
+        assert_int_equal(fleet.rollout.wave, 0);
+    }
+    assert_int_not_equal(fleet.rollout.state, ROLLOUT_DONE);
+    assert_true(fleet.ever_ran <= 2);
+    assert_non_null(strstr(fleet.rollout.reason, "intervention_share"));
+}
+
 static void a_robot_that_never_answers_ends_the_wave_by_its_time_limit(void **state)
 {
     struct fleet fleet;
@@ -276,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_release_reaches_everybody_wave_by_wave),
         cmocka_unit_test(every_gate_stops_a_bad_release_in_the_canary_wave),
+        cmocka_unit_test(a_share_just_over_its_limit_holds_the_wave),
         cmocka_unit_test(a_robot_that_never_answers_ends_the_wave_by_its_time_limit),
         cmocka_unit_test(pause_and_resume_and_abort),
         cmocka_unit_test(waves_grow_and_end_with_everybody),

@@ -32,12 +32,12 @@ enum { CTL_MAGIC = 0x4c54434d, CTL_VERSION = 1, CTL_MAX_RUNNERS = 4, CTL_HIST_BU
 enum ctl_kind {
     CTL_HELLO = 1,
     CTL_WELCOME,
-    CTL_STREAM,   /* guard → runner: a robot program attached; its frames memfd */
-    CTL_ADMIT,    /* agent → guard: this release may run as this generation, under these limits */
+    CTL_STREAM, /* guard → runner: a robot program attached; its frames memfd */
+    CTL_ADMIT,  /* agent → guard: this release may run as this generation, under these limits */
     CTL_ACTIVATE, /* agent → guard: this generation answers from the next frame on; that one is the hot fallback.
                      guard → runner: look at your control page now */
-    CTL_RETIRE,   /* agent → guard: forget the generation, make its runner exit */
-    CTL_EXIT,     /* guard → runner: finish and exit */
+    CTL_RETIRE, /* agent → guard: forget the generation, make its runner exit */
+    CTL_EXIT,   /* guard → runner: finish and exit */
     CTL_STATUS_REQUEST,
     CTL_STATUS,
     CTL_REPLY, /* guard → agent: result of ADMIT, ACTIVATE, RETIRE */
@@ -48,21 +48,21 @@ enum ctl_role { CTL_ROLE_CLIENT = 1, CTL_ROLE_RUNNER, CTL_ROLE_AGENT };
 
 /* What the guard checks every result of a generation against; from release.json through the agent. */
 struct ctl_limits {
-    uint32_t deadline_us;    /* capture → checked result */
+    uint32_t deadline_us; /* capture → checked result */
     uint32_t max_detections;
     uint32_t label_count;
-    float min_score;         /* scores outside [min_score, 1] are refused */
+    float min_score; /* scores outside [min_score, 1] are refused */
 };
 
 /* Why a frame did not get the primary's result. Same order as otlp_reason_names. */
 enum intervention {
-    INTERVENED_DEADLINE,   /* no result in time */
-    INTERVENED_SEQUENCE,   /* a result for a frame nobody asked for, or twice, or backwards */
-    INTERVENED_NOT_FINITE, /* NaN or infinity */
-    INTERVENED_RANGE,      /* box, score or label out of range */
-    INTERVENED_TOO_MANY,   /* more detections than the envelope allows */
-    INTERVENED_RUNNER_LOST,/* crash or hang */
-    INTERVENED_STALE,      /* the frame was overwritten while it was read */
+    INTERVENED_DEADLINE,    /* no result in time */
+    INTERVENED_SEQUENCE,    /* a result for a frame nobody asked for, or twice, or backwards */
+    INTERVENED_NOT_FINITE,  /* NaN or infinity */
+    INTERVENED_RANGE,       /* box, score or label out of range */
+    INTERVENED_TOO_MANY,    /* more detections than the envelope allows */
+    INTERVENED_RUNNER_LOST, /* crash or hang */
+    INTERVENED_STALE,       /* the frame was overwritten while it was read */
     INTERVENED_OTHER,
     INTERVENTION_COUNT
 };
@@ -79,7 +79,8 @@ struct ctl_counters {
     uint64_t detections;
     double confidence_sum;
     double infer_sum_us, frame_sum_us;
-    uint32_t infer_us[CTL_HIST_BUCKETS]; /* the runner's Run(), as measured by the runner, capped by the guard's own clock */
+    uint32_t infer_us
+        [CTL_HIST_BUCKETS]; /* the runner's Run(), as measured by the runner, capped by the guard's own clock */
     uint32_t frame_us[CTL_HIST_BUCKETS]; /* capture → verdict */
 };
 
@@ -96,12 +97,12 @@ struct ctl_runner_status {
 };
 
 enum guard_state { /* robot/decide/guard_fsm.h is the table */
-    GUARD_INIT,
-    GUARD_STANDBY,
-    GUARD_AUTO,
-    GUARD_FALLBACK,
-    GUARD_SAFE_STOP,
-    GUARD_STATE_COUNT
+                   GUARD_INIT,
+                   GUARD_STANDBY,
+                   GUARD_AUTO,
+                   GUARD_FALLBACK,
+                   GUARD_SAFE_STOP,
+                   GUARD_STATE_COUNT
 };
 
 struct ctl_status {
@@ -119,7 +120,8 @@ struct ctl_message {
     uint32_t magic, version;
     uint32_t kind; /* enum ctl_kind */
     uint32_t role; /* HELLO */
-    uint64_t generation; /* STREAM, and WELCOME to a client: the number of the stream; STATUS: the guard's epoch */
+    uint64_t
+        generation; /* STREAM, and WELCOME to a client: the number of the stream; STATUS: the guard's epoch */
     uint64_t fallback; /* ACTIVATE: 0 for none */
     struct digest release;
     struct ctl_limits limits; /* ADMIT */
@@ -162,7 +164,8 @@ union ctl_packet {
 int ctl_dial(const char *run_dir, int *out_fd, struct err *err) must_check;
 
 /* Sends one packet without waiting; `fds` may be NULL. Errors: BUSY if the socket is full; UNREACHABLE. */
-int ctl_send(int fd, const struct ctl_message *message, const struct ctl_fds *fds, struct err *err) must_check;
+int ctl_send(int fd, const struct ctl_message *message, const struct ctl_fds *fds,
+             struct err *err) must_check;
 
 /* Takes one packet without waiting. 1: *out holds a packet that passed ctl_check; 0: none there.
  * Errors: UNREACHABLE if the peer hung up; INVALID for nonsense (nothing of it is kept). */
