@@ -16,12 +16,12 @@ demo: build ## ten robots take a good release and throw out a bad one
 	@build/bin/muster demo warehouse $(DEMO)
 
 test: build ## unit, system and fuzz-corpus tests
-	@ctest --preset release -j $(JOBS)
+	@ctest --preset release -j $(JOBS) $(CTEST_FLAGS)
 
 asan: deps ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	@cmake --preset asan -Wno-dev >/dev/null
 	@cmake --build --preset asan -j $(JOBS)
-	@ctest --preset asan -j $(JOBS)
+	@ctest --preset asan -j $(JOBS) $(CTEST_FLAGS)
 
 fuzz: deps ## FUZZ_SECONDS (60) of libFuzzer for each target; needs clang-14
 	@scripts/fuzz

@@ -61,7 +61,7 @@ class Site:
     def refuses(self, release, *say):
         """Assigned, the release is refused: one report with one line that says why; nothing is left of it."""
         robot, mark, size = self.robot, self.robot.mark(), self.robot.bytes()
-        before = {r for r, t in robot.totals().items() if t["ok"]}
+        before = {r for r, t in robot.totals().items() if t["ok"]} | {self.good.digest}  # its first line may be due
         id = self.server.rollout(release)
         assert self.server.ended(id) == "rolled_back"
         robot.settled(self.good)
