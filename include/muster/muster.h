@@ -35,17 +35,21 @@
 extern "C" {
 #endif
 
-enum { MUSTER_MAX_DETECTIONS = 128, MUSTER_TEXT_SIZE = 240 };
+enum { MUSTER_MAX_DETECTIONS = 128, MUSTER_MAX_VALUES = 768, MUSTER_TEXT_SIZE = 240 };
 
 struct muster;
 
 struct muster_options {
     const char *run_dir;    /* where muster-guard listens */
     uint32_t width, height; /* of the frames, pixels; RGB8, interleaved, rows from the top */
+    uint32_t floats;        /* instead of width and height: frames are this many float32, the model's input itself
+                               (time series, observations of a control policy); at most 16 Mi */
     uint32_t slots;         /* frames that can be in flight: a power of two, 2 to 64; 0: 8 */
     /* 0: look out for a verdict while it is due, at most half a millisecond a frame and only while they come at a
      * steady pace, which saves the cost of being woken. 1: always sleep. */
     uint32_t patient;
+    /* 1: busy-wait for verdicts: the shortest way, for a core that is free to burn. */
+    uint32_t spin;
 };
 
 enum muster_answer {
@@ -61,7 +65,10 @@ enum muster_reason { /* of FALLBACK and SAFE */
                      MUSTER_REASON_RANGE,
                      MUSTER_REASON_TOO_MANY,
                      MUSTER_REASON_RUNNER_LOST, /* crashed, hung, or none is active */
-                     MUSTER_REASON_STALE,       /* the frame was overwritten before it was read */
+                     MUSTER_REASON_STALE,       /* the frame was overwritten before it was read, or too old */
+                     MUSTER_REASON_FROZEN,      /* the camera repeats itself */
+                     MUSTER_REASON_RATE,        /* a value or an object moved faster than it can */
+                     MUSTER_REASON_OVERSIGHT,   /* a human or a latch decided; see `state` */
                      MUSTER_REASON_OTHER,
                      MUSTER_REASON_NONE,     /* OK */
                      MUSTER_REASON_NO_GUARD, /* it is not there, or went away */
@@ -75,6 +82,25 @@ struct muster_detection {
     uint32_t label;       /* index into the labels of the release */
 };
 
+/* What the robot is in, as far as Muster is concerned; docs/guard.md has the diagram. With MUSTER_STATE_OVERRIDE a
+ * human is in control: the program obeys the human, not a model. Muster's stop is a protective stop; it is no
+ * emergency stop. */
+enum muster_state {
+    MUSTER_STATE_INIT,
+    MUSTER_STATE_STANDBY,
+    MUSTER_STATE_AUTO,
+    MUSTER_STATE_DEGRADED,
+    MUSTER_STATE_FALLBACK,
+    MUSTER_STATE_FORCED,
+    MUSTER_STATE_HOLD,
+    MUSTER_STATE_OVERRIDE,
+    MUSTER_STATE_SAFE_STOP,
+    MUSTER_STATE_ESTOP,
+    MUSTER_STATE_ACK_WAIT,
+    MUSTER_STATE_SERVICE,
+    MUSTER_STATE_UNKNOWN /* no guard */
+};
+
 struct muster_verdict {
     uint64_t seq; /* the frame */
     enum muster_answer answer;
@@ -83,8 +109,13 @@ struct muster_verdict {
     char release[72];    /* its digest, "sha256:…"; "" if generation is 0 */
     int64_t decided_ns;  /* CLOCK_MONOTONIC, the guard's; 0: this library decided */
     int64_t run_ns;      /* the model alone; 0 without a result */
-    uint32_t count;      /* 0 if SAFE */
-    struct muster_detection detections[MUSTER_MAX_DETECTIONS];
+    enum muster_state state;
+    uint32_t count;       /* detections; 0 if SAFE or the release gives values */
+    uint32_t value_count; /* values; 0 if SAFE or the release gives detections */
+    union {
+        struct muster_detection detections[MUSTER_MAX_DETECTIONS];
+        float values[MUSTER_MAX_VALUES]; /* probabilities per label, an action, a tensor: what the release says */
+    };
 };
 
 /* 0, or -1 with one line in `why` (of MUSTER_TEXT_SIZE). A guard need not be there yet. */
@@ -94,6 +125,12 @@ void muster_close(struct muster *robot); /* NULL is fine */
 /* Where the next frame goes: width * height * 3 bytes, valid until it is submitted. Calling it again gives
  * the same. */
 uint8_t *muster_frame_begin(struct muster *robot);
+
+/* The same for frames of floats. */
+float *muster_values_begin(struct muster *robot);
+
+/* This frame ends a sequence: a stateful model may be exchanged after it. Say it before the submit. */
+void muster_sequence_end(struct muster *robot);
 
 /* Hands over the frame. capture_ns: CLOCK_MONOTONIC, 0 for now. deadline_us: counted from the capture. */
 uint64_t muster_frame_submit(struct muster *robot, int64_t capture_ns, uint32_t deadline_us);
@@ -107,10 +144,15 @@ enum muster_answer muster_verdict_wait(struct muster *robot, uint64_t seq, struc
 void muster_score(struct muster *robot, const struct muster_verdict *verdict, uint32_t tp, uint32_t fp,
                   uint32_t fn);
 
+/* Mirrors a hardware emergency stop (1 pressed, 0 released): every verdict is MUSTER_SAFE from then on, through reset
+ * and restart by a human after the release. It is told to the next guard too. 0, or -1 if no guard is there now. */
+int muster_estop(struct muster *robot, int pressed);
+
 int muster_connected(const struct muster *robot);          /* 1 while a guard is there */
 int64_t muster_now_ns(void);                               /* CLOCK_MONOTONIC */
 const char *muster_answer_name(enum muster_answer answer); /* "ok", "fallback", "safe" */
 const char *muster_reason_name(enum muster_reason reason); /* "deadline", … */
+const char *muster_state_name(enum muster_state state);    /* "auto", … */
 
 #ifdef __cplusplus
 }

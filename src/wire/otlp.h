@@ -56,7 +56,7 @@ struct otlp_export {
     struct otlp_window windows[4];
 };
 
-enum { OTLP_REASONS = 8 };
+enum { OTLP_REASONS = 11 };
 extern const char *const otlp_reason_names[OTLP_REASONS];
 
 /* Appends to `out`. Errors: INVALID if the export would not be accepted by otlp_parse. */

@@ -6,7 +6,8 @@
 #include <math.h>
 
 const char *const otlp_reason_names[OTLP_REASONS] = {"deadline", "sequence",    "not_finite", "range",
-                                                     "too_many", "runner_lost", "stale",      "other"};
+                                                     "too_many", "runner_lost", "stale",      "frozen",
+                                                     "rate",     "oversight",   "other"};
 static const char *const outcome_names[] = {"tp", "fp", "fn"};
 
 /* The three outcomes are read and written as an array. */

@@ -4,25 +4,42 @@
  * {
  *   "schema": 1,
  *   "name": "detector", "version": "2.0.0", "description": "…",
- *   "task": "detection",
+ *   "task": "detection",                                                detection classification timeseries control raw
  *   "targets": ["x86_64", "aarch64"],                 machine names (uname -m) the release may run on
  *   "model": {"format": "onnx", "inputs":  [{"name": "images",  "dtype": "float32", "shape": [1, 3, 128, 160]}],
  *                               "outputs": [{"name": "output0", "dtype": "float32", "shape": [1, 9, 400]}]},
+ *   "frame": "rgb8",                                    or "float32": frames are the first input tensor itself, nothing is done to them
+ *   "state": [{"input": "h", "output": "h_out"}],       of a model with memory: the output becomes the next frame's input; zeros at first
  *   "preprocess":  {"color": "rgb", "layout": "nchw", "resize": "letterbox", "pad": 114,
  *                   "scale": 0.00392156862745098, "mean": [0, 0, 0], "std": [1, 1, 1]},      x = (u8 * scale - mean) / std
  *   "postprocess": {"decoder": "yolov8", "score_threshold": 0.35, "iou_threshold": 0.5, "max_detections": 100},
  *   "labels": ["person", "pallet", "forklift", "cone", "crate"],
  *   "budgets":  {"latency_p99_ms": 40, "deadline_ms": 60, "memory_mib": 128},
- *   "envelope": {"max_detections": 100, "min_score": 0.0, "max_miss_share": 0.05},             what guard and agent enforce
+ *   "envelope": {"max_detections": 100, "min_score": 0.0, "max_miss_share": 0.05,              what guard and agent enforce
+ *                "max_age_ms": 0, "frozen_frames": 0, "latch_after": 0,                        0: not looked at
+ *                "value_min": -1e30, "value_max": 1e30, "max_rate": 0, "max_jump": 0},         see struct ctl_limits
+ *   "runtime":  {"threads": 1, "spin": false, "queue": "latest", "providers": ["tensorrt", "cuda", "cpu"]},
+ *                                                       queue "lossless": every frame in order, for models with memory; bounded
+ *                                                       by the ring. providers: in the order of preference; the robot takes the
+ *                                                       first that it really has; any but the first: degraded
+ *   "switch":   {"policy": "availability", "shadow_frames": 0, "min_agreement": 0, "hold_s": 0, "at": "frame"},
+ *                policy "memory": the old runner leaves before the new one is loaded; the gap is served by the safe state.
+ *                shadow_frames: live frames computed beside the old release before the switch, never used;
+ *                min_agreement: share of them that has to agree with the old one (0: only has to be sound);
+ *                hold_s: how long the previous release stays hot after the commit (0: until the next one);
+ *                at "sequence_end": switched only after a frame that ends a sequence (at the latest after 60 s)
  *   "safe_state": "stop",
  *   "golden": {"tolerance": 0.001}
  * }
  *
  * Versions are SemVer 2.0.0 without build metadata. Decoders: "yolov8" (output [1, 4 + labels, N], rows cx cy w h in
- * input pixels, then one probability per label) with task "detection", "raw" with task "raw".
+ * input pixels, then one probability per label) with task "detection"; "scores" (output: one number per label; activation by
+ * postprocess.activation: none, softmax or sigmoid) with "classification" and "timeseries"; "values" (≤ 768 floats as they
+ * are) with "control" and "raw". The first output is the result; further ones can only be state. What the robot could not run
+ * is refused by release_check, so at pack time.
  *
  * Every member is required in release.json and no other is allowed. In release.yaml `description`, `model.format`,
- * `preprocess`, `postprocess`, `envelope`, `golden` and their members may be left out and then have the values above (no
+ * `frame`, `state`, `preprocess`, `postprocess`, `envelope`, `runtime`, `switch`, `golden` and their members may be left out and then have the values above (no
  * description); besides it says `model.path` (required) and may say `golden.inputs`, `created`, `evaluation` and
  * `recipe`, which the packer reads for itself.
  */
@@ -52,11 +69,17 @@ struct tensor_spec {
     int64_t dims[RELEASE_MAX_DIMS]; /* all > 0: fixed shapes only */
 };
 
-enum release_task { TASK_DETECTION, TASK_RAW };
+enum release_task { TASK_DETECTION, TASK_CLASSIFICATION, TASK_TIMESERIES, TASK_CONTROL, TASK_RAW };
+enum frame_format { FRAME_RGB8, FRAME_FLOAT32 };
+enum activation { ACTIVATION_NONE, ACTIVATION_SOFTMAX, ACTIVATION_SIGMOID };
+enum frame_queue { QUEUE_LATEST, QUEUE_LOSSLESS };
+enum provider { PROVIDER_CPU, PROVIDER_CUDA, PROVIDER_TENSORRT, PROVIDER_COUNT };
+enum switch_policy { SWITCH_AVAILABILITY, SWITCH_MEMORY };
+enum switch_at { SWITCH_AT_FRAME, SWITCH_AT_SEQUENCE_END };
 enum color_order { COLOR_RGB, COLOR_BGR };
 enum tensor_layout { LAYOUT_NCHW, LAYOUT_NHWC };
 enum resize_mode { RESIZE_LETTERBOX, RESIZE_STRETCH };
-enum decoder_kind { DECODER_YOLOV8, DECODER_RAW };
+enum decoder_kind { DECODER_YOLOV8, DECODER_RAW /* "values" */, DECODER_SCORES };
 
 struct release {
     char name[64];
@@ -70,6 +93,12 @@ struct release {
     struct tensor_spec inputs[RELEASE_MAX_TENSORS];
     struct tensor_spec outputs[RELEASE_MAX_TENSORS];
 
+    enum frame_format frame;
+    size_t state_count;
+    struct {
+        char input[64], output[64];
+    } state[RELEASE_MAX_TENSORS];
+
     struct {
         enum color_order color;
         enum tensor_layout layout;
@@ -82,6 +111,7 @@ struct release {
         enum decoder_kind decoder;
         double score_threshold, iou_threshold;
         int max_detections; /* ≤ RESULT_MAX_DETECTIONS (128) */
+        enum activation activation;
     } postprocess;
 
     size_t label_count;
@@ -98,7 +128,26 @@ struct release {
         double min_score;   /* a result may not carry a score below this or above 1 */
         double
             max_miss_share; /* probation: share of guard interventions a robot tolerates, above 0 and below 1 */
+        double max_age_ms;
+        int frozen_frames, latch_after;
+        double value_min, value_max, max_rate, max_jump;
     } envelope;
+
+    struct {
+        int threads; /* 1..64 */
+        bool spin;
+        enum frame_queue queue;
+        size_t provider_count; /* ≥ 1; the last one is always cpu */
+        enum provider providers[PROVIDER_COUNT];
+    } runtime;
+
+    struct {
+        enum switch_policy policy;
+        int shadow_frames; /* 0..10000 */
+        double min_agreement;
+        int hold_s;
+        enum switch_at at;
+    } switching;
 
     char safe_state
         [32]; /* stop, slow, hold, hover, land, return, crouch, alert: what the robot does without a result */
@@ -118,6 +167,10 @@ char *release_format(const struct release *release); /* canonical JSON; free() i
 int release_check(const struct release *release, struct err *err) must_check;
 int release_check_machine(const struct release *release, const char *machine,
                           struct err *err) must_check; /* REFUSED */
+
+/* How many values a result has; 0: detections. */
+size_t release_value_count(const struct release *release);
+const char *provider_name(enum provider provider); /* "tensorrt" */
 
 const char *tensor_dtype_name(enum tensor_dtype dtype); /* "float32"; "unknown type" */
 

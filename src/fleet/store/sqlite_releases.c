@@ -127,7 +127,7 @@ int sqlite_release_each(struct store *store, int (*visit)(const struct release_r
 
 #define TELEMETRY_COLUMNS                                                                                    \
     "release, robot, robots, first_ms, last_ms, frames, results, lost, i0, i1, i2, i3, i4, i5, i6, i7,"      \
-    " score_frames, score_tp, score_fp, score_fn, detections, confidence_sum, latency, frame"
+    " i8, i9, i10, score_frames, score_tp, score_fp, score_fn, detections, confidence_sum, latency, frame"
 
 static int read_hist(sqlite3_stmt *stmt, int column, struct exphist *out, struct err *err)
 {
@@ -144,18 +144,18 @@ static int read_telemetry(sqlite3_stmt *stmt, struct telemetry_row *out, struct 
         .frames = db_u64(stmt, 5),
         .results = db_u64(stmt, 6),
         .lost = db_u64(stmt, 7),
-        .score_frames = db_u64(stmt, 16),
-        .score_tp = db_u64(stmt, 17),
-        .score_fp = db_u64(stmt, 18),
-        .score_fn = db_u64(stmt, 19),
-        .detections = db_u64(stmt, 20),
-        .confidence_sum = sqlite3_column_double(stmt, 21),
+        .score_frames = db_u64(stmt, 19),
+        .score_tp = db_u64(stmt, 20),
+        .score_fp = db_u64(stmt, 21),
+        .score_fn = db_u64(stmt, 22),
+        .detections = db_u64(stmt, 23),
+        .confidence_sum = sqlite3_column_double(stmt, 24),
     };
     db_digest(stmt, 0, &out->release);
     db_text(stmt, 1, out->robot, sizeof out->robot);
     for (int i = 0; i < OTLP_REASONS; i++)
         out->interventions[i] = db_u64(stmt, 8 + i);
-    if (read_hist(stmt, 22, &out->latency_ms, err) < 0 || read_hist(stmt, 23, &out->frame_ms, err) < 0)
+    if (read_hist(stmt, 25, &out->latency_ms, err) < 0 || read_hist(stmt, 26, &out->frame_ms, err) < 0)
         return err_prefix(err, "telemetry of robot \"%s\"", out->robot);
     return 0;
 }
@@ -183,15 +183,15 @@ int sqlite_telemetry_save(struct store *store, const struct telemetry_row *row, 
     const uint64_t *i = row->interventions;
     return db_write(db_of(store), err, NULL,
                     "INSERT OR REPLACE INTO telemetry (" TELEMETRY_COLUMNS
-                    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                     "Dtuii"
                     "uuu"
-                    "uuuuuuuu"
+                    "uuuuuuuuuuu"
                     "uuuu"
                     "udbb",
                     &row->release, row->robot, row->robots, row->first_ms, row->last_ms, row->frames,
                     row->results, row->lost, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7],
-                    row->score_frames, row->score_tp, row->score_fp, row->score_fn, row->detections,
+                    i[8], i[9], i[10], row->score_frames, row->score_tp, row->score_fp, row->score_fn, row->detections,
                     row->confidence_sum, latency, latency_len, frame, frame_len);
 }
 

@@ -69,6 +69,12 @@ static const char *const migrations[] = {
 
     "CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, kind TEXT NOT NULL,"
     " robot TEXT NOT NULL, text TEXT NOT NULL) STRICT;",
+
+    /* Three more reasons before "other", which was the eighth. */
+    "ALTER TABLE telemetry ADD COLUMN i8 INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE telemetry ADD COLUMN i9 INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE telemetry ADD COLUMN i10 INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE telemetry SET i10 = i7, i7 = 0;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

@@ -166,7 +166,9 @@ static void connect_guard(struct crew *crew, int64_t now_ms)
 
 static void note_state(struct crew *crew)
 {
-    static const char *const names[GUARD_STATE_COUNT] = {"init", "standby", "auto", "fallback", "safe stop"};
+    static const char *const names[GUARD_STATE_COUNT] = {
+        "init", "standby",  "auto",      "degraded", "fallback", "forced",
+        "hold", "override", "safe stop", "estop",    "ack wait", "service"};
     uint32_t state = crew->status.state;
     if (state == crew->state_noted || state >= GUARD_STATE_COUNT)
         return;

@@ -9,7 +9,15 @@
  *                 ◀──WELCOME + control memfd, doorbell pipe─────   mode word of this runner; rings the guard
  *                 ◀──STREAM + frames memfd─────────                whenever a robot program attaches
  *   agent         ──HELLO(agent)──────────────────▶ guard
- *                 ──ADMIT / ACTIVATE / RETIRE / STATUS──▶  ◀──REPLY / STATUS──
+ *                 ──ADMIT / SHADOW / ACTIVATE / RETIRE / STATUS──▶  ◀──REPLY / STATUS──
+ *                 ──COMMAND (a human's, verified by the agent)──▶  ◀──REPLY──
+ *   local operator──HELLO(operator)───────────────▶ guard          stands at the robot: outranks everybody remote
+ *                 ──COMMAND / STATUS──▶  ◀──REPLY / STATUS──
+ *   e-stop mirror ──HELLO(estop)──────────────────▶ guard          a process that watches a hardware line; the robot
+ *                 ──ESTOP──▶                                        program may send ESTOP as well. A mirror that goes
+ *                                                                   away counts as pressed
+ *   recorder      ──HELLO(observer)───────────────▶ guard          reads, can change nothing
+ *                 ◀──WELCOME, STREAM + frames and verdicts memfds, NOTICE──
  *
  * Agent and guard are level-triggered: the agent reads STATUS, compares with what it wants and says the difference, so
  * either may die at any instant. A generation names one installed instance of a release: given by the agent, growing, never used
@@ -27,7 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CTL_MAGIC = 0x4c54434d, CTL_VERSION = 1, CTL_MAX_RUNNERS = 4, CTL_HIST_BUCKETS = 160 };
+enum { CTL_MAGIC = 0x4c54434d, CTL_VERSION = 2, CTL_MAX_RUNNERS = 4, CTL_HIST_BUCKETS = 160 };
 
 enum ctl_kind {
     CTL_HELLO = 1,
@@ -42,9 +50,23 @@ enum ctl_kind {
     CTL_STATUS,
     CTL_REPLY, /* guard → agent: result of ADMIT, ACTIVATE, RETIRE */
     CTL_SCORE, /* robot program → guard: how a verdict compared with labels it knew (a reference station) */
+    CTL_SHADOW, /* agent → guard: this admitted generation computes the next `count` live frames beside the active one;
+                   compared, never used. count 0: stop */
+    CTL_COMMAND, /* agent or local operator → guard: what a human wants; `command` */
+    CTL_ESTOP,   /* e-stop mirror or robot program → guard: count 1 pressed, 0 released */
+    CTL_NOTICE,  /* guard → observers and agent: something a recorder or a report should know; `notice` and text */
+    CTL_KIND_END
 };
 
-enum ctl_role { CTL_ROLE_CLIENT = 1, CTL_ROLE_RUNNER, CTL_ROLE_AGENT };
+enum ctl_role {
+    CTL_ROLE_CLIENT = 1,
+    CTL_ROLE_RUNNER,
+    CTL_ROLE_AGENT,
+    CTL_ROLE_OPERATOR, /* at the robot itself */
+    CTL_ROLE_ESTOP,
+    CTL_ROLE_OBSERVER,
+    CTL_ROLE_END
+};
 
 /* What the guard checks every result of a generation against; from release.json through the agent. */
 struct ctl_limits {
@@ -52,6 +74,14 @@ struct ctl_limits {
     uint32_t max_detections;
     uint32_t label_count;
     float min_score; /* scores outside [min_score, 1] are refused */
+
+    uint32_t max_age_us;    /* capture → seen by the guard: an older frame is STALE at once; 0: any age */
+    uint32_t frozen_frames; /* this many frames in a row with the same picture: FROZEN; 0: not looked at */
+    uint32_t latch_after;   /* this many frames in a row without a usable result: a FAULT, latched; 0: never */
+    uint32_t value_count;   /* the results are this many values, not detections; 0: detections */
+    float value_min, value_max; /* each value lies in between */
+    float max_rate;             /* change of a value per second of capture time; 0: any */
+    float max_jump;             /* how far an object's centre may move per second, in frame diagonals; 0: any */
 };
 
 /* Why a frame did not get the primary's result. Same order as otlp_reason_names. */
@@ -62,7 +92,10 @@ enum intervention {
     INTERVENED_RANGE,       /* box, score or label out of range */
     INTERVENED_TOO_MANY,    /* more detections than the envelope allows */
     INTERVENED_RUNNER_LOST, /* crash or hang */
-    INTERVENED_STALE,       /* the frame was overwritten while it was read */
+    INTERVENED_STALE,       /* the frame was overwritten while it was read, or too old when it came */
+    INTERVENED_FROZEN,      /* the camera repeats itself */
+    INTERVENED_RATE,        /* a value or an object moved faster than it can */
+    INTERVENED_OVERSIGHT,   /* a human or a latch decided that no model answers; never counted against a release */
     INTERVENED_OTHER,
     INTERVENTION_COUNT
 };
@@ -91,19 +124,63 @@ struct ctl_runner_status {
     uint8_t connected; /* a live runner is there and ready */
     uint8_t admitted;
     uint8_t hung;
-    uint8_t reserved[1];
+    uint8_t degraded;  /* it runs, but not on the accelerator it is meant for (HELLO said so) */
     uint32_t restarts; /* how often its runner was lost */
+    char backend[64];  /* "onnxruntime 1.22.0 cpu": the runner's word, from HELLO */
+    uint32_t shadow_left, reserved;                          /* frames still to be shadowed */
+    uint64_t shadow_frames, shadow_agreed, shadow_failed;    /* compared; agreed with the active one; no sound result */
     struct ctl_counters counters;
 };
 
-enum guard_state { /* robot/decide/guard_fsm.h is the table */
-                   GUARD_INIT,
-                   GUARD_STANDBY,
-                   GUARD_AUTO,
-                   GUARD_FALLBACK,
-                   GUARD_SAFE_STOP,
-                   GUARD_STATE_COUNT
+/* The table is robot/decide/guard_table.def; who answers is in brackets. */
+enum guard_state {
+    GUARD_INIT,      /* [safe] being set up */
+    GUARD_STANDBY,   /* [safe] nothing is there that may answer; goes on by itself when something is */
+    GUARD_AUTO,      /* [primary] */
+    GUARD_DEGRADED,  /* [primary] which runs, but not as it is meant to (no accelerator) */
+    GUARD_FALLBACK,  /* [fallback] the primary is lost */
+    GUARD_FORCED,    /* [fallback] a human wants it, until RELEASE */
+    GUARD_HOLD,      /* [safe] a human wants it, until RELEASE */
+    GUARD_OVERRIDE,  /* [nobody] a human with a lease is in control */
+    GUARD_SAFE_STOP, /* [safe] latched, until RESET */
+    GUARD_ESTOP,     /* [safe] mirror of the hardware, until that is released; then SAFE_STOP */
+    GUARD_ACK_WAIT,  /* [safe] reset, until RESTART */
+    GUARD_SERVICE,   /* [safe] maintenance, until RESET */
+    GUARD_STATE_COUNT
 };
+
+/* What humans may ask for. */
+enum ctl_verb {
+    CTL_VERB_HOLD = 1,
+    CTL_VERB_RELEASE,  /* ends HOLD, FORCED, OVERRIDE (of the holder's lease) */
+    CTL_VERB_OVERRIDE, /* asks for the lease, for ttl_ms */
+    CTL_VERB_RENEW,    /* keeps it for another ttl_ms */
+    CTL_VERB_FALLBACK, /* the fallback release answers until RELEASE */
+    CTL_VERB_STOP,     /* protective stop, latched */
+    CTL_VERB_RESET,    /* acknowledges the latch; does not start anything */
+    CTL_VERB_RESTART,  /* starts, after a reset */
+    CTL_VERB_SERVICE,
+    CTL_VERB_END
+};
+
+struct ctl_command {
+    uint32_t verb; /* enum ctl_verb */
+    uint32_t ttl_ms;
+    uint64_t lease; /* RENEW, RELEASE of an override: the number that OVERRIDE's REPLY gave (`generation`) */
+    char who[48];
+    char reason[112];
+};
+
+/* What a human holds on this robot, for STATUS. */
+struct ctl_oversight {
+    uint64_t lease;          /* number of the current lease; they only grow, over reboots too; 0: none yet */
+    int64_t lease_until_ns;  /* CLOCK_MONOTONIC of the robot; 0: nobody holds it */
+    uint32_t local, latched; /* the holder stands at the robot; the state outlives a reboot */
+    char who[48];            /* who gave the last accepted command */
+    char reason[112];        /* why; or which fault latched */
+};
+
+enum ctl_notice { CTL_NOTICE_STATE = 1, CTL_NOTICE_COMMAND, CTL_NOTICE_INTERVENTION, CTL_NOTICE_LOST, CTL_NOTICE_END };
 
 struct ctl_status {
     uint64_t epoch; /* random per guard process: counters start anew when it changes */
@@ -113,6 +190,8 @@ struct ctl_status {
     uint64_t active_generation, fallback_generation; /* 0: none */
     uint64_t checked; /* verdicts with a checked result, over all generations */
     uint64_t safe;    /* verdicts "safe state" */
+    uint64_t overridden; /* of these: a model's result was there and a human's or a latch's word stood above it */
+    struct ctl_oversight oversight;
     struct ctl_runner_status runners[CTL_MAX_RUNNERS];
 };
 
@@ -126,12 +205,15 @@ struct ctl_message {
     struct digest release;
     struct ctl_limits limits; /* ADMIT */
     int32_t result;           /* REPLY: 0, or an enum err_code */
-    uint32_t count;           /* REPLY: the kind that it answers */
+    uint32_t count;           /* REPLY: the kind that it answers; SHADOW, ESTOP: see there; HELLO of a runner: 1 if
+                                 degraded */
+    uint32_t notice, state;   /* NOTICE: enum ctl_notice, the guard's state then */
+    struct ctl_command command;
     struct {
         uint64_t seq;
         uint32_t tp, fp, fn, reserved;
     } score; /* SCORE, with `generation` from the verdict */
-    char text[160];
+    char text[160]; /* HELLO of a runner: its backend */
 };
 
 /* A packet is a ctl_message, except CTL_STATUS: a ctl_message header followed by a ctl_status. */

@@ -13,17 +13,27 @@ void ctl_message_init(struct ctl_message *message, enum ctl_kind kind)
     message->kind = kind;
 }
 
+static bool terminated(const char *text, size_t size)
+{
+    return memchr(text, 0, size) != NULL;
+}
+
 static bool header_ok(const struct ctl_message *message)
 {
     if (message->magic != CTL_MAGIC || message->version != CTL_VERSION)
         return false;
-    if (message->kind < CTL_HELLO || message->kind > CTL_SCORE)
+    if (message->kind < CTL_HELLO || message->kind >= CTL_KIND_END)
         return false;
-    if (message->kind == CTL_HELLO && (message->role < CTL_ROLE_CLIENT || message->role > CTL_ROLE_AGENT))
+    if (message->kind == CTL_HELLO && (message->role < CTL_ROLE_CLIENT || message->role >= CTL_ROLE_END))
         return false;
     if (message->kind == CTL_REPLY && (message->result < ERR_NONE || message->result >= ERR_CODE_COUNT))
         return false;
-    return memchr(message->text, 0, sizeof message->text) != NULL;
+    if (message->kind == CTL_COMMAND &&
+        (message->command.verb < CTL_VERB_HOLD || message->command.verb >= CTL_VERB_END))
+        return false;
+    return terminated(message->text, sizeof message->text) &&
+           terminated(message->command.who, sizeof message->command.who) &&
+           terminated(message->command.reason, sizeof message->command.reason);
 }
 
 bool ctl_check(const void *packet, size_t len)

@@ -1,68 +1,82 @@
 #include "robot/decide/guard_fsm.h"
 
-#include <assert.h>
-
-#define EV(name) [GUARD_EV_##name]
-
-static const enum guard_state table[GUARD_STATE_COUNT][GUARD_EVENT_COUNT] = {
-    [GUARD_INIT] = {EV(STARTED) = GUARD_STANDBY, EV(PRIMARY_READY) = GUARD_INIT,
-                    EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_INIT, EV(PRIMARY_LOST_ALONE) = GUARD_INIT,
-                    EV(FALLBACK_READY) = GUARD_INIT, EV(FALLBACK_LOST) = GUARD_INIT,
-                    EV(DEACTIVATED) = GUARD_INIT},
-    [GUARD_STANDBY] = {EV(STARTED) = GUARD_STANDBY, EV(PRIMARY_READY) = GUARD_AUTO,
-                       EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_STANDBY, EV(PRIMARY_LOST_ALONE) = GUARD_STANDBY,
-                       EV(FALLBACK_READY) = GUARD_STANDBY, EV(FALLBACK_LOST) = GUARD_STANDBY,
-                       EV(DEACTIVATED) = GUARD_STANDBY},
-    [GUARD_AUTO] = {EV(STARTED) = GUARD_AUTO, EV(PRIMARY_READY) = GUARD_AUTO,
-                    EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_FALLBACK, EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP,
-                    EV(FALLBACK_READY) = GUARD_AUTO, EV(FALLBACK_LOST) = GUARD_AUTO,
-                    EV(DEACTIVATED) = GUARD_STANDBY},
-    [GUARD_FALLBACK] = {EV(STARTED) = GUARD_FALLBACK, EV(PRIMARY_READY) = GUARD_AUTO,
-                        EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_FALLBACK,
-                        EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP, EV(FALLBACK_READY) = GUARD_FALLBACK,
-                        EV(FALLBACK_LOST) = GUARD_SAFE_STOP, EV(DEACTIVATED) = GUARD_STANDBY},
-    [GUARD_SAFE_STOP] = {EV(STARTED) = GUARD_SAFE_STOP, EV(PRIMARY_READY) = GUARD_AUTO,
-                         EV(PRIMARY_LOST_WITH_FALLBACK) = GUARD_FALLBACK,
-                         EV(PRIMARY_LOST_ALONE) = GUARD_SAFE_STOP, EV(FALLBACK_READY) = GUARD_FALLBACK,
-                         EV(FALLBACK_LOST) = GUARD_SAFE_STOP, EV(DEACTIVATED) = GUARD_STANDBY},
+enum answer_word { SAFE = GUARD_ANSWER_SAFE, PRIMARY = GUARD_ANSWER_PRIMARY, FALLBACK = GUARD_ANSWER_FALLBACK };
+enum latch_word { PASSING, LATCHED };
+enum source_word {
+    FROM_GUARD = GUARD_FROM_GUARD,
+    FROM_AGENT = GUARD_FROM_AGENT,
+    FROM_HARDWARE = GUARD_FROM_HARDWARE,
+    FROM_HUMAN = GUARD_FROM_HUMAN
 };
 
-static const char *const state_names[GUARD_STATE_COUNT] = {
-    [GUARD_INIT] = "init",         [GUARD_STANDBY] = "standby",     [GUARD_AUTO] = "auto",
-    [GUARD_FALLBACK] = "fallback", [GUARD_SAFE_STOP] = "safe_stop",
+static const struct state_row {
+    enum answer_word answer;
+    int severity;
+    enum latch_word latch;
+} states[GUARD_STATE_COUNT] = {
+#define STATE(name, answer, severity, latch) [GUARD_##name] = {answer, severity, latch},
+#include "robot/decide/guard_table.def"
 };
 
-static const char *const event_names[GUARD_EVENT_COUNT] = {
-    EV(STARTED) = "started",
-    EV(PRIMARY_READY) = "primary ready",
-    EV(PRIMARY_LOST_WITH_FALLBACK) = "primary lost, fallback hot",
-    EV(PRIMARY_LOST_ALONE) = "primary lost, no fallback",
-    EV(FALLBACK_READY) = "fallback ready",
-    EV(FALLBACK_LOST) = "fallback lost",
-    EV(DEACTIVATED) = "deactivated",
+static const struct event_row {
+    const char *name;
+    enum source_word source;
+} events[GUARD_EVENT_COUNT] = {
+#define EVENT(name, source, clears) [GUARD_EV_##name] = {#name, source},
+#include "robot/decide/guard_table.def"
 };
 
-enum guard_state guard_fsm_next(enum guard_state state, enum guard_event event)
+/* 0: the event says nothing in this state. Else the next state + 1. */
+static const unsigned char moves[GUARD_STATE_COUNT][GUARD_EVENT_COUNT] = {
+#define MOVE(from, event, to) [GUARD_##from][GUARD_EV_##event] = GUARD_##to + 1,
+#define KEEP(from, event) [GUARD_##from][GUARD_EV_##event] = GUARD_##from + 1,
+#include "robot/decide/guard_table.def"
+};
+
+struct guard_step guard_fsm_step(enum guard_state state, enum guard_event event)
 {
-    assert((unsigned)state < GUARD_STATE_COUNT && (unsigned)event < GUARD_EVENT_COUNT);
-    return table[state][event];
+    if ((unsigned)state >= GUARD_STATE_COUNT || (unsigned)event >= GUARD_EVENT_COUNT)
+        return (struct guard_step){.next = GUARD_SAFE_STOP};
+    unsigned char to = moves[state][event];
+    if (to == 0)
+        return (struct guard_step){.next = state, .accepted = events[event].source != FROM_HUMAN};
+    return (struct guard_step){.next = (enum guard_state)(to - 1), .accepted = true};
 }
 
 enum guard_answer guard_fsm_answer(enum guard_state state)
 {
-    static const enum guard_answer answers[GUARD_STATE_COUNT] = {
-        [GUARD_AUTO] = GUARD_ANSWER_PRIMARY, [GUARD_FALLBACK] = GUARD_ANSWER_FALLBACK}; /* all others: 0, safe
-                                                                                         */
-    assert((unsigned)state < GUARD_STATE_COUNT);
-    return answers[state];
+    return (unsigned)state < GUARD_STATE_COUNT ? (enum guard_answer)states[state].answer : GUARD_ANSWER_SAFE;
 }
+
+int guard_fsm_severity(enum guard_state state)
+{
+    return (unsigned)state < GUARD_STATE_COUNT ? states[state].severity : states[GUARD_SAFE_STOP].severity;
+}
+
+bool guard_fsm_latched(enum guard_state state)
+{
+    return (unsigned)state >= GUARD_STATE_COUNT || states[state].latch == LATCHED;
+}
+
+enum guard_source_of_event guard_fsm_source(enum guard_event event)
+{
+    return (unsigned)event < GUARD_EVENT_COUNT ? (enum guard_source_of_event)events[event].source
+                                               : GUARD_FROM_GUARD;
+}
+
+static const char *const state_texts[GUARD_STATE_COUNT] = {
+    [GUARD_INIT] = "init",           [GUARD_STANDBY] = "standby",     [GUARD_AUTO] = "auto",
+    [GUARD_DEGRADED] = "degraded",   [GUARD_FALLBACK] = "fallback",   [GUARD_FORCED] = "forced",
+    [GUARD_HOLD] = "hold",           [GUARD_OVERRIDE] = "override",   [GUARD_SAFE_STOP] = "safe_stop",
+    [GUARD_ESTOP] = "estop",         [GUARD_ACK_WAIT] = "ack_wait",   [GUARD_SERVICE] = "service",
+};
 
 const char *guard_state_name(enum guard_state state)
 {
-    return (unsigned)state < GUARD_STATE_COUNT ? state_names[state] : "unknown";
+    return (unsigned)state < GUARD_STATE_COUNT ? state_texts[state] : "unknown";
 }
 
 const char *guard_event_name(enum guard_event event)
 {
-    return (unsigned)event < GUARD_EVENT_COUNT ? event_names[event] : "unknown";
+    return (unsigned)event < GUARD_EVENT_COUNT ? events[event].name : "unknown";
 }

@@ -1,16 +1,15 @@
-/* The guard's state machine: one table, states × events.
+/* The guard's state machine. Its one source is guard_table.def: states, events, moves. The C table here, the Promela model,
+ * the complete test suite and the diagram of docs/guard.md are all made from it.
  *
- *            STARTED          PRIMARY_READY
- *   INIT ───────────▶ STANDBY ─────────────▶ AUTO ──PRIMARY_LOST, fallback hot──▶ FALLBACK
- *                        ▲                   │ ▲                                   │  │
- *                        │      PRIMARY_LOST,│ │PRIMARY_READY      PRIMARY_READY   │  │ FALLBACK_LOST
- *                        │      no fallback  ▼ │      ◀─────── AUTO ───────────────┘  ▼
- *                        └──DEACTIVATED── SAFE_STOP ◀──────────────────────────── SAFE_STOP
+ *      ┌──────── the models' side ────────┐        ┌──────────────── the humans' side ────────────────┐
+ *   INIT ─▶ STANDBY ◀─▶ AUTO ◀─▶ DEGRADED          HOLD   FORCED   OVERRIDE ──lease lost──▶ SAFE_STOP ◀─ FAULT, STOP
+ *              ▲ │        ▲                                           │release                │reset      ▲
+ *              │ └─▶ FALLBACK                                         ▼                       ▼           │released
+ *              └────────────────restart───────────────────────────ACK_WAIT ◀───────────────────         ESTOP
  *
- * Who answers a frame follows from the state alone: AUTO the primary, FALLBACK the fallback, every other
- * state the safe state. SAFE_STOP ends by itself when a runner is ready again; latching stops and human
- * leases belong to the oversight states that design.md names and this table does not have yet. States are
- * enum guard_state of robot/ctl/ctl.h.
+ * Who answers a frame follows from the state alone: AUTO and DEGRADED the primary, FALLBACK and FORCED the fallback, every
+ * other state the safe state. What a latch keeps survives the guard and the robot (guard_fsm_latched; robot/guard/latch.h).
+ * The functions are total: any state, any event.
  */
 #ifndef MUSTER_ROBOT_DECIDE_GUARD_FSM_H
 #define MUSTER_ROBOT_DECIDE_GUARD_FSM_H
@@ -18,21 +17,25 @@
 #include "robot/ctl/ctl.h"
 
 enum guard_event {
-    GUARD_EV_STARTED,       /* set-up is complete */
-    GUARD_EV_PRIMARY_READY, /* the active generation has a live runner (just activated, or it came back) */
-    GUARD_EV_PRIMARY_LOST_WITH_FALLBACK, /* its runner crashed, hung or left; the fallback's is live */
-    GUARD_EV_PRIMARY_LOST_ALONE,         /* … and there is no live fallback */
-    GUARD_EV_FALLBACK_READY,             /* the fallback generation has a live runner now */
-    GUARD_EV_FALLBACK_LOST,              /* the fallback's runner is gone */
-    GUARD_EV_DEACTIVATED,                /* the agent took the active generation away */
+#define EVENT(name, source, clears) GUARD_EV_##name,
+#include "robot/decide/guard_table.def"
     GUARD_EVENT_COUNT
 };
 
 enum guard_answer { GUARD_ANSWER_SAFE, GUARD_ANSWER_PRIMARY, GUARD_ANSWER_FALLBACK };
+enum guard_source_of_event { GUARD_FROM_GUARD, GUARD_FROM_AGENT, GUARD_FROM_HARDWARE, GUARD_FROM_HUMAN };
 
-enum guard_state guard_fsm_next(enum guard_state state, enum guard_event event);
+struct guard_step {
+    enum guard_state next;
+    bool accepted; /* false: nothing happens; a human is told so */
+};
+
+struct guard_step guard_fsm_step(enum guard_state state, enum guard_event event);
 enum guard_answer guard_fsm_answer(enum guard_state state);
+int guard_fsm_severity(enum guard_state state);
+bool guard_fsm_latched(enum guard_state state);
+enum guard_source_of_event guard_fsm_source(enum guard_event event);
 const char *guard_state_name(enum guard_state state); /* "auto" */
-const char *guard_event_name(enum guard_event event);
+const char *guard_event_name(enum guard_event event); /* "primary_lost" */
 
 #endif

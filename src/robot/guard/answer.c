@@ -51,15 +51,31 @@ void guard_direct(struct guard *guard)
     }
 }
 
-void guard_event(struct guard *guard, enum guard_event event, int64_t now_ns)
+static void step(struct guard *guard, enum guard_event event)
 {
     enum guard_state before = guard->state;
-    guard_frames_scan(guard, now_ns); /* frames up to here belong to whoever was to answer them */
-    guard->state = guard_fsm_next(before, event);
+    guard->state = guard_fsm_step(before, event).next;
     if (guard->state != before)
         log_info("%s: %s -> %s, generation %llu, fallback %llu", guard_event_name(event),
                  guard_state_name(before), guard_state_name(guard->state), (unsigned long long)guard->active,
                  (unsigned long long)guard->fallback);
+}
+
+/* What is live may answer, if the state lets it: STANDBY is left in the same instant. */
+static void settle(struct guard *guard)
+{
+    const struct guard_runner *primary = guard_runner_find(guard, guard->active);
+    if (guard_runner_live(primary))
+        step(guard, GUARD_EV_PRIMARY_READY);
+    else if (guard_runner_live(guard_runner_find(guard, guard->fallback)))
+        step(guard, GUARD_EV_FALLBACK_READY);
+}
+
+void guard_event(struct guard *guard, enum guard_event event, int64_t now_ns)
+{
+    guard_frames_scan(guard, now_ns); /* frames up to here belong to whoever was to answer them */
+    step(guard, event);
+    settle(guard);
 }
 
 void guard_runner_ready(struct guard *guard, const struct guard_runner *runner, int64_t now_ns)
@@ -75,10 +91,8 @@ void guard_runner_ready(struct guard *guard, const struct guard_runner *runner, 
 
 void guard_runner_lost(struct guard *guard, struct guard_runner *runner, int64_t now_ns)
 {
-    bool hot =
-        guard_runner_live(guard_runner_find(guard, guard->fallback)) && guard->fallback != runner->generation;
     if (runner->generation == guard->active)
-        guard_event(guard, hot ? GUARD_EV_PRIMARY_LOST_WITH_FALLBACK : GUARD_EV_PRIMARY_LOST_ALONE, now_ns);
+        guard_event(guard, GUARD_EV_PRIMARY_LOST, now_ns);
     else if (runner->generation == guard->fallback)
         guard_event(guard, GUARD_EV_FALLBACK_LOST, now_ns);
     guard_frames_reassign(guard, runner->generation, now_ns);

@@ -75,9 +75,10 @@ static int admit(struct guard *guard, const struct ctl_message *order, int64_t n
 
 static int deactivate(struct guard *guard, int64_t now_ns)
 {
-    guard_event(guard, GUARD_EV_DEACTIVATED, now_ns);
     uint64_t was = guard->active, spare = guard->fallback;
+    guard_frames_scan(guard, now_ns);
     guard->active = guard->fallback = 0;
+    guard_event(guard, GUARD_EV_DEACTIVATED, now_ns);
     guard_frames_reassign(guard, was, now_ns);
     guard_frames_reassign(guard, spare, now_ns);
     guard_direct(guard);

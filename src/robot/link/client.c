@@ -226,7 +226,7 @@ const char *muster_answer_name(enum muster_answer answer)
 const char *muster_reason_name(enum muster_reason reason)
 {
     static const char *const names[] = {"deadline", "sequence",    "not_finite", "range",
-                                        "too_many", "runner_lost", "stale",      "other",
+                                        "too_many", "runner_lost", "stale",      "frozen", "rate", "oversight", "other",
                                         "none",     "no_guard",    "unknown",    "invalid"};
     return (unsigned)reason < ARRAY_LEN(names) ? names[reason] : "unknown";
 }

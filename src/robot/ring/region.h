@@ -25,8 +25,8 @@ struct region_bell {
 };
 
 _Static_assert(sizeof(struct ring_frame) == 64, "no padding");
-_Static_assert(sizeof(struct ring_result) == 72 + 24 * RING_MAX_DETECTIONS, "no padding");
-_Static_assert(sizeof(struct ring_verdict) == 112 + 24 * RING_MAX_DETECTIONS, "no padding");
+_Static_assert(sizeof(struct ring_result) == 80 + 24 * RING_MAX_DETECTIONS, "no padding");
+_Static_assert(sizeof(struct ring_verdict) == 120 + 24 * RING_MAX_DETECTIONS, "no padding");
 _Static_assert(sizeof(struct ring_control) % 8 == 0, "copied in words");
 
 #endif

@@ -43,17 +43,26 @@ enum {
     RING_MAX_SIDE = 8192, /* pixels */
     RING_MAX_PIXEL_BYTES = 64 << 20,
     RING_MAX_DETECTIONS = 128,
+    RING_MAX_VALUES = 768, /* floats in a result: the room of 128 detections */
 };
 
 /* Bodies. All are multiples of 8 bytes without padding. */
 
-struct ring_frame { /* RGB8, interleaved, width * height * 3 bytes follow */
+enum ring_format {
+    RING_RGB8 = 0, /* interleaved, width * height * 3 bytes follow */
+    RING_FLOAT32,  /* the model's input tensor as it is, `width` floats (height is 1) */
+};
+
+enum { RING_FRAME_SEQUENCE_END = 1 }; /* flags: a stateful model may be exchanged after this frame */
+
+struct ring_frame { /* payload follows, 64-byte aligned */
     uint64_t seq;
     int64_t capture_ns;  /* CLOCK_MONOTONIC */
     int64_t deadline_ns; /* CLOCK_MONOTONIC: later than this the robot program does not care any more */
     uint32_t width, height;
-    uint64_t pixel_bytes;
-    uint64_t reserved[3];
+    uint64_t pixel_bytes; /* of the payload */
+    uint32_t format, flags;
+    uint64_t reserved[2];
 };
 
 struct ring_result {
@@ -63,8 +72,18 @@ struct ring_result {
     int64_t started_ns, finished_ns; /* CLOCK_MONOTONIC: taken from the ring, answered */
     int64_t preprocess_ns, run_ns, decode_ns;
     uint32_t status; /* enum ring_result_status */
-    uint32_t count;  /* detections; last, so that a short copy is enough */
-    struct detection detections[RING_MAX_DETECTIONS];
+    uint32_t kind;   /* enum ring_payload */
+    uint32_t shadow; /* 1: it was computed beside the active one */
+    uint32_t count;  /* detections or values; last, so that a short copy is enough */
+    union {
+        struct detection detections[RING_MAX_DETECTIONS];
+        float values[RING_MAX_VALUES];
+    };
+};
+
+enum ring_payload {
+    RING_DETECTIONS = 0,
+    RING_VALUES, /* class probabilities, event probabilities, an action, a raw tensor: the release says what */
 };
 
 enum ring_result_status {
@@ -85,19 +104,28 @@ struct ring_verdict {
     uint32_t reason;                 /* SAFE, FALLBACK: enum intervention, INTERVENTION_COUNT for none */
     float min_score;                 /* the limits that it was checked against */
     uint32_t max_detections, label_count;
-    uint32_t count; /* detections */
-    struct detection detections[RING_MAX_DETECTIONS];
+    uint32_t state; /* enum guard_state when it was decided */
+    uint32_t kind;  /* enum ring_payload */
+    uint32_t count; /* detections or values */
+    union {
+        struct detection detections[RING_MAX_DETECTIONS];
+        float values[RING_MAX_VALUES];
+    };
 };
 
 enum ring_verdict_status { RING_VERDICT_OK = 1, RING_VERDICT_FALLBACK, RING_VERDICT_SAFE };
 
-struct ring_control { /* which frames a runner is to process: of them always the newest */
+struct ring_control { /* which frames a runner is to process */
     uint64_t stream;
     uint64_t from_seq, until_seq; /* both included; IDLE: it may still finish what was given to it */
     uint64_t mode;                /* enum ring_mode */
 };
 
-enum ring_mode { RING_MODE_IDLE = 0, RING_MODE_ACTIVE };
+enum ring_mode {
+    RING_MODE_IDLE = 0,
+    RING_MODE_ACTIVE,
+    RING_MODE_SHADOW, /* as ACTIVE, at the lowest priority, results marked `shadow` */
+};
 
 /* A mapped region. Plain data, so that it can live in static memory; treat the fields as private. */
 struct ring {
