@@ -29,17 +29,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { OTLP_REASONS = 11 };
+
 /* One telemetry window of one release on one robot. */
 struct otlp_window {
     char release[72]; /* "sha256:…" */
     char version[64];
-    int64_t start_ms, end_ms; /* Unix time */
-    uint64_t frames;          /* muster.frames: submitted by the robot program */
-    uint64_t results;         /* muster.results: passed by the guard */
-    uint64_t lost;            /* muster.frames.lost: no usable result */
-    uint64_t interventions
-        [8]; /* muster.guard.interventions by reason; indices = enum intervention in otlp.c's name table:
-                                  deadline, sequence, not_finite, range, too_many, runner_lost, stale, other */
+    int64_t start_ms, end_ms;              /* Unix time */
+    uint64_t frames;                       /* muster.frames: submitted by the robot program */
+    uint64_t results;                      /* muster.results: passed by the guard */
+    uint64_t lost;                         /* muster.frames.lost: no usable result */
+    uint64_t interventions[OTLP_REASONS];  /* muster.guard.interventions by reason, as otlp_reason_names */
     uint64_t score_tp, score_fp, score_fn; /* muster.score: matches on labelled frames */
     uint64_t score_frames;
     struct exphist latency_ms; /* muster.inference.latency, unit ms */
@@ -56,7 +56,6 @@ struct otlp_export {
     struct otlp_window windows[4];
 };
 
-enum { OTLP_REASONS = 11 };
 extern const char *const otlp_reason_names[OTLP_REASONS];
 
 /* Appends to `out`. Errors: INVALID if the export would not be accepted by otlp_parse. */

@@ -25,7 +25,8 @@ static void check_original(const struct otlp_export *in)
     assert_string_equal(w->version, "2.0.0");
     assert_true(w->start_ms == 1700000000123 && w->end_ms == 1700000010456);
     assert_true(w->frames == 100 && w->results == 90 && w->lost == 3 && w->detections == 250);
-    assert_true(w->interventions[0] == 5 && w->interventions[7] == 2 && w->interventions[1] == 0);
+    assert_true(w->interventions[0] == 5 && w->interventions[OTLP_REASONS - 1] == 2 &&
+                w->interventions[1] == 0);
     assert_true(w->score_tp == 8 && w->score_fp == 0 && w->score_fn == 1 && w->score_frames == 4);
     assert_true(w->confidence_sum == 199.5);
     assert_true(w->latency_ms.count == 300004 && w->latency_ms.zero_count == 1 && w->latency_ms.sum == 21.5);
