@@ -36,6 +36,7 @@ struct agent {
     struct api_report unsaid[MAX_UNSAID];
     struct tally *tally;
     char *tally_path;
+    struct spawn_options spawn;
     struct crew *crew;
     struct installer *installer;
     struct enroll *enroll; /* NULL: enrolled */
@@ -159,10 +160,11 @@ static int open_tally(struct agent *agent, struct err *err)
 static int open_crew(struct agent *agent, struct err *err)
 {
     const struct agent_config *config = agent->config;
+    agent->spawn = (struct spawn_options){
+        .run_dir = config->run_dir, .layout = store_layout(agent->store), .runner = config->runner};
     struct crew_options crew = {
         .run_dir = config->run_dir,
-        .layout = store_layout(agent->store),
-        .runner = config->runner,
+        .spawn = &agent->spawn,
         .guard = config->guard,
         .start_ms = config->start_ms,
         .epoll_fd = agent->epoll_fd,
@@ -175,6 +177,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .config = config,
         .store = agent->store,
         .crew = agent->crew,
+        .spawn = &agent->spawn,
         .tally = agent->tally,
         .report = on_report,
         .arg = agent,

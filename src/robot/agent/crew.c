@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "robot/agent/backoff.h"
 #include "robot/agent/lastline.h"
+#include "robot/agent/spawn.h"
 #include "sys/file.h"
 #include "sys/proc.h"
 
@@ -166,9 +167,9 @@ static void connect_guard(struct crew *crew, int64_t now_ms)
 
 static void note_state(struct crew *crew)
 {
-    static const char *const names[GUARD_STATE_COUNT] = {
-        "init", "standby",  "auto",      "degraded", "fallback", "forced",
-        "hold", "override", "safe stop", "estop",    "ack wait", "service"};
+    static const char *const names[GUARD_STATE_COUNT] = {"init",      "standby", "auto",     "degraded",
+                                                         "fallback",  "forced",  "hold",     "override",
+                                                         "safe stop", "estop",   "ack wait", "service"};
     uint32_t state = crew->status.state;
     if (state == crew->state_noted || state >= GUARD_STATE_COUNT)
         return;
@@ -235,16 +236,12 @@ static void start_runner(struct crew *crew, const struct wanted_item *item, int6
         return;
     char generation[24], log[512];
     struct err err = {0};
-    struct digest_text release = digest_format(&item->release);
     snprintf(generation, sizeof generation, "%llu", (unsigned long long)item->generation);
     log_path(crew, "runner", item->generation, log, sizeof log);
-    const char *const argv[] = {crew->options.runner, "--run-dir", crew->options.run_dir, "--store",
-                                crew->options.layout, "--release", release.text,          "--generation",
-                                generation,           NULL};
-    struct proc_options options = {.argv = argv, .log_path = log, .detach = true, .keep_fd = -1};
+    struct spawn_job job = {.release = &item->release, .generation = item->generation, .log_path = log};
     if (child->starts > 0) /* the first new start is at once */
         backoff_failed(&child->backoff, now_ms, random_bits());
-    if (proc_spawn(&options, &child->pid, &err) < 0) {
+    if (spawn_runner(crew->options.spawn, &job, &child->pid, &err) < 0) {
         log_error("runner: %s", err.text);
         child->pid = 0;
         child->starts++;
@@ -287,7 +284,7 @@ static void mark_connected(struct crew *crew)
     for (size_t i = 0; i < CTL_MAX_RUNNERS; i++) {
         const struct ctl_runner_status *runner = &crew->status.runners[i];
         struct child *child = runner->connected ? child_find(crew, runner->generation) : NULL;
-        if (child && child->pid == runner->pid) {
+        if (child && spawn_is(child->pid, runner->pid)) {
             child->connected = true;
             child->failed_starts = 0;
         }
@@ -314,7 +311,7 @@ static void kill_runner(struct crew *crew, uint64_t generation)
         return;
     log_warn("runner of generation %llu (%d) does not come up: killed", (unsigned long long)generation,
              (int)child->pid);
-    kill(child->pid, SIGKILL);
+    spawn_kill(child->pid);
 }
 
 /* Orders. */

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "robot/agent/reconcile.h"
+#include "robot/agent/spawn.h"
 #include "robot/ctl/ctl.h"
 #include "wire/api.h"
 
@@ -23,7 +24,8 @@
 struct crew;
 
 struct crew_options {
-    const char *run_dir, *layout, *runner, *guard; /* borrowed */
+    const char *run_dir, *guard;       /* borrowed */
+    const struct spawn_options *spawn; /* borrowed */
     int64_t start_ms;
     int epoll_fd; /* the guard's socket is watched there */
     /* Something a person should know: a report. */

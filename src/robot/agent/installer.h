@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "robot/agent/config.h"
 #include "robot/agent/crew.h"
+#include "robot/agent/spawn.h"
 #include "robot/agent/tally.h"
 #include "robot/store/store.h"
 #include "sys/fetch.h"
@@ -31,6 +32,7 @@ struct installer_options {
     const struct agent_config *config; /* borrowed, as everything here */
     struct store *store;
     struct crew *crew;
+    const struct spawn_options *spawn;
     struct tally *tally;
     void (*report)(const struct api_report *report, void *arg); /* time_ms and seq are filled in there */
     void *arg;

@@ -16,8 +16,8 @@ void installer_selftest(struct installer *installer, int64_t now_ms)
         return;
     int result = 0;
     if (!installer->testing) {
-        result = selftest_start(&installer->selftest, config->runner, store_layout(installer->options.store),
-                                config->run_dir, &candidate->release, now_ms + config->self_test_ms, &err);
+        result = selftest_start(&installer->selftest, installer->options.spawn, &candidate->release,
+                                now_ms + config->self_test_ms, &err);
         installer->testing = result == 0;
     } else {
         result = selftest_result(&installer->selftest, now_ms, &err);

@@ -2,22 +2,18 @@
 
 #include "base/mem.h"
 #include "robot/agent/lastline.h"
-#include "sys/proc.h"
 
 #include <signal.h>
 #include <sys/wait.h>
 
-int selftest_start(struct selftest *test, const char *runner, const char *layout, const char *run_dir,
-                   const struct digest *release, int64_t until_ms, struct err *err)
+int selftest_start(struct selftest *test, const struct spawn_options *spawn, const struct digest *release,
+                   int64_t until_ms, struct err *err)
 {
     *test = (struct selftest){.until_ms = until_ms};
-    struct digest_text text = digest_format(release);
-    snprintf(test->log, sizeof test->log, "%s/self-test.log", run_dir);
+    snprintf(test->log, sizeof test->log, "%s/self-test.log", spawn->run_dir);
     unlink(test->log);
-    const char *const argv[] = {runner, "--self-test", "--store", layout, "--release", text.text, NULL};
-    struct proc_options options = {
-        .argv = argv, .log_path = test->log, .die_with_parent = true, .keep_fd = -1};
-    return proc_spawn(&options, &test->pid, err);
+    struct spawn_job job = {.release = release, .log_path = test->log};
+    return spawn_runner(spawn, &job, &test->pid, err);
 }
 
 bool selftest_reaped(struct selftest *test, pid_t pid, int status)
@@ -51,14 +47,13 @@ int selftest_result(struct selftest *test, int64_t now_ms, struct err *err)
         return judge(test, err);
     if (now_ms >= test->until_ms && !test->late) {
         test->late = true;
-        kill(test->pid, SIGKILL);
+        spawn_kill(test->pid);
     }
     return 0;
 }
 
 void selftest_cancel(struct selftest *test)
 {
-    if (test->pid > 0)
-        kill(test->pid, SIGKILL);
+    spawn_kill(test->pid);
     test->ended = false;
 }

@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "robot/agent/spawn.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,8 +21,8 @@ struct selftest {
     char log[320];
 };
 
-int selftest_start(struct selftest *test, const char *runner, const char *layout, const char *run_dir,
-                   const struct digest *release, int64_t until_ms, struct err *err) must_check;
+int selftest_start(struct selftest *test, const struct spawn_options *spawn, const struct digest *release,
+                   int64_t until_ms, struct err *err) must_check;
 bool selftest_reaped(struct selftest *test, pid_t pid, int status); /* false: not its child */
 
 /* 1: passed; 0: not yet; -1 with *err: failed. REFUSED: the release is at fault; any other code: perhaps the
