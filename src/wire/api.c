@@ -11,7 +11,7 @@ static const char *const report_words[REPORT_KIND_COUNT] = {
     [REPORT_SELF_TESTED] = "self_tested", [REPORT_ACTIVATED] = "activated",
     [REPORT_COMMITTED] = "committed",     [REPORT_ROLLED_BACK] = "rolled_back",
     [REPORT_FAILED] = "failed",           [REPORT_GUARD] = "guard",
-    [REPORT_RESTARTED] = "restarted",
+    [REPORT_RESTARTED] = "restarted",     [REPORT_OPERATOR] = "operator",
 };
 
 const char *report_kind_name(enum report_kind kind)

@@ -70,6 +70,7 @@ enum report_kind {
     REPORT_FAILED,      /* install of `release` failed for good; reason in `text` */
     REPORT_GUARD,       /* the guard changed state; text */
     REPORT_RESTARTED,   /* a process of the robot had to be restarted; text names it */
+    REPORT_OPERATOR, /* what became of a human's command: the line of wire/command.h; `release` stood back */
     REPORT_KIND_COUNT
 };
 struct api_report {
