@@ -26,7 +26,7 @@ static void fuzz_packet(const uint8_t *data, size_t size)
     struct err err = {0};
     ctl_fds_init(&fds);
     if (send(pair[0], data, size, MSG_NOSIGNAL) >= 0 && ctl_recv(pair[1], &packet, &fds, &err) == 1 &&
-        (packet.message.kind < CTL_HELLO || packet.message.kind > CTL_SCORE ||
+        (packet.message.kind < CTL_HELLO || packet.message.kind >= CTL_KIND_END ||
          strlen(packet.message.text) >= 160))
         abort();
     close(pair[0]);

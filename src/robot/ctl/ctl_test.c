@@ -41,7 +41,7 @@ static void check_refuses_each_wrong_field(void **state)
     bad[0].magic++;
     bad[1].version++;
     bad[2].kind = 0;
-    bad[3].kind = CTL_SCORE + 1;
+    bad[3].kind = CTL_KIND_END;
     bad[4].role = 0;
     memset(bad[5].text, 'x', sizeof bad[5].text);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)

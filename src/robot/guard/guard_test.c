@@ -255,7 +255,7 @@ static void a_crash_falls_back_and_comes_back(void **state)
     kill(spare, SIGKILL);
     waitpid(primary, NULL, 0);
     waitpid(spare, NULL, 0);
-    wait_for_state(GUARD_SAFE_STOP);
+    wait_for_state(GUARD_STANDBY);
     seq = frame_send(&h, LONG_MS);
     assert_int_equal(frame_wait(&h, seq, &verdict), MUSTER_SAFE);
     assert_int_equal(verdict.reason, MUSTER_REASON_RUNNER_LOST);
@@ -473,7 +473,7 @@ static void hostile_memory_is_bounded(void **state)
     }
     assert_int_equal(harness_runner(&h, 1).counters.results, 0);
     puppet_close(&p);
-    wait_for_state(GUARD_SAFE_STOP);
+    wait_for_state(GUARD_STANDBY);
 }
 
 int main(void)
