@@ -183,7 +183,7 @@ static void any_difference_is_refused_by_name(void **state)
     REFUSED(release.inputs[0].dtype = DTYPE_UINT8,
             "input \"images\": the model has float32 (1), the release says uint8");
     REFUSED(model.inputs[0].elem_type = 10,
-            "input \"images\": the model has unknown type (10), the release says float32");
+            "input \"images\": the model has float16 (10), the release says float32");
     REFUSED(release.inputs[0].dims[3] = 9,
             "input \"images\": the model has shape [1, 3, 8, 8], the release says [1, 3, 8, 9]");
     REFUSED(release.outputs[0].dim_count = 2,

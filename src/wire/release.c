@@ -2,26 +2,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "wire/json.h"
-#include "wire/json_write.h"
+#include "wire/release_words.h"
 
-static const char *const task_words[] = {[TASK_DETECTION] = "detection", [TASK_RAW] = "raw"};
-static const char *const color_words[] = {[COLOR_RGB] = "rgb", [COLOR_BGR] = "bgr"};
-static const char *const layout_words[] = {[LAYOUT_NCHW] = "nchw", [LAYOUT_NHWC] = "nhwc"};
-static const char *const resize_words[] = {[RESIZE_LETTERBOX] = "letterbox", [RESIZE_STRETCH] = "stretch"};
-static const char *const decoder_words[] = {[DECODER_YOLOV8] = "yolov8", [DECODER_RAW] = "raw"};
-static const char *const dtype_words[] = {[DTYPE_FLOAT32] = "float32",
-                                          [DTYPE_UINT8] = "uint8",
-                                          [DTYPE_INT8] = "int8",
-                                          [DTYPE_INT32] = "int32",
-                                          [DTYPE_INT64] = "int64"};
-
-static const double no_limit = 1e30;
-
-const char *tensor_dtype_name(enum tensor_dtype dtype)
-{
-    bool known = (unsigned)dtype < ARRAY_LEN(dtype_words) && dtype_words[dtype];
-    return known ? dtype_words[dtype] : "unknown type";
-}
+#define NO_LIMIT 1e30
 
 /* ---- reading ---- */
 
@@ -90,7 +73,7 @@ static void decode_triple(struct json_at at, const char *key, double out[3])
     size_t count;
     struct json_at list = json_list(at, key, 3, &count);
     for (size_t i = 0; i < 3; i++)
-        json_as_double(json_item(list, i), -no_limit, no_limit, &out[i]);
+        json_as_double(json_item(list, i), -NO_LIMIT, NO_LIMIT, &out[i]);
 }
 
 static void decode_preprocess(const struct decoder *decoder, struct json_at root)
@@ -109,7 +92,7 @@ static void decode_preprocess(const struct decoder *decoder, struct json_at root
     if (given(decoder, at, "pad"))
         out->preprocess.pad = get_int(at, "pad", 0, 255, 0);
     if (given(decoder, at, "scale"))
-        json_get_double(at, "scale", -no_limit, no_limit, &out->preprocess.scale);
+        json_get_double(at, "scale", -NO_LIMIT, NO_LIMIT, &out->preprocess.scale);
     if (given(decoder, at, "mean"))
         decode_triple(at, "mean", out->preprocess.mean);
     if (given(decoder, at, "std"))
@@ -122,7 +105,7 @@ static void decode_postprocess(const struct decoder *decoder, struct json_at roo
         return;
     struct release *out = decoder->out;
     struct json_at at = json_child(root, "postprocess");
-    JSON_ONLY(at, "decoder", "score_threshold", "iou_threshold", "max_detections");
+    JSON_ONLY(at, "decoder", "score_threshold", "iou_threshold", "max_detections", "activation");
     if (given(decoder, at, "decoder"))
         GET_CHOICE(at, "decoder", decoder_words, out->postprocess.decoder);
     if (given(decoder, at, "score_threshold"))
@@ -131,6 +114,8 @@ static void decode_postprocess(const struct decoder *decoder, struct json_at roo
         json_get_double(at, "iou_threshold", 0, 1, &out->postprocess.iou_threshold);
     if (given(decoder, at, "max_detections"))
         out->postprocess.max_detections = get_int(at, "max_detections", 1, 128, 0);
+    if (given(decoder, at, "activation"))
+        GET_CHOICE(at, "activation", activation_words, out->postprocess.activation);
 }
 
 static void decode_budgets(struct json_at root, struct release *out)
@@ -148,13 +133,96 @@ static void decode_envelope(const struct decoder *decoder, struct json_at root)
         return;
     struct release *out = decoder->out;
     struct json_at at = json_child(root, "envelope");
-    JSON_ONLY(at, "max_detections", "min_score", "max_miss_share");
+    JSON_ONLY(at, "max_detections", "min_score", "max_miss_share", "max_age_ms", "frozen_frames",
+              "latch_after", "value_min", "value_max", "max_rate", "max_jump");
+    const struct {
+        const char *key;
+        double min, max;
+        double *target;
+    } numbers[] = {
+        {"min_score", 0, 1, &out->envelope.min_score},
+        {"max_miss_share", 0, 1, &out->envelope.max_miss_share},
+        {"max_age_ms", 0, 1e6, &out->envelope.max_age_ms},
+        {"value_min", -NO_LIMIT, NO_LIMIT, &out->envelope.value_min},
+        {"value_max", -NO_LIMIT, NO_LIMIT, &out->envelope.value_max},
+        {"max_rate", 0, NO_LIMIT, &out->envelope.max_rate},
+        {"max_jump", 0, NO_LIMIT, &out->envelope.max_jump},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (given(decoder, at, numbers[i].key))
+            json_get_double(at, numbers[i].key, numbers[i].min, numbers[i].max, numbers[i].target);
     if (given(decoder, at, "max_detections"))
         out->envelope.max_detections = get_int(at, "max_detections", 1, 128, 0);
-    if (given(decoder, at, "min_score"))
-        json_get_double(at, "min_score", 0, 1, &out->envelope.min_score);
-    if (given(decoder, at, "max_miss_share"))
-        json_get_double(at, "max_miss_share", 0, 1, &out->envelope.max_miss_share);
+    if (given(decoder, at, "frozen_frames"))
+        out->envelope.frozen_frames = get_int(at, "frozen_frames", 0, RELEASE_MAX_RUN, 0);
+    if (given(decoder, at, "latch_after"))
+        out->envelope.latch_after = get_int(at, "latch_after", 0, RELEASE_MAX_RUN, 0);
+}
+
+static void decode_state(const struct decoder *decoder, struct json_at root)
+{
+    if (!given(decoder, root, "state"))
+        return;
+    struct release *out = decoder->out;
+    struct json_at list = json_list(root, "state", RELEASE_MAX_TENSORS, &out->state_count);
+    for (size_t i = 0; i < out->state_count; i++) {
+        struct json_at pair = json_as_object(json_item(list, i));
+        JSON_ONLY(pair, "input", "output");
+        json_get_line(pair, "input", out->state[i].input, sizeof out->state[i].input);
+        json_get_line(pair, "output", out->state[i].output, sizeof out->state[i].output);
+    }
+}
+
+static void decode_provider(struct json_at at, enum provider *out)
+{
+    char word[16] = "";
+    json_as_string(at, word, sizeof word);
+    for (size_t i = 0; i < ARRAY_LEN(provider_words); i++)
+        if (str_eq(provider_words[i], word)) {
+            *out = (enum provider)i;
+            return;
+        }
+    json_fail(at, "must be one of tensorrt, cuda, cpu");
+}
+
+static void decode_runtime(const struct decoder *decoder, struct json_at root)
+{
+    if (!given(decoder, root, "runtime"))
+        return;
+    struct release *out = decoder->out;
+    struct json_at at = json_child(root, "runtime");
+    JSON_ONLY(at, "threads", "spin", "queue", "providers");
+    if (given(decoder, at, "threads"))
+        out->runtime.threads = get_int(at, "threads", 1, RELEASE_MAX_THREADS, 0);
+    if (given(decoder, at, "spin"))
+        json_get_bool(at, "spin", &out->runtime.spin);
+    if (given(decoder, at, "queue"))
+        GET_CHOICE(at, "queue", queue_words, out->runtime.queue);
+    if (!given(decoder, at, "providers"))
+        return;
+    struct json_at list = json_list(at, "providers", PROVIDER_COUNT, &out->runtime.provider_count);
+    memset(out->runtime.providers, 0, sizeof out->runtime.providers);
+    for (size_t i = 0; i < out->runtime.provider_count; i++)
+        decode_provider(json_item(list, i), &out->runtime.providers[i]);
+}
+
+static void decode_switch(const struct decoder *decoder, struct json_at root)
+{
+    if (!given(decoder, root, "switch"))
+        return;
+    struct release *out = decoder->out;
+    struct json_at at = json_child(root, "switch");
+    JSON_ONLY(at, "policy", "shadow_frames", "min_agreement", "hold_s", "at");
+    if (given(decoder, at, "policy"))
+        GET_CHOICE(at, "policy", policy_words, out->switching.policy);
+    if (given(decoder, at, "shadow_frames"))
+        out->switching.shadow_frames = get_int(at, "shadow_frames", 0, RELEASE_MAX_RUN, 0);
+    if (given(decoder, at, "min_agreement"))
+        json_get_double(at, "min_agreement", 0, 1, &out->switching.min_agreement);
+    if (given(decoder, at, "hold_s"))
+        out->switching.hold_s = get_int(at, "hold_s", 0, RELEASE_MAX_HOLD_S, 0);
+    if (given(decoder, at, "at"))
+        GET_CHOICE(at, "at", at_words, out->switching.at);
 }
 
 static void decode_golden(const struct decoder *decoder, struct json_at root)
@@ -183,8 +251,8 @@ static void decode_words(struct json_at root, struct release *out)
 static void check_members(const struct decoder *decoder, struct json_at root)
 {
 #define MEMBERS                                                                                              \
-    "schema", "name", "version", "description", "task", "targets", "model", "preprocess", "postprocess",     \
-        "labels", "budgets", "envelope", "safe_state", "golden"
+    "schema", "name", "version", "description", "task", "targets", "model", "frame", "state", "preprocess",  \
+        "postprocess", "labels", "budgets", "envelope", "runtime", "switch", "safe_state", "golden"
     if (decoder->lenient)
         JSON_ONLY(root, MEMBERS, "created", "evaluation", "recipe");
     else
@@ -204,10 +272,15 @@ static void decode(const struct decoder *decoder, struct json_at root)
     GET_CHOICE(root, "task", task_words, out->task);
     decode_words(root, out);
     decode_model(decoder, root);
+    if (given(decoder, root, "frame"))
+        GET_CHOICE(root, "frame", frame_words, out->frame);
+    decode_state(decoder, root);
     decode_preprocess(decoder, root);
     decode_postprocess(decoder, root);
     decode_budgets(root, out);
     decode_envelope(decoder, root);
+    decode_runtime(decoder, root);
+    decode_switch(decoder, root);
     json_get_line(root, "safe_state", out->safe_state, sizeof out->safe_state);
     decode_golden(decoder, root);
 }
@@ -215,7 +288,13 @@ static void decode(const struct decoder *decoder, struct json_at root)
 static const struct release defaults = {
     .preprocess = {.pad = 114, .scale = 1.0 / 255, .std = {1, 1, 1}},
     .postprocess = {.score_threshold = 0.35, .iou_threshold = 0.5, .max_detections = 100},
-    .envelope = {.max_detections = 100, .max_miss_share = 0.05},
+    .envelope = {.max_detections = 100,
+                 .max_miss_share = 0.05,
+                 .value_min = -NO_LIMIT,
+                 .value_max = NO_LIMIT},
+    .runtime = {.threads = 1,
+                .provider_count = PROVIDER_COUNT,
+                .providers = {PROVIDER_TENSORRT, PROVIDER_CUDA, PROVIDER_CPU}},
     .golden_tolerance = 0.001,
 };
 
@@ -247,77 +326,4 @@ int release_parse_yaml(const char *name, const void *text, size_t len, struct re
     decode(&(struct decoder){.lenient = true, .out = out}, root);
     json_get_line(json_child(root, "model"), "path", out_model_path, path_size);
     return finish(&reader, out, err);
-}
-
-/* ---- writing ---- */
-
-static json_t *from_tensors(const struct tensor_spec *tensors, size_t count)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; list && i < count; i++) {
-        json_t *shape = json_array();
-        for (size_t d = 0; d < tensors[i].dim_count; d++)
-            json_append(shape, json_integer(tensors[i].dims[d]));
-        json_append(list, json_pack("{s:s, s:s, s:o}", "name", tensors[i].name, "dtype",
-                                    tensor_dtype_name(tensors[i].dtype), "shape", shape));
-    }
-    return list;
-}
-
-static json_t *from_words(const char *words, size_t count, size_t stride)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; list && i < count; i++)
-        json_append(list, json_string(words + i * stride));
-    return list;
-}
-
-static json_t *from_preprocess(const struct release *release)
-{
-    const double *mean = release->preprocess.mean, *std = release->preprocess.std;
-    return json_pack(
-        "{s:s, s:s, s:s, s:i, s:f, s:[f,f,f], s:[f,f,f]}", "color", color_words[release->preprocess.color],
-        "layout", layout_words[release->preprocess.layout], "resize",
-        resize_words[release->preprocess.resize], "pad", release->preprocess.pad, "scale",
-        release->preprocess.scale, "mean", mean[0], mean[1], mean[2], "std", std[0], std[1], std[2]);
-}
-
-static json_t *from_postprocess(const struct release *release)
-{
-    return json_pack("{s:s, s:f, s:f, s:i}", "decoder", decoder_words[release->postprocess.decoder],
-                     "score_threshold", release->postprocess.score_threshold, "iou_threshold",
-                     release->postprocess.iou_threshold, "max_detections",
-                     release->postprocess.max_detections);
-}
-
-static json_t *from_budgets(const struct release *release)
-{
-    return json_pack("{s:f, s:f, s:i}", "latency_p99_ms", release->budgets.latency_p99_ms, "deadline_ms",
-                     release->budgets.deadline_ms, "memory_mib", release->budgets.memory_mib);
-}
-
-static json_t *from_envelope(const struct release *release)
-{
-    return json_pack("{s:i, s:f, s:f}", "max_detections", release->envelope.max_detections, "min_score",
-                     release->envelope.min_score, "max_miss_share", release->envelope.max_miss_share);
-}
-
-static json_t *from_release(const struct release *release)
-{
-    return json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:o, s:{s:s, s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:s, s:{s:f}}", "schema",
-        1, "name", release->name, "version", release->version, "description", release->description, "task",
-        task_words[release->task], "targets",
-        from_words(release->targets[0], release->target_count, sizeof release->targets[0]), "model", "format",
-        "onnx", "inputs", from_tensors(release->inputs, release->input_count), "outputs",
-        from_tensors(release->outputs, release->output_count), "preprocess", from_preprocess(release),
-        "postprocess", from_postprocess(release), "labels",
-        from_words(release->labels[0], release->label_count, sizeof release->labels[0]), "budgets",
-        from_budgets(release), "envelope", from_envelope(release), "safe_state", release->safe_state,
-        "golden", "tolerance", release->golden_tolerance);
-}
-
-char *release_format(const struct release *release)
-{
-    return json_write_new(from_release(release));
 }

@@ -9,10 +9,12 @@
  *   "model": {"format": "onnx", "inputs":  [{"name": "images",  "dtype": "float32", "shape": [1, 3, 128, 160]}],
  *                               "outputs": [{"name": "output0", "dtype": "float32", "shape": [1, 9, 400]}]},
  *   "frame": "rgb8",                                    or "float32": frames are the first input tensor itself, nothing is done to them
- *   "state": [{"input": "h", "output": "h_out"}],       of a model with memory: the output becomes the next frame's input; zeros at first
+ *   "state": [],                                        of a model with memory: [{"input": "h", "output": "h_out"}, …]: the output
+ *                                                       becomes the next frame's input; zeros at first
  *   "preprocess":  {"color": "rgb", "layout": "nchw", "resize": "letterbox", "pad": 114,
  *                   "scale": 0.00392156862745098, "mean": [0, 0, 0], "std": [1, 1, 1]},      x = (u8 * scale - mean) / std
- *   "postprocess": {"decoder": "yolov8", "score_threshold": 0.35, "iou_threshold": 0.5, "max_detections": 100},
+ *   "postprocess": {"decoder": "yolov8", "score_threshold": 0.35, "iou_threshold": 0.5, "max_detections": 100,
+ *                   "activation": "none"},
  *   "labels": ["person", "pallet", "forklift", "cone", "crate"],
  *   "budgets":  {"latency_p99_ms": 40, "deadline_ms": 60, "memory_mib": 128},
  *   "envelope": {"max_detections": 100, "min_score": 0.0, "max_miss_share": 0.05,              what guard and agent enforce
@@ -21,7 +23,7 @@
  *   "runtime":  {"threads": 1, "spin": false, "queue": "latest", "providers": ["tensorrt", "cuda", "cpu"]},
  *                                                       queue "lossless": every frame in order, for models with memory; bounded
  *                                                       by the ring. providers: in the order of preference; the robot takes the
- *                                                       first that it really has; any but the first: degraded
+ *                                                       first that works. Degraded: one before it has its hardware here, but failed
  *   "switch":   {"policy": "availability", "shadow_frames": 0, "min_agreement": 0, "hold_s": 0, "at": "frame"},
  *                policy "memory": the old runner leaves before the new one is loaded; the gap is served by the safe state.
  *                shadow_frames: live frames computed beside the old release before the switch, never used;
@@ -32,15 +34,25 @@
  *   "golden": {"tolerance": 0.001}
  * }
  *
- * Versions are SemVer 2.0.0 without build metadata. Decoders: "yolov8" (output [1, 4 + labels, N], rows cx cy w h in
- * input pixels, then one probability per label) with task "detection"; "scores" (output: one number per label; activation by
- * postprocess.activation: none, softmax or sigmoid) with "classification" and "timeseries"; "values" (≤ 768 floats as they
- * are) with "control" and "raw". The first output is the result; further ones can only be state. What the robot could not run
- * is refused by release_check, so at pack time.
+ * Versions are SemVer 2.0.0 without build metadata.
  *
- * Every member is required in release.json and no other is allowed. In release.yaml `description`, `model.format`,
- * `frame`, `state`, `preprocess`, `postprocess`, `envelope`, `runtime`, `switch`, `golden` and their members may be left out and then have the values above (no
- * description); besides it says `model.path` (required) and may say `golden.inputs`, `created`, `evaluation` and
+ *   task             decoder   the first output                                            a result
+ *   detection        yolov8    [1, 4 + labels, N]: rows cx cy w h in input pixels, then    detections
+ *                              one probability per label; frame rgb8 only
+ *   classification   scores    one number per label; postprocess.activation: none,         one value per label
+ *   timeseries       scores    softmax or sigmoid
+ *   control          values    at most 768 numbers (labels: all or none)                   these numbers
+ *   raw              values
+ *
+ * Frame, result and state are float32. The first input is the frame; frame "rgb8" wants it to be an image of 3 channels. The
+ * first output is the result. All other inputs and outputs are state, in pairs of the same shape. A time series with
+ * state needs queue "lossless", since a frame left out would be a gap in time; a controller with state may choose. A limit that
+ * nobody would look at (max_jump for values, max_rate, value_min and value_max for detections) is refused. What the robot
+ * could not run is refused by release_check, so at pack time.
+ *
+ * Every member is required in release.json and no other is allowed. In release.yaml `description`, `model.format`, `frame`,
+ * `state`, `preprocess`, `postprocess`, `envelope`, `runtime`, `switch`, `golden` and their members may be left out and
+ * then have the values above (no description); besides it says `model.path` (required) and may say `golden.inputs`, `created`, `evaluation` and
  * `recipe`, which the packer reads for itself.
  */
 #ifndef MUSTER_WIRE_RELEASE_H
@@ -52,15 +64,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RELEASE_MAX_LABELS = 256, RELEASE_MAX_TENSORS = 8, RELEASE_MAX_DIMS = 8, RELEASE_MAX_TARGETS = 8 };
+enum {
+    RELEASE_MAX_LABELS = 256,
+    RELEASE_MAX_TENSORS = 8,
+    RELEASE_MAX_DIMS = 8,
+    RELEASE_MAX_TARGETS = 8,
+    RELEASE_MAX_VALUES = 768, /* in one result */
+    RELEASE_MAX_THREADS = 64,
+    RELEASE_MAX_RUN = 10000, /* frames in a row that something may be asked of */
+    RELEASE_MAX_HOLD_S = 604800
+};
 
-enum tensor_dtype {
-    DTYPE_FLOAT32 = 1,
-    DTYPE_UINT8 = 2,
-    DTYPE_INT8 = 3,
-    DTYPE_INT32 = 6,
-    DTYPE_INT64 = 7
-}; /* ONNX numbers */
+enum tensor_dtype { /* ONNX numbers */
+                    DTYPE_FLOAT32 = 1,
+                    DTYPE_UINT8 = 2,
+                    DTYPE_INT8 = 3,
+                    DTYPE_UINT16 = 4,
+                    DTYPE_INT16 = 5,
+                    DTYPE_INT32 = 6,
+                    DTYPE_INT64 = 7,
+                    DTYPE_BOOL = 9,
+                    DTYPE_FLOAT16 = 10,
+                    DTYPE_FLOAT64 = 11,
+                    DTYPE_UINT32 = 12,
+                    DTYPE_UINT64 = 13,
+                    DTYPE_BFLOAT16 = 16
+};
 
 struct tensor_spec {
     char name[64];
@@ -172,7 +201,9 @@ int release_check_machine(const struct release *release, const char *machine,
 size_t release_value_count(const struct release *release);
 const char *provider_name(enum provider provider); /* "tensorrt" */
 
-const char *tensor_dtype_name(enum tensor_dtype dtype); /* "float32"; "unknown type" */
+const char *tensor_dtype_name(enum tensor_dtype dtype);   /* "float32"; "unknown type" */
+size_t tensor_element_bytes(enum tensor_dtype dtype);     /* 0 for an unknown type */
+size_t tensor_elements(const struct tensor_spec *tensor); /* SIZE_MAX if it does not fit */
 
 int version_compare(const char *a, const char *b); /* SemVer precedence; both must be valid */
 bool version_valid(const char *text);

@@ -1,48 +1,33 @@
 /* What a release must be beyond well-formed: every number in range, and everything consistent with everything
  * else. */
+#include "wire/release_check.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "wire/json_tree.h"
-#include "wire/release.h"
 
 #include <math.h>
 
-enum { MAX_DETECTIONS = 128, MAX_SIDE = 8192 };
+enum {
+    MAX_DETECTIONS = 128,
+    MAX_SIDE = 8192,
+    MAX_FRAME_FLOATS = 16 << 20 /* 64 MiB, a ring's largest slot */
+};
+#define NO_LIMIT 1e30
 static const int64_t max_elements = 1 << 26;
 
 static const char *const safe_states[] = {"stop", "slow",   "hold",   "hover",
                                           "land", "return", "crouch", "alert"};
 
-static int wrong(struct err *err, const char *what, const char *why)
-{
-    return err_set(err, ERR_INVALID, "%s: %s", what, why);
-}
-
-/* A number in [min, max]; NaN is in no range. */
-static int check_range(const char *what, double value, double min, double max, struct err *err)
-{
-    if (value >= min && value <= max)
-        return 0;
-    return err_set(err, ERR_INVALID, "%s: is %g, must be from %g to %g", what, value, min, max);
-}
-
-static int check_positive(const char *what, double value, double max, struct err *err)
-{
-    if (value > 0 && value <= max)
-        return 0;
-    return err_set(err, ERR_INVALID, "%s: is %g, must be above 0 and at most %g", what, value, max);
-}
-
 static int check_identity(const struct release *release, struct err *err)
 {
     if (!str_is_name(release->name, sizeof release->name - 1))
-        return wrong(err, "name", "must be of letters, digits and . _ -");
+        return release_wrong(err, "name", "must be of letters, digits and . _ -");
     if (!version_valid(release->version))
         return err_set(err, ERR_INVALID,
                        "version: \"%s\" is no semantic version; write it as 1.2.3 or 1.2.3-rc.1",
                        release->version);
     if (!json_is_line(release->description))
-        return wrong(err, "description", "must be one line without control characters");
+        return release_wrong(err, "description", "must be one line without control characters");
     return 0;
 }
 
@@ -63,7 +48,7 @@ static int check_words(const char *what, const char *words, size_t count, size_t
 static int check_targets(const struct release *release, struct err *err)
 {
     if (release->target_count < 1 || release->target_count > RELEASE_MAX_TARGETS)
-        return wrong(err, "targets", "name at least one machine, for example x86_64");
+        return release_wrong(err, "targets", "name at least one machine, for example x86_64");
     return check_words("targets", release->targets[0], release->target_count, sizeof release->targets[0],
                        err);
 }
@@ -116,101 +101,82 @@ static int check_preprocess(const struct release *release, struct err *err)
     if ((unsigned)release->preprocess.color > COLOR_BGR ||
         (unsigned)release->preprocess.layout > LAYOUT_NHWC ||
         (unsigned)release->preprocess.resize > RESIZE_STRETCH)
-        return wrong(err, "preprocess", "color, layout or resize is unknown");
-    if (check_range("preprocess.pad", release->preprocess.pad, 0, 255, err) < 0 ||
-        check_positive("preprocess.scale", release->preprocess.scale, 1e6, err) < 0)
+        return release_wrong(err, "preprocess", "color, layout or resize is unknown");
+    if (release_in_range("preprocess.pad", release->preprocess.pad, 0, 255, err) < 0 ||
+        release_is_positive("preprocess.scale", release->preprocess.scale, 1e6, err) < 0)
         return -1;
     for (int i = 0; i < 3; i++)
-        if (check_range("preprocess.mean", release->preprocess.mean[i], -1e6, 1e6, err) < 0 ||
-            check_positive("preprocess.std", release->preprocess.std[i], 1e6, err) < 0)
+        if (release_in_range("preprocess.mean", release->preprocess.mean[i], -1e6, 1e6, err) < 0 ||
+            release_is_positive("preprocess.std", release->preprocess.std[i], 1e6, err) < 0)
             return -1;
-    return 0;
-}
-
-static int check_postprocess(const struct release *release, struct err *err)
-{
-    if ((unsigned)release->task > TASK_RAW || (unsigned)release->postprocess.decoder > DECODER_RAW)
-        return wrong(err, "postprocess.decoder", "task or decoder is unknown");
-    if ((release->task == TASK_RAW) != (release->postprocess.decoder == DECODER_RAW))
-        return wrong(err, "postprocess.decoder",
-                     "task \"detection\" needs decoder \"yolov8\", task \"raw\" decoder \"raw\"");
-    if (check_range("postprocess.score_threshold", release->postprocess.score_threshold, 0, 1, err) < 0 ||
-        check_positive("postprocess.iou_threshold", release->postprocess.iou_threshold, 1, err) < 0)
-        return -1;
-    return check_range("postprocess.max_detections", release->postprocess.max_detections, 1, MAX_DETECTIONS,
-                       err);
-}
-
-static int check_image_input(const struct release *release, struct err *err)
-{
-    const struct tensor_spec *input = &release->inputs[0];
-    if (release->input_count != 1 || input->dtype != DTYPE_FLOAT32 || input->dim_count != 4 ||
-        input->dims[0] != 1)
-        return wrong(err, "model.inputs",
-                     "a detector has one float32 input with 4 dimensions, the first of them 1");
-    bool nchw = release->preprocess.layout == LAYOUT_NCHW;
-    int64_t channels = input->dims[nchw ? 1 : 3], height = input->dims[nchw ? 2 : 1],
-            width = input->dims[nchw ? 3 : 2];
-    if (channels != 3)
-        return err_set(err, ERR_INVALID,
-                       "model.inputs[0].shape: layout %s wants 3 channels in place %d, not %lld",
-                       nchw ? "nchw" : "nhwc", nchw ? 2 : 4, (long long)channels);
-    if (height > MAX_SIDE || width > MAX_SIDE)
-        return err_set(err, ERR_INVALID, "model.inputs[0].shape: images have at most %d x %d pixels",
-                       MAX_SIDE, MAX_SIDE);
-    return 0;
-}
-
-static int check_yolov8_output(const struct release *release, struct err *err)
-{
-    const struct tensor_spec *output = &release->outputs[0];
-    if (release->output_count != 1 || output->dtype != DTYPE_FLOAT32 || output->dim_count != 3 ||
-        output->dims[0] != 1)
-        return wrong(err, "model.outputs",
-                     "decoder yolov8 wants one float32 output with 3 dimensions, the first of them 1");
-    if (output->dims[1] != 4 + (int64_t)release->label_count)
-        return err_set(err, ERR_INVALID,
-                       "model.outputs[0].shape: %zu labels need %zu rows (4 for the box), not %lld",
-                       release->label_count, 4 + release->label_count, (long long)output->dims[1]);
     return 0;
 }
 
 static int check_labels(const struct release *release, struct err *err)
 {
     if (release->label_count > RELEASE_MAX_LABELS)
-        return wrong(err, "labels", "there are too many");
+        return release_wrong(err, "labels", "there are too many");
     return check_words("labels", release->labels[0], release->label_count, sizeof release->labels[0], err);
-}
-
-static int check_detection(const struct release *release, struct err *err)
-{
-    if (release->task != TASK_DETECTION)
-        return 0;
-    if (release->label_count == 0)
-        return wrong(err, "labels", "a detector needs at least one");
-    if (check_image_input(release, err) < 0)
-        return -1;
-    return check_yolov8_output(release, err);
 }
 
 static int check_budgets(const struct release *release, struct err *err)
 {
-    if (check_positive("budgets.latency_p99_ms", release->budgets.latency_p99_ms, 1e6, err) < 0 ||
-        check_positive("budgets.deadline_ms", release->budgets.deadline_ms, 1e6, err) < 0)
+    if (release_is_positive("budgets.latency_p99_ms", release->budgets.latency_p99_ms, 1e6, err) < 0 ||
+        release_is_positive("budgets.deadline_ms", release->budgets.deadline_ms, 1e6, err) < 0)
         return -1;
     if (release->budgets.deadline_ms < release->budgets.latency_p99_ms)
         return err_set(
             err, ERR_INVALID,
             "budgets.deadline_ms: %g ms is less than latency_p99_ms (%g ms), which is a part of it",
             release->budgets.deadline_ms, release->budgets.latency_p99_ms);
-    return check_range("budgets.memory_mib", release->budgets.memory_mib, 1, 1e6, err);
+    return release_in_range("budgets.memory_mib", release->budgets.memory_mib, 1, 1e6, err);
+}
+
+/* A limit that nobody would look at is no limit: it must not look like one. */
+static int check_limits_apply(const struct release *release, struct err *err)
+{
+    bool values = release->postprocess.decoder != DECODER_YOLOV8;
+    if (values && release->envelope.max_jump > 0)
+        return release_wrong(err, "envelope.max_jump", "is about detections, this release gives values");
+    if (!values && release->envelope.max_rate > 0)
+        return release_wrong(err, "envelope.max_rate", "is about values, this release gives detections");
+    if (!values && (release->envelope.value_min > -NO_LIMIT || release->envelope.value_max < NO_LIMIT))
+        return release_wrong(err, "envelope.value_min",
+                             "and value_max are about values, this release gives detections");
+    return 0;
+}
+
+static int check_values_range(const struct release *release, struct err *err)
+{
+    const double min = release->envelope.value_min, max = release->envelope.value_max;
+    if (release_in_range("envelope.value_min", min, -NO_LIMIT, NO_LIMIT, err) < 0 ||
+        release_in_range("envelope.value_max", max, -NO_LIMIT, NO_LIMIT, err) < 0)
+        return -1;
+    if (min > max)
+        return err_set(err, ERR_INVALID, "envelope.value_min: %g is above value_max (%g)", min, max);
+    return check_limits_apply(release, err);
+}
+
+static int check_history(const struct release *release, struct err *err)
+{
+    if (release_in_range("envelope.max_age_ms", release->envelope.max_age_ms, 0, 1e6, err) < 0 ||
+        release_in_range("envelope.frozen_frames", release->envelope.frozen_frames, 0, RELEASE_MAX_RUN, err) <
+            0 ||
+        release_in_range("envelope.latch_after", release->envelope.latch_after, 0, RELEASE_MAX_RUN, err) <
+            0 ||
+        release_in_range("envelope.max_rate", release->envelope.max_rate, 0, NO_LIMIT, err) < 0 ||
+        release_in_range("envelope.max_jump", release->envelope.max_jump, 0, NO_LIMIT, err) < 0)
+        return -1;
+    if (release->envelope.frozen_frames == 1)
+        return release_wrong(err, "envelope.frozen_frames", "one frame repeats nothing; say 2 or more, or 0");
+    return 0;
 }
 
 static int check_envelope(const struct release *release, struct err *err)
 {
-    if (check_range("envelope.max_detections", release->envelope.max_detections, 1, MAX_DETECTIONS, err) <
-            0 ||
-        check_range("envelope.min_score", release->envelope.min_score, 0, 1, err) < 0)
+    if (release_in_range("envelope.max_detections", release->envelope.max_detections, 1, MAX_DETECTIONS,
+                         err) < 0 ||
+        release_in_range("envelope.min_score", release->envelope.min_score, 0, 1, err) < 0)
         return -1;
     if (release->task == TASK_DETECTION && release->envelope.min_score > release->postprocess.score_threshold)
         return err_set(
@@ -218,25 +184,77 @@ static int check_envelope(const struct release *release, struct err *err)
             "envelope.min_score: %g is above postprocess.score_threshold (%g): good results would be refused",
             release->envelope.min_score, release->postprocess.score_threshold);
     if (!(release->envelope.max_miss_share > 0 && release->envelope.max_miss_share < 1))
-        return wrong(err, "envelope.max_miss_share", "must be above 0 and below 1");
+        return release_wrong(err, "envelope.max_miss_share", "must be above 0 and below 1");
+    return check_history(release, err) < 0 ? -1 : check_values_range(release, err);
+}
+
+static int check_providers(const struct release *release, struct err *err)
+{
+    size_t count = release->runtime.provider_count;
+    if (count < 1 || count > PROVIDER_COUNT)
+        return release_wrong(err, "runtime.providers", "name one to three of tensorrt, cuda, cpu");
+    for (size_t i = 0; i < count; i++) {
+        if ((unsigned)release->runtime.providers[i] >= PROVIDER_COUNT)
+            return release_wrong(err, "runtime.providers", "one is unknown");
+        for (size_t k = 0; k < i; k++)
+            if (release->runtime.providers[k] == release->runtime.providers[i])
+                return release_wrong(err, "runtime.providers", "one appears twice");
+    }
+    if (release->runtime.providers[count - 1] != PROVIDER_CPU)
+        return release_wrong(err, "runtime.providers", "the last one must be cpu: every robot has it");
+    return 0;
+}
+
+static int check_runtime(const struct release *release, struct err *err)
+{
+    if (release_in_range("runtime.threads", release->runtime.threads, 1, RELEASE_MAX_THREADS, err) < 0)
+        return -1;
+    if ((unsigned)release->runtime.queue > QUEUE_LOSSLESS)
+        return release_wrong(err, "runtime.queue", "must be latest or lossless");
+    if (release->task == TASK_TIMESERIES && release->state_count && release->runtime.queue != QUEUE_LOSSLESS)
+        return release_wrong(
+            err, "runtime.queue",
+            "a time series with memory needs \"lossless\": a frame left out would be a gap in time");
+    return check_providers(release, err);
+}
+
+static int check_switch(const struct release *release, struct err *err)
+{
+    if ((unsigned)release->switching.policy > SWITCH_MEMORY ||
+        (unsigned)release->switching.at > SWITCH_AT_SEQUENCE_END)
+        return release_wrong(err, "switch", "policy or at is unknown");
+    if (release_in_range("switch.shadow_frames", release->switching.shadow_frames, 0, RELEASE_MAX_RUN, err) <
+            0 ||
+        release_in_range("switch.min_agreement", release->switching.min_agreement, 0, 1, err) < 0 ||
+        release_in_range("switch.hold_s", release->switching.hold_s, 0, RELEASE_MAX_HOLD_S, err) < 0)
+        return -1;
+    if (release->switching.min_agreement > 0 && release->switching.shadow_frames == 0)
+        return release_wrong(err, "switch.min_agreement", "needs shadow_frames: nothing is compared without");
+    if (release->switching.policy == SWITCH_MEMORY &&
+        (release->switching.shadow_frames || release->switching.hold_s))
+        return release_wrong(
+            err, "switch.policy",
+            "\"memory\" leaves no old release to shadow or to hold: shadow_frames and hold_s must be 0");
     return 0;
 }
 
 static int check_safety(const struct release *release, struct err *err)
 {
-    if (check_range("golden.tolerance", release->golden_tolerance, 0, 1, err) < 0)
+    if (release_in_range("golden.tolerance", release->golden_tolerance, 0, 1, err) < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(safe_states); i++)
         if (str_eq(safe_states[i], release->safe_state))
             return 0;
-    return wrong(err, "safe_state", "must be one of stop, slow, hold, hover, land, return, crouch, alert");
+    return release_wrong(err, "safe_state",
+                         "must be one of stop, slow, hold, hover, land, return, crouch, alert");
 }
 
 int release_check(const struct release *release, struct err *err)
 {
     static int (*const checks[])(const struct release *, struct err *) = {
-        check_identity, check_targets,   check_model,   check_preprocess, check_postprocess,
-        check_labels,   check_detection, check_budgets, check_envelope,   check_safety,
+        check_identity, check_targets,       check_model,         check_preprocess,     release_check_decoder,
+        check_labels,   release_check_state, release_check_frame, release_check_result, check_budgets,
+        check_envelope, check_runtime,       check_switch,        check_safety,
     };
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         if (checks[i](release, err) < 0)

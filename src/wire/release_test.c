@@ -53,37 +53,34 @@ static void random_version(uint64_t *random, char *out, size_t out_size)
              tails[random_below(random, ARRAY_LEN(tails))]);
 }
 
-static void random_tensors(uint64_t *random, struct tensor_spec *out, size_t count)
+static void random_shape(uint64_t *random, struct tensor_spec *tensor, const char *name)
 {
-    static const enum tensor_dtype types[] = {DTYPE_FLOAT32, DTYPE_UINT8, DTYPE_INT8, DTYPE_INT32,
-                                              DTYPE_INT64};
-    for (size_t i = 0; i < count; i++) {
-        random_line(random, out[i].name, 50);
-        snprintf(out[i].name + strlen(out[i].name), 8, "%zu", i);
-        out[i].dtype = types[random_below(random, ARRAY_LEN(types))];
-        out[i].dim_count = 1 + random_below(random, RELEASE_MAX_DIMS);
-        for (size_t d = 0; d < out[i].dim_count; d++)
-            out[i].dims[d] = (int64_t)(1 + random_below(random, 9));
+    *tensor = (struct tensor_spec){.dtype = DTYPE_FLOAT32, .dim_count = 1 + random_below(random, 4)};
+    str_copy(tensor->name, sizeof tensor->name, name);
+    for (size_t d = 0; d < tensor->dim_count; d++)
+        tensor->dims[d] = (int64_t)(1 + random_below(random, 5));
+}
+
+/* Every input and output after the first is state, in any order. */
+static void random_state(uint64_t *random, struct release *out)
+{
+    out->state_count = random_below(random, RELEASE_MAX_TENSORS);
+    out->input_count = out->output_count = 1 + out->state_count;
+    for (size_t i = 0; i < out->state_count; i++) {
+        size_t from = out->state_count - i;
+        snprintf(out->state[i].input, sizeof out->state[i].input, "in %zu", i);
+        snprintf(out->state[i].output, sizeof out->state[i].output, "out/%zu", i);
+        random_shape(random, &out->inputs[1 + i], out->state[i].input);
+        out->outputs[from] = out->inputs[1 + i];
+        str_copy(out->outputs[from].name, sizeof out->outputs[from].name, out->state[i].output);
     }
 }
 
-static void random_model(uint64_t *random, struct release *out)
+static void random_input(uint64_t *random, struct release *out)
 {
-    out->task = random_below(random, 2) ? TASK_RAW : TASK_DETECTION;
-    out->label_count = random_below(random, RELEASE_MAX_LABELS) + 1;
-    for (size_t i = 0; i < out->label_count; i++)
-        snprintf(out->labels[i], sizeof out->labels[i], "lábel \"%zu\"", i);
-    out->preprocess.layout = random_below(random, 2) ? LAYOUT_NHWC : LAYOUT_NCHW;
-    out->postprocess.decoder = out->task == TASK_RAW ? DECODER_RAW : DECODER_YOLOV8;
-    out->input_count = out->output_count = 1;
-    if (out->task == TASK_RAW) {
-        out->input_count += random_below(random, RELEASE_MAX_TENSORS);
-        out->output_count += random_below(random, RELEASE_MAX_TENSORS);
-    }
-    random_tensors(random, out->inputs, out->input_count);
-    random_tensors(random, out->outputs, out->output_count);
-    if (out->task == TASK_RAW)
-        return;
+    out->frame = out->task != TASK_DETECTION && random_below(random, 2) ? FRAME_FLOAT32 : FRAME_RGB8;
+    if (out->frame == FRAME_FLOAT32)
+        return random_shape(random, &out->inputs[0], "in");
     int64_t height = (int64_t)random_below(random, 700) + 1, width = (int64_t)random_below(random, 700) + 1;
     bool nchw = out->preprocess.layout == LAYOUT_NCHW;
     out->inputs[0] =
@@ -91,10 +88,40 @@ static void random_model(uint64_t *random, struct release *out)
                              .dtype = DTYPE_FLOAT32,
                              .dim_count = 4,
                              .dims = {1, nchw ? 3 : height, nchw ? height : width, nchw ? width : 3}};
-    out->outputs[0] = (struct tensor_spec){.name = "out:0",
-                                           .dtype = DTYPE_FLOAT32,
-                                           .dim_count = 3,
-                                           .dims = {1, 4 + (int64_t)out->label_count, 400}};
+}
+
+static void random_output(uint64_t *random, struct release *out)
+{
+    struct tensor_spec *result = &out->outputs[0];
+    *result =
+        (struct tensor_spec){.name = "out:0", .dtype = DTYPE_FLOAT32, .dim_count = 3, .dims = {1, 1, 1}};
+    if (out->task == TASK_DETECTION) {
+        result->dims[1] = 4 + (int64_t)out->label_count;
+        result->dims[2] = 400;
+    } else if (out->task == TASK_CONTROL || out->task == TASK_RAW) {
+        if (random_below(random, 2))
+            out->label_count = 0;
+        result->dims[1] =
+            out->label_count ? (int64_t)out->label_count : 1 + (int64_t)random_below(random, 768);
+    } else {
+        result->dims[2] = (int64_t)out->label_count;
+        out->postprocess.activation = (enum activation)random_below(random, out->label_count > 1 ? 3 : 1);
+    }
+}
+
+static void random_model(uint64_t *random, struct release *out)
+{
+    static const enum decoder_kind decoders[] = {DECODER_YOLOV8, DECODER_SCORES, DECODER_SCORES, DECODER_RAW,
+                                                 DECODER_RAW};
+    out->task = (enum release_task)random_below(random, ARRAY_LEN(decoders));
+    out->postprocess.decoder = decoders[out->task];
+    out->preprocess.layout = random_below(random, 2) ? LAYOUT_NHWC : LAYOUT_NCHW;
+    out->label_count = random_below(random, RELEASE_MAX_LABELS) + 1;
+    random_state(random, out);
+    random_input(random, out);
+    random_output(random, out);
+    for (size_t i = 0; i < out->label_count; i++)
+        snprintf(out->labels[i], sizeof out->labels[i], "lábel \"%zu\"", i);
 }
 
 static void random_numbers(uint64_t *random, struct release *out)
@@ -119,6 +146,41 @@ static void random_numbers(uint64_t *random, struct release *out)
     out->golden_tolerance = random_between(random, 0, 1);
 }
 
+static void random_limits(uint64_t *random, struct release *out)
+{
+    out->envelope.max_age_ms = random_between(random, 0, 1000);
+    out->envelope.frozen_frames = (int)random_below(random, 9) ? 2 + (int)random_below(random, 99) : 0;
+    out->envelope.latch_after = (int)random_below(random, 100);
+    out->envelope.value_min = -1e30;
+    out->envelope.value_max = 1e30;
+    if (release_value_count(out) == 0) {
+        out->envelope.max_jump = random_between(random, 0, 3);
+        return;
+    }
+    out->envelope.value_min = random_between(random, -5, 0);
+    out->envelope.value_max = random_between(random, 0, 5);
+    out->envelope.max_rate = random_between(random, 0, 3);
+}
+
+static void random_policy(uint64_t *random, struct release *out)
+{
+    out->runtime.threads = 1 + (int)random_below(random, 64);
+    out->runtime.spin = random_below(random, 2);
+    bool sequence = out->task == TASK_TIMESERIES && out->state_count;
+    out->runtime.queue = sequence || random_below(random, 2) ? QUEUE_LOSSLESS : QUEUE_LATEST;
+    out->runtime.provider_count = 1 + random_below(random, 3);
+    bool cuda_first = random_below(random, 2);
+    for (size_t i = 0; i + 1 < out->runtime.provider_count; i++)
+        out->runtime.providers[i] = (i == 0) == cuda_first ? PROVIDER_CUDA : PROVIDER_TENSORRT;
+    out->switching.at = random_below(random, 2) ? SWITCH_AT_SEQUENCE_END : SWITCH_AT_FRAME;
+    out->switching.policy = random_below(random, 2) ? SWITCH_MEMORY : SWITCH_AVAILABILITY;
+    if (out->switching.policy == SWITCH_MEMORY)
+        return;
+    out->switching.shadow_frames = 1 + (int)random_below(random, 10000);
+    out->switching.min_agreement = random_between(random, 0, 1);
+    out->switching.hold_s = (int)random_below(random, 604801);
+}
+
 static void random_release(uint64_t *random, struct release *out)
 {
     static const char *const safe_states[] = {"stop", "slow",   "hold",   "hover",
@@ -133,6 +195,8 @@ static void random_release(uint64_t *random, struct release *out)
         snprintf(out->targets[i], sizeof out->targets[i], "machine-%zu", i);
     random_model(random, out);
     random_numbers(random, out);
+    random_limits(random, out);
+    random_policy(random, out);
     str_copy(out->safe_state, sizeof out->safe_state,
              safe_states[random_below(random, ARRAY_LEN(safe_states))]);
 }
@@ -167,17 +231,26 @@ static void the_yaml_of_a_person_becomes_the_documented_release(void **state)
     assert_string_equal(
         text,
         "{\"budgets\":{\"deadline_ms\":60,\"latency_p99_ms\":40,\"memory_mib\":128},\"description\":\"\","
-        "\"envelope\":{\"max_detections\":100,\"max_miss_share\":0.05,\"min_score\":0},"
+        "\"envelope\":{\"frozen_frames\":0,\"latch_after\":0,\"max_age_ms\":0,\"max_detections\":100,\"max_"
+        "jump\":0,"
+        "\"max_miss_share\":0.05,\"max_rate\":0,\"min_score\":0,\"value_max\":1e+30,\"value_min\":-1e+30},"
+        "\"frame\":\"rgb8\","
         "\"golden\":{\"tolerance\":0.001},\"labels\":[\"person\",\"pallet\",\"forklift\",\"cone\",\"crate\"],"
         "\"model\":{\"format\":\"onnx\",\"inputs\":[{\"dtype\":\"float32\",\"name\":\"images\",\"shape\":[1,"
         "3,128,160]}],"
         "\"outputs\":[{\"dtype\":\"float32\",\"name\":\"output0\",\"shape\":[1,9,400]}]},\"name\":"
         "\"detector\","
-        "\"postprocess\":{\"decoder\":\"yolov8\",\"iou_threshold\":0.5,\"max_detections\":100,\"score_"
+        "\"postprocess\":{\"activation\":\"none\",\"decoder\":\"yolov8\",\"iou_threshold\":0.5,\"max_"
+        "detections\":100,\"score_"
         "threshold\":0.35},"
         "\"preprocess\":{\"color\":\"rgb\",\"layout\":\"nchw\",\"mean\":[0,0,0],\"pad\":114,\"resize\":"
         "\"letterbox\","
-        "\"scale\":0.00392156862745098,\"std\":[1,1,1]},\"safe_state\":\"stop\",\"schema\":1,"
+        "\"scale\":0.00392156862745098,\"std\":[1,1,1]},"
+        "\"runtime\":{\"providers\":[\"tensorrt\",\"cuda\",\"cpu\"],\"queue\":\"latest\",\"spin\":false,"
+        "\"threads\":1},"
+        "\"safe_state\":\"stop\",\"schema\":1,\"state\":[],"
+        "\"switch\":{\"at\":\"frame\",\"hold_s\":0,\"min_agreement\":0,\"policy\":\"availability\",\"shadow_"
+        "frames\":0},"
         "\"targets\":[\"x86_64\",\"aarch64\"],\"task\":\"detection\",\"version\":\"2.0.0\"}");
     cleanup_free char *yaml = mem_printf("%sxyz: 1\n", yaml_sample);
     assert_fails(parse_any_yaml(yaml, strlen(yaml), &err), err, ERR_INVALID);
@@ -185,6 +258,67 @@ static void the_yaml_of_a_person_becomes_the_documented_release(void **state)
     assert_fails(
         release_parse_yaml("release.yaml", yaml_sample, strlen(yaml_sample), &release, path, 8, &err), err,
         ERR_INVALID);
+}
+
+/* A policy for a legged robot, with everything that a person may say. */
+static const char policy_sample[] =
+    "schema: 1\n"
+    "name: walk\n"
+    "version: 1.0.0\n"
+    "task: control\n"
+    "targets: [aarch64]\n"
+    "model:\n"
+    "  path: walk.onnx\n"
+    "  inputs:\n"
+    "    - {name: observation, dtype: float32, shape: [1, 48]}\n"
+    "    - {name: h, dtype: float32, shape: [1, 64]}\n"
+    "  outputs:\n"
+    "    - {name: action, dtype: float32, shape: [1, 12]}\n"
+    "    - {name: h_out, dtype: float32, shape: [1, 64]}\n"
+    "frame: float32\n"
+    "state: [{input: h, output: h_out}]\n"
+    "postprocess: {decoder: values}\n"
+    "labels: []\n"
+    "budgets: {latency_p99_ms: 2, deadline_ms: 5, memory_mib: 64}\n"
+    "envelope: {max_age_ms: 10, frozen_frames: 5, latch_after: 3, value_min: -1.5, value_max: 1.5, max_rate: "
+    "20}\n"
+    "runtime: {threads: 2, spin: true, queue: latest, providers: [cpu]}\n"
+    "switch: {policy: availability, shadow_frames: 500, min_agreement: 0.9, hold_s: 60, at: sequence_end}\n"
+    "safe_state: crouch\n";
+
+static struct release sample_policy(void)
+{
+    struct err err = {0};
+    struct release release;
+    char path[64];
+    assert_ok(release_parse_yaml("release.yaml", policy_sample, strlen(policy_sample), &release, path,
+                                 sizeof path, &err),
+              err);
+    return release;
+}
+
+static void a_policy_with_memory_is_read_whole(void **state)
+{
+    struct release release = sample_policy();
+    assert_int_equal(release.frame, FRAME_FLOAT32);
+    assert_int_equal(release.state_count, 1);
+    assert_string_equal(release.state[0].output, "h_out");
+    assert_int_equal(release_value_count(&release), 12);
+    assert_int_equal(release.envelope.frozen_frames, 5);
+    assert_int_equal(release.envelope.latch_after, 3);
+    assert_true(release.envelope.max_age_ms == 10 && release.envelope.max_rate == 20);
+    assert_true(release.envelope.value_min == -1.5 && release.envelope.value_max == 1.5);
+    assert_int_equal(release.runtime.threads, 2);
+    assert_true(release.runtime.spin);
+    assert_int_equal(release.runtime.provider_count, 1);
+    assert_int_equal(release.runtime.providers[0], PROVIDER_CPU);
+    assert_int_equal(release.runtime.providers[1], 0);
+    assert_int_equal(release.switching.shadow_frames, 500);
+    assert_int_equal(release.switching.hold_s, 60);
+    assert_int_equal(release.switching.at, SWITCH_AT_SEQUENCE_END);
+    assert_string_equal(provider_name(PROVIDER_TENSORRT), "tensorrt");
+    struct release detector = sample();
+    assert_int_equal(release_value_count(&detector), 0);
 }
 
 static void every_member_is_checked_and_no_other_is_taken(void **state)
@@ -195,15 +329,21 @@ static void every_member_is_checked_and_no_other_is_taken(void **state)
     no_surplus_is_taken(parse_any, text);
     every_truncation_fails(parse_any, text, strlen(text));
     no_flip_crashes(parse_any, text, strlen(text));
+    struct release policy = sample_policy();
+    cleanup_free char *with_state = release_format(&policy);
+    every_member_is_needed(parse_any, with_state, NULL);
+    no_surplus_is_taken(parse_any, with_state);
     no_truncation_crashes(parse_any_yaml, yaml_sample, strlen(yaml_sample));
     no_flip_crashes(parse_any_yaml, yaml_sample, strlen(yaml_sample));
 }
 
-/* One wrong thing each: the check names it. */
-static void what_does_not_hold_together_is_refused(void **state)
+static void name_all(char labels[][32], size_t count)
 {
-    struct err err;
-    struct release good = sample(), bad;
+    for (size_t i = 0; i < count; i++)
+        snprintf(labels[i], 32, "label %zu", i);
+}
+
+/* One wrong thing each: the check names it. */
 #define REFUSED(change, names)                                                                               \
     do {                                                                                                     \
         bad = good;                                                                                          \
@@ -212,6 +352,11 @@ static void what_does_not_hold_together_is_refused(void **state)
         if (!strstr(err.text, names))                                                                        \
             fail_msg("wanted \"%s\" in: %s", names, err.text);                                               \
     } while (0)
+
+static void what_does_not_hold_together_is_refused(void **state)
+{
+    struct err err;
+    struct release good = sample(), bad;
     REFUSED(bad.name[0] = '/', "name");
     REFUSED(bad.name[0] = 0, "name");
     REFUSED(str_copy(bad.version, 64, "1.0"), "version");
@@ -223,7 +368,7 @@ static void what_does_not_hold_together_is_refused(void **state)
     REFUSED(bad.output_count = 0, "model.outputs");
     REFUSED(bad.output_count = 9, "model.outputs");
     REFUSED(bad.inputs[0].name[0] = 0, "model.inputs[0].name");
-    REFUSED(bad.inputs[0].dtype = (enum tensor_dtype)5, "model.inputs[0].dtype");
+    REFUSED(bad.inputs[0].dtype = (enum tensor_dtype)8, "model.inputs[0].dtype");
     REFUSED(bad.inputs[0].dtype = (enum tensor_dtype) - 1, "model.inputs[0].dtype");
     REFUSED(bad.inputs[0].dtype = DTYPE_UINT8, "model.inputs");
     REFUSED(bad.inputs[0].dims[2] = 0, "model.inputs[0].shape");
@@ -236,6 +381,15 @@ static void what_does_not_hold_together_is_refused(void **state)
     REFUSED(bad.inputs[0].dims[1] = 1, "3 channels");
     REFUSED(bad.preprocess.layout = LAYOUT_NHWC, "3 channels");
     REFUSED((bad.input_count = 2, bad.inputs[1] = bad.inputs[0]), "appears twice");
+    REFUSED((bad.input_count = 2, bad.inputs[1] = bad.outputs[0]), "must all be state");
+    REFUSED((bad.output_count = 2, bad.outputs[1] = bad.inputs[0]), "must all be state");
+    REFUSED(bad.frame = FRAME_FLOAT32, "in pixels of a picture");
+    REFUSED(bad.frame = (enum frame_format)2, "frame");
+    REFUSED(bad.outputs[0].dtype = DTYPE_FLOAT16, "model.outputs[0].dtype");
+    REFUSED(bad.postprocess.activation = ACTIVATION_SIGMOID, "postprocess.activation");
+    REFUSED(bad.envelope.max_rate = 1, "envelope.max_rate");
+    REFUSED(bad.envelope.value_max = 1, "envelope.value_min");
+    REFUSED(bad.envelope.value_max = NAN, "envelope.value_max");
     REFUSED(bad.outputs[0].dims[1] = 8, "5 labels need 9 rows");
     REFUSED(bad.label_count = 4, "4 labels need 8 rows");
     REFUSED(bad.label_count = 0, "labels");
@@ -273,6 +427,64 @@ static void what_does_not_hold_together_is_refused(void **state)
     REFUSED(bad.safe_state[0] = 0, "safe_state");
 }
 
+static void what_a_policy_cannot_be_is_refused(void **state)
+{
+    struct err err;
+    struct release good = sample_policy(), bad;
+    REFUSED(str_copy(bad.state[0].input, 64, "observation"), "state[0].input");
+    REFUSED(str_copy(bad.state[0].output, 64, "action"), "state[0].output");
+    REFUSED(bad.inputs[1].dims[1] = 63, "differ in type or shape");
+    REFUSED(bad.outputs[1].dtype = DTYPE_FLOAT64, "differ in type or shape");
+    REFUSED(bad.inputs[1].dtype = bad.outputs[1].dtype = DTYPE_INT64, "must be float32");
+    REFUSED(bad.state_count = 0, "must all be state");
+    REFUSED(bad.state_count = 99, "state");
+    REFUSED((bad.state_count = 2, bad.state[1] = bad.state[0]), "appears twice");
+    REFUSED(bad.inputs[0].dtype = DTYPE_FLOAT64, "model.inputs[0].dtype");
+    REFUSED(bad.inputs[0].dims[1] = (16 << 20) + 1, "floats");
+    REFUSED(bad.outputs[0].dims[1] = 769, "768");
+    REFUSED(
+        (bad.label_count = 11, memcpy(bad.labels, good.labels, sizeof bad.labels), name_all(bad.labels, 11)),
+        "11 names for 12 values");
+    REFUSED(bad.postprocess.decoder = DECODER_SCORES, "postprocess.decoder");
+    REFUSED(bad.postprocess.decoder = (enum decoder_kind)3, "postprocess.decoder");
+    REFUSED(bad.postprocess.activation = ACTIVATION_SOFTMAX, "postprocess.activation");
+    REFUSED(bad.task = TASK_CLASSIFICATION, "postprocess.decoder");
+    REFUSED((bad.task = TASK_CLASSIFICATION, bad.postprocess.decoder = DECODER_SCORES), "labels");
+    REFUSED((bad.task = TASK_CLASSIFICATION, bad.postprocess.decoder = DECODER_SCORES, bad.label_count = 3,
+             name_all(bad.labels, 3)),
+            "one number per label: 3 labels, 12 numbers");
+    REFUSED((bad.task = TASK_TIMESERIES, bad.postprocess.decoder = DECODER_SCORES, bad.label_count = 12,
+             name_all(bad.labels, 12)),
+            "lossless");
+    REFUSED((bad.task = TASK_CLASSIFICATION, bad.postprocess.decoder = DECODER_SCORES, bad.label_count = 1,
+             name_all(bad.labels, 1), bad.outputs[0].dims[1] = 1,
+             bad.postprocess.activation = ACTIVATION_SOFTMAX),
+            "softmax over one label");
+    REFUSED(bad.frame = FRAME_RGB8, "4 dimensions");
+    REFUSED(bad.envelope.max_jump = 1, "envelope.max_jump");
+    REFUSED(bad.envelope.max_rate = -1, "envelope.max_rate");
+    REFUSED(bad.envelope.value_min = 2, "envelope.value_min");
+    REFUSED(bad.envelope.value_min = NAN, "envelope.value_min");
+    REFUSED(bad.envelope.max_age_ms = -1, "envelope.max_age_ms");
+    REFUSED(bad.envelope.frozen_frames = 1, "envelope.frozen_frames");
+    REFUSED(bad.envelope.latch_after = -1, "envelope.latch_after");
+    REFUSED(bad.runtime.threads = 0, "runtime.threads");
+    REFUSED(bad.runtime.threads = 65, "runtime.threads");
+    REFUSED(bad.runtime.queue = (enum frame_queue)2, "runtime.queue");
+    REFUSED(bad.runtime.provider_count = 0, "runtime.providers");
+    REFUSED(bad.runtime.provider_count = 4, "runtime.providers");
+    REFUSED(bad.runtime.providers[0] = PROVIDER_CUDA, "the last one must be cpu");
+    REFUSED(bad.runtime.providers[0] = PROVIDER_COUNT, "runtime.providers");
+    REFUSED(bad.runtime.provider_count = 2, "appears twice");
+    REFUSED(bad.switching.policy = SWITCH_MEMORY, "switch.policy");
+    REFUSED(bad.switching.policy = (enum switch_policy)2, "switch");
+    REFUSED(bad.switching.shadow_frames = 0, "switch.min_agreement");
+    REFUSED(bad.switching.shadow_frames = 10001, "switch.shadow_frames");
+    REFUSED(bad.switching.min_agreement = 1.1, "switch.min_agreement");
+    REFUSED(bad.switching.hold_s = -1, "switch.hold_s");
+    REFUSED(bad.switching.at = (enum switch_at)2, "switch");
+}
+
 static void limits_of_the_document_hold(void **state)
 {
     struct err err;
@@ -285,7 +497,14 @@ static void limits_of_the_document_hold(void **state)
         {"[1, 9, 400]", "[1, 9, 4294967296]"},
         {"[1, 9, 400]", "[1, 9, 400.0]"},
         {"[1, 9, 400]", "[1, 9, -1]"},
-        {"dtype: float32", "dtype: float16"},
+        {"dtype: float32", "dtype: float17"},
+        {"safe_state: stop", "safe_state: stop\nframe: rgb16"},
+        {"safe_state: stop", "safe_state: stop\nruntime: {providers: [npu, cpu]}"},
+        {"safe_state: stop", "safe_state: stop\nruntime: {providers: [cpu, cuda, tensorrt, cpu]}"},
+        {"safe_state: stop", "safe_state: stop\nruntime: {threads: 2, cores: 2}"},
+        {"safe_state: stop", "safe_state: stop\nswitch: {policy: atomic}"},
+        {"safe_state: stop", "safe_state: stop\nstate: [{input: h}]"},
+        {"safe_state: stop", "safe_state: stop\npostprocess: {activation: tanh}"},
         {"person", "a-label-name-with-more-than-31-letters"},
         {"stop", "stop: 1"},
     };
@@ -370,6 +589,8 @@ int main(void)
         cmocka_unit_test(the_yaml_of_a_person_becomes_the_documented_release),
         cmocka_unit_test(every_member_is_checked_and_no_other_is_taken),
         cmocka_unit_test(what_does_not_hold_together_is_refused),
+        cmocka_unit_test(a_policy_with_memory_is_read_whole),
+        cmocka_unit_test(what_a_policy_cannot_be_is_refused),
         cmocka_unit_test(limits_of_the_document_hold),
         cmocka_unit_test(a_release_runs_only_where_it_says),
         cmocka_unit_test(versions_have_the_order_of_semver),

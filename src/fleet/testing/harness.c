@@ -322,14 +322,16 @@ void harness_enroll(const struct harness *h, const char *id, struct robot_peer *
     "{\"schema\":1,\"name\":\"quadrants\",\"version\":\"%s\",\"description\":\"\",\"task\":\"detection\","   \
     "\"targets\":[\"x86_64\",\"aarch64\"],\"model\":{\"format\":\"onnx\",\"inputs\":[{\"name\":\"images\","  \
     "\"dtype\":\"float32\",\"shape\":[1,3,16,16]}],\"outputs\":[{\"name\":\"output0\",\"dtype\":"            \
-    "\"float32\","                                                                                           \
-    "\"shape\":[1,6,4]}]},\"preprocess\":{\"color\":\"rgb\",\"layout\":\"nchw\",\"resize\":\"letterbox\","   \
-    "\"pad\":114,\"scale\":0.00392156862745098,\"mean\":[0,0,0],\"std\":[1,1,1]},\"postprocess\":{"          \
-    "\"decoder\":"                                                                                           \
-    "\"yolov8\",\"score_threshold\":0.35,\"iou_threshold\":0.5,\"max_detections\":100},\"labels\":[\"red\"," \
-    "\"green\"],\"budgets\":{\"latency_p99_ms\":40,\"deadline_ms\":60,\"memory_mib\":128},\"envelope\":"     \
-    "{\"max_detections\":100,\"min_score\":0,\"max_miss_share\":0.1},\"safe_state\":\"stop\",\"golden\":"    \
-    "{\"tolerance\":0.001}}"
+    "\"float32\",\"shape\":[1,6,4]}]},\"frame\":\"rgb8\",\"state\":[],\"preprocess\":{\"color\":\"rgb\","    \
+    "\"layout\":\"nchw\",\"resize\":\"letterbox\",\"pad\":114,\"scale\":0.00392156862745098,"                \
+    "\"mean\":[0,0,0],\"std\":[1,1,1]},\"postprocess\":{\"decoder\":\"yolov8\",\"score_threshold\":0.35,"    \
+    "\"iou_threshold\":0.5,\"max_detections\":100,\"activation\":\"none\"},\"labels\":[\"red\",\"green\"],"  \
+    "\"budgets\":{\"latency_p99_ms\":40,\"deadline_ms\":60,\"memory_mib\":128},\"envelope\":"                \
+    "{\"max_detections\":100,\"min_score\":0,\"max_miss_share\":0.1,\"max_age_ms\":0,\"frozen_frames\":0,"   \
+    "\"latch_after\":0,\"value_min\":-1e30,\"value_max\":1e30,\"max_rate\":0,\"max_jump\":0},"               \
+    "\"runtime\":{\"threads\":1,\"spin\":false,\"queue\":\"latest\",\"providers\":[\"cpu\"]},\"switch\":"    \
+    "{\"policy\":\"availability\",\"shadow_frames\":0,\"min_agreement\":0,\"hold_s\":0,\"at\":\"frame\"},"   \
+    "\"safe_state\":\"stop\",\"golden\":{\"tolerance\":0.001}}"
 
 static struct oci_descriptor add_layer(const char *dir, const char *type, const char *path, const void *data,
                                        size_t len)

@@ -3,16 +3,31 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+static struct ctl_limits limits_of(const struct release *release)
+{
+    return (struct ctl_limits){
+        .deadline_us = (uint32_t)(release->budgets.deadline_ms * 1000),
+        .max_detections = (uint32_t)release->envelope.max_detections,
+        .label_count = (uint32_t)release->label_count,
+        .min_score = (float)release->envelope.min_score,
+        .max_age_us = (uint32_t)(release->envelope.max_age_ms * 1000),
+        .frozen_frames = (uint32_t)release->envelope.frozen_frames,
+        .latch_after = (uint32_t)release->envelope.latch_after,
+        .value_count = (uint32_t)release_value_count(release),
+        .value_min = (float)release->envelope.value_min,
+        .value_max = (float)release->envelope.value_max,
+        .max_rate = (float)release->envelope.max_rate,
+        .max_jump = (float)release->envelope.max_jump,
+    };
+}
+
 static void describe(const struct image *image, struct shelf_item *out)
 {
     const struct release *release = &image->release;
     *out = (struct shelf_item){
         .release = image->digest,
         .manifest_size = image->size,
-        .limits = {.deadline_us = (uint32_t)(release->budgets.deadline_ms * 1000),
-                   .max_detections = (uint32_t)release->envelope.max_detections,
-                   .label_count = (uint32_t)release->label_count,
-                   .min_score = (float)release->envelope.min_score},
+        .limits = limits_of(release),
         .latency_budget_ms = release->budgets.latency_p99_ms,
         .max_intervention_share = release->envelope.max_miss_share,
     };
