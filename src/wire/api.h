@@ -71,6 +71,7 @@ enum report_kind {
     REPORT_GUARD,       /* the guard changed state; text */
     REPORT_RESTARTED,   /* a process of the robot had to be restarted; text names it */
     REPORT_OPERATOR, /* what became of a human's command: the line of wire/command.h; `release` stood back */
+    REPORT_SHADOWED, /* what the comparison on live frames gave, or why there was none; text */
     REPORT_KIND_COUNT
 };
 struct api_report {

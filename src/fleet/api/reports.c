@@ -14,6 +14,7 @@ static const enum robot_phase phase_of[REPORT_KIND_COUNT] = {
     [REPORT_COMMITTED] = PHASE_COMMITTED,     [REPORT_ROLLED_BACK] = PHASE_ROLLED_BACK,
     [REPORT_FAILED] = PHASE_FAILED,           [REPORT_GUARD] = PHASE_COUNT,
     [REPORT_RESTARTED] = PHASE_COUNT,         [REPORT_OPERATOR] = PHASE_COUNT,
+    [REPORT_SHADOWED] = PHASE_SELF_TESTED,
 };
 
 /* What the robot runs after this record. */
