@@ -15,7 +15,7 @@
 
 #include <sqlite3.h>
 
-enum { DB_MAX_STATEMENTS = 96 };
+enum { DB_MAX_STATEMENTS = 160 };
 
 struct sqlite_store {
     struct store base;
@@ -125,5 +125,29 @@ int sqlite_event_after(struct store *store, int64_t after, int64_t limit,
 int sqlite_event_last_id(struct store *store, int64_t *out, struct err *err);
 int sqlite_report_prune(struct store *store, const char *robot, int64_t keep, struct err *err);
 int sqlite_event_prune(struct store *store, int64_t keep, struct err *err);
+
+int sqlite_command_add(struct store *store, const struct command_row *row, uint64_t *out_id, struct err *err);
+int sqlite_command_get(struct store *store, uint64_t id, struct command_row *out, struct err *err);
+int sqlite_command_each(struct store *store, const struct command_filter *filter,
+                        int (*visit)(const struct command_row *row, void *arg), void *arg, struct err *err);
+int sqlite_command_robot_save(struct store *store, const struct command_robot_row *row, struct err *err);
+int sqlite_command_robot_get(struct store *store, uint64_t command, const char *robot,
+                             struct command_robot_row *out, struct err *err);
+int sqlite_command_robot_each(struct store *store, uint64_t command,
+                              int (*visit)(const struct command_robot_row *row, void *arg), void *arg,
+                              struct err *err);
+int sqlite_command_due(struct store *store, const char *robot, uint64_t after, int64_t now_ms, int64_t limit,
+                       int (*visit)(const struct command_row *row, void *arg), void *arg, struct err *err);
+int sqlite_command_delivered(struct store *store, const char *robot, uint64_t up_to, int64_t now_ms,
+                             struct err *err);
+int sqlite_command_overdue(struct store *store, int64_t before_ms, int64_t limit,
+                           int (*visit)(const struct command_robot_row *row, void *arg), void *arg,
+                           struct err *err);
+int sqlite_command_last_id(struct store *store, uint64_t *out, struct err *err);
+int sqlite_command_prune(struct store *store, int64_t renewals_ms, int64_t all_ms, struct err *err);
+int sqlite_audit_add(struct store *store, const struct audit_row *row, struct err *err);
+int sqlite_audit_after(struct store *store, uint64_t after, int64_t limit,
+                       int (*visit)(const struct audit_row *row, void *arg), void *arg, struct err *err);
+int sqlite_audit_last(struct store *store, uint64_t *out_seq, struct digest *out_hash, struct err *err);
 
 #endif

@@ -14,6 +14,16 @@ const char *robot_phase_name(enum robot_phase phase)
     return (unsigned)phase < PHASE_COUNT ? phase_names[phase] : "idle";
 }
 
+static const char *const command_state_names[COMMAND_STATE_COUNT] = {
+    [COMMAND_QUEUED] = "queued",   [COMMAND_DELIVERED] = "delivered", [COMMAND_ACCEPTED] = "accepted",
+    [COMMAND_REFUSED] = "refused", [COMMAND_EXPIRED] = "expired",
+};
+
+const char *command_state_name(enum command_state state)
+{
+    return (unsigned)state < COMMAND_STATE_COUNT ? command_state_names[state] : "unknown";
+}
+
 void store_free(struct store *store)
 {
     if (store)
@@ -139,6 +149,20 @@ const struct store_ops db_ops = {
     .event_last_id = sqlite_event_last_id,
     .report_prune = sqlite_report_prune,
     .event_prune = sqlite_event_prune,
+    .command_add = sqlite_command_add,
+    .command_get = sqlite_command_get,
+    .command_each = sqlite_command_each,
+    .command_robot_save = sqlite_command_robot_save,
+    .command_robot_get = sqlite_command_robot_get,
+    .command_robot_each = sqlite_command_robot_each,
+    .command_due = sqlite_command_due,
+    .command_delivered = sqlite_command_delivered,
+    .command_overdue = sqlite_command_overdue,
+    .command_last_id = sqlite_command_last_id,
+    .command_prune = sqlite_command_prune,
+    .audit_add = sqlite_audit_add,
+    .audit_after = sqlite_audit_after,
+    .audit_last = sqlite_audit_last,
 };
 
 static int configure(struct sqlite_store *s, struct err *err)

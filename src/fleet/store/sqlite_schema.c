@@ -75,6 +75,24 @@ static const char *const migrations[] = {
     "ALTER TABLE telemetry ADD COLUMN i9 INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE telemetry ADD COLUMN i10 INTEGER NOT NULL DEFAULT 0;"
     "UPDATE telemetry SET i10 = i7, i7 = 0;",
+
+    /* What people order, what became of it on each robot, and the log of both. */
+    "CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, envelope TEXT NOT NULL, verb TEXT NOT NULL,"
+    " operator TEXT NOT NULL, reason TEXT NOT NULL, nonce TEXT NOT NULL UNIQUE, sent_by TEXT NOT NULL,"
+    " issued_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    " lease INTEGER NOT NULL, ttl_ms INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE command_robots (command INTEGER NOT NULL REFERENCES commands(id) ON DELETE CASCADE,"
+    " robot TEXT NOT NULL REFERENCES robots(id), state INTEGER NOT NULL, state_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL, lease INTEGER NOT NULL, generation INTEGER NOT NULL, release BLOB,"
+    " text TEXT NOT NULL, PRIMARY KEY (command, robot)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX command_robots_open ON command_robots (robot, command) WHERE state <= 1;"
+    "CREATE INDEX command_robots_due ON command_robots (expires_ms) WHERE state <= 1;"
+    "CREATE INDEX command_robots_of_robot ON command_robots (robot, command);"
+
+    "CREATE TABLE audit (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
+    "CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append-only'); "
+    "END;"
+    "CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append-only'); END;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

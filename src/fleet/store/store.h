@@ -27,6 +27,7 @@
 #include "fleet/decide/rollout.h"
 #include "stats/exphist.h"
 #include "wire/api.h"
+#include "wire/command.h"
 #include "wire/otlp.h"
 
 #include <stdbool.h>
@@ -150,6 +151,56 @@ struct event_row {
     char text[STORE_REASON_SIZE];
 };
 
+/* A signed command, and what became of it on each robot that it names. */
+enum command_state {
+    COMMAND_QUEUED,    /* the robot has not asked for it yet */
+    COMMAND_DELIVERED, /* handed to the robot, which has not said anything yet */
+    COMMAND_ACCEPTED,
+    COMMAND_REFUSED,
+    COMMAND_EXPIRED, /* its time ran out without a word of the robot, which will not carry it out any more */
+    COMMAND_STATE_COUNT
+};
+const char *command_state_name(enum command_state state); /* "queued" */
+
+struct command_row {
+    uint64_t id;
+    char *envelope; /* as the operator signed it, JSON; owned; NULL from command_each */
+    enum command_verb verb;
+    char operator_name[48], reason[112], nonce[33];
+    char sent_by[API_ID_SIZE]; /* whose token brought it */
+    int64_t issued_ms, expires_ms, created_ms;
+    uint64_t lease;
+    uint32_t ttl_ms;
+};
+void command_row_fini(struct command_row *row);
+#define cleanup_command_row __attribute__((cleanup(command_row_fini)))
+
+struct command_robot_row {
+    uint64_t command;
+    char robot[API_ID_SIZE];
+    enum command_state state;
+    int64_t state_ms, expires_ms;
+    uint64_t lease, generation; /* as the robot said; 0: none */
+    struct digest release;      /* whose output stood back; zero: nobody's */
+    char text[API_MAX_SUMMARY]; /* refused: why */
+};
+
+struct command_filter {
+    const char *robot; /* "": any */
+    bool open;         /* only those that some robot has not answered yet */
+    uint64_t before;   /* only older ones; 0: from the newest on */
+    int64_t limit;
+};
+
+/* The audit log: trust/audit.h. It is only ever appended to. */
+struct audit_row {
+    uint64_t seq;
+    char *entry; /* canonical JSON; owned */
+    struct digest hash;
+};
+void audit_row_fini(struct audit_row *row);
+#define cleanup_audit_row __attribute__((cleanup(audit_row_fini)))
+
 struct store;
 
 /* `visit` functions return 0 to go on, anything else to stop (the operation still returns 0). Rows live
@@ -254,6 +305,45 @@ struct store_ops {
     int (*event_last_id)(struct store *store, int64_t *out, struct err *err) must_check;
     int (*event_prune)(struct store *store, int64_t keep,
                        struct err *err) must_check; /* the last ones stay */
+
+    /* Commands. */
+    int (*command_add)(struct store *store, const struct command_row *row, uint64_t *out_id,
+                       struct err *err) must_check; /* EXISTS: the nonce was used before */
+    int (*command_get)(struct store *store, uint64_t id, struct command_row *out,
+                       struct err *err) must_check; /* command_row_fini */
+    int (*command_each)(struct store *store, const struct command_filter *filter,
+                        int (*visit)(const struct command_row *row, void *arg), void *arg,
+                        struct err *err) must_check; /* newest first */
+    int (*command_robot_save)(struct store *store, const struct command_robot_row *row,
+                              struct err *err) must_check; /* insert or replace */
+    int (*command_robot_get)(struct store *store, uint64_t command, const char *robot,
+                             struct command_robot_row *out, struct err *err) must_check;
+    int (*command_robot_each)(struct store *store, uint64_t command,
+                              int (*visit)(const struct command_robot_row *row, void *arg), void *arg,
+                              struct err *err) must_check; /* by robot */
+    /* What this robot has not answered, has not expired and is newer than `after`, or was never handed to it; oldest first.
+     * With the envelope, which lives during the call. */
+    int (*command_due)(struct store *store, const char *robot, uint64_t after, int64_t now_ms, int64_t limit,
+                       int (*visit)(const struct command_row *row, void *arg), void *arg,
+                       struct err *err) must_check;
+    int (*command_delivered)(struct store *store, const char *robot, uint64_t up_to, int64_t now_ms,
+                             struct err *err) must_check; /* what was queued up to there */
+    int (*command_overdue)(struct store *store, int64_t before_ms, int64_t limit,
+                           int (*visit)(const struct command_robot_row *row, void *arg), void *arg,
+                           struct err *err) must_check; /* unanswered, and expired before then */
+    int (*command_last_id)(struct store *store, uint64_t *out, struct err *err) must_check; /* ever given */
+    /* Forgets renewals older than `renewals_ms` and all commands older than `all_ms`. */
+    int (*command_prune)(struct store *store, int64_t renewals_ms, int64_t all_ms,
+                         struct err *err) must_check;
+
+    /* The audit log. */
+    int (*audit_add)(struct store *store, const struct audit_row *row,
+                     struct err *err) must_check; /* EXISTS if the number is taken */
+    int (*audit_after)(struct store *store, uint64_t after, int64_t limit,
+                       int (*visit)(const struct audit_row *row, void *arg), void *arg,
+                       struct err *err) must_check;
+    int (*audit_last)(struct store *store, uint64_t *out_seq, struct digest *out_hash,
+                      struct err *err) must_check; /* 0 and zero: empty */
 };
 
 struct store {
