@@ -195,16 +195,18 @@ struct actor {
     int frames;
 };
 
-static int act(void *self, const uint8_t *rgb, uint32_t width, uint32_t height, struct detection *out,
-               size_t max, size_t *out_count, struct runner_times *times, struct err *err)
+static int act(void *self, const struct runner_frame *frame, struct ring_result *out, struct err *err)
 {
     struct actor *actor = self;
     actor->frames++;
     while (actor->acting == ACT_HANG || (actor->acting == ACT_HANG_AT_FRAME_3 && actor->frames >= 3))
         pause();
-    out[0] = (struct detection){.x1 = (float)width, .y1 = (float)height, .score = 0.5f, .label = rgb[0] % 3u};
-    *out_count = 1;
-    times->run_ns = 1000;
+    out->detections[0] = (struct detection){.x1 = (float)frame->width,
+                                            .y1 = (float)frame->height,
+                                            .score = 0.5f,
+                                            .label = frame->payload[0] % 3u};
+    out->count = 1;
+    out->run_ns = 1000;
     return 0;
 }
 

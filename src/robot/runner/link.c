@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <poll.h>
 
@@ -25,6 +26,9 @@ static int say_hello(struct runner_link *link, const struct runner_options *opti
     hello.role = CTL_ROLE_RUNNER;
     hello.generation = options->generation;
     hello.release = options->release;
+    hello.count = options->degraded;
+    if (options->backend)
+        str_copy(hello.text, sizeof hello.text, options->backend);
     return ctl_send(link->sock, &hello, &fds, err);
 }
 
@@ -101,6 +105,6 @@ struct ring_control runner_link_orders(const struct runner_link *link)
     struct ring_control orders;
     for (int tries = 0; tries < 4; tries++)
         if (ring_read(&link->control, ring_newest(&link->control), &orders, sizeof orders))
-            return orders;
+            return orders.mode <= RING_MODE_SHADOW ? orders : (struct ring_control){0};
     return (struct ring_control){0};
 }

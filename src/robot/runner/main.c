@@ -3,34 +3,76 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "infer/pipeline.h"
-#include "release/image.h"
 #include "robot/runner/confine.h"
-#include "robot/runner/runner.h"
-#include "sys/file.h"
+#include "robot/runner/engine.h"
+#include "robot/runner/priority.h"
 
 #include <getopt.h>
 
 static const char usage[] =
-    "usage: muster-runner --run-dir DIR --store LAYOUT --release DIGEST --generation N [--threads N] "
-    "[--spin]\n"
+    "usage: muster-runner --run-dir DIR --store LAYOUT --release DIGEST --generation N [OPTION…]\n"
     "       muster-runner --self-test --store LAYOUT --release DIGEST\n"
     "Runs the model of one release on the frames of this robot, or only checks it against its golden cases.\n"
+    "It says HELLO to the guard only after the golden cases held in this very process.\n"
     "  --run-dir DIR      where muster-guard listens\n"
     "  --store LAYOUT     an OCI image layout that holds the release\n"
     "  --release DIGEST   sha256:… of its manifest\n"
     "  --generation N     the number under which the guard knows this runner\n"
-    "  --threads N        of the inference engine (default 1); --spin lets them busy-wait\n"
     "  --self-test        exit status 0 if all golden cases hold, 3 with the reason if not\n"
-    "  --version\n";
+    "  --cpu LIST         only these cores: 2, 0-1, 0,2-3\n"
+    "  --priority P       low: at the lowest priority until the model is ready, for a robot that another "
+    "runner\n"
+    "                     serves meanwhile; normal (default); keep: not even a shadow is lowered\n"
+    "  --wait HOW         for the next frame. pace (default): sleep, but look out while it is due; sleep; "
+    "spin: look\n"
+    "                     out all the time (default where the release says runtime.spin)\n"
+    "  --threads N        of the inference engine, instead of what the release says; --spin lets them "
+    "busy-wait\n"
+    "  --version\n"
+    "example: muster-runner --run-dir /run/muster --store /var/lib/muster/store --release sha256:… "
+    "--generation 7 --cpu 2 --wait spin\n";
+
+enum loading { LOAD_NORMAL, LOAD_LOW, LOAD_KEEP };
 
 struct arguments {
-    const char *store;
+    const char *store, *cpu;
     struct runner_options runner;
     struct pipeline_options pipeline;
     uint64_t threads;
-    bool self_test, bad, answered;
+    enum loading loading;
+    bool self_test, wait_given, bad, answered;
 };
+
+static bool take_word(const char *text, const char *const words[3], unsigned *out)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (str_eq(text, words[i])) {
+            *out = i;
+            return true;
+        }
+    return false;
+}
+
+static bool take_priority(const char *text, struct arguments *args)
+{
+    static const char *const words[] = {[LOAD_NORMAL] = "normal", [LOAD_LOW] = "low", [LOAD_KEEP] = "keep"};
+    return take_word(text, words, &args->loading);
+}
+
+static bool take_wait(const char *text, struct arguments *args)
+{
+    static const char *const words[] = {
+        [RUNNER_WAIT_PACE] = "pace", [RUNNER_WAIT_SLEEP] = "sleep", [RUNNER_WAIT_SPIN] = "spin"};
+    args->wait_given = true;
+    return take_word(text, words, &args->runner.wait);
+}
+
+static bool take_number(struct arguments *args, int opt)
+{
+    if (opt == 'g')
+        return str_to_u64(optarg, &args->runner.generation);
+    return str_to_u64(optarg, &args->threads) && args->threads <= 256;
+}
 
 static void take_option(struct arguments *args, int opt)
 {
@@ -39,12 +81,16 @@ static void take_option(struct arguments *args, int opt)
         args->runner.run_dir = optarg;
     else if (opt == 's')
         args->store = optarg;
+    else if (opt == 'c')
+        args->cpu = optarg;
     else if (opt == 'r')
         ok = digest_parse(optarg, &args->runner.release);
-    else if (opt == 'g')
-        ok = str_to_u64(optarg, &args->runner.generation);
-    else if (opt == 't')
-        ok = str_to_u64(optarg, &args->threads) && args->threads <= 256;
+    else if (opt == 'g' || opt == 't')
+        ok = take_number(args, opt);
+    else if (opt == 'P')
+        ok = take_priority(optarg, args);
+    else if (opt == 'w')
+        ok = take_wait(optarg, args);
     else if (opt == 'p')
         args->pipeline.spin = true;
     else if (opt == 'T')
@@ -57,65 +103,80 @@ static void take_option(struct arguments *args, int opt)
 static void parse(int argc, char **argv, struct arguments *args)
 {
     static const struct option options[] = {
-        {"run-dir", required_argument, NULL, 'd'}, {"store", required_argument, NULL, 's'},
-        {"release", required_argument, NULL, 'r'}, {"generation", required_argument, NULL, 'g'},
-        {"threads", required_argument, NULL, 't'}, {"spin", no_argument, NULL, 'p'},
-        {"self-test", no_argument, NULL, 'T'},     {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},       {0},
+        {"run-dir", required_argument, NULL, 'd'},
+        {"store", required_argument, NULL, 's'},
+        {"release", required_argument, NULL, 'r'},
+        {"generation", required_argument, NULL, 'g'},
+        {"threads", required_argument, NULL, 't'},
+        {"cpu", required_argument, NULL, 'c'},
+        {"priority", required_argument, NULL, 'P'},
+        {"wait", required_argument, NULL, 'w'},
+        {"spin", no_argument, NULL, 'p'},
+        {"self-test", no_argument, NULL, 'T'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;)
         take_option(args, opt);
     args->pipeline.threads = (int)args->threads;
+    args->pipeline.deadlines = !args->self_test;
     bool serve = args->runner.run_dir && args->runner.generation;
     if (optind != argc || !args->store || digest_is_zero(&args->runner.release) ||
         (!args->self_test && !serve))
         args->bad = true;
 }
 
-static int open_model(const struct arguments *args, struct image *image, struct pipeline **out,
-                      struct err *err)
+static int self_test(struct engine *engine, struct err *err)
 {
-    cleanup_free char *path = NULL;
-    if (image_open(args->store, &args->runner.release, image, err) < 0 || image_check_blobs(image, err) < 0 ||
-        image_model_path(image, &path, err) < 0)
+    if (engine_self_test(engine, err) < 0)
         return -1;
-    return pipeline_open(path, &image->release, &args->pipeline, out, err);
-}
-
-static int run_pipeline(void *self, const uint8_t *rgb, uint32_t width, uint32_t height,
-                        struct detection *out, size_t max, size_t *out_count, struct runner_times *times,
-                        struct err *err)
-{
-    struct pipeline_times measured = {0};
-    int done = pipeline_run(self, rgb, (int)width, (int)height, out, max, out_count, &measured, err);
-    *times = (struct runner_times){measured.preprocess_ns, measured.run_ns, measured.decode_ns};
-    return done;
-}
-
-static int self_test(const struct image *image, struct pipeline *pipeline, struct err *err)
-{
-    cleanup_free char *path = NULL;
-    cleanup_file_map struct file_map map = {0};
-    cleanup_free struct golden *golden = mem_zalloc(1, sizeof *golden);
-    if (!golden)
-        return err_no_memory(err);
-    if (image_golden_path(image, &path, err) < 0 || file_map(path, &map, err) < 0 ||
-        golden_parse(map.data, map.size, golden, err) < 0 ||
-        pipeline_self_test(pipeline, golden, image->release.golden_tolerance, err) < 0)
-        return err_prefix(err, "self-test");
-    printf("self-test passed: %s %s, %u golden cases, %s\n", image->release.name, image->release.version,
-           golden->count, pipeline_backend(pipeline));
+    const struct release *release = &engine->image.release;
+    printf("self-test passed: %s %s, %u golden cases, %s\n", release->name, release->version,
+           engine->golden_count, pipeline_backend(engine->pipeline));
     return 0;
 }
 
-static int serve(const struct arguments *args, struct pipeline *pipeline, struct err *err)
+static void follow_release(struct arguments *args, const struct engine *engine)
 {
-    struct runner_engine engine = {.self = pipeline, .run = run_pipeline};
+    const struct release *release = &engine->image.release;
+    struct runner_options *options = &args->runner;
+    options->deadline_us = (int64_t)(release->budgets.deadline_ms * 1000);
+    options->lossless = release->runtime.queue == QUEUE_LOSSLESS;
+    if (!args->wait_given && release->runtime.spin)
+        options->wait = RUNNER_WAIT_SPIN;
+    options->backend = pipeline_backend(engine->pipeline);
+    options->degraded = pipeline_degraded(engine->pipeline) != NULL;
+    options->keep_priority = args->loading == LOAD_KEEP;
+    if (options->degraded)
+        log_warn("degraded: %s", pipeline_degraded(engine->pipeline));
+}
+
+static int serve(struct arguments *args, struct engine *engine, struct err *err)
+{
     char missing[96];
+    if (engine_self_test(engine, err) < 0)
+        return -1;
+    follow_release(args, engine);
+    priority_restore();
+    if (!priority_can_return())
+        log_info("no way back from the lowest priority (RLIMIT_NICE): it is not used");
     confine_self(missing, sizeof missing);
     if (missing[0])
         log_info("confined, but for: %s", missing);
-    return runner_serve(&args->runner, &engine, err);
+    const struct runner_engine served = engine_of(engine);
+    return runner_serve(&args->runner, &served, err);
+}
+
+static int run(struct arguments *args, struct engine *engine, struct err *err)
+{
+    if (args->cpu && priority_pin(args->cpu, err) < 0)
+        return -1;
+    if (args->loading == LOAD_LOW)
+        priority_lower();
+    if (engine_open(engine, args->store, &args->runner.release, &args->pipeline, err) < 0)
+        return -1;
+    return args->self_test ? self_test(engine, err) : serve(args, engine, err);
 }
 
 int main(int argc, char **argv)
@@ -128,13 +189,9 @@ int main(int argc, char **argv)
         return fputs("muster-runner: an option is missing or wrong; see muster-runner --help\n", stderr), 2;
     log_init("runner");
     struct err err = {0};
-    cleanup_image struct image image = {0};
-    struct pipeline *pipeline = NULL;
-    int done = open_model(&args, &image, &pipeline, &err);
-    if (done == 0)
-        done = args.self_test ? self_test(&image, pipeline, &err) : serve(&args, pipeline, &err);
-    if (pipeline)
-        pipeline_close(pipeline);
+    struct engine engine = {0};
+    int done = run(&args, &engine, &err);
+    engine_close(&engine);
     if (done == 0)
         return 0;
     if (args.self_test)

@@ -1,0 +1,27 @@
+/* One release, loaded and proved, as a runner_engine: the model of infer/pipeline.h on the slots of a ring. */
+#ifndef MUSTER_ROBOT_RUNNER_ENGINE_H
+#define MUSTER_ROBOT_RUNNER_ENGINE_H
+
+#include "infer/pipeline.h"
+#include "release/image.h"
+#include "robot/runner/runner.h"
+
+struct engine {
+    struct image image;
+    struct pipeline *pipeline;
+    uint32_t golden_count; /* cases that it passed */
+};
+
+/* Opens `release` of the layout, checks every blob, loads the model and warms it up.
+ * Errors: as image_open, image_check_blobs, pipeline_open. */
+int engine_open(struct engine *engine, const char *layout, const struct digest *release,
+                const struct pipeline_options *options, struct err *err) must_check;
+void engine_close(struct engine *engine); /* a zeroed one is fine */
+
+/* The golden cases, in this very process, with this very model. Errors: REFUSED. */
+int engine_self_test(struct engine *engine, struct err *err) must_check;
+
+/* `engine` must stay where it is. */
+struct runner_engine engine_of(struct engine *engine);
+
+#endif
