@@ -19,7 +19,11 @@ static void random_golden(uint64_t *random, struct golden *out)
         struct golden_case *item = &out->cases[i];
         item->width = 1 + (uint32_t)random_below(random, 20);
         item->height = 1 + (uint32_t)random_below(random, 20);
-        item->rgb = pool + random_below(random, 100);
+        item->data = pool + random_below(random, 100);
+        if (random_below(random, 4) == 0) {
+            item->format = FRAME_FLOAT32;
+            item->height = 1;
+        }
         item->output_count = 1 + (uint32_t)random_below(random, GOLDEN_MAX_OUTPUTS);
         for (uint32_t k = 0; k < item->output_count; k++) {
             item->output_len[k] = 1 + (uint32_t)random_below(random, 30);
@@ -32,7 +36,8 @@ static void assert_same_case(const struct golden_case *a, const struct golden_ca
 {
     assert_int_equal(a->width, b->width);
     assert_int_equal(a->height, b->height);
-    assert_memory_equal(a->rgb, b->rgb, (size_t)a->width * a->height * 3);
+    assert_int_equal(a->format, b->format);
+    assert_memory_equal(a->data, b->data, golden_frame_bytes(a));
     assert_int_equal(a->output_count, b->output_count);
     for (uint32_t k = 0; k < a->output_count; k++) {
         assert_int_equal(a->output_len[k], b->output_len[k]);
@@ -68,7 +73,7 @@ static void the_layout_is_the_documented_one(void **state)
     struct err err = {0};
     struct golden golden;
     assert_ok(golden_parse(tiny, sizeof tiny, &golden, &err), err);
-    assert_ptr_equal(golden.cases[0].rgb, tiny + 24);
+    assert_ptr_equal(golden.cases[0].data, tiny + 24);
     assert_ptr_equal(golden.cases[0].outputs[0], tiny + 34);
     cleanup_buf struct buf file = BUF_INIT(1 << 20);
     assert_ok(golden_write(&golden, &file, &err), err);
@@ -76,6 +81,46 @@ static void the_layout_is_the_documented_one(void **state)
     assert_memory_equal(file.data, tiny, sizeof tiny);
     every_truncation_fails(parse_any, tiny, sizeof tiny);
     no_flip_crashes(parse_any, tiny, sizeof tiny);
+}
+
+static const uint8_t floats[] = {
+    'M', 'G', 'O', 'L', 'D', 'E', 'N',  '2',  1, 0, 0, 0, /* one case */
+    1,   0,   0,   0,   2,   0,   0,    0,    1, 0, 0, 0, /* float32, 2 of them */
+    1,   0,   0,   0,                                     /* one output */
+    0,   0,   0,   0,   0,   0,   0x80, 0x3f,             /* 0, 1 */
+    1,   0,   0,   0,   0,   0,   0x80, 0x3f,             /* one element: 1.0 */
+};
+
+static void frames_of_floats_say_so(void **state)
+{
+    struct err err = {0};
+    struct golden golden;
+    assert_ok(golden_parse(floats, sizeof floats, &golden, &err), err);
+    assert_int_equal(golden.cases[0].format, FRAME_FLOAT32);
+    assert_int_equal(golden_frame_bytes(&golden.cases[0]), 8);
+    assert_ptr_equal(golden.cases[0].data, floats + 28);
+    cleanup_buf struct buf file = BUF_INIT(1 << 20);
+    assert_ok(golden_write(&golden, &file, &err), err);
+    assert_int_equal(file.len, sizeof floats);
+    assert_memory_equal(file.data, floats, sizeof floats);
+    every_truncation_fails(parse_any, floats, sizeof floats);
+    no_flip_crashes(parse_any, floats, sizeof floats);
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } bad[] = {{12, 2}, {12, 0}, {20, 2}, {20, 0}, {16, 3}, {7, '3'}, {19, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        uint8_t copy[sizeof floats];
+        memcpy(copy, floats, sizeof floats);
+        copy[bad[i].at] = bad[i].value;
+        assert_int_equal(decode_copy(parse_any, copy, sizeof copy, &err), -1);
+    }
+    uint8_t pictures[4 + sizeof tiny]; /* the second form has to be needed */
+    memcpy(pictures, tiny, 12);
+    pictures[7] = '2';
+    memset(pictures + 12, 0, 4);
+    memcpy(pictures + 16, tiny + 12, sizeof tiny - 12);
+    assert_int_equal(decode_copy(parse_any, pictures, sizeof pictures, &err), -1);
 }
 
 static void sizes_that_cannot_be_are_refused(void **state)
@@ -130,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_cases_survive_the_round_trip),
         cmocka_unit_test(the_layout_is_the_documented_one),
+        cmocka_unit_test(frames_of_floats_say_so),
         cmocka_unit_test(sizes_that_cannot_be_are_refused),
         cmocka_unit_test(what_could_not_be_read_is_not_written),
     };
