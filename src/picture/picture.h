@@ -45,6 +45,18 @@ int picture_read_mem(const void *data, size_t len, struct picture *out, struct e
 int picture_encode_png(const struct picture *picture, struct buf *out, struct err *err) must_check;
 int picture_write_png(const char *path, const struct picture *picture, struct err *err) must_check;
 
+/* Baseline JPEG into memory of a fixed size, straight from RGB8 rows, shrunk on the way: each output pixel is the mean of
+ * `shrink` x `shrink` ones (1: as it is), what is left over at the right and the bottom is not in it. Errors: TOO_BIG if
+ * it does not fit into out_size, INVALID for sides out of range. */
+struct picture_jpeg {
+    const uint8_t *rgb; /* width * height * 3 bytes */
+    int width, height;
+    int shrink;  /* 1 … 64, at most the shorter side */
+    int quality; /* 1 … 100 */
+};
+int picture_encode_jpeg(const struct picture_jpeg *picture, uint8_t *out, size_t out_size, size_t *out_len,
+                        struct err *err) must_check;
+
 /* Bilinear, pixel centres at half integers, edges repeated; the sides are scaled independently. `out` holds
  * out_width * out_height * 3 bytes and must not overlap `rgb`. All sides at least 1. */
 void picture_resize(const uint8_t *rgb, int width, int height, uint8_t *out, int out_width, int out_height);

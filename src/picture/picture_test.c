@@ -86,6 +86,37 @@ static void jpeg_is_read_as_rgb(void **state)
     }
 }
 
+static void jpeg_is_written(void **state)
+{
+    struct err err = {0};
+    cleanup_picture struct picture in = {0};
+    static uint8_t file[1 << 16];
+    size_t len = 0;
+
+    assert_int_equal(picture_init(&in, 67, 45, &err), 0);
+    for (int y = 0; y < 45; y++)
+        for (int x = 0; x < 67; x++)
+            in.rgb[(y * 67 + x) * 3] = (uint8_t)(x * 3);
+    for (int shrink = 1; shrink <= 4; shrink++) {
+        cleanup_picture struct picture out = {0};
+        struct picture_jpeg jpeg = {in.rgb, 67, 45, shrink, 90};
+
+        assert_int_equal(picture_encode_jpeg(&jpeg, file, sizeof file, &len, &err), 0);
+        assert_int_equal(picture_read_mem(file, len, &out, &err), 0);
+        assert_int_equal(out.width, 67 / shrink);
+        assert_int_equal(out.height, 45 / shrink);
+        for (int x = 2; x < out.width - 2; x++)
+            assert_in_range(out.rgb[x * 3] + 12, (x * shrink + shrink / 2) * 3,
+                            (x * shrink + shrink / 2) * 3 + 24);
+    }
+    struct picture_jpeg jpeg = {in.rgb, 67, 45, 1, 90};
+    assert_int_equal(picture_encode_jpeg(&jpeg, file, 100, &len, &err), -1);
+    assert_int_equal(err.code, ERR_TOO_BIG);
+    jpeg.shrink = 46;
+    assert_int_equal(picture_encode_jpeg(&jpeg, file, sizeof file, &len, &err), -1);
+    assert_int_equal(err.code, ERR_INVALID);
+}
+
 static void four_colour_jpeg_is_refused(void **state)
 {
     cleanup_buf struct buf file = BUF_INIT(1 << 20);
@@ -192,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(png_keeps_every_pixel),
         cmocka_unit_test(jpeg_is_read_as_rgb),
+        cmocka_unit_test(jpeg_is_written),
         cmocka_unit_test(four_colour_jpeg_is_refused),
         cmocka_unit_test(damage_is_survived),
         cmocka_unit_test(sizes_are_limited_before_memory_is),
