@@ -34,6 +34,19 @@ enum intervention guard_check_detections(const struct detection *items, uint32_t
     return INTERVENTION_COUNT;
 }
 
+enum intervention guard_check_values(const float *values, uint32_t count, const struct ctl_limits *limits)
+{
+    if (count > limits->value_count)
+        return INTERVENED_TOO_MANY;
+    for (uint32_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return INTERVENED_NOT_FINITE;
+    for (uint32_t i = 0; i < count; i++)
+        if (!(values[i] >= limits->value_min && values[i] <= limits->value_max))
+            return INTERVENED_RANGE;
+    return count == limits->value_count ? INTERVENTION_COUNT : INTERVENED_RANGE;
+}
+
 enum intervention guard_check_result(const struct guard_result *result, const struct guard_frame *frame,
                                      const struct ctl_limits *limits, int64_t now_ns)
 {
@@ -44,6 +57,10 @@ enum intervention guard_check_result(const struct guard_result *result, const st
         return INTERVENED_DEADLINE;
     if (result->count > result->room)
         return INTERVENED_TOO_MANY;
+    if (result->is_values != (limits->value_count != 0))
+        return INTERVENED_RANGE;
+    if (result->is_values)
+        return guard_check_values(result->values, result->count, limits);
     return guard_check_detections(result->detections, result->count, frame->width, frame->height, limits);
 }
 

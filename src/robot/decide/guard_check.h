@@ -5,10 +5,10 @@
  *
  *   SEQUENCE    not a frame that this generation was asked about, or already decided
  *   DEADLINE    decided too late to be of use
- *   TOO_MANY    more detections than the envelope allows
- *   NOT_FINITE  NaN or infinity in a box or score
- *   RANGE       a box outside the frame or turned inside out, a score outside [min_score, 1], an unknown
- * label
+ *   TOO_MANY    more detections than the envelope allows, more values than the release has
+ *   NOT_FINITE  NaN or infinity in a box, score or value
+ *   RANGE       a box outside the frame or turned inside out, a score outside [min_score, 1], an unknown label; a value
+ *               outside [value_min, value_max], too few values, values for detections or detections for values
  */
 #ifndef MUSTER_ROBOT_DECIDE_GUARD_CHECK_H
 #define MUSTER_ROBOT_DECIDE_GUARD_CHECK_H
@@ -31,18 +31,23 @@ struct guard_frame {
 /* What a runner says about it; a private copy. */
 struct guard_result {
     uint64_t seq, stream, generation;
-    uint32_t count; /* hostile; `detections` holds at most `room` */
+    uint32_t count; /* hostile; `detections` or `values` holds at most `room` */
     uint32_t room;
+    bool is_values;
     const struct detection *detections;
+    const float *values;
 };
 
 /* INTERVENTION_COUNT: the result is sound. Else the first finding. */
 enum intervention guard_check_result(const struct guard_result *result, const struct guard_frame *frame,
                                      const struct ctl_limits *limits, int64_t now_ns);
 
-/* The part that looks at the detections only. */
+/* The part that looks at the detections only. Neither reads further than what it allows. */
 enum intervention guard_check_detections(const struct detection *items, uint32_t count, uint32_t width,
                                          uint32_t height, const struct ctl_limits *limits);
+
+/* The same for values: exactly limits->value_count. */
+enum intervention guard_check_values(const float *values, uint32_t count, const struct ctl_limits *limits);
 
 /* When the frame's time is up: the sooner of what the robot program and the release allow. */
 int64_t guard_frame_deadline_ns(int64_t capture_ns, int64_t program_deadline_ns, uint32_t limit_us);

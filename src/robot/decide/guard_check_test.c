@@ -100,6 +100,51 @@ static void late_and_too_many(void **state)
     assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_TOO_MANY);
 }
 
+static enum intervention check_values(const float *values, uint32_t count)
+{
+    const struct ctl_limits wanted = {.value_count = 3, .value_min = -1, .value_max = 2};
+    struct guard_result result = {.seq = 7,
+                                  .stream = 3,
+                                  .generation = 2,
+                                  .count = count,
+                                  .room = 4,
+                                  .is_values = true,
+                                  .values = values};
+    return guard_check_result(&result, &frame, &wanted, 4000);
+}
+
+static void values_are_finite_in_range_and_all_there(void **state)
+{
+    const float edges[4] = {-1, 2, 0, 0};
+    assert_int_equal(check_values(edges, 3), INTERVENTION_COUNT);
+    assert_int_equal(check_values(edges, 2), INTERVENED_RANGE);
+    assert_int_equal(check_values(edges, 0), INTERVENED_RANGE);
+    assert_int_equal(check_values(edges, 4), INTERVENED_TOO_MANY);
+    assert_int_equal(check_values(edges, 5), INTERVENED_TOO_MANY); /* more than there is room for */
+    static const float bad[] = {NAN, INFINITY, -INFINITY, -1.01f, 2.01f};
+    for (size_t at = 0; at < 3; at++)
+        for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+            float values[3] = {0};
+            values[at] = bad[i];
+            assert_int_equal(check_values(values, 3), i < 3 ? INTERVENED_NOT_FINITE : INTERVENED_RANGE);
+        }
+    const float both[3] = {9, NAN, 0}; /* the first finding in the order of the header */
+    assert_int_equal(check_values(both, 3), INTERVENED_NOT_FINITE);
+}
+
+static void another_kind_than_the_release_gives(void **state)
+{
+    const float values[1] = {0};
+    struct guard_result result = {
+        .seq = 7, .stream = 3, .generation = 2, .count = 1, .room = 1, .is_values = true, .values = values};
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_RANGE);
+    const struct ctl_limits wanted = {.value_count = 1, .max_detections = 4, .label_count = 5};
+    assert_int_equal(guard_check_result(&result, &frame, &wanted, 4000), INTERVENTION_COUNT);
+    result.is_values = false;
+    result.detections = &sound;
+    assert_int_equal(guard_check_result(&result, &frame, &wanted, 4000), INTERVENED_RANGE);
+}
+
 static void the_sooner_deadline_counts(void **state)
 {
     assert_int_equal(guard_frame_deadline_ns(1000, 500000, 100), 101000);
@@ -116,6 +161,8 @@ int main(void)
         cmocka_unit_test(edges_themselves_pass),
         cmocka_unit_test(a_result_for_another_frame_is_out_of_sequence),
         cmocka_unit_test(late_and_too_many),
+        cmocka_unit_test(values_are_finite_in_range_and_all_there),
+        cmocka_unit_test(another_kind_than_the_release_gives),
         cmocka_unit_test(the_sooner_deadline_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,10 @@
 #include "robot/decide/guard_fsm.h"
 
-enum answer_word { SAFE = GUARD_ANSWER_SAFE, PRIMARY = GUARD_ANSWER_PRIMARY, FALLBACK = GUARD_ANSWER_FALLBACK };
+enum answer_word {
+    SAFE = GUARD_ANSWER_SAFE,
+    PRIMARY = GUARD_ANSWER_PRIMARY,
+    FALLBACK = GUARD_ANSWER_FALLBACK
+};
 enum latch_word { PASSING, LATCHED };
 enum source_word {
     FROM_GUARD = GUARD_FROM_GUARD,
@@ -65,10 +69,10 @@ enum guard_source_of_event guard_fsm_source(enum guard_event event)
 }
 
 static const char *const state_texts[GUARD_STATE_COUNT] = {
-    [GUARD_INIT] = "init",           [GUARD_STANDBY] = "standby",     [GUARD_AUTO] = "auto",
-    [GUARD_DEGRADED] = "degraded",   [GUARD_FALLBACK] = "fallback",   [GUARD_FORCED] = "forced",
-    [GUARD_HOLD] = "hold",           [GUARD_OVERRIDE] = "override",   [GUARD_SAFE_STOP] = "safe_stop",
-    [GUARD_ESTOP] = "estop",         [GUARD_ACK_WAIT] = "ack_wait",   [GUARD_SERVICE] = "service",
+    [GUARD_INIT] = "init",         [GUARD_STANDBY] = "standby",   [GUARD_AUTO] = "auto",
+    [GUARD_DEGRADED] = "degraded", [GUARD_FALLBACK] = "fallback", [GUARD_FORCED] = "forced",
+    [GUARD_HOLD] = "hold",         [GUARD_OVERRIDE] = "override", [GUARD_SAFE_STOP] = "safe_stop",
+    [GUARD_ESTOP] = "estop",       [GUARD_ACK_WAIT] = "ack_wait", [GUARD_SERVICE] = "service",
 };
 
 const char *guard_state_name(enum guard_state state)
