@@ -59,7 +59,7 @@ static int make_case(struct maker *maker, struct pipeline *pipeline, size_t inde
     }
     struct golden_case *item = &maker->golden.cases[index];
     *item = (struct golden_case){
-        .width = (uint32_t)picture->width, .height = (uint32_t)picture->height, .rgb = picture->rgb};
+        .width = (uint32_t)picture->width, .height = (uint32_t)picture->height, .data = picture->rgb};
     maker->golden.count++;
     return keep_outputs(maker, pipeline, index, output_count, err);
 }

@@ -1,10 +1,10 @@
 /* What runs a model: one const vtable per inference engine. Private to this room; others use pipeline.h.
  *
- *     load ─▶ warm ─▶ run, run, run … ─▶ unload
+ *     load ─▶ bind, bind … ─▶ warm ─▶ run(b), run(b), run(b) … ─▶ unload
  *
- * The caller owns the tensors' memory and keeps it until unload: a backend binds it once, `run` reads the
- * inputs from there and leaves the outputs there. Neither side allocates per frame. Not thread-safe per
- * model.
+ * A binding says where each input lies and where each output goes. The caller owns that memory and keeps it until the
+ * binding is dropped. A run copies and allocates nothing of ours: only the number of the binding changes from frame to
+ * frame. Not thread-safe per model, but for `terminate`.
  */
 #ifndef MUSTER_INFER_BACKEND_H
 #define MUSTER_INFER_BACKEND_H
@@ -18,19 +18,14 @@
 
 struct backend_model; /* each backend's own */
 
-struct backend_tensor {
-    const struct tensor_spec *spec;
-    void *data; /* 64-byte aligned */
-    size_t size_bytes;
-};
-
 struct backend_load {
     const char *model_path;
     const char *runtime_path; /* NULL: searched, see runtime.h */
     int threads;              /* ≥ 1 */
     bool spin;
+    bool derived; /* the file is what `optimize` wrote on this machine */
     size_t input_count, output_count;
-    const struct backend_tensor *inputs, *outputs;
+    const struct tensor_spec *inputs, *outputs; /* borrowed until unload */
 };
 
 struct backend_stats {
@@ -44,9 +39,17 @@ struct backend {
     /* Errors: UNSUPPORTED without a runtime; REFUSED if the model does not load or has other tensors than the
      * specs. */
     int (*load)(const struct backend_load *load, struct backend_model **out, struct err *err);
+    /* One pointer per input and output. *out_binding counts from 0 up. */
+    int (*bind)(struct backend_model *model, void *const *inputs, void *const *outputs, size_t *out_binding,
+                struct err *err);
+    void (*drop)(struct backend_model *model, size_t first_binding); /* this one and all later ones */
     /* The first runs are slow: do them before anybody waits. Errors: REFUSED if the model does not run. */
-    int (*warm)(struct backend_model *model, int runs, struct err *err);
-    int (*run)(struct backend_model *model, struct err *err);
+    int (*warm)(struct backend_model *model, size_t binding, int runs, struct err *err);
+    int (*run)(struct backend_model *model, size_t binding, struct err *err);
+    /* From another thread: the run in progress fails at its next operator. `renew`, from the model's own thread, makes
+     * it fit for the next run. */
+    void (*terminate)(struct backend_model *model);
+    void (*renew)(struct backend_model *model);
     void (*stats)(const struct backend_model *model, struct backend_stats *out);
     void (*unload)(struct backend_model *model);
 };

@@ -145,7 +145,7 @@ static void the_self_test_notices_one_wrong_element(void **state)
     struct golden golden = {.count = 1,
                             .cases = {{.width = 16,
                                        .height = 16,
-                                       .rgb = rgb,
+                                       .data = rgb,
                                        .output_count = 1,
                                        .output_len = {24},
                                        .outputs = {(const uint8_t *)expected}}}};

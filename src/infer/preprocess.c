@@ -9,7 +9,7 @@ static int input_size(const struct release *release, struct preprocess *pre, str
 {
     const struct tensor_spec *input = &release->inputs[0];
     bool nchw = release->preprocess.layout == LAYOUT_NCHW;
-    if (release->input_count != 1 || input->dtype != DTYPE_FLOAT32 || input->dim_count != 4 ||
+    if (release->input_count < 1 || input->dtype != DTYPE_FLOAT32 || input->dim_count != 4 ||
         input->dims[0] != 1 || input->dims[nchw ? 1 : 3] != 3)
         return err_set(err, ERR_UNSUPPORTED, "frames can only go into one float32 input of shape %s",
                        nchw ? "[1, 3, height, width]" : "[1, height, width, 3]");

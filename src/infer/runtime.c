@@ -5,6 +5,7 @@
 #include "sys/proc.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <onnxruntime_c_api.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -29,26 +30,27 @@ static bool trustworthy(const char *path)
     return (st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
-static void *open_candidate(char *path)
+/* The path if there is a library that may be opened, else NULL; it is given up in both cases. */
+static char *candidate(char *path)
 {
     cleanup_free char *owned = path;
-    return owned && trustworthy(owned) ? dlopen(owned, RTLD_NOW | RTLD_LOCAL) : NULL;
+    return owned && trustworthy(owned) ? TAKE_PTR(owned) : NULL;
 }
 
-static void *open_beside(const char *dir)
+static char *find_beside(const char *dir)
 {
-    void *library = open_candidate(mem_printf("%s/../lib/libonnxruntime.so.1", dir));
-    return library ? library : open_candidate(mem_printf("%s/../lib/muster/libonnxruntime.so.1", dir));
+    char *found = candidate(mem_printf("%s/../lib/libonnxruntime.so.1", dir));
+    return found ? found : candidate(mem_printf("%s/../lib/muster/libonnxruntime.so.1", dir));
 }
 
-static void *open_npm(const char *root)
+static char *find_npm(const char *root)
 {
-    void *library = NULL;
-    for (int napi = NEWEST_NAPI; napi >= OLDEST_NAPI && !library; napi--)
-        library = open_candidate(mem_printf("%s/node_modules/onnxruntime-node/bin/napi-v%d/linux/" NPM_ARCH
-                                            "/libonnxruntime.so.1",
-                                            root, napi));
-    return library;
+    char *found = NULL;
+    for (int napi = NEWEST_NAPI; napi >= OLDEST_NAPI && !found; napi--)
+        found = candidate(mem_printf("%s/node_modules/onnxruntime-node/bin/napi-v%d/linux/" NPM_ARCH
+                                     "/libonnxruntime.so.1",
+                                     root, napi));
+    return found;
 }
 
 /* Cuts the last component; false when only the root is left. */
@@ -61,15 +63,15 @@ static bool go_up(char *path)
     return true;
 }
 
-static void *open_near_program(void)
+static char *find_near(const char *program_dir)
 {
-    cleanup_free char *dir = proc_self_dir();
+    cleanup_free char *dir = program_dir ? mem_strdup(program_dir) : proc_self_dir();
     if (!dir)
         return NULL;
-    void *library = open_beside(dir);
-    for (int level = 0; level < LEVELS_UP && !library && go_up(dir); level++)
-        library = open_npm(dir);
-    return library;
+    char *found = find_beside(dir);
+    for (int level = 0; level < LEVELS_UP && !found && go_up(dir); level++)
+        found = find_npm(dir);
+    return found;
 }
 
 static void *open_system(void)
@@ -78,33 +80,89 @@ static void *open_system(void)
     return library ? library : dlopen("libonnxruntime.so", RTLD_NOW | RTLD_LOCAL);
 }
 
-static void *open_library(const char *path, struct err *err)
+static const char *named_path(const char *path)
 {
     const char *named = path ? path : getenv("MUSTER_ONNXRUNTIME");
-    if (named && named[0]) {
+    return named && named[0] ? named : NULL;
+}
+
+static void nowhere(struct err *err)
+{
+    err_set(err, ERR_UNSUPPORTED,
+            "no ONNX Runtime on this machine; run scripts/deps, or set "
+            "MUSTER_ONNXRUNTIME=/path/to/libonnxruntime.so.1");
+}
+
+char *runtime_find(const char *program_dir, struct err *err)
+{
+    const char *named = named_path(NULL);
+    char *found = named ? mem_strdup(named) : find_near(program_dir);
+    struct link_map *map = NULL;
+    void *library = found ? NULL : open_system();
+    if (library && dlinfo(library, RTLD_DI_LINKMAP, &map) == 0)
+        found = mem_strdup(map->l_name);
+    if (!found)
+        nowhere(err);
+    return found;
+}
+
+static void *open_library(const char *path, struct err *err)
+{
+    const char *named = named_path(path);
+    if (named) {
         void *library = dlopen(named, RTLD_NOW | RTLD_LOCAL);
         if (!library)
             err_set(err, ERR_UNSUPPORTED, "ONNX Runtime %s cannot be opened: %s", named, dlerror());
         return library;
     }
-    void *library = open_near_program();
+    cleanup_free char *near = find_near(NULL);
+    void *library = near ? dlopen(near, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (!library)
         library = open_system();
     if (!library)
-        err_set(err, ERR_UNSUPPORTED,
-                "no ONNX Runtime on this machine; run scripts/deps, or set "
-                "MUSTER_ONNXRUNTIME=/path/to/libonnxruntime.so.1");
+        nowhere(err);
     return library;
+}
+
+static int status_fail(const OrtApi *api, OrtStatus *status, struct err *err)
+{
+    if (!status)
+        return 0;
+    err_set(err, ERR_UNSUPPORTED, "ONNX Runtime does not start: %s", api->GetErrorMessage(status));
+    api->ReleaseStatus(status);
+    return -1;
+}
+
+/* One arena for the process that grows by what is asked for, not by doubling: a robot's memory is counted. */
+static int register_arena(const struct runtime *runtime, struct err *err)
+{
+    static const char *const keys[] = {"arena_extend_strategy"};
+    static const size_t values[] = {1 /* kSameAsRequested */};
+    const OrtApi *api = runtime->api;
+    OrtMemoryInfo *memory = NULL;
+    OrtArenaCfg *arena = NULL;
+    int result =
+        status_fail(api, api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory), err);
+    if (result == 0)
+        result = status_fail(api, api->CreateArenaCfgV2(keys, values, ARRAY_LEN(keys), &arena), err);
+    if (result == 0)
+        result = status_fail(api, api->CreateAndRegisterAllocator(runtime->env, memory, arena), err);
+    if (arena)
+        api->ReleaseArenaCfg(arena);
+    if (memory)
+        api->ReleaseMemoryInfo(memory);
+    return result;
 }
 
 static int start_env(struct runtime *runtime, struct err *err)
 {
     const OrtApi *api = runtime->api;
-    OrtStatus *status = api->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "muster", &runtime->env);
-    if (!status)
+    if (status_fail(api, api->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "muster", &runtime->env), err) < 0)
+        return -1;
+    if (register_arena(runtime, err) == 0)
         return 0;
-    err_set(err, ERR_UNSUPPORTED, "ONNX Runtime does not start: %s", api->GetErrorMessage(status));
-    api->ReleaseStatus(status);
+    api->ReleaseEnv(runtime->env);
+    runtime->env = NULL;
     return -1;
 }
 

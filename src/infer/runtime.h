@@ -26,6 +26,10 @@ struct runtime {
     char version[32]; /* "1.22.0" */
 };
 
+/* The library that a program in `program_dir` (NULL: this one) would open, by rules 2 to 5, for whoever has to
+ * carry it somewhere; free() it. NULL: UNSUPPORTED. */
+char *runtime_find(const char *program_dir, struct err *err) must_check;
+
 /* Errors: UNSUPPORTED, with where it was looked for and how to get it. */
 int runtime_get(const char *path, const struct runtime **out, struct err *err) must_check;
 

@@ -1,0 +1,42 @@
+/* ONNX Runtime behind backend.h, its inside. One session per model: sequential, no spinning unless asked for. */
+#ifndef MUSTER_INFER_ORT_H
+#define MUSTER_INFER_ORT_H
+
+#include "infer/backend.h"
+#include "infer/runtime.h"
+#include "sys/file.h"
+
+#include <onnxruntime_c_api.h>
+
+struct ort_binding {
+    OrtIoBinding *io;
+    OrtValue *values[2 * RELEASE_MAX_TENSORS];
+    size_t value_count;
+};
+
+struct backend_model {
+    const struct runtime *runtime;
+    const OrtApi *api; /* runtime->api */
+    OrtSession *session;
+    OrtRunOptions *run_options;
+    OrtMemoryInfo *memory;
+    struct file_map derived; /* the session reads its weights from here */
+    size_t input_count, output_count;
+    const struct tensor_spec *inputs, *outputs;
+    struct ort_binding *bindings; /* owned */
+    size_t binding_count;
+    uint64_t runs;
+    int64_t load_ns;
+};
+
+/* Turns a status into an error line and releases it. NULL is success. */
+int ort_fail(const OrtApi *api, OrtStatus *status, enum err_code code, const char *what, struct err *err);
+
+/* The session of model->session and the specs name the same tensors. Errors: REFUSED. */
+int ort_check_tensors(const struct backend_model *model, struct err *err) must_check;
+
+int ort_bind(struct backend_model *model, void *const *inputs, void *const *outputs, size_t *out_binding,
+             struct err *err);
+void ort_drop(struct backend_model *model, size_t first_binding);
+
+#endif

@@ -1,0 +1,50 @@
+/* The inside of a pipeline: which memory belongs to which tensor. Private to pipeline*.c.
+ *
+ * Bindings of the backend, in this order; `variants` is 2 for a model with memory, else 1:
+ *
+ *     own input   turn 0 [turn 1] │ slot 0   turn 0 [turn 1] │ slot 1 …
+ *
+ * In turn t the state is read from buffers[t] and written to buffers[1 - t]; a run that succeeds ends the turn.
+ */
+#ifndef MUSTER_INFER_PIPELINE_INSIDE_H
+#define MUSTER_INFER_PIPELINE_INSIDE_H
+
+#include "infer/backend.h"
+#include "infer/decode_yolov8.h"
+#include "infer/pipeline.h"
+#include "infer/preprocess.h"
+#include "infer/watchdog.h"
+
+struct pipeline_state {
+    size_t input, output; /* indices of the tensors */
+    void *buffers[2];     /* owned */
+    size_t bytes;
+};
+
+struct pipeline {
+    struct release release;
+    const struct backend *backend;
+    struct backend_model *model;
+    void *inputs[RELEASE_MAX_TENSORS], *outputs[RELEASE_MAX_TENSORS]; /* owned; NULL where it is state */
+    struct pipeline_state state[RELEASE_MAX_TENSORS];
+    size_t variants;
+    size_t turn, last_turn;
+    const void *slots[PIPELINE_MAX_SLOTS];
+    size_t slot_count;
+    size_t frame_floats, value_count;
+    struct preprocess preprocess;
+    struct decoder decoder;
+    struct watchdog *watchdog; /* NULL: no deadlines */
+    struct backend_stats stats;
+    char degraded[96];
+};
+
+/* Memory for all tensors, and what is state. */
+int pipeline_make_memory(struct pipeline *pipeline, struct err *err) must_check;
+void pipeline_free_memory(struct pipeline *pipeline);
+/* Binds both turns of one place of the frame. */
+int pipeline_bind_place(struct pipeline *pipeline, void *frame, struct err *err) must_check;
+/* Where output `index` went in turn `turn`. */
+void *pipeline_output_memory(const struct pipeline *pipeline, size_t index, size_t turn);
+
+#endif
