@@ -29,7 +29,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { OTLP_REASONS = 11 };
+/* OVERSIGHT is no fault of a release: a human or a latch stood above it. */
+enum { OTLP_REASON_OVERSIGHT = 9, OTLP_REASONS = 11 };
 
 /* One telemetry window of one release on one robot. */
 struct otlp_window {

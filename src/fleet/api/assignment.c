@@ -1,57 +1,8 @@
 /* GET /api/v1/assignment: the long poll. A held question waits in the roster and is woken by the commit that
- * changed the robot's assignment, by its timer, or by a newer question of the same robot. */
+ * changed the robot's assignment (hold.c: or by its timer, or by a newer question). */
 #include "base/str.h"
 #include "fleet/api/call.h"
 #include "wire/api.h"
-
-#include <event2/event.h>
-
-/* A robot that only waits must still be heard: a question is held for one presence period at most. */
-enum { MAX_WAIT_S = 60, MAX_HOLD_S = PRESENCE_PERIOD_MS / 1000 };
-
-struct held { /* argument of timer and gone callbacks */
-    struct fleet *fleet;
-    struct roster_entry *entry;
-};
-
-static void unhold(struct roster_entry *entry)
-{
-    if (entry->held_timer) {
-        void *arg = event_get_callback_arg(entry->held_timer);
-        event_free(entry->held_timer);
-        free(arg);
-    }
-    entry->held_timer = NULL;
-    entry->held = NULL;
-}
-
-static void reply_nothing(struct fleet *fleet, struct http_request *request)
-{
-    group_reply(fleet->group, request, 204, "application/json", NULL, 0);
-}
-
-static void release_held(struct fleet *fleet, struct roster_entry *entry)
-{
-    struct http_request *request = entry->held;
-    unhold(entry);
-    if (!request)
-        return;
-    http_hold(request, NULL, NULL);
-    reply_nothing(fleet, request);
-}
-
-static void on_timeout(evutil_socket_t fd, short what, void *arg)
-{
-    struct held held = *(struct held *)arg;
-    release_held(held.fleet, held.entry);
-}
-
-static void on_gone(struct http_request *request, void *arg)
-{
-    struct roster_entry *entry = ((struct held *)arg)->entry;
-    if (entry->held == request)
-        unhold(entry);
-}
 
 static char *assignment_text(struct fleet *fleet, const struct robot_row *row, struct err *err)
 {
@@ -84,53 +35,29 @@ static int jump_ahead(struct fleet *fleet, struct robot_row *row, uint64_t after
     return group_leave(fleet->group, err);
 }
 
-static int hold(struct call *call, struct roster_entry *entry, uint64_t after, int wait_s, struct err *err)
-{
-    release_held(call->fleet, entry); /* an older question of the same robot */
-    struct held *held = mem_zalloc(1, sizeof *held);
-    if (!held || !(entry->held_timer = evtimer_new(call->fleet->base, on_timeout, held))) {
-        free(held);
-        return err_no_memory(err);
-    }
-    *held = (struct held){.fleet = call->fleet, .entry = entry};
-    struct timeval wait = {.tv_sec = wait_s};
-    evtimer_add(entry->held_timer, &wait);
-    entry->held = call->request;
-    entry->held_after = after;
-    call->taken = true;
-    http_hold(call->request, on_gone, held);
-    return 0;
-}
-
 int assignment_get(struct call *call, struct err *err)
 {
     uint64_t after, wait_s;
     if (call_query_u64(call, "after", 0, INT64_MAX - 1, &after, err) < 0 ||
-        call_query_u64(call, "wait", 0, MAX_WAIT_S, &wait_s, err) < 0)
+        call_query_u64(call, "wait", 0, HOLD_MAX_WAIT_S, &wait_s, err) < 0)
         return -1;
     struct robot_row *row = &call->robot;
     if (after > row->counter && jump_ahead(call->fleet, row, after, err) < 0)
         return -1;
     if (row->counter > after)
         return call_json(call, 200, assignment_text(call->fleet, row, err), err);
-    struct roster_entry *entry = roster_get(call->fleet->roster, row->id);
-    if (!entry)
-        return err_no_memory(err);
-    if (wait_s && !call->fleet->draining)
-        return hold(call, entry, after, MIN((int)wait_s, MAX_HOLD_S), err);
-    return call_bytes(call, 204, "application/json", NULL, 0);
+    return hold_question(call, ROSTER_ASSIGNMENT, after, wait_s, err);
 }
 
 static void answer_held(struct fleet *fleet, struct roster_entry *entry)
 {
+    struct roster_held *held = &entry->held[ROSTER_ASSIGNMENT];
     struct err err = {0};
     struct robot_row row;
     if (fleet->store->ops->robot_get(fleet->store, entry->id, &row, &err) == 0 && !row.revoked &&
-        row.counter <= entry->held_after)
+        row.counter <= held->after)
         return; /* not for this question */
-    struct http_request *request = entry->held;
-    unhold(entry);
-    http_hold(request, NULL, NULL);
+    struct http_request *request = hold_take(held);
     char *text = NULL;
     if (err.code == ERR_NONE && row.revoked)
         err_set(&err, ERR_DENIED, "robot %s is revoked; a new enrolment token would admit it again", row.id);
@@ -144,27 +71,17 @@ static void answer_held(struct fleet *fleet, struct roster_entry *entry)
 
 static void wake_one(struct roster_entry *entry, void *arg)
 {
-    bool changed = entry->changed;
-    entry->changed = false;
-    if (changed && entry->held)
+    struct roster_held *held = &entry->held[ROSTER_ASSIGNMENT];
+    bool changed = held->changed;
+    held->changed = false;
+    if (changed && held->request)
         answer_held(arg, entry);
 }
 
 void assignment_wake(struct api *api)
 {
-    if (!api->fleet->changed)
+    if (!api->fleet->changed[ROSTER_ASSIGNMENT])
         return;
-    api->fleet->changed = false;
+    api->fleet->changed[ROSTER_ASSIGNMENT] = false;
     roster_each(api->fleet->roster, wake_one, api->fleet);
-}
-
-static void drain_one(struct roster_entry *entry, void *arg)
-{
-    if (entry->held)
-        release_held(arg, entry);
-}
-
-void assignment_drain(struct api *api)
-{
-    roster_each(api->fleet->roster, drain_one, api->fleet);
 }

@@ -30,7 +30,8 @@ struct call {
     char operator_name[API_ID_SIZE]; /* operator routes */
     struct robot_row robot;          /* robot routes */
 
-    bool taken; /* the handler answers by itself, later or by a stream */
+    bool taken;  /* the handler answers by itself, later or by a stream */
+    bool urgent; /* commit at once, do not wait for others */
     int status;
     const char *type; /* a literal; NULL: application/json */
     char *body;       /* owned until the reply */
@@ -64,7 +65,24 @@ int assignment_get(struct call *call, struct err *err);
 int reports_post(struct call *call, struct err *err);
 int metrics_post(struct call *call, struct err *err);
 void assignment_wake(struct api *api); /* after a commit */
-void assignment_drain(struct api *api);
+
+/* hold.c: answers now if `wait_s` is 0, else holds the robot's question. hold_take: it is held no more, and is to be answered;
+ * NULL if there is none. */
+enum { HOLD_MAX_WAIT_S = 60 };
+int hold_question(struct call *call, enum roster_question question, uint64_t after, uint64_t wait_s,
+                  struct err *err);
+struct http_request *hold_take(struct roster_held *held);
+void hold_drain(struct api *api);
+
+int orders_get(struct call *call, struct err *err);
+void orders_wake(struct api *api); /* after a commit */
+
+int command_post(struct call *call, struct err *err);
+int command_list(struct call *call, struct err *err);
+int command_show(struct call *call, struct err *err);
+int audit_get(struct call *call, struct err *err);
+/* A robot says what became of a command. */
+int command_outcome(struct call *call, const struct api_report *report, struct err *err);
 
 int enroll_post(struct call *call, struct err *err);
 int enroll_token_post(struct call *call, struct err *err);

@@ -172,11 +172,15 @@ static void dispatch(struct http_request *request, void *arg)
     int rc = route->writes ? handle_write(&call, route, &err) : route->handle(&call, &err);
     if (rc < 0 && err_http_status(err.code) >= 500)
         log_warn("%s: %s", http_request_path(request), err.text);
+    bool urgent = call.urgent && rc == 0;
     answer(&call, rc, &err);
+    if (urgent && group_flush(binding->api->fleet->group, &err) < 0)
+        log_error("commit: %s", err.text);
 }
 
 static const struct api_route robot_routes[] = {
     {HTTP_GET, "/api/v1/assignment", WHO_ROBOT, false, assignment_get},
+    {HTTP_GET, "/api/v1/commands", WHO_ROBOT, false, orders_get},
     {HTTP_GET, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get},
     {HTTP_HEAD, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get},
     {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_ROBOT, false, release_signature_get},
@@ -204,6 +208,10 @@ static const struct api_route operator_routes[] = {
     {HTTP_POST, "/api/v1/rollouts/:id/pause", WHO_OPERATOR, true, rollout_pause_post},
     {HTTP_POST, "/api/v1/rollouts/:id/resume", WHO_OPERATOR, true, rollout_resume_post},
     {HTTP_POST, "/api/v1/rollouts/:id/abort", WHO_OPERATOR, true, rollout_abort_post},
+    {HTTP_POST, "/api/v1/commands", WHO_OPERATOR, true, command_post},
+    {HTTP_GET, "/api/v1/commands", WHO_OPERATOR, false, command_list},
+    {HTTP_GET, "/api/v1/commands/:id", WHO_OPERATOR, false, command_show},
+    {HTTP_GET, "/api/v1/audit", WHO_OPERATOR, false, audit_get},
     {HTTP_GET, "/api/v1/events", WHO_OPERATOR, false, events_get},
     {HTTP_GET, "/metrics", WHO_OPERATOR, false, prometheus_get},
     {HTTP_GET, "/", WHO_ANYONE, false, asset_get},
@@ -223,6 +231,7 @@ struct bound_api { /* the API and the bindings of its routes, which live as long
 static void on_commit(void *arg)
 {
     assignment_wake(arg);
+    orders_wake(arg);
     events_push(arg);
 }
 
@@ -294,6 +303,6 @@ int api_serve_operators(struct api *api, struct http_server *server, struct err 
 void api_drain(struct api *api)
 {
     api->fleet->draining = true;
-    assignment_drain(api);
+    hold_drain(api);
     events_drain(api);
 }

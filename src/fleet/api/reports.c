@@ -50,6 +50,22 @@ static int tell(struct call *call, const struct api_report *report, struct err *
                        report->version[0] && report->text[0] ? ": " : "", report->text);
 }
 
+/* What people and guards did goes into the audit log. */
+static int audit(struct call *call, const struct api_report *report, struct err *err)
+{
+    if (report->kind == REPORT_OPERATOR)
+        return command_outcome(call, report, err);
+    if (report->kind != REPORT_GUARD)
+        return 0;
+    const char *robots[] = {call->robot.id};
+    const struct audit_entry entry = {.kind = "guard",
+                                      .robots = robots,
+                                      .robot_count = 1,
+                                      .release = report->release,
+                                      .text = report->text};
+    return fleet_audit(call->fleet, &entry, err);
+}
+
 static int apply(struct call *call, const char *stream, const struct api_report *report, int64_t now_ms,
                  struct err *err)
 {
@@ -60,7 +76,7 @@ static int apply(struct call *call, const char *stream, const struct api_report 
     if (call->fleet->store->ops->report_add(call->fleet->store, &row, err) < 0 || tell(call, report, err) < 0)
         return -1;
     call->fleet->counters.reports++;
-    return 0;
+    return audit(call, report, err);
 }
 
 /* Applies what follows on *acked without a hole. */

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 
 enum { FLUSH_PERIOD_S = 5, KEEP_EVENTS = 100000, PRUNE_EVERY = 120 /* flushes */ };
+enum { EXPIRE_BATCH = 256, ANSWER_GRACE_MS = 30000, KEEP_RENEWALS_MS = 3600000 };
+static const int64_t KEEP_COMMANDS_MS = 90 * 86400000LL; /* what they did stays in the audit log */
 
 char *fleet_path(const struct fleet *fleet, const char *name)
 {
@@ -31,6 +33,69 @@ static void flush_one(struct roster_entry *entry, void *arg)
     entry->dirty = flush->rc < 0;
 }
 
+/* Commands that nobody will carry out any more. A robot that got one may have answered in its last moment: its word is waited
+ * for. */
+struct overdue {
+    struct fleet *fleet;
+    size_t count;
+    struct command_robot_row rows[EXPIRE_BATCH];
+};
+
+static int note_overdue(const struct command_robot_row *row, void *arg)
+{
+    struct overdue *overdue = arg;
+    if (row->state == COMMAND_QUEUED || clock_wall_ms() > row->expires_ms + ANSWER_GRACE_MS)
+        overdue->rows[overdue->count++] = *row;
+    return overdue->count == EXPIRE_BATCH;
+}
+
+static int expire(struct fleet *fleet, struct command_robot_row *row, struct err *err)
+{
+    cleanup_command_row struct command_row command = {0};
+    const char *robots[] = {row->robot};
+    if (fleet->store->ops->command_get(fleet->store, row->command, &command, err) < 0)
+        return -1;
+    row->state = COMMAND_EXPIRED;
+    row->state_ms = clock_wall_ms();
+    str_copy(row->text, sizeof row->text, "the robot did not answer in time");
+    const struct audit_entry entry = {.kind = "outcome",
+                                      .who = command.operator_name,
+                                      .what = command_verb_name(command.verb),
+                                      .robots = robots,
+                                      .robot_count = 1,
+                                      .command = command.id,
+                                      .text = "expired: the robot did not answer in time"};
+    if (fleet->store->ops->command_robot_save(fleet->store, row, err) < 0)
+        return -1;
+    return command.verb == COMMAND_RENEW ? 0 : fleet_audit(fleet, &entry, err);
+}
+
+static int expire_commands(struct fleet *fleet, struct err *err)
+{
+    const struct store_ops *ops = fleet->store->ops;
+    int64_t now_ms = clock_wall_ms();
+    cleanup_free struct overdue *overdue = mem_zalloc(1, sizeof *overdue);
+    if (!overdue)
+        return err_no_memory(err);
+    overdue->fleet = fleet;
+    if (ops->command_overdue(fleet->store, now_ms, 4 * EXPIRE_BATCH, note_overdue, overdue, err) < 0)
+        return -1;
+    for (size_t i = 0; i < overdue->count; i++)
+        if (expire(fleet, &overdue->rows[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* What nobody asks for any more. */
+static int prune(struct fleet *fleet, struct err *err)
+{
+    const struct store_ops *ops = fleet->store->ops;
+    int64_t now_ms = clock_wall_ms();
+    if (ops->event_prune(fleet->store, KEEP_EVENTS, err) < 0)
+        return -1;
+    return ops->command_prune(fleet->store, now_ms - KEEP_RENEWALS_MS, now_ms - KEEP_COMMANDS_MS, err);
+}
+
 /* Last contacts and the server's own sign of life: one sorted batch. */
 static int flush_contacts(struct fleet *fleet, struct err *err)
 {
@@ -38,8 +103,10 @@ static int flush_contacts(struct fleet *fleet, struct err *err)
         return -1;
     struct flush flush = {.fleet = fleet, .err = err};
     roster_each(fleet->roster, flush_one, &flush);
+    if (flush.rc == 0)
+        flush.rc = expire_commands(fleet, err);
     if (flush.rc == 0 && ++fleet->flushes % PRUNE_EVERY == 0)
-        flush.rc = fleet->store->ops->event_prune(fleet->store, KEEP_EVENTS, err);
+        flush.rc = prune(fleet, err);
     if (flush.rc < 0 || fleet->store->ops->number_set(fleet->store, "alive_ms", clock_wall_ms(), err) < 0) {
         group_cancel(fleet->group);
         return -1;
@@ -82,8 +149,10 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
     cleanup_free char *layout = file_join(options->dir, "layout");
     fleet->dir = mem_strdup(options->dir);
     fleet->keyring = options->keyring ? mem_strdup(options->keyring) : NULL;
+    fleet->operators = options->operators ? mem_strdup(options->operators) : NULL;
     fleet->roster = roster_new();
-    if (!database || !layout || !fleet->dir || !fleet->roster || (options->keyring && !fleet->keyring))
+    if (!database || !layout || !fleet->dir || !fleet->roster || (options->keyring && !fleet->keyring) ||
+        (options->operators && !fleet->operators))
         return err_no_memory(err);
     if (!file_exists(database))
         return err_set(err, ERR_NOT_FOUND, "%s is no server directory; make one with musterd init --dir %s",
@@ -131,6 +200,7 @@ void fleet_close(struct fleet *fleet)
     store_free(fleet->store);
     free(fleet->dir);
     free(fleet->keyring);
+    free(fleet->operators);
     free(fleet);
 }
 
@@ -151,8 +221,32 @@ void fleet_changed(struct fleet *fleet, const char *robot)
 {
     struct roster_entry *entry = roster_get(fleet->roster, robot);
     if (entry)
-        entry->changed = fleet->changed = true;
+        entry->held[ROSTER_ASSIGNMENT].changed = fleet->changed[ROSTER_ASSIGNMENT] = true;
     fleet->dirty = true;
+}
+
+void fleet_commanded(struct fleet *fleet, const char *robot)
+{
+    struct roster_entry *entry = roster_get(fleet->roster, robot);
+    if (entry)
+        entry->held[ROSTER_COMMANDS].changed = fleet->changed[ROSTER_COMMANDS] = true;
+}
+
+int fleet_audit(struct fleet *fleet, const struct audit_entry *entry, struct err *err)
+{
+    const struct store_ops *ops = fleet->store->ops;
+    struct digest head;
+    struct audit_entry stamped = *entry;
+    cleanup_audit_row struct audit_row row = {0};
+    if (ops->audit_last(fleet->store, &row.seq, &head, err) < 0)
+        return -1;
+    stamped.seq = ++row.seq;
+    stamped.time_ms = clock_wall_ms();
+    row.entry = audit_entry_format(&stamped);
+    if (!row.entry)
+        return err_no_memory(err);
+    row.hash = audit_hash(&head, row.entry);
+    return ops->audit_add(fleet->store, &row, err);
 }
 
 int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *release, bool rollback,

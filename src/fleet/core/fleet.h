@@ -11,6 +11,7 @@
 #include "fleet/core/group.h"
 #include "fleet/core/roster.h"
 #include "fleet/store/store.h"
+#include "trust/audit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +20,9 @@
 struct event_base;
 
 struct fleet_options {
-    const char *dir;     /* ca.pem, ca.key, server.pem, server.key, muster.db, layout/ */
-    const char *keyring; /* release keys; NULL: no release is accepted */
+    const char *dir;       /* ca.pem, ca.key, server.pem, server.key, muster.db, layout/ */
+    const char *keyring;   /* release keys; NULL: no release is accepted */
+    const char *operators; /* operators' keys; NULL: the robots alone check who signed a command */
     uint64_t max_blob_bytes;
 };
 
@@ -35,11 +37,11 @@ struct fleet {
     struct blobs *blobs;
     struct group *group;
     struct roster *roster;
-    char *dir, *keyring;
+    char *dir, *keyring, *operators;
     struct event *flush_timer;
     unsigned flushes;
-    bool dirty;   /* something happened that a rollout may be waiting for */
-    bool changed; /* some roster entry is marked so */
+    bool dirty;                     /* something happened that a rollout may be waiting for */
+    bool changed[ROSTER_QUESTIONS]; /* some roster entry is marked so */
     bool draining;
     struct fleet_counters counters;
     int64_t started_ms;
@@ -65,6 +67,10 @@ int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *re
                  struct err *err) must_check;
 
 /* The robot's held question is to be looked at after the commit. */
-void fleet_changed(struct fleet *fleet, const char *robot);
+void fleet_changed(struct fleet *fleet, const char *robot);   /* for its assignment */
+void fleet_commanded(struct fleet *fleet, const char *robot); /* for commands */
+
+/* Appends to the audit log; number and time are filled in here. */
+int fleet_audit(struct fleet *fleet, const struct audit_entry *entry, struct err *err) must_check;
 
 #endif

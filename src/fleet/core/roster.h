@@ -1,5 +1,5 @@
-/* What the server knows of its robots only while it runs: when each was heard last, and its held question for
- * the next assignment. Everything here can be lost without harm.
+/* What the server knows of its robots only while it runs: when each was heard last, and its held
+ * questions. Everything here can be lost without harm.
  *
  * Contacts are counted by the monotonic clock; the store's `seen_ms` (wall clock) is flushed from here now
  * and then.
@@ -19,16 +19,22 @@
 struct http_request;
 struct event;
 
+/* What a robot may ask and be kept waiting for. */
+enum roster_question { ROSTER_ASSIGNMENT, ROSTER_COMMANDS, ROSTER_QUESTIONS };
+
+struct roster_held {
+    struct http_request *request; /* NULL: none is held */
+    uint64_t after;
+    struct event *timer;
+    bool changed; /* there may be news, with the open transaction's commit */
+};
+
 struct roster_entry {
     char id[API_ID_SIZE];
     int64_t seen_mono_ms; /* such that now - seen is the silence; INT64_MIN: never heard */
     int64_t seen_ms;      /* wall clock of the last contact; 0: never */
     bool dirty;           /* seen_ms is newer than the store's */
-
-    struct http_request *held; /* a held GET assignment; NULL: none */
-    uint64_t held_after;
-    struct event *held_timer;
-    bool changed; /* its assignment was changed in the open transaction */
+    struct roster_held held[ROSTER_QUESTIONS];
 };
 
 struct roster;

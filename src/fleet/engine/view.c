@@ -97,7 +97,7 @@ static struct rollout_evidence evidence_of(const struct telemetry_row *row, doub
                                      .fp = row->score_fp,
                                      .fn = row->score_fn};
     for (int i = 0; i < OTLP_REASONS; i++)
-        shown.interventions += row->interventions[i];
+        shown.interventions += i == OTLP_REASON_OVERSIGHT ? 0 : row->interventions[i];
     return shown;
 }
 

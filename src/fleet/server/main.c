@@ -17,6 +17,8 @@ static const char help[] =
     "           --operator-listen HOST:PORT  TLS, tokens (127.0.0.1:8444)\n"
     "           --console-listen HOST:PORT   plain HTTP, loopback only (off)\n"
     "           --keyring FILE     release keys; without it no release is accepted\n"
+    "           --operators FILE   operators' keys: commands that they did not sign are turned away here "
+    "already\n"
     "           --ports-file FILE  where the real ports are written as JSON (port 0: any free one)\n"
     "           --max-blob-mib N   the largest blob (4096)\n"
     "           --config FILE      YAML with the same names (robot_listen: …); flags win\n"

@@ -28,6 +28,7 @@ static const struct option_row rows[] = {
     ROW("operator-listen", "operator_listen", operator_listen, "127.0.0.1:8444"),
     ROW("console-listen", "console_listen", console_listen, ""),
     ROW("keyring", "keyring", keyring, ""),
+    ROW("operators", "operators", operators, ""),
     ROW("ports-file", "ports_file", ports_file, ""),
     ROW("max-blob-mib", "max_blob_mib", max_blob_mib, "4096", MAX_BLOB_MIB),
     ROW("config", NULL, config, ""),

@@ -5,6 +5,7 @@
  *     operator_listen: 0.0.0.0:8444
  *     console_listen: 127.0.0.1:8080
  *     keyring: /etc/muster/keyring.json
+ *     operators: /etc/muster/operators.json
  */
 #ifndef MUSTER_FLEET_SERVER_OPTIONS_H
 #define MUSTER_FLEET_SERVER_OPTIONS_H
@@ -21,6 +22,7 @@ struct server_options {
     char robot_listen[OPTION_TEXT_SIZE], operator_listen[OPTION_TEXT_SIZE];
     char console_listen[OPTION_TEXT_SIZE]; /* "" = no console listener */
     char keyring[OPTION_TEXT_SIZE];        /* "" = no release is accepted */
+    char operators[OPTION_TEXT_SIZE];      /* "" = the robots alone check who signed a command */
     char ports_file[OPTION_TEXT_SIZE];
     char config[OPTION_TEXT_SIZE];
     char hosts[OPTION_TEXT_SIZE], token_file[OPTION_TEXT_SIZE], name[OPTION_TEXT_SIZE]; /* init and token */

@@ -152,6 +152,7 @@ static int start(struct server *server, const struct server_options *options, st
         return err_set(err, ERR_USAGE, "--max-blob-mib wants a number from 1 to %d", MAX_BLOB_MIB);
     struct fleet_options fleet = {.dir = options->dir,
                                   .keyring = options->keyring[0] ? options->keyring : NULL,
+                                  .operators = options->operators[0] ? options->operators : NULL,
                                   .max_blob_bytes = max_blob_mib << 20};
     if (lock_dir(server, options->dir, err) < 0)
         return -1;

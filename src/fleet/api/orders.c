@@ -1,0 +1,149 @@
+/* GET /api/v1/commands on the robot port: what people order this robot to do, as they signed it. The long poll of hold.c.
+ *
+ *     queued ──handed over──▶ delivered ──the robot's report──▶ accepted | refused
+ *        └───────────────expired, unanswered───────▶ expired
+ *
+ * A command that was handed over is not offered again behind its number; a robot that comes back from a restart asks from 0 and
+ * is given what it never answered. It knows by the nonce what it has seen. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "fleet/api/call.h"
+
+enum { MAX_ORDERS = 16, MAX_ORDERS_BYTES = 512 << 10 };
+
+struct batch {
+    struct json_writer *w;
+    size_t count, bytes;
+    uint64_t last;
+};
+
+static int add_order(const struct command_row *row, void *arg)
+{
+    struct batch *batch = arg;
+    jsonw_object(batch->w, NULL);
+    jsonw_u64(batch->w, "id", row->id);
+    jsonw_raw(batch->w, "envelope", row->envelope);
+    jsonw_close(batch->w);
+    batch->last = row->id;
+    batch->bytes += strlen(row->envelope);
+    return ++batch->count == MAX_ORDERS || batch->bytes > MAX_ORDERS_BYTES;
+}
+
+/* *out_text: the answer, free() it; NULL if there is nothing for this robot. */
+static int orders_text(struct fleet *fleet, const char *robot, uint64_t after, char **out_text,
+                       uint64_t *out_last, struct err *err)
+{
+    cleanup_json_writer struct json_writer w;
+    struct batch batch = {.w = &w};
+    *out_text = NULL;
+    jsonw_init(&w);
+    jsonw_object(&w, NULL);
+    jsonw_array(&w, "commands");
+    if (fleet->store->ops->command_due(fleet->store, robot, after, clock_wall_ms(), MAX_ORDERS, add_order,
+                                       &batch, err) < 0)
+        return -1;
+    jsonw_close(&w);
+    jsonw_close(&w);
+    *out_last = batch.last;
+    if (batch.count == 0)
+        return 0;
+    *out_text = jsonw_take(&w, err);
+    return *out_text ? 0 : -1;
+}
+
+static int mark_delivered(struct fleet *fleet, const char *robot, uint64_t last, struct err *err)
+{
+    if (group_enter(fleet->group, err) < 0)
+        return -1;
+    if (fleet->store->ops->command_delivered(fleet->store, robot, last, clock_wall_ms(), err) < 0) {
+        group_cancel(fleet->group);
+        return -1;
+    }
+    return group_leave(fleet->group, err);
+}
+
+/* A robot that knows a later number than was ever given: the server comes from a backup. */
+static int sane_after(struct fleet *fleet, uint64_t *after, struct err *err)
+{
+    uint64_t last = 0;
+    if (*after && fleet->store->ops->command_last_id(fleet->store, &last, err) < 0)
+        return -1;
+    *after = *after > last ? 0 : *after;
+    return 0;
+}
+
+int orders_get(struct call *call, struct err *err)
+{
+    struct fleet *fleet = call->fleet;
+    uint64_t after, wait_s, last;
+    cleanup_free char *text = NULL;
+    if (call_query_u64(call, "after", 0, INT64_MAX, &after, err) < 0 ||
+        call_query_u64(call, "wait", 0, HOLD_MAX_WAIT_S, &wait_s, err) < 0 ||
+        sane_after(fleet, &after, err) < 0 ||
+        orders_text(fleet, call->robot.id, after, &text, &last, err) < 0)
+        return -1;
+    if (!text)
+        return hold_question(call, ROSTER_COMMANDS, after, wait_s, err);
+    if (mark_delivered(fleet, call->robot.id, last, err) < 0)
+        return -1;
+    call->urgent = true;
+    return call_json(call, 200, TAKE_PTR(text), err);
+}
+
+struct wake {
+    struct fleet *fleet;
+    size_t count;
+    struct {
+        const char *robot; /* of the roster */
+        uint64_t last;
+    } * handed; /* owned */
+};
+
+/* True if it was answered with what is due. */
+static bool answer(struct fleet *fleet, struct roster_entry *entry, uint64_t *out_last)
+{
+    struct roster_held *held = &entry->held[ROSTER_COMMANDS];
+    struct err err = {0};
+    char *text = NULL;
+    if (orders_text(fleet, entry->id, held->after, &text, out_last, &err) < 0)
+        log_error("commands for %s: %s", entry->id, err.text); /* its next question will find them */
+    if (!text)
+        return false;
+    group_reply(fleet->group, hold_take(held), 200, NULL, text, strlen(text));
+    return true;
+}
+
+static void wake_one(struct roster_entry *entry, void *arg)
+{
+    struct wake *wake = arg;
+    struct roster_held *held = &entry->held[ROSTER_COMMANDS];
+    uint64_t last = 0;
+    bool changed = held->changed;
+    held->changed = false;
+    if (!changed || !held->request || !answer(wake->fleet, entry, &last))
+        return;
+    void *more = mem_grow(wake->handed, wake->count + 1, sizeof wake->handed[0]);
+    if (!more)
+        return; /* it stays queued, and is offered again */
+    wake->handed = more;
+    wake->handed[wake->count].robot = entry->id;
+    wake->handed[wake->count++].last = last;
+}
+
+void orders_wake(struct api *api)
+{
+    struct fleet *fleet = api->fleet;
+    struct wake wake = {.fleet = fleet};
+    struct err err = {0};
+    if (!fleet->changed[ROSTER_COMMANDS] || fleet->store->ops->active(fleet->store))
+        return;
+    fleet->changed[ROSTER_COMMANDS] = false;
+    roster_each(fleet->roster, wake_one, &wake); /* first all answers, then the book-keeping */
+    for (size_t i = 0; i < wake.count; i++)
+        if (mark_delivered(fleet, wake.handed[i].robot, wake.handed[i].last, &err) < 0) {
+            log_warn("commands: %s", err.text);
+            break;
+        }
+    free(wake.handed);
+}
