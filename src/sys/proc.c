@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { KEPT_FD = 3, ERROR_FD = 4, FIRST_FREE_FD = 10 };
@@ -21,6 +23,7 @@ struct plan {
     int kept_fd;               /* -1: none */
     int error_fd;              /* write end of a CLOEXEC pipe: errno of what failed */
     bool detach, die_with_parent;
+    unsigned namespaces;
     bool own_group; /* so that all of its family can be killed */
     pid_t parent;
 };
@@ -79,7 +82,7 @@ static bool tie_to_parent(const struct plan *plan)
         return true;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return false;
-    if (getppid() != plan->parent)
+    if (getppid() != plan->parent && !(plan->namespaces & CLONE_NEWPID)) /* there the parent is 0 */
         _exit(127);
     return true;
 }
@@ -137,13 +140,19 @@ static int wait_for_exec(int error_fd, const char *program, pid_t pid, struct er
     return err_errno(err, "cannot run %s", program);
 }
 
+/* As fork, but glibc has no word for namespaces. The child is behind the same rule: async-signal-safe calls only. */
+static pid_t clone_apart(unsigned namespaces)
+{
+    return (pid_t)syscall(SYS_clone, (unsigned long)(namespaces | SIGCHLD), NULL, NULL, NULL, NULL);
+}
+
 static pid_t fork_with_blocked_signals(struct plan *plan)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* no handler of ours may run in the child */
     plan->parent = getpid();
-    pid_t pid = fork();
+    pid_t pid = plan->namespaces ? clone_apart(plan->namespaces) : fork();
     if (pid == 0)
         run_child(plan);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -184,6 +193,7 @@ int proc_spawn(const struct proc_options *options, pid_t *out_pid, struct err *e
     struct plan plan = {.argv = (char *const *)(uintptr_t)options->argv, .err_fd = -1, .kept_fd = -1};
     plan.detach = options->detach;
     plan.die_with_parent = options->die_with_parent;
+    plan.namespaces = options->namespaces;
     if (find_program(options->argv[0], plan.path, err) < 0)
         return -1;
     cleanup_close int in_fd = -1;

@@ -26,11 +26,13 @@ struct proc_options {
     bool detach;             /* own session, survives the parent (setsid) */
     bool die_with_parent;    /* PR_SET_PDEATHSIG SIGKILL; not together with detach */
     int keep_fd;             /* stays open in the child as descriptor 3; -1 or 0: none */
+    unsigned namespaces;     /* CLONE_NEWPID, CLONE_NEWUSER …: the child is born in new ones; 0: none */
 };
 
 /* Starts a process. All other descriptors are closed in the child, signal masks and dispositions reset.
  * Returns after the program has been executed.
- * Errors: NOT_FOUND or DENIED if it cannot be executed (reported by the parent, not by a dead child). */
+ * Errors: NOT_FOUND or DENIED if it cannot be executed (reported by the parent, not by a dead child); what clone
+ * says where namespaces are not allowed. */
 int proc_spawn(const struct proc_options *options, pid_t *out_pid, struct err *err) must_check;
 
 /* Runs to the end and collects stdout (NULL: thrown away); stderr is inherited.
