@@ -36,6 +36,7 @@
 #include <stdint.h>
 
 enum { CTL_MAGIC = 0x4c54434d, CTL_VERSION = 2, CTL_MAX_RUNNERS = 4, CTL_HIST_BUCKETS = 160 };
+enum { CTL_SEQUENCE_WAIT_MS = 60000 };
 
 enum ctl_kind {
     CTL_HELLO = 1,
@@ -54,7 +55,7 @@ enum ctl_kind {
                    compared, never used. count 0: stop */
     CTL_COMMAND, /* agent or local operator → guard: what a human wants; `command` */
     CTL_ESTOP,   /* e-stop mirror or robot program → guard: count 1 pressed, 0 released */
-    CTL_NOTICE,  /* guard → observers and agent: something a recorder or a report should know; `notice` and text */
+    CTL_NOTICE, /* guard → observers and agent: something a recorder or a report should know; `notice` and text */
     CTL_KIND_END
 };
 
@@ -77,11 +78,11 @@ struct ctl_limits {
 
     uint32_t max_age_us;    /* capture → seen by the guard: an older frame is STALE at once; 0: any age */
     uint32_t frozen_frames; /* this many frames in a row with the same picture: FROZEN; 0: not looked at */
-    uint32_t latch_after;   /* this many frames in a row without a usable result: a FAULT, latched; 0: never */
-    uint32_t value_count;   /* the results are this many values, not detections; 0: detections */
+    uint32_t latch_after; /* this many frames in a row without a usable result: a FAULT, latched; 0: never */
+    uint32_t value_count; /* the results are this many values, not detections; 0: detections */
     float value_min, value_max; /* each value lies in between */
     float max_rate;             /* change of a value per second of capture time; 0: any */
-    float max_jump;             /* how far an object's centre may move per second, in frame diagonals; 0: any */
+    float max_jump; /* how far an object's centre may move per second, in frame diagonals; 0: any */
 };
 
 /* Why a frame did not get the primary's result. Same order as otlp_reason_names. */
@@ -95,7 +96,7 @@ enum intervention {
     INTERVENED_STALE,       /* the frame was overwritten while it was read, or too old when it came */
     INTERVENED_FROZEN,      /* the camera repeats itself */
     INTERVENED_RATE,        /* a value or an object moved faster than it can */
-    INTERVENED_OVERSIGHT,   /* a human or a latch decided that no model answers; never counted against a release */
+    INTERVENED_OVERSIGHT, /* a human or a latch decided that no model answers; never counted against a release */
     INTERVENED_OTHER,
     INTERVENTION_COUNT
 };
@@ -124,11 +125,12 @@ struct ctl_runner_status {
     uint8_t connected; /* a live runner is there and ready */
     uint8_t admitted;
     uint8_t hung;
-    uint8_t degraded;  /* it runs, but not on the accelerator it is meant for (HELLO said so) */
-    uint32_t restarts; /* how often its runner was lost */
-    char backend[64];  /* "onnxruntime 1.22.0 cpu": the runner's word, from HELLO */
-    uint32_t shadow_left, reserved;                          /* frames still to be shadowed */
-    uint64_t shadow_frames, shadow_agreed, shadow_failed;    /* compared; agreed with the active one; no sound result */
+    uint8_t degraded;               /* it runs, but not on the accelerator it is meant for (HELLO said so) */
+    uint32_t restarts;              /* how often its runner was lost */
+    char backend[64];               /* "onnxruntime 1.22.0 cpu": the runner's word, from HELLO */
+    uint32_t shadow_left, reserved; /* frames still to be shadowed */
+    uint64_t shadow_frames, shadow_agreed,
+        shadow_failed; /* compared; agreed with the active one; no sound result */
     struct ctl_counters counters;
 };
 
@@ -166,7 +168,7 @@ enum ctl_verb {
 struct ctl_command {
     uint32_t verb; /* enum ctl_verb */
     uint32_t ttl_ms;
-    uint64_t lease; /* RENEW, RELEASE of an override: the number that OVERRIDE's REPLY gave (`generation`) */
+    uint64_t lease; /* RENEW, RELEASE of an override: the number that OVERRIDE's REPLY gave */
     char who[48];
     char reason[112];
 };
@@ -180,7 +182,13 @@ struct ctl_oversight {
     char reason[112];        /* why; or which fault latched */
 };
 
-enum ctl_notice { CTL_NOTICE_STATE = 1, CTL_NOTICE_COMMAND, CTL_NOTICE_INTERVENTION, CTL_NOTICE_LOST, CTL_NOTICE_END };
+enum ctl_notice {
+    CTL_NOTICE_STATE = 1,
+    CTL_NOTICE_COMMAND,
+    CTL_NOTICE_INTERVENTION,
+    CTL_NOTICE_LOST,
+    CTL_NOTICE_END
+};
 
 struct ctl_status {
     uint64_t epoch; /* random per guard process: counters start anew when it changes */
@@ -190,7 +198,8 @@ struct ctl_status {
     uint64_t active_generation, fallback_generation; /* 0: none */
     uint64_t checked; /* verdicts with a checked result, over all generations */
     uint64_t safe;    /* verdicts "safe state" */
-    uint64_t overridden; /* of these: a model's result was there and a human's or a latch's word stood above it */
+    uint64_t
+        overridden; /* of these: a model's result was there and a human's or a latch's word stood above it */
     struct ctl_oversight oversight;
     struct ctl_runner_status runners[CTL_MAX_RUNNERS];
 };
@@ -201,18 +210,22 @@ struct ctl_message {
     uint32_t role; /* HELLO */
     uint64_t
         generation; /* STREAM, and WELCOME to a client: the number of the stream; STATUS: the guard's epoch */
-    uint64_t fallback; /* ACTIVATE: 0 for none */
+    uint64_t fallback; /* ACTIVATE: 0 for none. COMMAND: any number; the REPLY to it brings it back */
     struct digest release;
     struct ctl_limits limits; /* ADMIT */
     int32_t result;           /* REPLY: 0, or an enum err_code */
-    uint32_t count;           /* REPLY: the kind that it answers; SHADOW, ESTOP: see there; HELLO of a runner: 1 if
-                                 degraded */
-    uint32_t notice, state;   /* NOTICE: enum ctl_notice, the guard's state then */
+    uint32_t count; /* REPLY: the kind that it answers; SHADOW, ESTOP: see there; HELLO of a runner: 1 if
+                                 degraded. ACTIVATE: 1: not now but after the next frame that ends a sequence
+                                 (RING_FRAME_SEQUENCE_END) with none behind it yet, after CTL_SEQUENCE_WAIT_MS at the
+                                 latest; STATUS shows when. NOTICE of an intervention: how many since the last notice */
+    uint32_t notice,
+        state; /* NOTICE: enum ctl_notice, the guard's state then; an intervention's enum intervention
+                                 is in `result` */
     struct ctl_command command;
     struct {
         uint64_t seq;
         uint32_t tp, fp, fn, reserved;
-    } score; /* SCORE, with `generation` from the verdict */
+    } score;        /* SCORE, with `generation` from the verdict */
     char text[160]; /* HELLO of a runner: its backend */
 };
 
@@ -256,11 +269,15 @@ int ctl_recv(int fd, union ctl_packet *out, struct ctl_fds *fds, struct err *err
 /* As ctl_recv, but waits up to timeout_ms. Errors: also TIMEOUT. */
 int ctl_await(int fd, union ctl_packet *out, struct ctl_fds *fds, int timeout_ms, struct err *err) must_check;
 
-/* Agent side, blocking with a timeout; each returns 0 or -1 with *err. */
+/* Callers' side, blocking with a timeout; each returns 0 or -1 with *err. */
 /* Dials, says HELLO and waits for WELCOME (2 s). For runners and clients use ctl_dial: their HELLO carries memory. */
 int ctl_connect(const char *run_dir, enum ctl_role role, int *out_fd, struct err *err) must_check;
 /* Sends and waits for the REPLY to it; a REPLY that says no becomes the error. */
 int ctl_call(int fd, const struct ctl_message *message, int timeout_ms, struct err *err) must_check;
 int ctl_status(int fd, int timeout_ms, struct ctl_status *out, struct err *err) must_check;
+/* Sends a human's command (agent, operator) and waits for the guard's word. *out_lease: the lease's number after an
+ * OVERRIDE; `out_lease` may be NULL. Errors: the guard's refusal (oversight.h), TIMEOUT, UNREACHABLE. */
+int ctl_command(int fd, const struct ctl_command *command, int timeout_ms, uint64_t *out_lease,
+                struct err *err) must_check;
 
 #endif

@@ -28,8 +28,9 @@ int64_t guard_plausible_run_ns(int64_t claimed_ns, int64_t capture_ns, int64_t n
 void guard_count_result(struct ctl_counters *counters, const struct ring_result *result, int64_t frame_ns)
 {
     counters->results++;
-    counters->detections += result->count;
-    for (uint32_t i = 0; i < result->count; i++)
+    bool detections = result->kind == RING_DETECTIONS;
+    counters->detections += detections ? result->count : 0;
+    for (uint32_t i = 0; detections && i < result->count; i++)
         counters->confidence_sum += (double)result->detections[i].score;
     counters->frame_sum_us += (double)frame_ns / 1000.0;
     guard_count_latency(counters->frame_us, frame_ns);
@@ -44,9 +45,29 @@ static void fill_runner(struct ctl_runner_status *out, const struct guard_runner
         .connected = runner->peer != NULL,
         .admitted = runner->admitted,
         .hung = runner->hung,
+        .degraded = runner->degraded,
         .restarts = runner->restarts,
+        .shadow_left = runner->shadow_left,
+        .shadow_frames = runner->shadow_frames,
+        .shadow_agreed = runner->shadow_agreed,
+        .shadow_failed = runner->shadow_failed,
         .counters = runner->counters,
     };
+    memcpy(out->backend, runner->backend, sizeof out->backend);
+}
+
+static void fill_oversight(struct ctl_oversight *out, const struct guard *guard)
+{
+    const struct oversight *oversight = &guard->oversight;
+    bool latched = guard_fsm_latched(guard->state);
+    *out = (struct ctl_oversight){
+        .lease = oversight->lease,
+        .lease_until_ns = oversight->held ? oversight->until_ns : 0,
+        .local = oversight->local_word || (oversight->held && oversight->rank == OVERSIGHT_LOCAL),
+        .latched = latched && guard->latch.kept,
+    };
+    memcpy(out->who, guard->who, sizeof out->who);
+    memcpy(out->reason, guard->reason, sizeof out->reason);
 }
 
 void guard_fill_status(struct guard *guard)
@@ -62,6 +83,8 @@ void guard_fill_status(struct guard *guard)
     out->fallback_generation = guard->fallback;
     out->checked = guard->checked;
     out->safe = guard->safe;
+    out->overridden = guard->overridden;
+    fill_oversight(&out->oversight, guard);
     for (int i = 0; i < CTL_MAX_RUNNERS; i++)
         fill_runner(&out->runners[i], &guard->runners[i]);
 }

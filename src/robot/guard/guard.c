@@ -12,13 +12,17 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
-enum { BUSY_TICK_MS = 10, IDLE_TICK_MS = 100, IDLE_AFTER_MS = 500, EVENTS = 16 };
+enum { MIN_TICK_US = 1000, BUSY_TICK_US = 10000, IDLE_TICK_US = 100000, IDLE_AFTER_MS = 500, EVENTS = 16 };
+enum { MADV_POPULATE_READ_ = 22 }; /* Linux 5.14, unknown to older headers */
+enum { SPIN_NS = 50000, STACK_BYTES = 96 << 10 };
 
 static struct guard the_guard;
 
@@ -45,7 +49,9 @@ static int take_lock(struct guard *guard, int dir, struct err *err)
     return 0;
 }
 
-/* By way of the open directory: a socket's own path may hold 107 characters only. */
+/* By way of the open directory: a socket's own path may hold 107 characters only. Where runners have users of their own
+ * anybody may knock, because only the kernel's word on who does (SO_PEERCRED) tells them apart: several users cannot own one
+ * socket, and a group would let in more than these. Others are shown the door before their first packet is read. */
 static int listen_in(struct guard *guard, int dir, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -55,9 +61,10 @@ static int listen_in(struct guard *guard, int dir, struct err *err)
     if (guard->listen_fd < 0)
         return err_errno(err, "socket");
     if (bind(guard->listen_fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
-        fchmodat(dir, "guard.sock", 0600, 0) < 0 || listen(guard->listen_fd, 16) < 0)
+        fchmodat(dir, "guard.sock", guard->options.runner_user_count ? 0666 : 0600, 0) < 0 ||
+        listen(guard->listen_fd, 16) < 0)
         return err_errno(err, "guard.sock");
-    return guard_watch(guard, guard->listen_fd, EPOLLIN, GUARD_FROM_LISTEN, 0, err);
+    return guard_watch(guard, guard->listen_fd, EPOLLIN, GUARD_BY_LISTEN, 0, err);
 }
 
 static int open_loop(struct guard *guard, struct err *err)
@@ -71,16 +78,32 @@ static int open_loop(struct guard *guard, struct err *err)
     guard->signal_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
     if (guard->epoll_fd < 0 || guard->signal_fd < 0)
         return err_errno(err, "event loop");
-    return guard_watch(guard, guard->signal_fd, EPOLLIN, GUARD_FROM_SIGNAL, 0, err);
+    return guard_watch(guard, guard->signal_fd, EPOLLIN, GUARD_BY_SIGNAL, 0, err);
 }
 
-static void become_realtime(void)
+extern const char __executable_start[], end[]; /* the linker's */
+
+/* Every page that will be needed is touched now: the stack, our memory, our code. */
+static void touch_everything(struct guard *guard)
+{
+    volatile char stack[STACK_BYTES];
+    for (size_t i = 0; i < sizeof stack; i += 1024)
+        stack[i] = 0;
+    for (size_t i = 0; i < sizeof *guard; i += 1024)
+        ((volatile char *)guard)[i] = ((volatile char *)guard)[i];
+    if (madvise((void *)((uintptr_t)__executable_start & ~4095ul), (size_t)(end - __executable_start),
+                MADV_POPULATE_READ_) < 0)
+        log_debug("code is not touched ahead: %s", strerror(errno));
+}
+
+static void become_realtime(const struct guard *guard)
 {
     struct sched_param param = {.sched_priority = 10};
-    /* ONFAULT: locks what is used, does not pull whole libraries in. */
+    /* ONFAULT: locks what is used, does not pull whole libraries and camera frames in. */
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
         log_info("memory is not locked: %s", strerror(errno));
-    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param) < 0)
+    /* Who looks all the time has to leave the core to others: not with SCHED_FIFO. */
+    if (!guard->options.spin && sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param) < 0)
         log_info("no real-time priority: %s", strerror(errno));
 }
 
@@ -91,6 +114,7 @@ static void set_start(struct guard *guard, const struct guard_options *options)
                             .listen_fd = -1,
                             .epoll_fd = -1,
                             .signal_fd = -1,
+                            .latch = {.dir_fd = -1, .file_fd = -1},
                             .state = GUARD_INIT};
     if (guard->options.hang_frames == 0)
         guard->options.hang_frames = GUARD_HANG_FRAMES;
@@ -106,7 +130,7 @@ static void set_start(struct guard *guard, const struct guard_options *options)
 static int open_all(struct guard *guard, struct err *err)
 {
     const char *path = guard->options.run_dir;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (mkdir(path, guard->options.runner_user_count ? 0711 : 0700) < 0 && errno != EEXIST)
         return err_errno(err, "run directory %s", path);
     cleanup_close int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
@@ -125,11 +149,30 @@ int guard_open(const struct guard_options *options, struct guard **out, struct e
         guard_close(guard);
         return -1;
     }
+    guard_restore(guard);
     if (options->realtime)
-        become_realtime();
+        become_realtime(guard);
+    prctl(PR_SET_TIMERSLACK, 1);
+    touch_everything(guard);
     guard_event(guard, GUARD_EV_STARTED, clock_mono_ns());
+    guard_keep(guard); /* the file is there from the start: a full disk cannot hinder a stop */
     *out = guard;
     return 0;
+}
+
+static bool is_busy(const struct guard *guard, int64_t now_ns)
+{
+    return guard->stream.peer && now_ns - guard->stream.last_frame_ns < (int64_t)IDLE_AFTER_MS * 1000000;
+}
+
+/* Often enough to see every frame in time for its deadline, although nobody announces frames to the guard. */
+static int64_t tick_us(struct guard *guard, int64_t now_ns)
+{
+    const struct guard_runner *runner = guard_answerer(guard);
+    if (!is_busy(guard, now_ns))
+        return IDLE_TICK_US;
+    uint32_t deadline_us = runner ? runner->limits.deadline_us : UINT32_MAX;
+    return MAX((int64_t)MIN_TICK_US, MIN((int64_t)BUSY_TICK_US, (int64_t)deadline_us / 4));
 }
 
 /* Bells may be lost with their runner's goodwill: the tick looks by itself. */
@@ -140,8 +183,9 @@ static void tick(struct guard *guard, int64_t now_ns)
         guard_results_drain(guard, &guard->runners[i], now_ns);
     guard_frames_expire(guard, now_ns);
     guard_peers_tick(guard, now_ns);
-    bool busy = guard->stream.peer && now_ns - guard->stream.last_frame_ns < (int64_t)IDLE_AFTER_MS * 1000000;
-    guard->next_tick_ns = now_ns + (int64_t)(busy ? BUSY_TICK_MS : IDLE_TICK_MS) * 1000000;
+    guard_activate_due(guard, false, now_ns);
+    guard_keep(guard); /* what could not be written before */
+    guard->next_tick_ns = now_ns + tick_us(guard, now_ns) * 1000;
 }
 
 /* After the results, not before: the program is waiting. Bounded: a runner that floods its pipe is not served
@@ -157,43 +201,84 @@ static void dispatch(struct guard *guard, uint64_t data, int64_t now_ns)
 {
     size_t index = (size_t)(data & 0xffffffff);
     switch ((enum guard_source)(data >> 32)) {
-    case GUARD_FROM_LISTEN:
+    case GUARD_BY_LISTEN:
         guard_accept(guard, now_ns);
         break;
-    case GUARD_FROM_SIGNAL:
+    case GUARD_BY_SIGNAL:
         guard->stop = true;
         break;
-    case GUARD_FROM_PEER:
+    case GUARD_BY_PEER:
         if (guard->peers[index].used)
             guard_peer_ready(guard, &guard->peers[index], now_ns);
         break;
-    case GUARD_FROM_BELL:
+    case GUARD_BY_DEATH:
+        if (guard->peers[index].used)
+            guard_peer_died(guard, &guard->peers[index], now_ns);
+        break;
+    case GUARD_BY_BELL:
         guard_results_drain(guard, &guard->runners[index], now_ns);
         silence_bell(&guard->runners[index]);
         break;
     }
 }
 
-static int wait_ms(const struct guard *guard, int64_t now_ns)
+static int64_t next_wake_ns(const struct guard *guard)
 {
     int64_t until_ns = MIN(guard->next_tick_ns, guard_next_deadline_ns(guard));
-    return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns + 999999) / 1000000);
+    return guard->oversight.held ? MIN(until_ns, guard->oversight.until_ns) : until_ns;
+}
+
+/* To the nanosecond where the kernel can (Linux 5.11), else late by up to a millisecond. */
+static int await_events(const struct guard *guard, struct epoll_event *events, int64_t for_ns)
+{
+    struct timespec wait = {.tv_sec = for_ns / 1000000000, .tv_nsec = for_ns % 1000000000};
+    int count = (int)syscall(SYS_epoll_pwait2, guard->epoll_fd, events, EVENTS, &wait, NULL, 0);
+    if (count < 0 && errno == ENOSYS)
+        count = epoll_wait(guard->epoll_fd, events, EVENTS, (int)((for_ns + 999999) / 1000000));
+    return count;
+}
+
+/* Until there was a result. */
+static void look_out(struct guard *guard, int64_t until_ns)
+{
+    do {
+        for (int i = 0; i < CTL_MAX_RUNNERS; i++) {
+            struct guard_runner *runner = &guard->runners[i];
+            if (runner->peer && ring_newest(&runner->results) >= runner->next_result) {
+                guard_results_drain(guard, runner, clock_mono_ns());
+                return;
+            }
+        }
+        ring_relax();
+        sched_yield();
+    } while (clock_mono_ns() < until_ns);
+}
+
+/* How long to sleep now; in between results are looked out for, where that is wanted. */
+static int64_t sleep_ns(struct guard *guard)
+{
+    int64_t now_ns = clock_mono_ns(), until_ns = next_wake_ns(guard);
+    if (!guard->options.spin || !is_busy(guard, now_ns))
+        return MAX(until_ns - now_ns, 0);
+    look_out(guard, MIN(until_ns, now_ns + SPIN_NS));
+    return 0;
 }
 
 int guard_run(struct guard *guard, struct err *err)
 {
     struct epoll_event events[EVENTS];
     while (!guard->stop) {
-        int count = epoll_wait(guard->epoll_fd, events, EVENTS, wait_ms(guard, clock_mono_ns()));
+        int count = await_events(guard, events, sleep_ns(guard));
         if (count < 0 && errno != EINTR)
             return err_errno(err, "epoll_wait");
         int64_t now_ns = clock_mono_ns();
         for (int i = 0; i < count; i++)
             dispatch(guard, events[i].data.u64, now_ns);
+        if (now_ns >= guard_next_deadline_ns(guard))
+            guard_frames_expire(guard, now_ns);
+        guard_humans_tick(guard, now_ns);
         if (now_ns >= guard->next_tick_ns)
             tick(guard, now_ns);
-        else if (count <= 0)
-            guard_frames_expire(guard, now_ns);
     }
     return 0;
 }
@@ -215,4 +300,5 @@ void guard_close(struct guard *guard)
     mem_cleanup_close(&guard->signal_fd);
     mem_cleanup_close(&guard->epoll_fd);
     mem_cleanup_close(&guard->lock_fd);
+    latch_close(&guard->latch);
 }

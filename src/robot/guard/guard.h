@@ -12,8 +12,13 @@
  * at all. A runner that leaves HANG_FRAMES frames and HANG_MS without any result is hung: it gets SIGKILL and
  * counts as lost.
  *
+ * Where a human or a latch decides (decide/oversight.h, guard_fsm.h) every frame is SAFE, reason OVERSIGHT, and held
+ * against no release; frames that a model had in hand get that verdict before anything else happens. What is latched is
+ * kept in STATE_DIR (guard/latch.h) and is there again after a restart of guard or robot.
+ *
  * One thread, one epoll loop, libc only. All memory is in struct guard and in mappings: no heap after
- * guard_open. It wakes for results, for messages, and on a tick: 10 ms while frames come, 100 ms when idle.
+ * guard_open. It wakes for results, for messages, for the death of a peer, at the nearest deadline, and on a tick: at most
+ * 10 ms while frames come, 100 ms when idle. With `spin` it looks at the rings all the time while frames come.
  */
 #ifndef MUSTER_ROBOT_GUARD_H
 #define MUSTER_ROBOT_GUARD_H
@@ -25,14 +30,19 @@
 
 struct guard;
 
-struct guard_options {
-    const char *run_dir;  /* guard.sock and guard.lock live there; created (0700) if it is missing */
-    uint32_t hang_frames; /* 0: GUARD_HANG_FRAMES */
-    uint32_t hang_ms;     /* 0: GUARD_HANG_MS */
-    bool realtime;        /* SCHED_FIFO and locked memory, as far as allowed */
-};
+enum { GUARD_HANG_FRAMES = 10, GUARD_HANG_MS = 1000, GUARD_MAX_RUNNER_USERS = 8 };
 
-enum { GUARD_HANG_FRAMES = 10, GUARD_HANG_MS = 1000 };
+struct guard_options {
+    const char *run_dir;   /* guard.sock and guard.lock live there; created (0700) if it is missing */
+    uint32_t hang_frames;  /* 0: GUARD_HANG_FRAMES */
+    uint32_t hang_ms;      /* 0: GUARD_HANG_MS */
+    bool realtime;         /* SCHED_FIFO and locked memory, as far as allowed */
+    bool spin;             /* for a core that is free to burn; no SCHED_FIFO then */
+    const char *state_dir; /* guard.latch lives there; NULL: what is latched does not outlive the guard */
+    uint32_t
+        runner_users[GUARD_MAX_RUNNER_USERS]; /* uids that may be runners, and nothing else, beside our own */
+    size_t runner_user_count;
+};
 
 /* The one guard of this process, in static memory. Errors: BUSY if another guard runs in that directory. */
 int guard_open(const struct guard_options *options, struct guard **out, struct err *err) must_check;

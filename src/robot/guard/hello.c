@@ -29,9 +29,12 @@ static int welcome(const struct guard_peer *peer, uint64_t number, int fd, int f
     return ctl_send(peer->fd, &message, &fds, err);
 }
 
-/* Every runner is sent the new frames; whoever answers is told from which one on. */
+/* Every runner is sent the new frames; whoever answers is told from which one on. Observers get to see everything. */
 static void announce(struct guard *guard)
 {
+    for (int i = 0; i < GUARD_MAX_PEERS; i++)
+        if (guard->peers[i].used && guard->peers[i].role == CTL_ROLE_OBSERVER)
+            guard_notice_stream(guard, &guard->peers[i]);
     for (int i = 0; i < CTL_MAX_RUNNERS; i++) {
         struct guard_runner *runner = &guard->runners[i];
         if (!runner->peer)
@@ -60,6 +63,8 @@ static int stream_start(struct guard *guard, struct guard_peer *peer, struct rin
     stream->number = number;
     stream->seen = seen;
     stream->last_frame_ns = now_ns;
+    guard_monitor_init(&stream->monitor);
+    guard_shadow_forget(guard);
     memset(stream->entries, 0, sizeof stream->entries);
     return 0;
 }
@@ -90,8 +95,10 @@ void guard_runner_disconnect(struct guard *guard, struct guard_runner *runner)
     ring_fini(&runner->control);
     mem_cleanup_close(&runner->bell_fd);
     runner->bell_fd = -1;
-    runner->active = runner->draining = false;
-    runner->control_seq = 0;
+    runner->mode = RING_MODE_IDLE;
+    runner->draining = false;
+    runner->shadow_left = 0;
+    runner->control_seq = runner->shadow_seq = 0;
     runner->peer = NULL;
 }
 
@@ -118,7 +125,7 @@ static int runner_memory(struct guard *guard, struct guard_runner *runner, struc
     if (make_bell(&runner->bell_fd, out_bell, err) < 0)
         return -1;
     runner->next_result = ring_newest(&runner->results) + 1;
-    return guard_watch(guard, runner->bell_fd, EPOLLIN | EPOLLET, GUARD_FROM_BELL,
+    return guard_watch(guard, runner->bell_fd, EPOLLIN | EPOLLET, GUARD_BY_BELL,
                        (size_t)(runner - guard->runners), err);
 }
 
@@ -164,7 +171,14 @@ static int hello_runner(struct guard *guard, struct guard_peer *peer, const stru
     }
     runner->peer = peer;
     runner->hung = false;
+    runner->degraded = hello->count == 1;
+    str_copy(runner->backend, sizeof runner->backend, hello->text);
     peer->runner = runner;
+    /* Its death may be known here before its socket, shared or slow to close, says so. */
+    struct err ignored = {0};
+    if (peer->pid_fd >= 0 && guard_watch(guard, peer->pid_fd, EPOLLIN, GUARD_BY_DEATH,
+                                         (size_t)(peer - guard->peers), &ignored) < 0)
+        log_debug("runner %d: %s", (int)peer->pid, ignored.text);
     if (guard->stream.peer)
         tell_stream(guard, runner);
     log_info("runner %d of generation %llu is connected", (int)peer->pid,
@@ -173,27 +187,50 @@ static int hello_runner(struct guard *guard, struct guard_peer *peer, const stru
     return 0;
 }
 
-/* A runner cannot exec and cannot change its image (runner/confine.h): that tells what it is, whatever it
- * says. Whoever does not let itself be looked at counts as one. */
-static bool is_runner(pid_t pid)
+static bool read_link(pid_t pid, const char *what, char *out, size_t size)
 {
-    static const char name[] = "/muster-runner";
-    char link[32], image[PATH_MAX];
-    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
-    ssize_t len = readlink(link, image, sizeof image - 1);
-    if (len <= 0)
-        return true;
-    image[len] = 0;
-    const char *last = strrchr(image, '/');
-    return !last || str_starts(last, name);
+    char path[48];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, what);
+    ssize_t len = readlink(path, out, size - 1);
+    out[MAX(len, 0)] = 0;
+    return len > 0;
 }
 
-static int hello_agent(struct guard *guard, const struct guard_peer *peer, struct err *err)
+static bool is_runners_image(const char *image)
 {
-    if (is_runner(peer->pid))
+    const char *last = strrchr(image, '/');
+    return !last || str_starts(last, "/muster-runner");
+}
+
+/* A runner cannot exec and cannot change its image (runner/confine.h), and where its walls are thicker it lives in a PID
+ * namespace of its own: that tells what it is, whatever it says. Whoever does not let itself be looked at counts as one. */
+static bool is_runner(const struct guard_peer *peer)
+{
+    char image[PATH_MAX], ours[64], theirs[64];
+    if (peer->foreign || !read_link(peer->pid, "exe", image, sizeof image) || is_runners_image(image))
+        return true;
+    return !read_link(getpid(), "ns/pid", ours, sizeof ours) ||
+           !read_link(peer->pid, "ns/pid", theirs, sizeof theirs) || !str_eq(ours, theirs);
+}
+
+/* A robot program may live in a container of its own, and may hide its memory. */
+static bool may_be_client(const struct guard_peer *peer)
+{
+    char image[PATH_MAX];
+    return !peer->foreign && (!read_link(peer->pid, "exe", image, sizeof image) || !is_runners_image(image));
+}
+
+/* Agent, operator, e-stop mirror, observer: nothing to hand over. */
+static int hello_plain(struct guard *guard, const struct guard_peer *peer, uint32_t role, struct err *err)
+{
+    if (is_runner(peer))
         return err_set(err, ERR_DENIED, "process %d is a runner, or hides its program: no orders from it",
                        (int)peer->pid);
-    return welcome(peer, guard->epoch, -1, -1, err);
+    if (welcome(peer, guard->epoch, -1, -1, err) < 0)
+        return -1;
+    if (role == CTL_ROLE_OBSERVER && guard->stream.peer)
+        guard_notice_stream(guard, peer);
+    return 0;
 }
 
 int guard_hello(struct guard *guard, struct guard_peer *peer, const struct ctl_message *hello,
@@ -201,10 +238,15 @@ int guard_hello(struct guard *guard, struct guard_peer *peer, const struct ctl_m
 {
     if (peer->role != 0)
         return err_set(err, ERR_CONFLICT, "one HELLO is enough");
-    peer->role = hello->role;
-    if (hello->role == CTL_ROLE_CLIENT)
-        return hello_client(guard, peer, fds, now_ns, err);
+    int done = -1;
     if (hello->role == CTL_ROLE_RUNNER)
-        return hello_runner(guard, peer, hello, fds, now_ns, err);
-    return hello_agent(guard, peer, err);
+        done = hello_runner(guard, peer, hello, fds, now_ns, err);
+    else if (hello->role != CTL_ROLE_CLIENT)
+        done = hello_plain(guard, peer, hello->role, err);
+    else if (may_be_client(peer))
+        done = hello_client(guard, peer, fds, now_ns, err);
+    else
+        err_set(err, ERR_DENIED, "process %d is a runner: no frames from it", (int)peer->pid);
+    peer->role = done == 0 ? hello->role : 0;
+    return done;
 }

@@ -1,4 +1,4 @@
-/* What the agent asks for: ADMIT, ACTIVATE, RETIRE, STATUS; and the robot program's SCORE. */
+/* Packets after HELLO: who may send which, and the agent's orders about generations. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -35,9 +35,15 @@ struct guard_runner *guard_runner_slot(struct guard *guard, uint64_t generation,
 
 static bool limits_ok(const struct ctl_limits *limits)
 {
-    return limits->deadline_us >= 1 && limits->deadline_us <= 60000000 && limits->label_count >= 1 &&
-           limits->label_count <= 65536 && limits->max_detections <= RING_MAX_DETECTIONS &&
-           isfinite(limits->min_score) && limits->min_score >= 0 && limits->min_score <= 1;
+    bool envelope = limits->value_count
+                        ? limits->value_count <= RING_MAX_VALUES && isfinite(limits->value_min) &&
+                              isfinite(limits->value_max) && limits->value_min <= limits->value_max
+                        : limits->label_count >= 1 && limits->label_count <= 65536 &&
+                              limits->max_detections <= RING_MAX_DETECTIONS && limits->min_score >= 0 &&
+                              limits->min_score <= 1;
+    return envelope && limits->deadline_us >= 1 && limits->deadline_us <= 60000000 &&
+           limits->max_age_us <= 60000000 && isfinite(limits->max_rate) && limits->max_rate >= 0 &&
+           isfinite(limits->max_jump) && limits->max_jump >= 0;
 }
 
 /* A runner that nobody admitted makes room for one that somebody does. */
@@ -53,7 +59,8 @@ static bool evict_stranger(struct guard *guard, int64_t now_ns)
     return false;
 }
 
-static int admit(struct guard *guard, const struct ctl_message *order, int64_t now_ns, struct err *err)
+static int admit(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
+                 int64_t now_ns, struct err *err)
 {
     if (order->generation == 0 || !limits_ok(&order->limits))
         return err_set(err, ERR_INVALID, "generation or limits are out of range");
@@ -77,7 +84,7 @@ static int deactivate(struct guard *guard, int64_t now_ns)
 {
     uint64_t was = guard->active, spare = guard->fallback;
     guard_frames_scan(guard, now_ns);
-    guard->active = guard->fallback = 0;
+    guard->active = guard->fallback = guard->next.generation = 0;
     guard_event(guard, GUARD_EV_DEACTIVATED, now_ns);
     guard_frames_reassign(guard, was, now_ns);
     guard_frames_reassign(guard, spare, now_ns);
@@ -85,7 +92,8 @@ static int deactivate(struct guard *guard, int64_t now_ns)
     return 0;
 }
 
-static int activate(struct guard *guard, const struct ctl_message *order, int64_t now_ns, struct err *err)
+static int activate(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
+                    int64_t now_ns, struct err *err)
 {
     if (order->generation == 0)
         return deactivate(guard, now_ns);
@@ -95,17 +103,28 @@ static int activate(struct guard *guard, const struct ctl_message *order, int64_
         return err_set(err, ERR_CONFLICT, "generation %llu has no live, admitted runner",
                        (unsigned long long)order->generation);
     guard_frames_scan(guard, now_ns);
-    if (guard->active != order->generation)
-        log_info("generation %llu answers from frame %llu on", (unsigned long long)order->generation,
-                 (unsigned long long)guard->stream.seen + 1);
-    guard->active = order->generation;
-    guard->fallback = order->fallback;
-    guard_event(guard, GUARD_EV_PRIMARY_READY, now_ns);
-    guard_direct(guard);
+    if (!order->count || !guard_runner_live(guard_runner_find(guard, guard->active))) {
+        guard_activate(guard, order->generation, order->fallback, now_ns);
+        return 0;
+    }
+    guard->next.generation = order->generation;
+    guard->next.fallback = order->fallback;
+    guard->next.until_ns = now_ns + CTL_SEQUENCE_WAIT_MS * 1000000ll;
     return 0;
 }
 
-static int retire(struct guard *guard, const struct ctl_message *order, int64_t now_ns, struct err *err)
+void guard_activate_due(struct guard *guard, bool sequence_ends, int64_t now_ns)
+{
+    uint64_t generation = guard->next.generation;
+    if (!generation || !(sequence_ends || !guard->stream.peer || now_ns >= guard->next.until_ns))
+        return;
+    if (guard_runner_live(guard_runner_find(guard, generation)))
+        guard_activate(guard, generation, guard->next.fallback, now_ns);
+    guard->next.generation = 0;
+}
+
+static int retire(struct guard *guard, const struct guard_peer *asker, const struct ctl_message *order,
+                  int64_t now_ns, struct err *err)
 {
     struct guard_runner *runner = guard_runner_find(guard, order->generation);
     if (!runner)
@@ -127,53 +146,80 @@ static int retire(struct guard *guard, const struct ctl_message *order, int64_t 
         guard_runner_lost(guard, runner, now_ns);
     if (runner->generation == guard->fallback)
         guard->fallback = 0;
+    if (runner->generation == guard->next.generation)
+        guard->next.generation = 0;
     runner->generation = 0;
     return 0;
 }
 
-static void score(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order)
+static int score(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
+                 int64_t now_ns, struct err *err)
 {
     struct guard_runner *runner = guard_runner_find(guard, order->generation);
     const uint32_t most = 256;
     if (peer != guard->stream.peer || !runner || order->score.tp > most || order->score.fp > most ||
         order->score.fn > most)
-        return;
+        return 0;
     runner->counters.score_frames++;
     runner->counters.score_tp += order->score.tp;
     runner->counters.score_fp += order->score.fp;
     runner->counters.score_fn += order->score.fn;
+    return 0;
 }
 
-static void send_status(struct guard *guard, struct guard_peer *peer)
+static int estop(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
+                 int64_t now_ns, struct err *err)
 {
-    struct err err = {0};
-    guard_fill_status(guard);
-    if (ctl_send(peer->fd, &guard->status.header, NULL, &err) < 0)
-        log_debug("status to process %d: %s", (int)peer->pid, err.text);
+    guard_estop(guard, &guard->peers[peer - guard->peers], order->count != 0, now_ns);
+    return 0;
 }
 
-typedef int order_fn(struct guard *, const struct ctl_message *, int64_t, struct err *);
+static int send_status(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
+                       int64_t now_ns, struct err *err)
+{
+    guard_fill_status(guard);
+    if (ctl_send(peer->fd, &guard->status.header, NULL, err) < 0)
+        log_debug("status to process %d: %s", (int)peer->pid, err->text);
+    return 0;
+}
+
+enum {
+    CLIENT = 1 << CTL_ROLE_CLIENT,
+    AGENT = 1 << CTL_ROLE_AGENT,
+    OPERATOR = 1 << CTL_ROLE_OPERATOR,
+    ESTOP = 1 << CTL_ROLE_ESTOP,
+    OBSERVER = 1 << CTL_ROLE_OBSERVER,
+};
+
+static const struct order_row {
+    int (*carry_out)(struct guard *, const struct guard_peer *, const struct ctl_message *, int64_t,
+                     struct err *);
+    unsigned roles;
+    bool reply;
+} orders[CTL_KIND_END] = {
+    [CTL_ADMIT] = {admit, AGENT, true},
+    [CTL_ACTIVATE] = {activate, AGENT, true},
+    [CTL_RETIRE] = {retire, AGENT, true},
+    [CTL_SHADOW] = {guard_shadow_order, AGENT, true},
+    [CTL_COMMAND] = {guard_command, AGENT | OPERATOR, true},
+    [CTL_STATUS_REQUEST] = {send_status, AGENT | OPERATOR | OBSERVER, false},
+    [CTL_SCORE] = {score, CLIENT, false},
+    [CTL_ESTOP] = {estop, CLIENT | ESTOP, false},
+};
 
 bool guard_order(struct guard *guard, struct guard_peer *peer, const struct ctl_message *order,
                  int64_t now_ns)
 {
-    static order_fn *const orders[] = {[CTL_ADMIT] = admit, [CTL_ACTIVATE] = activate, [CTL_RETIRE] = retire};
-    if (order->kind == CTL_SCORE && peer->role == CTL_ROLE_CLIENT) {
-        score(guard, peer, order);
-        return true;
-    }
-    if (peer->role != CTL_ROLE_AGENT)
-        return false;
-    if (order->kind == CTL_STATUS_REQUEST) {
-        send_status(guard, peer);
-        return true;
-    }
-    if (order->kind >= ARRAY_LEN(orders) || !orders[order->kind])
+    const struct order_row *row = &orders[order->kind];
+    if (!row->carry_out || !(row->roles & 1u << peer->role))
         return false;
     struct err err = {0};
-    int done = orders[order->kind](guard, order, now_ns, &err);
+    int done = row->carry_out(guard, peer, order, now_ns, &err);
+    if (!row->reply)
+        return true;
     if (done < 0)
-        log_warn("agent's order %u for generation %llu: %s", order->kind,
-                 (unsigned long long)order->generation, err.text);
-    return guard_reply(peer, order, &err) == 0;
+        log_warn("order %u for generation %llu: %s", order->kind, (unsigned long long)order->generation,
+                 err.text);
+    bool lease = done == 0 && order->kind == CTL_COMMAND && order->command.verb == CTL_VERB_OVERRIDE;
+    return guard_reply(peer, order, lease ? guard->oversight.lease : order->generation, &err) == 0;
 }

@@ -1,5 +1,5 @@
-/* Connections: only processes of our own user, only in fixed places, only with packets that pass ctl_check.
- */
+/* Connections: only processes of our own user (runners: of the runners' users), only in fixed places, only with packets that
+ * pass ctl_check. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -12,7 +12,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-enum { HELLO_WITHIN_NS = 2000000000 };
+enum {
+    HELLO_WITHIN_NS = 2000000000,
+    SO_PEERPIDFD_ = 77
+}; /* SO_PEERPIDFD: Linux 6.5, unknown to older headers */
 
 static struct guard_peer *free_place(struct guard *guard)
 {
@@ -22,9 +25,22 @@ static struct guard_peer *free_place(struct guard *guard)
     return NULL;
 }
 
-static int open_pid(pid_t pid)
+/* Of the very process that connected, also from another PID namespace; older kernels only know its number. */
+static int open_pid(int fd, pid_t pid)
 {
+    int pid_fd = -1;
+    socklen_t size = sizeof pid_fd;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD_, &pid_fd, &size) == 0)
+        return pid_fd;
     return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static bool runners_user(const struct guard *guard, uid_t uid)
+{
+    for (size_t i = 0; i < guard->options.runner_user_count; i++)
+        if (guard->options.runner_users[i] == uid)
+            return true;
+    return false;
 }
 
 static int welcome_peer(struct guard *guard, int fd, int64_t now_ns, struct err *err)
@@ -33,15 +49,21 @@ static int welcome_peer(struct guard *guard, int fd, int64_t now_ns, struct err 
     socklen_t size = sizeof who;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
         return err_errno(err, "SO_PEERCRED");
-    if (who.uid != geteuid())
+    bool own = who.uid == geteuid();
+    if (!own && !runners_user(guard, who.uid))
         return err_set(err, ERR_DENIED, "process %d belongs to user %u", (int)who.pid, who.uid);
     struct guard_peer *peer = free_place(guard);
     if (!peer)
         return err_set(err, ERR_BUSY, "%d connections are open already", GUARD_MAX_PEERS);
-    if (guard_watch(guard, fd, EPOLLIN, GUARD_FROM_PEER, (size_t)(peer - guard->peers), err) < 0)
+    size_t place = (size_t)(peer - guard->peers);
+    if (guard_watch(guard, fd, EPOLLIN, GUARD_BY_PEER, place, err) < 0)
         return -1;
-    *peer = (struct guard_peer){
-        .used = true, .fd = fd, .pid_fd = open_pid(who.pid), .pid = who.pid, .since_ns = now_ns};
+    *peer = (struct guard_peer){.used = true,
+                                .fd = fd,
+                                .pid_fd = open_pid(fd, who.pid),
+                                .pid = who.pid,
+                                .foreign = !own,
+                                .since_ns = now_ns};
     return 0;
 }
 
@@ -63,6 +85,13 @@ bool guard_peer_gone(const struct guard_peer *peer)
 {
     struct pollfd look = {.fd = peer->fd};
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR));
+}
+
+void guard_peer_died(struct guard *guard, struct guard_peer *peer, int64_t now_ns)
+{
+    struct pollfd look = {.fd = peer->pid_fd, .events = POLLIN};
+    if (poll(&look, 1, 0) > 0) /* not what sat in this place before */
+        guard_peer_drop(guard, peer, now_ns);
 }
 
 void guard_peer_kill(const struct guard_peer *peer)
@@ -89,6 +118,8 @@ static void runner_end(struct guard *guard, struct guard_runner *runner, int64_t
     runner->restarts++;
     guard_runner_disconnect(guard, runner);
     guard_runner_lost(guard, runner, now_ns);
+    guard_notice(guard, CTL_NOTICE_LOST, runner->generation,
+                 runner->hung ? "runner hung: killed" : "runner lost");
     if (!runner->admitted)
         runner->generation = 0;
 }
@@ -101,17 +132,21 @@ void guard_peer_drop(struct guard *guard, struct guard_peer *peer, int64_t now_n
         stream_end(guard);
     if (runner)
         runner_end(guard, runner, now_ns);
+    peer->used = false;
     mem_cleanup_close(&peer->fd);
     mem_cleanup_close(&peer->pid_fd);
-    peer->used = false;
+    if (peer->role == CTL_ROLE_ESTOP)
+        guard_mirror_gone(guard, now_ns);
 }
 
-int guard_reply(const struct guard_peer *peer, const struct ctl_message *asked, const struct err *why)
+int guard_reply(const struct guard_peer *peer, const struct ctl_message *asked, uint64_t generation,
+                const struct err *why)
 {
     struct ctl_message reply;
     struct err ignored = {0};
     ctl_message_init(&reply, CTL_REPLY);
-    reply.generation = asked->generation;
+    reply.generation = generation;
+    reply.fallback = asked->fallback;
     reply.count = asked->kind;
     reply.result = why->code;
     str_copy(reply.text, sizeof reply.text, why->text);
@@ -125,7 +160,7 @@ static int serve(struct guard *guard, struct guard_peer *peer, const struct ctl_
     if (message->kind == CTL_HELLO) {
         if (guard_hello(guard, peer, message, fds, now_ns, err) == 0)
             return 0;
-        (void)guard_reply(peer, message, err);
+        (void)guard_reply(peer, message, message->generation, err);
         return -1;
     }
     if (guard_order(guard, peer, message, now_ns))

@@ -22,24 +22,46 @@ static void count_run(struct guard *guard, struct guard_runner *runner, const st
     runner->counters.infer_sum_us += (double)result->run_ns / 1000.0;
 }
 
-static enum intervention judge(const struct guard_runner *runner, const struct ring_result *result,
-                               const struct guard_frame *frame, int64_t now_ns)
+struct guard_payload guard_payload_of(const struct ring_result *result)
+{
+    return (struct guard_payload){.is_values = result->kind == RING_VALUES,
+                                  .count = result->count,
+                                  .detections = result->detections,
+                                  .values = result->values};
+}
+
+enum intervention guard_judge(const struct ring_result *result, const struct guard_frame *frame,
+                              const struct ctl_limits *limits, int64_t now_ns)
 {
     if (result->status == RING_RESULT_STALE)
         return INTERVENED_STALE;
     if (result->status == RING_RESULT_NOT_FINITE)
         return INTERVENED_NOT_FINITE;
-    if (result->status != RING_RESULT_OK)
+    if (result->status != RING_RESULT_OK || result->kind > RING_VALUES)
         return INTERVENED_OTHER;
     struct guard_result claim = {
         .seq = result->seq,
         .stream = result->stream,
         .generation = result->generation,
         .count = result->count,
-        .room = RING_MAX_DETECTIONS,
+        .room = result->kind == RING_VALUES ? RING_MAX_VALUES : RING_MAX_DETECTIONS,
+        .is_values = result->kind == RING_VALUES,
         .detections = result->detections,
+        .values = result->values,
     };
-    return guard_check_result(&claim, frame, &runner->limits, now_ns);
+    return guard_check_result(&claim, frame, limits, now_ns);
+}
+
+/* Sound by itself: does it follow from what came before? */
+static enum intervention judge_in_time(struct guard *guard, const struct guard_runner *runner,
+                                       const struct guard_frame *frame, int64_t now_ns)
+{
+    enum intervention finding = guard_judge(&guard->result, frame, &runner->limits, now_ns);
+    if (finding != INTERVENTION_COUNT)
+        return finding;
+    struct guard_payload payload = guard_payload_of(&guard->result);
+    return guard_monitor_result(&guard->stream.monitor, &payload, runner->generation, frame->capture_ns,
+                                frame->width, frame->height, &runner->limits);
 }
 
 /* guard->result holds the private copy. */
@@ -51,7 +73,8 @@ static void take(struct guard *guard, struct guard_runner *runner, int64_t now_n
     bool asked =
         entry && entry->frame.generation == runner->generation && result->generation == runner->generation;
     if (!asked || entry->answered || !runner->admitted) {
-        out_of_sequence(runner);
+        if (!guard_shadow_take(guard, runner, entry))
+            out_of_sequence(runner);
         return;
     }
     entry->answered = true;
@@ -59,20 +82,23 @@ static void take(struct guard *guard, struct guard_runner *runner, int64_t now_n
     count_run(guard, runner, &entry->frame, now_ns);
     if (entry->frame.decided)
         return; /* late: the deadline was its verdict */
-    enum intervention finding = judge(runner, result, &entry->frame, now_ns);
+    enum intervention finding = judge_in_time(guard, runner, &entry->frame, now_ns);
     guard_decide(guard, entry, finding == INTERVENTION_COUNT ? result : NULL, finding, now_ns);
 }
 
-/* Copies the head, then only as many detections as it names; a count beyond the room is judged, not read. */
+/* Copies the head, then only as much as it names; a count beyond the room is judged, not read. */
 static bool copy_result(struct guard_runner *runner, uint64_t index, struct ring_result *out)
 {
     const size_t head = offsetof(struct ring_result, detections);
     if (!ring_read(&runner->results, index, out, head))
         return false;
-    uint32_t count = MIN(out->count, (uint32_t)RING_MAX_DETECTIONS), claimed = out->count;
-    if (!ring_read(&runner->results, index, out, head + count * sizeof out->detections[0]))
+    uint32_t claimed = out->count, kind = out->kind;
+    size_t bytes = kind == RING_VALUES
+                       ? MIN(claimed, (uint32_t)RING_MAX_VALUES) * sizeof out->values[0]
+                       : MIN(claimed, (uint32_t)RING_MAX_DETECTIONS) * sizeof out->detections[0];
+    if (!ring_read(&runner->results, index, out, head + (bytes + 7) / 8 * 8))
         return false;
-    return out->count == claimed; /* it changed between the two looks: not a result */
+    return out->count == claimed && out->kind == kind; /* it changed between the two looks: not a result */
 }
 
 void guard_results_drain(struct guard *guard, struct guard_runner *runner, int64_t now_ns)

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -88,6 +89,11 @@ bool ring_still(const struct ring *ring, uint64_t seq)
     return atomic_load_explicit(version_of(ring, seq), memory_order_relaxed) == 2 * seq;
 }
 
+const uint8_t *ring_slot(const struct ring *ring, uint32_t slot)
+{
+    return slot_of(ring, slot) + REGION_SLOT_HEAD;
+}
+
 bool ring_read(const struct ring *ring, uint64_t seq, void *out, size_t len)
 {
     assert(len % 8 == 0 && len <= ring->body_bytes);
@@ -111,7 +117,7 @@ enum { RELAX_PAUSES = 16 };
 
 /* A fraction of a microsecond that leaves the core's execution units to its sibling thread, on which the very
  * model may run that is waited for. */
-static void relax(void)
+void ring_relax(void)
 {
     for (int i = 0; i < RELAX_PAUSES; i++) {
 #if defined(__x86_64__)
@@ -129,7 +135,7 @@ static bool look_out(const struct ring *ring, uint32_t seen, int64_t until_ns)
         for (int i = 0; i < 16; i++) {
             if (ring_bell(ring) != seen)
                 return true;
-            relax();
+            ring_relax();
         }
     }
     return ring_bell(ring) != seen;
@@ -146,4 +152,14 @@ void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t
     if (until_ns > 0)
         syscall(SYS_futex, &bell_of(ring)->bell, FUTEX_WAIT_BITSET, seen, &until, NULL,
                 FUTEX_BITSET_MATCH_ANY);
+}
+
+void ring_spin(const struct ring *ring, uint32_t seen, int64_t until_ns)
+{
+    while (ring_bell(ring) == seen && clock_mono_ns() < until_ns) {
+        for (int i = 0; i < 8 && ring_bell(ring) == seen; i++)
+            ring_relax();
+        if (ring_bell(ring) == seen)
+            sched_yield();
+    }
 }

@@ -62,7 +62,9 @@ struct ring_frame { /* payload follows, 64-byte aligned */
     uint32_t width, height;
     uint64_t pixel_bytes; /* of the payload */
     uint32_t format, flags;
-    uint64_t reserved[2];
+    int64_t
+        submitted_ns; /* CLOCK_MONOTONIC: handed over; its age then is what `max_age_us` is about. 0: unknown */
+    uint64_t reserved;
 };
 
 struct ring_result {
@@ -118,8 +120,11 @@ enum ring_verdict_status { RING_VERDICT_OK = 1, RING_VERDICT_FALLBACK, RING_VERD
 struct ring_control { /* which frames a runner is to process */
     uint64_t stream;
     uint64_t from_seq, until_seq; /* both included; IDLE: it may still finish what was given to it */
-    uint64_t mode;                /* enum ring_mode */
+    uint32_t mode;                /* enum ring_mode */
+    uint32_t flags;
 };
+
+enum { RING_CONTROL_NO_BELL = 1 }; /* the guard looks by itself all the time: need not be rung */
 
 enum ring_mode {
     RING_MODE_IDLE = 0,
@@ -169,10 +174,15 @@ bool ring_read(const struct ring *ring, uint64_t seq, void *out, size_t len);
 /* The entry in place. What was read there holds only if ring_still says so afterwards. */
 const void *ring_peek(const struct ring *ring, uint64_t seq);
 bool ring_still(const struct ring *ring, uint64_t seq);
+/* Where the body of every entry with seq mod slot_count == slot lies, whether there is one or not. */
+const uint8_t *ring_slot(const struct ring *ring, uint32_t slot);
 
 /* Sleeps until the bell no longer reads `seen`, at most until until_ns (CLOCK_MONOTONIC); first looks out for
  * it without sleeping for spin_ns. May return early. */
 uint32_t ring_bell(const struct ring *ring);
 void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t spin_ns);
+/* Looks out for it all the time and lets others of this core have their turn between two looks; never sleeps. */
+void ring_spin(const struct ring *ring, uint32_t seen, int64_t until_ns);
+void ring_relax(void); /* a fraction of a microsecond between two looks */
 
 #endif
