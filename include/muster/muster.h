@@ -54,7 +54,7 @@ struct muster_options {
 
 enum muster_answer {
     MUSTER_OK = 1,   /* the checked result of the active release */
-    MUSTER_FALLBACK, /* the checked result of the fallback release: the active one is lost */
+    MUSTER_FALLBACK, /* the checked result of the fallback release: the active one is lost, or a human wants it */
     MUSTER_SAFE      /* no result may be used: take the safe state */
 };
 

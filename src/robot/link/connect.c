@@ -28,6 +28,28 @@ static int dial(struct muster *robot, struct err *err)
     return ctl_send(robot->sock, &hello, &fds, err);
 }
 
+static int send_estop(struct muster *robot, bool pressed)
+{
+    struct ctl_message message;
+    struct err ignored = {0};
+    ctl_message_init(&message, CTL_ESTOP);
+    message.count = pressed;
+    return ctl_send(robot->sock, &message, NULL, &ignored);
+}
+
+int link_say_estop(struct muster *robot)
+{
+    if (robot->sock < 0 || !robot->stream)
+        return -1;
+    /* Pressed and released while there was no guard is pressed all the same. */
+    if ((robot->estop_unseen && !robot->estop_pressed && send_estop(robot, true) < 0) ||
+        send_estop(robot, robot->estop_pressed) < 0) {
+        link_drop(robot);
+        return -1;
+    }
+    return 0;
+}
+
 static int take_welcome(struct muster *robot, const struct ctl_message *message, struct ctl_fds *fds,
                         struct err *err)
 {
@@ -38,7 +60,7 @@ static int take_welcome(struct muster *robot, const struct ctl_message *message,
         return -1;
     robot->verdicts = verdicts;
     robot->stream = message->generation;
-    return 0;
+    return robot->estop_said ? link_say_estop(robot) : 0;
 }
 
 static int read_packets(struct muster *robot, struct err *err)

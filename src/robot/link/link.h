@@ -16,10 +16,12 @@ struct link_sent { /* a frame that was submitted */
 };
 
 struct muster {
-    char *run_dir; /* owned */
-    uint32_t width, height;
-    bool patient;     /* always sleeps */
-    struct pace pace; /* from submit to verdict */
+    char *run_dir;          /* owned */
+    uint32_t width, height; /* floats: width of them, height 1 */
+    bool floats;
+    bool patient, spin; /* always sleeps; never does */
+    uint32_t flags;     /* of the frame to be submitted */
+    struct pace pace;   /* from submit to verdict */
     struct ring frames;
     uint8_t *open_frame; /* begun, not submitted; NULL: none */
     uint64_t seq;        /* of the last submitted frame */
@@ -30,7 +32,14 @@ struct muster {
     struct ring verdicts;    /* while stream != 0 */
     int64_t retry_ns;        /* not before then */
     struct ring_verdict raw; /* the private copy of the last verdict, as the guard wrote it */
+
+    /* The hardware emergency stop, as the program said it. Until the guard's own verdicts show that it knows, nothing that
+     * it says counts. */
+    bool estop_said, estop_pressed, estop_unseen;
 };
+
+/* Tells the guard; -1: there is none. */
+int link_say_estop(struct muster *robot);
 
 /* Keeps the connection: reads packets, notices a guard that went away, dials again when it is time. Never
  * blocks. */
