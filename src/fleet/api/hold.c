@@ -12,9 +12,8 @@ struct waiting { /* argument of timer and gone callbacks */
     struct roster_held *held;
 };
 
-struct http_request *hold_take(struct roster_held *held)
+static void forget(struct roster_held *held)
 {
-    struct http_request *request = held->request;
     if (held->timer) {
         void *arg = event_get_callback_arg(held->timer);
         event_free(held->timer);
@@ -22,6 +21,12 @@ struct http_request *hold_take(struct roster_held *held)
     }
     held->timer = NULL;
     held->request = NULL;
+}
+
+struct http_request *hold_take(struct roster_held *held)
+{
+    struct http_request *request = held->request;
+    forget(held);
     if (request)
         http_hold(request, NULL, NULL);
     return request;
@@ -44,7 +49,7 @@ static void on_gone(struct http_request *request, void *arg)
 {
     struct roster_held *held = ((struct waiting *)arg)->held;
     if (held->request == request)
-        (void)hold_take(held);
+        forget(held); /* the request is on its way out */
 }
 
 static int start(struct call *call, struct roster_held *held, uint64_t after, uint64_t wait_s,
