@@ -107,9 +107,10 @@ static int activate(struct guard *guard, const struct guard_peer *peer, const st
         guard_activate(guard, order->generation, order->fallback, now_ns);
         return 0;
     }
+    if (guard->next.generation != order->generation) /* said again and again: it waits since the first time */
+        guard->next.until_ns = now_ns + CTL_SEQUENCE_WAIT_MS * 1000000ll;
     guard->next.generation = order->generation;
     guard->next.fallback = order->fallback;
-    guard->next.until_ns = now_ns + CTL_SEQUENCE_WAIT_MS * 1000000ll;
     return 0;
 }
 

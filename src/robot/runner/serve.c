@@ -143,6 +143,8 @@ static enum ring_result_status compute(struct server *server, const struct runne
         return RING_RESULT_STALE;
     if (done == 0)
         return RING_RESULT_OK;
+    if (server->result.shadow && err.code == ERR_TIMEOUT)
+        return RING_RESULT_STALE; /* at the lowest priority being late is no fault */
     complain(server, err.text);
     return err.code == ERR_INVALID ? RING_RESULT_NOT_FINITE : RING_RESULT_FAILED;
 }
