@@ -166,7 +166,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .run_dir = config->run_dir,
         .spawn = &agent->spawn,
         .guard = config->guard,
-        .start_ms = config->start_ms,
+        .start_ms = config->start_ms + config->self_test_ms,
         .epoll_fd = agent->epoll_fd,
         .note = on_note,
         .arg = agent,
@@ -177,7 +177,6 @@ static int open_crew(struct agent *agent, struct err *err)
         .config = config,
         .store = agent->store,
         .crew = agent->crew,
-        .spawn = &agent->spawn,
         .tally = agent->tally,
         .report = on_report,
         .arg = agent,
@@ -249,8 +248,7 @@ static void reap(struct agent *agent, int64_t now_ms)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        if (!crew_reaped(agent->crew, pid, now_ms))
-            installer_reaped(agent->installer, pid, status);
+        crew_reaped(agent->crew, pid, status, now_ms);
 }
 
 static void on_signal(struct agent *agent, int64_t now_ms)
@@ -270,7 +268,7 @@ static void take_events(struct agent *agent, int64_t now_ms)
         if (events[i].data.fd == agent->signal_fd)
             on_signal(agent, now_ms);
         else
-            crew_guard_hung_up(agent->crew);
+            crew_guard_speaks(agent->crew, now_ms);
     }
 }
 

@@ -20,6 +20,7 @@ static char base[] = "/tmp/muster-agent-XXXXXX";
 static char state_dir[64], run_dir[64], script_dir[64], keyring_path[64], token_path[64], url[64];
 static struct signing_key *key, *stranger, *revoked;
 static const char *machine; /* NULL: this one */
+static const char *model_memory = "0", *probation = "200";
 static pid_t agent;
 
 /* The agent. */
@@ -54,7 +55,11 @@ static void start_agent(void)
                                 "--telemetry-ms",
                                 "100",
                                 "--probation-ms",
-                                "200",
+                                probation,
+                                "--shadow-wait-ms",
+                                "500",
+                                "--model-memory-mib",
+                                model_memory,
                                 "--min-frames",
                                 "60",
                                 "--poll-wait-s",
@@ -203,6 +208,8 @@ static int unbox(void **state)
 {
     struct err err = {0};
     machine = NULL;
+    model_memory = "0";
+    probation = "200";
     save_keyring(true);
     assert_ok(file_make_dirs(run_dir, 0700, &err), err);
     assert_ok(file_make_dirs(script_dir, 0700, &err), err);
@@ -346,6 +353,150 @@ static void what_is_wrong_is_refused_with_one_line_and_not_tried_again(void **st
     install(&two);
 }
 
+/* Switches. */
+
+static void wants_shadow(struct release *release)
+{
+    release->switching.shadow_frames = 200;
+    release->switching.min_agreement = 0.9;
+}
+
+static void wants_all_memory(struct release *release)
+{
+    release->switching.policy = SWITCH_MEMORY;
+}
+
+static void wants_a_short_hold(struct release *release)
+{
+    release->switching.hold_s = 1;
+}
+
+static bool loaded(const struct made *release)
+{
+    struct ctl_status status;
+    bool found = false;
+    for (size_t i = 0; guard_status(&status) && i < CTL_MAX_RUNNERS && !found; i++)
+        found = status.runners[i].generation && digest_equal(&status.runners[i].release, &release->digest);
+    return found;
+}
+
+static void expect_refusal(const struct made *bad, const struct made *running, const char *part)
+{
+    fleet_assign(bad, false);
+    wait_for(fleet_reports(REPORT_FAILED, &bad->digest) > 0);
+    expect_text(REPORT_FAILED, bad, part);
+    assert_int_equal(fleet_reports(REPORT_ACTIVATED, &bad->digest), 0);
+    wait_for(answers(running) && !loaded(bad));
+}
+
+static void a_shadow_on_live_frames_decides(void **state)
+{
+    struct made one = fleet_make("1.0.0", key), odd = fleet_make_changed("1.1.4", key, wants_shadow),
+                sick = fleet_make_changed("1.2.4", key, wants_shadow),
+                two = fleet_make_changed("2.0.4", key, wants_shadow),
+                three = fleet_make_changed("3.0.4", key, wants_shadow);
+    script(&odd, "disagrees");
+    script(&sick, "unsound");
+    install(&one);
+    expect_refusal(&odd, &one, "agreed with the release that answers on");
+    expect_refusal(&sick, &one, "unsound");
+    install(&two);
+    expect_text(REPORT_SHADOWED, &two, "200 live frames, agreed on 200");
+    expect_text(REPORT_ACTIVATED, &two, "[played 1.0 cpu]");
+    script(&two, "idle"); /* no frames come any more */
+    install(&three);
+    expect_text(REPORT_SHADOWED, &three, "not shadowed: 0 of 200 live frames");
+}
+
+static void without_room_what_runs_leaves_first_and_comes_back(void **state)
+{
+    struct made one = fleet_make("1.0.0", key), two = fleet_make_changed("2.0.5", key, wants_all_memory),
+                bad = fleet_make_changed("3.0.5", key, wants_all_memory);
+    install(&one);
+    install(&two);
+    expect_text(REPORT_GUARD, &two, "1.0.0 leaves before 2.0.5 is loaded: its release asks for it; the safe");
+    assert_false(loaded(&one));
+    script(&bad, "fails-test");
+    expect_refusal(&bad, &two, "golden is 0.9");
+    struct made slow = fleet_make_changed("4.0.5", key, wants_all_memory);
+    script(&slow, "slow");
+    fleet_assign(&slow, false);
+    wait_for(fleet_reports(REPORT_ROLLED_BACK, &slow.digest) == 1);
+    wait_for(answers(&two) && !loaded(&slow));
+}
+
+static void a_limit_for_all_models_is_kept(void **state)
+{
+    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.6", key),
+                three = fleet_make("3.0.6", key), four = fleet_make("4.0.6", key); /* of 128 MiB each */
+    end_agent(SIGTERM);
+    model_memory = "300";
+    start_agent();
+    install(&one);
+    install(&two);
+    wait_for(falls_back_to(&one));
+    install(&three);
+    expect_text(REPORT_GUARD, &three, "1.0.0 leaves before 3.0.6 is loaded: it needs 128 MiB");
+    assert_false(loaded(&one));
+    wait_for(falls_back_to(&two));
+    end_agent(SIGTERM);
+    model_memory = "200";
+    start_agent();
+    install(&four);
+    expect_text(REPORT_GUARD, &four, "the safe state answers meanwhile");
+    assert_false(loaded(&three));
+}
+
+static void after_the_hold_time_the_previous_release_is_not_loaded_any_more(void **state)
+{
+    struct made one = fleet_make("1.0.7", key), two = fleet_make_changed("2.0.7", key, wants_a_short_hold);
+    install(&one);
+    install(&two);
+    wait_for(!loaded(&one));
+    fleet_assign(&one, true);
+    wait_for(answers(&one));
+    wait_for(fleet_reports(REPORT_COMMITTED, &one.digest) == 2);
+    assert_int_equal(fleet_reports(REPORT_DOWNLOADED, &one.digest), 1); /* it was still in the store */
+}
+
+static void command(enum ctl_verb verb)
+{
+    struct err err = {0};
+    cleanup_close int fd = -1;
+    struct ctl_message message;
+    ctl_message_init(&message, CTL_COMMAND);
+    message.command.verb = verb;
+    assert_ok(ctl_connect(run_dir, CTL_ROLE_AGENT, &fd, &err), err);
+    assert_ok(ctl_call(fd, &message, 1000, &err), err);
+}
+
+static void while_a_human_stands_above_nothing_is_judged_or_exchanged(void **state)
+{
+    struct made one = fleet_make("1.0.8", key), two = fleet_make("2.0.8", key),
+                three = fleet_make("3.0.8", key);
+    install(&one);
+    end_agent(SIGTERM);
+    probation = "1500";
+    start_agent();
+    fleet_assign(&two, false);
+    wait_for(fleet_reports(REPORT_ACTIVATED, &two.digest) == 1);
+    command(CTL_VERB_HOLD);
+    usleep(2000000);
+    assert_int_equal(fleet_reports(REPORT_COMMITTED, &two.digest), 0);
+    assert_int_equal(fleet_reports(REPORT_ROLLED_BACK, &two.digest), 0);
+    command(CTL_VERB_RELEASE);
+    wait_for(fleet_reports(REPORT_COMMITTED, &two.digest) == 1);
+    wait_for(falls_back_to(&one));
+    command(CTL_VERB_FALLBACK);
+    fleet_assign(&three, false);
+    wait_for(fleet_reports(REPORT_GUARD, &three.digest) == 1);
+    expect_text(REPORT_GUARD, &three, "ready, but waits: a human has the fallback release answer");
+    usleep(300000);
+    assert_true(answers(&two) && falls_back_to(&one));
+    command(CTL_VERB_RELEASE);
+    wait_for(answers(&three));
+}
+
 /* Whatever is killed, and whenever: the robot ends where it should, and no report or count is lost or made
  * up. */
 static void killed_anywhere_it_converges(void **state)
@@ -476,6 +627,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_release_on_which_the_guard_steps_in_is_thrown_out, unbox, box),
         cmocka_unit_test_setup_teardown(broken_downloads_are_resumed, unbox, box),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_refused_with_one_line_and_not_tried_again, unbox,
+                                        box),
+        cmocka_unit_test_setup_teardown(a_shadow_on_live_frames_decides, unbox, box),
+        cmocka_unit_test_setup_teardown(without_room_what_runs_leaves_first_and_comes_back, unbox, box),
+        cmocka_unit_test_setup_teardown(a_limit_for_all_models_is_kept, unbox, box),
+        cmocka_unit_test_setup_teardown(after_the_hold_time_the_previous_release_is_not_loaded_any_more,
+                                        unbox, box),
+        cmocka_unit_test_setup_teardown(while_a_human_stands_above_nothing_is_judged_or_exchanged, unbox,
                                         box),
         cmocka_unit_test_setup_teardown(killed_anywhere_it_converges, unbox, box),
         cmocka_unit_test_setup_teardown(without_an_agent_the_robot_goes_on, unbox, box),

@@ -45,6 +45,8 @@ static const struct option_row rows[] = {
     {"stall_s", NUMBER, AT(stall_s), 1, 3600, 30},
     {"self_test_ms", NUMBER, AT(self_test_ms), 100, 3600000, 60000},
     {"start_ms", NUMBER, AT(start_ms), 100, 3600000, 60000},
+    {"shadow_wait_ms", NUMBER, AT(shadow_wait_ms), 100, 3600000, 10000},
+    {"model_memory_mib", NUMBER, AT(model_memory_mib), 0, 1e6, 0},
     {"rate_limit", NUMBER, AT(rate_limit), 0, 1e12, 0},
     {"max_over_budget_share", SHARE, AT(max_over_budget_share), 0.001, 0.5, 0.05},
     {"alpha", SHARE, AT(alpha), 1e-9, 0.5, 0.01},
@@ -69,6 +71,8 @@ static const char usage[] =
     "  --telemetry-ms N (10000), --poll-wait-s N (10), --stall-s N (30), --rate-limit BYTES_PER_S (none)\n"
     "  --probation-ms N (600000), --min-frames N (100), --max-runner-losses N (3),\n"
     "  --max-over-budget-share X (0.05), --alpha X (0.01), --self-test-ms N (60000), --start-ms N (60000)\n"
+    "  --shadow-wait-ms N (10000)   how long a release that wants live frames waits for one\n"
+    "  --model-memory-mib N         what loaded models may take in all (default: what is free)\n"
     "  --no-fallback                do not keep the previous release loaded\n"
     "  --stop                       stop guard and runners of --run-dir\n"
     "SIGTERM ends the agent alone: guard and runners go on.\n";

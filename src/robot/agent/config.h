@@ -36,8 +36,10 @@ struct agent_config {
     int64_t poll_wait_s;       /* how long the server may hold the question for an assignment */
     int64_t stall_s;           /* a download that stands still for so long is begun again */
     int64_t self_test_ms;
-    int64_t start_ms;             /* how long a runner may take until it is connected to the guard */
-    int64_t rate_limit;           /* bytes/s of a download; 0: none */
+    int64_t start_ms;         /* how long a runner may take until it is connected to the guard */
+    int64_t shadow_wait_ms;   /* a release that wants live frames and gets none for so long goes on without */
+    int64_t model_memory_mib; /* what loaded models may take in all, by their budgets; 0: what is free */
+    int64_t rate_limit;       /* bytes/s of a download; 0: none */
     double max_over_budget_share; /* of inferences slower than budgets.latency_p99_ms */
     double alpha;                 /* chance of rolling a healthy release back, per criterion */
     bool no_fallback;             /* saves memory: the previous release is not kept loaded */

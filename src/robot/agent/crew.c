@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { MAX_CHILDREN = 8, CALL_MS = 1000, MAX_SILENCES = 3 };
+enum { MAX_CHILDREN = 8, MAX_LEAVING = 8, LEAVE_MS = 5000, CALL_MS = 1000, MAX_SILENCES = 3 };
 enum { HURRY_MS = 50, CALM_MS = 500, STEADY_MS = 10000 };
 
 struct child {           /* a runner that this agent started */
@@ -26,6 +26,7 @@ struct child {           /* a runner that this agent started */
     pid_t pid; /* 0: ended */
     int64_t since_ms;
     bool connected; /* ever, this process */
+    bool refused;   /* it said that the release is at fault */
     unsigned failed_starts, starts;
     struct backoff backoff;
 };
@@ -39,6 +40,8 @@ struct crew {
     unsigned silences;
     int64_t last_ms, next_ms, connected_ms;
     struct child children[MAX_CHILDREN];
+    pid_t leaving[MAX_LEAVING]; /* told to go; 0: free */
+    int64_t leaving_until_ms;   /* the guard has killed them long before */
     bool have_status, fresh;
     uint32_t state_noted;
     struct ctl_status status;
@@ -97,11 +100,9 @@ static void lose_guard(struct crew *crew)
     crew->next_ms = 0;
 }
 
-void crew_guard_hung_up(struct crew *crew)
+int crew_guard_fd(const struct crew *crew)
 {
-    if (crew->guard_fd >= 0)
-        log_warn("the guard is gone");
-    lose_guard(crew);
+    return crew->guard_fd;
 }
 
 static void start_guard(struct crew *crew, int64_t now_ms)
@@ -156,7 +157,7 @@ static void connect_guard(struct crew *crew, int64_t now_ms)
         no_welcome(crew, &err, now_ms);
         return;
     }
-    struct epoll_event event = {.events = EPOLLRDHUP, .data.fd = fd};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.fd = fd};
     if (epoll_ctl(crew->options.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
         log_warn("epoll: %s", strerror(errno));
     crew->guard_fd = fd;
@@ -165,27 +166,81 @@ static void connect_guard(struct crew *crew, int64_t now_ms)
     crew->connected_ms = now_ms;
 }
 
-static void note_state(struct crew *crew)
+static void note_state(struct crew *crew, uint32_t state, const char *why)
 {
     static const char *const names[GUARD_STATE_COUNT] = {"init",      "standby", "auto",     "degraded",
                                                          "fallback",  "forced",  "hold",     "override",
                                                          "safe stop", "estop",   "ack wait", "service"};
-    uint32_t state = crew->status.state;
     if (state == crew->state_noted || state >= GUARD_STATE_COUNT)
         return;
-    char text[64];
+    char text[API_MAX_SUMMARY];
     bool first = crew->state_noted >= GUARD_STATE_COUNT;
-    snprintf(text, sizeof text, "guard: %s -> %s", first ? "start" : names[crew->state_noted], names[state]);
+    snprintf(text, sizeof text, "guard: %s -> %s%s%s", first ? "start" : names[crew->state_noted],
+             names[state], why[0] ? ": " : "", why);
     crew->state_noted = state;
     if (!first)
         note(crew, REPORT_GUARD, NULL, text);
 }
 
+/* What the guard says by itself. Interventions are counted in the telemetry. */
+static void take_notice(struct crew *crew, const struct ctl_message *notice)
+{
+    if (notice->notice == CTL_NOTICE_COMMAND || notice->notice == CTL_NOTICE_LOST)
+        note(crew, REPORT_GUARD, NULL, notice->text);
+    if (notice->notice != CTL_NOTICE_INTERVENTION)
+        note_state(crew, notice->state, notice->notice == CTL_NOTICE_STATE ? notice->text : "");
+}
+
+void crew_guard_speaks(struct crew *crew, int64_t now_ms)
+{
+    while (crew->guard_fd >= 0) {
+        union ctl_packet packet;
+        cleanup_ctl_fds struct ctl_fds fds;
+        struct err err = {0};
+        ctl_fds_init(&fds);
+        int got = ctl_recv(crew->guard_fd, &packet, &fds, &err);
+        if (got == 0)
+            return;
+        if (got < 0) {
+            log_warn("the guard is gone");
+            lose_guard(crew);
+        } else if (packet.message.kind == CTL_NOTICE) {
+            take_notice(crew, &packet.message);
+            crew->next_ms = now_ms;
+        }
+    }
+}
+
+/* Sends and waits for what answers it; notices that come in between are taken. */
+static int ask(struct crew *crew, const struct ctl_message *message, enum ctl_kind kind, struct err *err)
+{
+    int64_t until_ms = clock_mono_ms() + CALL_MS;
+    if (ctl_send(crew->guard_fd, message, NULL, err) < 0)
+        return -1;
+    for (;;) {
+        union ctl_packet packet;
+        cleanup_ctl_fds struct ctl_fds fds;
+        ctl_fds_init(&fds);
+        if (ctl_await(crew->guard_fd, &packet, &fds, (int)MAX(until_ms - clock_mono_ms(), 0), err) < 0)
+            return -1;
+        const struct ctl_message *got = &packet.message;
+        if (got->kind == CTL_NOTICE)
+            take_notice(crew, got);
+        if (kind == CTL_STATUS && got->kind == kind)
+            return crew->status = packet.status.status, 0;
+        if (kind == CTL_REPLY && got->kind == kind && got->count == message->kind &&
+            got->generation == message->generation)
+            return got->result ? err_set(err, (enum err_code)got->result, "%s", got->text) : 0;
+    }
+}
+
 static bool ask_guard(struct crew *crew, int64_t now_ms)
 {
     struct err err = {0};
+    struct ctl_message question;
+    ctl_message_init(&question, CTL_STATUS_REQUEST);
     crew->have_status = false;
-    if (ctl_status(crew->guard_fd, CALL_MS, &crew->status, &err) < 0) {
+    if (ask(crew, &question, CTL_STATUS, &err) < 0) {
         log_warn("guard: %s", err.text);
         if (err.code != ERR_TIMEOUT)
             lose_guard(crew);
@@ -197,7 +252,7 @@ static bool ask_guard(struct crew *crew, int64_t now_ms)
     crew->have_status = crew->fresh = true;
     if (now_ms - crew->connected_ms > STEADY_MS)
         backoff_reset(&crew->guard_backoff);
-    note_state(crew);
+    note_state(crew, crew->status.state, "");
     return true;
 }
 
@@ -238,7 +293,8 @@ static void start_runner(struct crew *crew, const struct wanted_item *item, int6
     struct err err = {0};
     snprintf(generation, sizeof generation, "%llu", (unsigned long long)item->generation);
     log_path(crew, "runner", item->generation, log, sizeof log);
-    struct spawn_job job = {.release = &item->release, .generation = item->generation, .log_path = log};
+    struct spawn_job job = {
+        .release = &item->release, .generation = item->generation, .log_path = log, .low = item->standby};
     if (child->starts > 0) /* the first new start is at once */
         backoff_failed(&child->backoff, now_ms, random_bits());
     if (spawn_runner(crew->options.spawn, &job, &child->pid, &err) < 0) {
@@ -255,11 +311,12 @@ static void start_runner(struct crew *crew, const struct wanted_item *item, int6
         note(crew, REPORT_RESTARTED, &item->release, text);
     }
     child->since_ms = now_ms;
-    child->connected = false;
+    child->connected = child->refused = false;
 }
 
-bool crew_reaped(struct crew *crew, pid_t pid, int64_t now_ms)
+bool crew_reaped(struct crew *crew, pid_t pid, int status, int64_t now_ms)
 {
+    enum { EXIT_REFUSED = 3 };
     crew->next_ms = now_ms;
     if (pid == crew->guard_child) {
         crew->guard_child = 0;
@@ -270,6 +327,7 @@ bool crew_reaped(struct crew *crew, pid_t pid, int64_t now_ms)
         if (child->pid != pid)
             continue;
         child->pid = 0;
+        child->refused = !child->connected && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_REFUSED;
         if (!child->connected)
             child->failed_starts++;
         else if (now_ms - child->since_ms > STEADY_MS)
@@ -291,15 +349,40 @@ static void mark_connected(struct crew *crew)
     }
 }
 
+bool crew_leaving(const struct crew *crew)
+{
+    bool any = false;
+    for (size_t i = 0; clock_mono_ms() < crew->leaving_until_ms && i < MAX_LEAVING; i++)
+        any |= crew->leaving[i] > 0 && proc_alive(crew->leaving[i]);
+    return any;
+}
+
+static void note_leaving(struct crew *crew, uint64_t generation)
+{
+    crew->leaving_until_ms = clock_mono_ms() + LEAVE_MS;
+    for (size_t i = 0; i < CTL_MAX_RUNNERS; i++) {
+        const struct ctl_runner_status *runner = &crew->status.runners[i];
+        if (runner->generation != generation || !runner->connected)
+            continue;
+        for (size_t place = 0; place < MAX_LEAVING; place++)
+            if (crew->leaving[place] <= 0 || !proc_alive(crew->leaving[place])) {
+                crew->leaving[place] = runner->pid;
+                return;
+            }
+    }
+}
+
 static void look_at_children(const struct crew *crew, struct wanted *wanted, int64_t now_ms)
 {
+    wanted->leaving = crew_leaving(crew);
     for (size_t i = 0; i < wanted->count; i++) {
         struct wanted_item *item = &wanted->items[i];
         const struct child *child = child_find(crew, item->generation);
         item->runner_on_its_way = child && child->pid > 0;
         item->runner_overdue =
             item->runner_on_its_way && !child->connected && now_ms - child->since_ms > crew->options.start_ms;
-        item->may_spawn = !child || backoff_ready(&child->backoff, now_ms);
+        bool hopeless = child && child->refused && item->standby;
+        item->may_spawn = !child || (backoff_ready(&child->backoff, now_ms) && !hopeless);
     }
 }
 
@@ -318,17 +401,20 @@ static void kill_runner(struct crew *crew, uint64_t generation)
 
 static int call(struct crew *crew, const struct order *order, const struct wanted *wanted, struct err *err)
 {
-    static const enum ctl_kind kinds[] = {
-        [ORDER_ADMIT] = CTL_ADMIT, [ORDER_ACTIVATE] = CTL_ACTIVATE, [ORDER_RETIRE] = CTL_RETIRE};
+    static const enum ctl_kind kinds[] = {[ORDER_ADMIT] = CTL_ADMIT,
+                                          [ORDER_SHADOW] = CTL_SHADOW,
+                                          [ORDER_ACTIVATE] = CTL_ACTIVATE,
+                                          [ORDER_RETIRE] = CTL_RETIRE};
     struct ctl_message message;
     ctl_message_init(&message, kinds[order->kind]);
     message.generation = order->generation;
     message.fallback = order->fallback;
+    message.count = order->count;
     if (order->kind == ORDER_ADMIT) {
         message.release = wanted->items[order->item].release;
         message.limits = wanted->items[order->item].limits;
     }
-    return ctl_call(crew->guard_fd, &message, CALL_MS, err);
+    return ask(crew, &message, CTL_REPLY, err);
 }
 
 static void forget_log(const struct crew *crew, uint64_t generation)
@@ -350,8 +436,10 @@ static bool give(struct crew *crew, const struct order *order, const struct want
         kill_runner(crew, order->generation);
         return true;
     }
-    if (order->kind == ORDER_RETIRE)
+    if (order->kind == ORDER_RETIRE) {
         forget_log(crew, order->generation);
+        note_leaving(crew, order->generation);
+    }
     if (call(crew, order, wanted, &err) == 0)
         return true;
     log_warn("guard, generation %llu: %s", (unsigned long long)order->generation, err.text);
@@ -397,6 +485,32 @@ unsigned crew_failed_starts(const struct crew *crew, uint64_t generation)
 {
     const struct child *child = child_find(crew, generation);
     return child ? child->failed_starts : 0;
+}
+
+bool crew_refused(const struct crew *crew, uint64_t generation)
+{
+    const struct child *child = child_find(crew, generation);
+    return child && child->refused;
+}
+
+bool crew_has(const struct crew *crew, uint64_t generation)
+{
+    const struct child *child = child_find(crew, generation);
+    bool has = child && child->pid > 0;
+    for (size_t i = 0; crew->have_status && generation && i < CTL_MAX_RUNNERS; i++)
+        has |= crew->status.runners[i].generation == generation && crew->status.runners[i].connected;
+    return has;
+}
+
+void crew_backend(const struct crew *crew, const struct digest *release, char *out, size_t out_size)
+{
+    out[0] = 0;
+    for (size_t i = 0; crew->have_status && i < CTL_MAX_RUNNERS; i++) {
+        const struct ctl_runner_status *runner = &crew->status.runners[i];
+        if (runner->connected && digest_equal(&runner->release, release))
+            snprintf(out, out_size, "%.*s%s", (int)sizeof runner->backend - 1, runner->backend,
+                     runner->degraded ? "; degraded" : "");
+    }
 }
 
 void crew_last_words(const struct crew *crew, uint64_t generation, char *out, size_t out_size)

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "trust/key.h"
 #include "wire/api.h"
+#include "wire/release.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,6 +41,10 @@ const char *fleet_layout(void); /* of its releases */
 struct made fleet_make(const char *version, const struct signing_key *key);
 /* One whose manifest says that its extra blob has so many bytes. */
 struct made fleet_make_claiming(const char *version, const struct signing_key *key, uint64_t extra_bytes);
+
+/* One whose release.json was changed. */
+struct made fleet_make_changed(const char *version, const struct signing_key *key,
+                               void (*change)(struct release *release));
 
 /* `release` NULL: nothing. */
 void fleet_assign(const struct made *release, bool rollback);

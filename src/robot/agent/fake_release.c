@@ -44,7 +44,10 @@ static void fit_to_model(struct release *release, const uint8_t *onnx, size_t le
     free(summary);
 }
 
-static struct digest add_model(struct oci_manifest *manifest, const char *version, char name[64])
+typedef void change_fn(struct release *release);
+
+static struct digest add_model(struct oci_manifest *manifest, const char *version, change_fn *change,
+                               char name[64])
 {
     struct err err = {0};
     cleanup_buf struct buf onnx = BUF_INIT(1 << 20), json = BUF_INIT(1 << 16), golden = BUF_INIT(1 << 20);
@@ -56,6 +59,8 @@ static struct digest add_model(struct oci_manifest *manifest, const char *versio
     fit_to_model(release, onnx.data, onnx.len);
     str_copy(release->version, sizeof release->version, version);
     str_copy(name, 64, release->name);
+    if (change)
+        change(release);
     cleanup_free char *text = release_format(release);
     free(release);
     struct digest weights = add_layer(manifest, onnx.data, onnx.len, MODELPACK_WEIGHT_TYPE, "model.onnx");
@@ -87,7 +92,8 @@ static void sign(const struct made *made, const struct signing_key *key)
     free(image);
 }
 
-struct made fleet_make_claiming(const char *version, const struct signing_key *key, uint64_t extra_bytes)
+static struct made make(const char *version, const struct signing_key *key, uint64_t extra_bytes,
+                        change_fn *change)
 {
     struct err err = {0};
     struct made made = {0};
@@ -95,7 +101,7 @@ struct made fleet_make_claiming(const char *version, const struct signing_key *k
     struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
     str_copy(manifest->artifact_type, sizeof manifest->artifact_type, MODELPACK_ARTIFACT_TYPE);
     str_copy(made.version, sizeof made.version, version);
-    made.weights = add_model(manifest, version, name);
+    made.weights = add_model(manifest, version, change, name);
     made.extra = add_extra(manifest, version);
     if (extra_bytes)
         manifest->layers[manifest->layer_count - 1].size = extra_bytes;
@@ -120,5 +126,15 @@ struct made fleet_make_claiming(const char *version, const struct signing_key *k
 
 struct made fleet_make(const char *version, const struct signing_key *key)
 {
-    return fleet_make_claiming(version, key, 0);
+    return make(version, key, 0, NULL);
+}
+
+struct made fleet_make_claiming(const char *version, const struct signing_key *key, uint64_t extra_bytes)
+{
+    return make(version, key, extra_bytes, NULL);
+}
+
+struct made fleet_make_changed(const char *version, const struct signing_key *key, change_fn *change)
+{
+    return make(version, key, 0, change);
 }

@@ -3,10 +3,10 @@
  *
  *     agent-fake --run-dir DIR                                the guard: speaks ctl.h, invents frames as it
  * is asked agent-fake --run-dir DIR --release D --generation N …   a runner: connects, stays until told to go
- *     agent-fake --self-test --release D …                    a self-test
  *
  * What is wrong with a release is said in $MUSTER_FAKE_SCRIPT/<hex digest>: "slow", "weird" (the guard steps
- * in often), "fails-test", "dies" (its runner does not start). */
+ * in often), "fails-test", "dies" (its runner does not start), "disagrees" and "unsound" (as a shadow), "idle" (no frames
+ * come while it answers). Humans: HOLD, FALLBACK and RELEASE, from anybody. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -30,6 +30,7 @@ struct peer {
 
 static struct peer peers[MAX_PEERS];
 static struct ctl_status_packet packet;
+static enum guard_state human; /* what a human ordered; 0: nothing */
 
 static bool script_says(const struct digest *release, const char *word)
 {
@@ -59,12 +60,25 @@ static struct ctl_runner_status *runner_place(uint64_t generation, const struct 
     return runner;
 }
 
+static void invent_shadow(struct ctl_runner_status *runner)
+{
+    uint32_t frames = MIN(runner->shadow_left, (uint32_t)FRAMES_PER_LOOK);
+    bool unsound = script_says(&runner->release, "unsound");
+    runner->shadow_left -= frames;
+    runner->shadow_failed += unsound ? frames : 0;
+    runner->shadow_frames += unsound ? 0 : frames;
+    runner->shadow_agreed += unsound || script_says(&runner->release, "disagrees") ? 0 : frames;
+}
+
 /* What robot, runner and checks would have done since the last look. */
 static void invent_frames(void)
 {
     struct ctl_runner_status *runner = runner_of(packet.status.active_generation);
-    if (!packet.status.active_generation || !runner || !runner->connected)
+    if (!packet.status.active_generation || !runner || !runner->connected || human ||
+        script_says(&runner->release, "idle"))
         return;
+    for (size_t i = 0; i < CTL_MAX_RUNNERS; i++)
+        invent_shadow(&packet.status.runners[i]);
     struct ctl_counters *counters = &runner->counters;
     bool slow = script_says(&runner->release, "slow"), weird = script_says(&runner->release, "weird");
     counters->frames += FRAMES_PER_LOOK;
@@ -78,9 +92,7 @@ static void settle(void)
 {
     struct ctl_runner_status *runner = runner_of(packet.status.active_generation);
     bool live = packet.status.active_generation && runner && runner->connected && runner->admitted;
-    packet.status.state = live                              ? GUARD_AUTO
-                          : packet.status.active_generation ? GUARD_SAFE_STOP
-                                                            : GUARD_STANDBY;
+    packet.status.state = human ? human : live ? GUARD_AUTO : GUARD_STANDBY;
 }
 
 static int32_t obey(const struct ctl_message *order)
@@ -98,6 +110,15 @@ static int32_t obey(const struct ctl_message *order)
             return ERR_CONFLICT;
         packet.status.active_generation = order->generation;
         packet.status.fallback_generation = order->fallback;
+    } else if (order->kind == CTL_SHADOW) {
+        if (!runner || !runner->connected || order->generation == packet.status.active_generation)
+            return ERR_CONFLICT;
+        runner->shadow_left = order->count;
+        runner->shadow_frames = runner->shadow_agreed = runner->shadow_failed = 0;
+    } else if (order->kind == CTL_COMMAND) {
+        human = order->command.verb == CTL_VERB_HOLD       ? GUARD_HOLD
+                : order->command.verb == CTL_VERB_FALLBACK ? GUARD_FORCED
+                                                           : GUARD_INIT;
     } else if (runner) {
         for (size_t i = 0; i < MAX_PEERS; i++)
             if (peers[i].fd >= 0 && peers[i].generation == order->generation)
@@ -114,6 +135,7 @@ static void answer(const struct peer *peer, const struct ctl_message *order)
     ctl_message_init(&reply, CTL_REPLY);
     reply.count = order->kind;
     reply.generation = order->generation;
+    reply.fallback = order->fallback;
     reply.result = obey(order);
     settle();
     if (ctl_send(peer->fd, &reply, NULL, &ignored) < 0)
@@ -150,6 +172,7 @@ static void hello(struct peer *peer, const struct ctl_message *message)
         peer->generation = message->generation;
         runner->connected = 1;
         runner->pid = peer->pid;
+        str_copy(runner->backend, sizeof runner->backend, message->text);
         settle();
     }
     ctl_message_init(&welcome, CTL_WELCOME);
@@ -237,6 +260,7 @@ static bool stay_connected(const char *run_dir, const struct digest *release, ui
     message.role = CTL_ROLE_RUNNER;
     message.release = *release;
     message.generation = generation;
+    str_copy(message.text, sizeof message.text, "played 1.0 cpu");
     if (ctl_send(fd, &message, NULL, &err) < 0)
         return true;
     bool welcome = false;
@@ -262,18 +286,14 @@ static int play_runner(const char *run_dir, const struct digest *release, uint64
         fprintf(stderr, "muster-runner: the model cannot be loaded\n");
         return 3;
     }
+    if (script_says(release, "fails-test")) {
+        fprintf(stderr, "muster-runner: self-test: case 1: output0[17] is 0.5, golden is 0.9\n");
+        return 3;
+    }
     int64_t until_ms = clock_mono_ms() + 20000; /* a test that was killed leaves nothing behind for long */
     while (clock_mono_ms() < until_ms && stay_connected(run_dir, release, generation))
         usleep(20000);
     return 0;
-}
-
-static int play_self_test(const struct digest *release)
-{
-    if (!script_says(release, "fails-test"))
-        return 0;
-    fprintf(stderr, "muster-runner: self-test: case 1: output0[17] is 0.5, golden is 0.9\n");
-    return 3;
 }
 
 int main(int argc, char **argv)
@@ -281,19 +301,14 @@ int main(int argc, char **argv)
     const char *run_dir = NULL;
     struct digest release = {0};
     uint64_t generation = 0;
-    bool self_test = false;
     for (int i = 1; i < argc; i++) {
-        if (str_eq(argv[i], "--self-test"))
-            self_test = true;
-        else if (i + 1 < argc && str_eq(argv[i], "--run-dir"))
+        if (i + 1 < argc && str_eq(argv[i], "--run-dir"))
             run_dir = argv[++i];
         else if (i + 1 < argc && str_eq(argv[i], "--release") && !digest_parse(argv[++i], &release))
             return 2;
         else if (i + 1 < argc && str_eq(argv[i], "--generation") && !str_to_u64(argv[++i], &generation))
             return 2;
     }
-    if (self_test)
-        return play_self_test(&release);
     if (!run_dir)
         return 2;
     return generation ? play_runner(run_dir, &release, generation) : play_guard(run_dir);

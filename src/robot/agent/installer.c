@@ -32,6 +32,16 @@ static bool said_already(struct installer *installer, const struct api_report *r
     return false;
 }
 
+/* What the release computes on, in every report that names one whose runner is there. */
+static void add_backend(const struct installer *installer, struct api_report *report)
+{
+    char backend[96];
+    crew_backend(installer->options.crew, &report->release, backend, sizeof backend);
+    size_t len = strlen(report->text);
+    if (backend[0])
+        snprintf(report->text + len, sizeof report->text - len, " [%s]", backend);
+}
+
 __attribute__((format(printf, 4, 5))) bool installer_report(struct installer *installer,
                                                             enum report_kind kind,
                                                             const struct install_slot *slot, const char *fmt,
@@ -48,6 +58,8 @@ __attribute__((format(printf, 4, 5))) bool installer_report(struct installer *in
     va_end(args);
     if (said_already(installer, &out))
         return false;
+    if (slot)
+        add_backend(installer, &out);
     installer->options.report(&out, installer->options.arg);
     return true;
 }
@@ -57,13 +69,16 @@ __attribute__((format(printf, 4, 5))) bool installer_report(struct installer *in
 static void begin(struct installer *installer, enum install_action action)
 {
     download_free(TAKE_PTR(installer->download));
-    selftest_cancel(&installer->selftest);
-    installer->testing = false;
+    installer->room_made = false;
+    installer->compared = 0;
+    installer->compared_ms = 0;
+    installer->waits_for_human = false;
     installer->action = action;
     installer->redo_ms = 0;
     installer->tries = 0;
     installer->bytes = 0;
-    installer->switch_since_ms = installer->watch_since_ms = 0;
+    installer->step_since_ms = installer->paused_ms = 0;
+    installer->idle_since_ms = clock_mono_ms();
     installer->tidy = false;
     backoff_reset(&installer->backoff);
 }
@@ -141,7 +156,6 @@ void installer_free(struct installer *installer)
     if (!installer)
         return;
     download_free(installer->download);
-    selftest_cancel(&installer->selftest);
     free(installer);
 }
 
@@ -240,7 +254,10 @@ void installer_tick(struct installer *installer, const struct ctl_status *status
         installer_verify(installer, now_ms);
         break;
     case INSTALL_DO_SELF_TEST:
-        installer_selftest(installer, now_ms);
+        installer_selftest(installer, status, now_ms);
+        break;
+    case INSTALL_DO_SHADOW:
+        installer_shadow(installer, status, now_ms);
         break;
     case INSTALL_DO_ACTIVATE:
         installer_activate(installer, status, now_ms);
@@ -252,6 +269,7 @@ void installer_tick(struct installer *installer, const struct ctl_status *status
     case INSTALL_DO_NOTHING:
     case INSTALL_DO_REFUSE_OLDER:
         tidy_up(installer);
+        installer_hold(installer, now_ms);
         break;
     }
 }
@@ -265,21 +283,37 @@ int64_t installer_next_ms(const struct installer *installer)
                        (installer->download && backoff_ready(&installer->backoff, clock_mono_ms()))
                    ? INT64_MAX
                    : installer->backoff.until_ms;
-    if (installer->action == INSTALL_DO_SELF_TEST && installer->testing)
-        return installer->selftest.until_ms;
-    if (installer->action == INSTALL_DO_VERIFY || installer->action == INSTALL_DO_SELF_TEST)
+    if (installer->action == INSTALL_DO_VERIFY)
         return installer->backoff.until_ms;
     if (installer->action == INSTALL_DO_NOTHING && !installer->tidy && installer->looked)
         return 0;
     return INT64_MAX; /* the guard's next answer is soon enough */
 }
 
-bool installer_reaped(struct installer *installer, pid_t pid, int status)
+int installer_roll_back(struct installer *installer, const char *who, struct err *err)
 {
-    return selftest_reaped(&installer->selftest, pid, status);
+    struct install_event event = {.kind = INSTALL_EV_ROLL_BACK};
+    const struct install before = *installer_state(installer);
+    if (digest_is_zero(&before.previous.release))
+        return err_set(err, ERR_NOT_FOUND, "no release is known to go back to: assign one as a rollback");
+    char reason[ROBOT_REASON_SIZE];
+    snprintf(reason, sizeof reason, "rolled back by %s", who);
+    installer_report(installer, REPORT_ROLLED_BACK, &before.current, "%s", reason);
+    installer_step(installer, &event, reason);
+    if (installer->unsaved)
+        return err_set(err, ERR_BUSY, "the state cannot be kept now (disk full?): say it again");
+    log_warn("%s %s: %s", before.current.name, before.current.version, reason);
+    installer_report(installer, REPORT_COMMITTED, &before.previous, "gone back to it");
+    return 0;
 }
 
 /* Wanted. */
+
+const struct shelf_item *installer_shelf(struct installer *installer, const struct digest *release,
+                                         struct err *err)
+{
+    return shelf_get(&installer->shelf, store_layout(installer->options.store), release, err);
+}
 
 /* False: its release cannot be read from the store. */
 static bool want(struct installer *installer, const struct install_slot *slot, struct wanted *out)
@@ -290,8 +324,7 @@ static bool want(struct installer *installer, const struct install_slot *slot, s
     for (size_t i = 0; i < out->count; i++)
         if (out->items[i].generation == slot->generation)
             return true;
-    const struct shelf_item *item =
-        shelf_get(&installer->shelf, store_layout(installer->options.store), &slot->release, &err);
+    const struct shelf_item *item = installer_shelf(installer, &slot->release, &err);
     if (!item) {
         if (!installer->shelf_complained)
             log_error("%s %s cannot be read from the store: %s", slot->name, slot->version, err.text);
@@ -300,8 +333,38 @@ static bool want(struct installer *installer, const struct install_slot *slot, s
     }
     tally_name(installer->options.tally, &slot->release, item->version);
     out->items[out->count++] = (struct wanted_item){
-        .generation = slot->generation, .release = slot->release, .limits = item->limits};
+        .generation = slot->generation,
+        .release = slot->release,
+        .limits = item->limits,
+        .alone = installer_state(installer)->gap,
+    };
     return true;
+}
+
+/* The candidate before it may answer: loaded as soon as there is room, then a shadow. */
+static void want_standby(struct installer *installer, struct wanted *out)
+{
+    struct err ignored = {0};
+    const struct install *install = installer_state(installer);
+    size_t before = out->count;
+    if (!want(installer, &install->candidate, out) || out->count == before)
+        return;
+    struct wanted_item *item = &out->items[before];
+    const struct shelf_item *release = installer_shelf(installer, &install->candidate.release, &ignored);
+    item->standby = true;
+    item->patient = install->phase == INSTALL_SELF_TEST && !installer->room_made;
+    if (install->phase == INSTALL_SHADOW && !install->gap && release)
+        item->shadow = (uint32_t)release->shadow_frames;
+}
+
+static void want_active(struct installer *installer, struct wanted *out)
+{
+    struct err ignored = {0};
+    const struct install *install = installer_state(installer);
+    if (!want(installer, &install->candidate, out) || out->count == 0)
+        return;
+    const struct shelf_item *release = installer_shelf(installer, &install->candidate.release, &ignored);
+    out->items[0].at_sequence_end = !install->rollback && release && release->at_sequence_end;
 }
 
 /* A current release that cannot be read now is no reason to stop the runner that holds it in its memory. Nor
@@ -309,19 +372,24 @@ static bool want(struct installer *installer, const struct install_slot *slot, s
 void installer_wanted(struct installer *installer, struct wanted *out)
 {
     const struct install *install = installer_state(installer);
+    const bool installing = install->phase >= INSTALL_SELF_TEST && install->phase <= INSTALL_ACTIVATE;
     out->count = 0;
+    out->unknown = false;
     if (install->phase == INSTALL_ACTIVATE)
-        want(installer, &install->candidate, out);
-    out->unknown = !want(installer, &install->current, out) ||
-                   (!installer->looked && digest_is_zero(&install->current.release));
-    if (!installer->options.config->no_fallback)
+        want_active(installer, out);
+    if (!(installing && install->gap))
+        out->unknown = !want(installer, &install->current, out);
+    out->unknown |= !installer->looked && digest_is_zero(&install->current.release);
+    if (!installer->options.config->no_fallback && install_previous_hot(install))
         want(installer, &install->previous, out);
+    if (installing && install->phase != INSTALL_ACTIVATE)
+        want_standby(installer, out);
 }
 
 bool installer_hurries(const struct installer *installer, const struct ctl_status *status)
 {
     const struct install *install = installer_state(installer);
-    if (install->phase == INSTALL_ACTIVATE)
+    if (install->phase >= INSTALL_SELF_TEST && install->phase <= INSTALL_ACTIVATE)
         return true;
     return status && install->current.generation != 0 &&
            status->active_generation != install->current.generation;

@@ -16,7 +16,6 @@
 #include "base/mem.h"
 #include "robot/agent/config.h"
 #include "robot/agent/crew.h"
-#include "robot/agent/spawn.h"
 #include "robot/agent/tally.h"
 #include "robot/store/store.h"
 #include "sys/fetch.h"
@@ -24,7 +23,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 struct installer;
 
@@ -32,7 +30,6 @@ struct installer_options {
     const struct agent_config *config; /* borrowed, as everything here */
     struct store *store;
     struct crew *crew;
-    const struct spawn_options *spawn;
     struct tally *tally;
     void (*report)(const struct api_report *report, void *arg); /* time_ms and seq are filled in there */
     void *arg;
@@ -48,9 +45,11 @@ void installer_go_online(struct installer *installer,
                          struct fetch *fetch); /* borrowed; NULL: offline again */
 /* False: it could not be kept (disk full) and has to be said again. */
 bool installer_assigned(struct installer *installer, const struct api_assignment *assignment);
-bool installer_reaped(struct installer *installer, pid_t pid, int status); /* false: none of its children */
 /* `status` NULL: the guard does not answer; `fresh`: it is news. */
 void installer_tick(struct installer *installer, const struct ctl_status *status, bool fresh, int64_t now_ms);
+/* A human wants what ran before, now: the guard is told in the next turn of the crew; what is left is blocked.
+ * `who`: for the report. Errors: NOT_FOUND if there is nothing to go back to; BUSY if it cannot be kept (disk full). */
+int installer_roll_back(struct installer *installer, const char *who, struct err *err) must_check;
 int64_t installer_next_ms(const struct installer *installer);
 
 /* What should run now, and whether something is being switched. */

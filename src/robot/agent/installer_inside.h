@@ -3,14 +3,14 @@
  *   installer.c         the machine's steps, assignments, what is wanted
  *   installer_adopt.c   taking over what runs after the state was lost
  *   installer_fetch.c   FETCH and VERIFY
- *   installer_run.c     SELF_TEST, ACTIVATE and WATCH */
+ *   installer_load.c    SELF_TEST: room in memory, the candidate's runner
+ *   installer_run.c     SHADOW, ACTIVATE and WATCH; the hold time after the commit */
 #ifndef MUSTER_ROBOT_AGENT_INSTALLER_INSIDE_H
 #define MUSTER_ROBOT_AGENT_INSTALLER_INSIDE_H
 
 #include "robot/agent/backoff.h"
 #include "robot/agent/download.h"
 #include "robot/agent/installer.h"
-#include "robot/agent/selftest.h"
 #include "robot/agent/shelf.h"
 
 enum { INSTALLER_MAX_TRIES = 3, INSTALLER_REDO_MS = 1000, INSTALLER_MAX_SAID = 8 };
@@ -31,10 +31,15 @@ struct installer {
     struct download *download;
     uint64_t bytes; /* of all tries */
     struct backoff backoff;
-    unsigned tries; /* of the present action, those that count */
-    struct selftest selftest;
-    bool testing;
-    int64_t switch_since_ms, watch_since_ms; /* monotonic; 0: not begun */
+    unsigned tries;        /* of the present action, those that count */
+    bool room_made;        /* the candidate's runner may be started */
+    uint64_t compared;     /* of the shadowed frames, when last looked at ... */
+    int64_t compared_ms;   /* ... and when there were fewer */
+    uint32_t losses;       /* of the shadowing runner before */
+    bool waits_for_human;  /* said */
+    int64_t paused_ms;     /* a human stands above the model since; 0: no */
+    int64_t step_since_ms; /* the present action; monotonic; 0: not begun */
+    int64_t idle_since_ms; /* nothing to do since */
     struct shelf shelf;
     bool shelf_complained;
 
@@ -64,8 +69,20 @@ void installer_try_again(struct installer *installer, const struct err *err, int
 void installer_take_over(struct installer *installer, const struct ctl_status *status);
 void installer_fetch(struct installer *installer, int64_t now_ms);
 void installer_verify(struct installer *installer, int64_t now_ms);
-void installer_selftest(struct installer *installer, int64_t now_ms);
+/* MiB that a further runner may take, as the kernel and the own cgroup see it now; 0 if nobody says. */
+int64_t installer_free_mib(void);
+void installer_selftest(struct installer *installer, const struct ctl_status *status, int64_t now_ms);
+void installer_shadow(struct installer *installer, const struct ctl_status *status, int64_t now_ms);
 void installer_activate(struct installer *installer, const struct ctl_status *status, int64_t now_ms);
 void installer_watch(struct installer *installer, const struct ctl_status *status, int64_t now_ms);
+/* IDLE: lets the previous release go when its hold time is over. */
+void installer_hold(struct installer *installer, int64_t now_ms);
+
+/* NULL with the reason logged or reported if it cannot be read. */
+const struct shelf_item *installer_shelf(struct installer *installer, const struct digest *release,
+                                         struct err *err);
+const struct ctl_runner_status *installer_runner(const struct ctl_status *status, uint64_t generation);
+/* Refuses a candidate whose runner does not come up, or went too often. */
+bool installer_runner_failed(struct installer *installer, uint64_t generation);
 
 #endif

@@ -19,21 +19,6 @@ static void put(struct orders *out, struct order order)
         out->items[out->count++] = order;
 }
 
-static void provide(const struct wanted *wanted, size_t i, const struct ctl_status *status,
-                    struct orders *out)
-{
-    const struct wanted_item *item = &wanted->items[i];
-    const struct ctl_runner_status *runner = find(status, item->generation);
-    if (!runner || !runner->admitted)
-        put(out, (struct order){.kind = ORDER_ADMIT, .generation = item->generation, .item = i});
-    if (runner && runner->connected)
-        return;
-    if (item->runner_overdue)
-        put(out, (struct order){.kind = ORDER_KILL, .generation = item->generation, .item = i});
-    else if (!item->runner_on_its_way && item->may_spawn)
-        put(out, (struct order){.kind = ORDER_SPAWN, .generation = item->generation, .item = i});
-}
-
 /* An older generation of the release that should answer. */
 static uint64_t stand_in(const struct wanted *wanted, const struct ctl_status *status)
 {
@@ -51,29 +36,112 @@ static bool is_wanted(const struct wanted *wanted, uint64_t generation)
     return false;
 }
 
+static bool may_answer(const struct wanted *wanted, uint64_t generation)
+{
+    for (size_t i = 0; i < wanted->count; i++)
+        if (wanted->items[i].generation == generation)
+            return !wanted->items[i].standby;
+    return false;
+}
+
 struct choice {
     uint64_t active, fallback;
+    const struct wanted_item *item; /* that is to answer; NULL: nobody, or as it is */
 };
 
-/* Who should answer now, given who lives. What the guard does by itself (its fallback answers) is left alone.
- */
+static const struct wanted_item *next_after(const struct wanted *wanted, size_t i)
+{
+    for (i++; i < wanted->count; i++)
+        if (!wanted->items[i].standby)
+            return &wanted->items[i];
+    return NULL;
+}
+
+/* Who should answer now, given who lives. What the guard does by itself (its fallback answers) is left alone. */
 static struct choice choose(const struct wanted *wanted, const struct ctl_status *status)
 {
-    struct choice as_it_is = {status->active_generation, status->fallback_generation};
+    struct choice as_it_is = {status->active_generation, status->fallback_generation, NULL};
     for (size_t i = 0; i < wanted->count; i++) {
-        uint64_t generation = wanted->items[i].generation;
-        uint64_t next = i + 1 < wanted->count ? wanted->items[i + 1].generation : 0;
-        if (live(find(status, generation)))
-            return (struct choice){generation, next};
-        if (generation == status->active_generation && status->state == GUARD_FALLBACK)
+        const struct wanted_item *item = &wanted->items[i], *next = next_after(wanted, i);
+        if (item->standby)
+            continue;
+        if (live(find(status, item->generation)))
+            return (struct choice){item->generation, next ? next->generation : 0, item};
+        if (item->generation == status->active_generation && status->state == GUARD_FALLBACK)
             return as_it_is;
         uint64_t older = i == 0 ? stand_in(wanted, status) : 0;
         if (older)
-            return (struct choice){older, 0};
+            return (struct choice){older, 0, NULL};
     }
-    if (is_wanted(wanted, status->active_generation))
+    if (may_answer(wanted, status->active_generation))
         return as_it_is; /* nothing lives: it answers again as soon as its runner is back */
-    return (struct choice){0, 0};
+    return (struct choice){0, 0, NULL};
+}
+
+/* While a human has the fallback answer, nothing else becomes the fallback. */
+static struct choice obey_human(struct choice choice, const struct ctl_status *status)
+{
+    bool stands = status->state == GUARD_FORCED && live(find(status, status->fallback_generation));
+    bool way_back = choice.active == status->fallback_generation && choice.fallback == 0;
+    if (!stands || way_back || choice.fallback == status->fallback_generation)
+        return choice;
+    return (struct choice){status->active_generation, status->fallback_generation, NULL};
+}
+
+static bool may_stay(const struct wanted *wanted, const struct ctl_status *status,
+                     const struct choice *choice, uint64_t generation)
+{
+    bool forced = status->state == GUARD_FORCED && generation == choice->fallback;
+    return generation == choice->active || forced || is_wanted(wanted, generation);
+}
+
+/* Whether memory still holds what is not wanted. */
+static bool crowded(const struct wanted *wanted, const struct ctl_status *status, const struct choice *choice)
+{
+    for (size_t i = 0; i < CTL_MAX_RUNNERS; i++)
+        if (status->runners[i].connected && !may_stay(wanted, status, choice, status->runners[i].generation))
+            return true;
+    return wanted->leaving;
+}
+
+static void provide(const struct wanted *wanted, size_t i, const struct ctl_status *status, bool is_crowded,
+                    struct orders *out)
+{
+    const struct wanted_item *item = &wanted->items[i];
+    const struct ctl_runner_status *runner = find(status, item->generation);
+    if (!runner || !runner->admitted)
+        put(out, (struct order){.kind = ORDER_ADMIT, .generation = item->generation, .item = i});
+    if (runner && runner->connected)
+        return;
+    if (item->runner_overdue)
+        put(out, (struct order){.kind = ORDER_KILL, .generation = item->generation, .item = i});
+    else if (!item->runner_on_its_way && item->may_spawn && !item->patient && !(item->alone && is_crowded))
+        put(out, (struct order){.kind = ORDER_SPAWN, .generation = item->generation, .item = i});
+}
+
+/* Level-triggered too: what was lost with a runner or a guard is asked for again, from the first frame on. */
+static void shadow(const struct wanted_item *item, const struct ctl_status *status, struct orders *out)
+{
+    const struct ctl_runner_status *runner = find(status, item->generation);
+    if (!item->standby || !live(runner) || runner->shadow_left > 0)
+        return;
+    uint64_t done = runner->shadow_frames + runner->shadow_failed;
+    if (done < item->shadow && item->generation != status->active_generation &&
+        live(find(status, status->active_generation)))
+        put(out, (struct order){.kind = ORDER_SHADOW, .generation = item->generation, .count = item->shadow});
+}
+
+static void activate(const struct choice *choice, const struct ctl_status *status, struct orders *out)
+{
+    if (choice->active == status->active_generation && choice->fallback == status->fallback_generation)
+        return;
+    bool another =
+        choice->active != status->active_generation && live(find(status, status->active_generation));
+    bool waits = choice->item && choice->item->at_sequence_end && another;
+    put(out, (struct order){.kind = ORDER_ACTIVATE,
+                            .generation = choice->active,
+                            .fallback = choice->fallback,
+                            .count = waits ? 1 : 0});
 }
 
 void reconcile(const struct wanted *wanted, const struct ctl_status *status, struct orders *out)
@@ -81,15 +149,16 @@ void reconcile(const struct wanted *wanted, const struct ctl_status *status, str
     out->count = 0;
     if (wanted->unknown)
         return;
+    struct choice choice = obey_human(choose(wanted, status), status);
+    bool is_crowded = crowded(wanted, status, &choice);
     for (size_t i = 0; i < wanted->count; i++)
-        provide(wanted, i, status, out);
-    struct choice choice = choose(wanted, status);
-    if (choice.active != status->active_generation || choice.fallback != status->fallback_generation)
-        put(out,
-            (struct order){.kind = ORDER_ACTIVATE, .generation = choice.active, .fallback = choice.fallback});
+        provide(wanted, i, status, is_crowded, out);
+    for (size_t i = 0; i < wanted->count; i++)
+        shadow(&wanted->items[i], status, out);
+    activate(&choice, status, out);
     for (size_t i = 0; i < CTL_MAX_RUNNERS; i++) {
         uint64_t generation = status->runners[i].generation;
-        if (generation && generation != choice.active && !is_wanted(wanted, generation))
+        if (generation && !may_stay(wanted, status, &choice, generation))
             put(out, (struct order){.kind = ORDER_RETIRE, .generation = generation});
     }
 }

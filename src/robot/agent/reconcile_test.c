@@ -48,6 +48,11 @@ static void play(struct ctl_status *status, const struct wanted *wanted, const s
     case ORDER_KILL:
         fail_msg("nothing is overdue here");
         break;
+    case ORDER_SHADOW:
+        if (!runner || !runner->connected || order->generation == status->active_generation)
+            fail_msg("SHADOW of a generation that cannot");
+        runner->shadow_frames = order->count;
+        break;
     case ORDER_ACTIVATE:
         if (order->generation && !(runner && runner->connected && runner->admitted))
             fail_msg("ACTIVATE of a generation that does not live");
@@ -70,6 +75,12 @@ static struct wanted draw_wanted(void)
     for (size_t i = 0; i < wanted.count; i++)
         wanted.items[i] = (struct wanted_item){
             .generation = 20 - i * 3, .release = release((int)(1 + (i + draw(2)) % 3)), .may_spawn = true};
+    for (size_t i = 0; i < wanted.count; i++)
+        wanted.items[i].alone = draw(3) == 0;
+    if (wanted.count > 0 && draw(2)) {
+        wanted.items[wanted.count - 1].standby = true;
+        wanted.items[wanted.count - 1].shadow = draw(30);
+    }
     return wanted;
 }
 
@@ -97,6 +108,11 @@ static void from_any_state_the_wanted_one_is_reached(void **state)
         struct ctl_status status = draw_status(&wanted);
         struct orders orders;
         int turns = 0;
+        if (status.state == GUARD_FORCED)
+            continue; /* a human stands above it: below */
+        size_t answering = wanted.count;
+        if (wanted.count > 0 && wanted.items[wanted.count - 1].standby)
+            answering--;
         for (;; turns++) {
             reconcile(&wanted, &status, &orders);
             if (orders.count == 0)
@@ -106,13 +122,16 @@ static void from_any_state_the_wanted_one_is_reached(void **state)
             for (size_t i = 0; i < orders.count; i++)
                 play(&status, &wanted, &orders.items[i]);
         }
-        assert_int_equal(status.active_generation, wanted.count ? wanted.items[0].generation : 0);
+        assert_int_equal(status.active_generation, answering ? wanted.items[0].generation : 0);
         for (size_t i = 0; i < wanted.count; i++) {
             assert_non_null(slot(&status, wanted.items[i].generation));
             assert_true(slot(&status, wanted.items[i].generation)->connected);
         }
-        if (wanted.count > 1)
+        if (answering > 1)
             assert_int_equal(status.fallback_generation, wanted.items[1].generation);
+        if (answering > 0 && answering < wanted.count)
+            assert_int_equal(slot(&status, wanted.items[answering].generation)->shadow_frames,
+                             wanted.items[answering].shadow);
         size_t known = 0;
         for (size_t i = 0; i < CTL_MAX_RUNNERS; i++)
             known += status.runners[i].generation != 0;
@@ -171,6 +190,86 @@ static void what_the_guard_does_by_itself_is_left_alone(void **state)
     assert_int_equal(orders.count, 0);
 }
 
+static const struct ctl_runner_status one_up = {
+    .generation = 7, .connected = 1, .admitted = 1, .release = {{1}}};
+static const struct ctl_runner_status two_up = {
+    .generation = 8, .connected = 1, .admitted = 1, .release = {{2}}};
+
+static void one_that_has_to_be_alone_waits_until_the_others_have_left(void **state)
+{
+    struct wanted wanted = {.count = 1,
+                            .items = {{.generation = 9, .release = {{3}}, .may_spawn = true, .alone = true}}};
+    struct ctl_status status = {.state = GUARD_AUTO, .active_generation = 8, .runners = {one_up, two_up}};
+    struct orders orders;
+    reconcile(&wanted, &status, &orders);
+    assert_true(ordered(&orders, ORDER_ACTIVATE, 0));
+    assert_true(ordered(&orders, ORDER_RETIRE, 7) && ordered(&orders, ORDER_RETIRE, 8));
+    assert_false(ordered(&orders, ORDER_SPAWN, 9));
+    status = (struct ctl_status){.state = GUARD_STANDBY};
+    wanted.leaving = true;
+    reconcile(&wanted, &status, &orders);
+    assert_false(ordered(&orders, ORDER_SPAWN, 9));
+    wanted.leaving = false;
+    reconcile(&wanted, &status, &orders);
+    assert_true(ordered(&orders, ORDER_SPAWN, 9));
+}
+
+static void a_patient_one_is_neither_started_nor_sent_away(void **state)
+{
+    struct wanted wanted = {
+        .count = 2,
+        .items = {{.generation = 8, .release = {{2}}},
+                  {.generation = 7, .release = {{1}}, .may_spawn = true, .standby = true, .patient = true}}};
+    struct ctl_status status = {.state = GUARD_AUTO, .active_generation = 8, .runners = {one_up, two_up}};
+    struct orders orders;
+    reconcile(&wanted, &status, &orders);
+    assert_int_equal(orders.count, 0);
+    status.runners[0] = (struct ctl_runner_status){0};
+    reconcile(&wanted, &status, &orders);
+    assert_true(ordered(&orders, ORDER_ADMIT, 7));
+    assert_false(ordered(&orders, ORDER_SPAWN, 7));
+}
+
+static void only_a_switch_waits_for_the_end_of_a_sequence(void **state)
+{
+    struct wanted wanted = {.count = 2,
+                            .items = {{.generation = 8, .release = {{2}}, .at_sequence_end = true},
+                                      {.generation = 7, .release = {{1}}}}};
+    struct ctl_status status = {.state = GUARD_AUTO, .active_generation = 7, .runners = {one_up, two_up}};
+    struct orders orders;
+    reconcile(&wanted, &status, &orders);
+    assert_int_equal(orders.count, 1);
+    assert_int_equal(orders.items[0].count, 1);
+    status.runners[0].connected = 0; /* nobody answers: nothing to wait for */
+    wanted.items[1].runner_on_its_way = true;
+    reconcile(&wanted, &status, &orders);
+    assert_int_equal(orders.items[0].kind, ORDER_ACTIVATE);
+    assert_int_equal(orders.items[0].count, 0);
+}
+
+static void a_fallback_that_a_human_wants_stays(void **state)
+{
+    struct wanted wanted = {.count = 3,
+                            .items = {{.generation = 9, .release = {{3}}, .may_spawn = true},
+                                      {.generation = 8, .release = {{2}}},
+                                      {.generation = 7, .release = {{1}}}}};
+    struct ctl_status status = {
+        .state = GUARD_FORCED,
+        .active_generation = 8,
+        .fallback_generation = 7,
+        .runners = {one_up, two_up, {.generation = 9, .connected = 1, .admitted = 1, .release = {{3}}}}};
+    struct orders orders;
+    reconcile(&wanted, &status, &orders);
+    assert_int_equal(orders.count, 0);
+    wanted.count = 2; /* not even if it need not be hot any more */
+    reconcile(&wanted, &status, &orders);
+    assert_int_equal(orders.count, 0);
+    wanted = (struct wanted){.count = 1, .items = {{.generation = 7, .release = {{1}}}}};
+    reconcile(&wanted, &status, &orders); /* but the way back to that very release is open */
+    assert_true(ordered(&orders, ORDER_ACTIVATE, 7));
+    assert_true(ordered(&orders, ORDER_RETIRE, 8));
+}
+
 static void while_it_is_unknown_what_should_run_nothing_is_changed(void **state)
 {
     for (int round = 0; round < 1000; round++) {
@@ -189,6 +288,10 @@ int main(void)
         cmocka_unit_test(from_any_state_the_wanted_one_is_reached),
         cmocka_unit_test(a_rollback_answers_at_once_from_the_hot_runner),
         cmocka_unit_test(a_release_that_is_not_wanted_stops_even_without_a_successor),
+        cmocka_unit_test(one_that_has_to_be_alone_waits_until_the_others_have_left),
+        cmocka_unit_test(a_patient_one_is_neither_started_nor_sent_away),
+        cmocka_unit_test(only_a_switch_waits_for_the_end_of_a_sequence),
+        cmocka_unit_test(a_fallback_that_a_human_wants_stays),
         cmocka_unit_test(while_it_is_unknown_what_should_run_nothing_is_changed),
         cmocka_unit_test(what_the_guard_does_by_itself_is_left_alone),
     };

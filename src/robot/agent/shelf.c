@@ -30,6 +30,12 @@ static void describe(const struct image *image, struct shelf_item *out)
         .limits = limits_of(release),
         .latency_budget_ms = release->budgets.latency_p99_ms,
         .max_intervention_share = release->envelope.max_miss_share,
+        .min_agreement = release->switching.min_agreement,
+        .memory_mib = release->budgets.memory_mib,
+        .shadow_frames = release->switching.shadow_frames,
+        .hold_s = release->switching.hold_s,
+        .memory_first = release->switching.policy == SWITCH_MEMORY,
+        .at_sequence_end = release->switching.at == SWITCH_AT_SEQUENCE_END,
     };
     str_copy(out->name, sizeof out->name, release->name);
     str_copy(out->version, sizeof out->version, release->version);

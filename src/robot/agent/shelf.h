@@ -14,7 +14,9 @@ struct shelf_item {
     uint64_t manifest_size; /* bytes */
     char name[64], version[64];
     struct ctl_limits limits;
-    double latency_budget_ms, max_intervention_share;
+    double latency_budget_ms, max_intervention_share, min_agreement;
+    int memory_mib, shadow_frames, hold_s;
+    bool memory_first, at_sequence_end; /* as release.json's `switch` says */
 };
 
 struct shelf {

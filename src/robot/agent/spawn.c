@@ -11,8 +11,10 @@ int spawn_runner(const struct spawn_options *options, const struct spawn_job *jo
     struct digest_text release = digest_format(job->release);
     char generation[24];
     snprintf(generation, sizeof generation, "%llu", (unsigned long long)job->generation);
-    const char *const serve[] = {options->runner, "--run-dir",  options->run_dir, "--store",  options->layout,
-                                 "--release",     release.text, "--generation",   generation, NULL};
+    const char *const serve[] = {
+        options->runner, "--run-dir",  options->run_dir, "--store",  options->layout,
+        "--release",     release.text, "--generation",   generation, job->low ? "--priority" : NULL,
+        "low",           NULL};
     const char *const test[] = {options->runner, "--self-test", "--store", options->layout,
                                 "--release",     release.text,  NULL};
     struct proc_options child = {.argv = job->generation ? serve : test,

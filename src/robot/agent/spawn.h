@@ -29,6 +29,7 @@ struct spawn_job {
     const struct digest *release;
     uint64_t generation; /* 0: a self-test, which ends with the agent */
     const char *log_path;
+    bool low; /* another one serves meanwhile: at the lowest priority until it is to answer */
 };
 
 /* The child is to be reaped by the caller. Errors: as proc_spawn. */

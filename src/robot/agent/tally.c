@@ -244,7 +244,7 @@ struct tally_total tally_total(const struct tally *tally, uint64_t generation, d
                 out.over_budget += entry->total.infer_us[i];
         }
         for (size_t i = 0; i < INTERVENTION_COUNT; i++)
-            out.interventions += entry->total.interventions[i];
+            out.interventions += i == INTERVENED_OVERSIGHT ? 0 : entry->total.interventions[i];
         out.frames = entry->total.frames;
         out.results = entry->total.results;
         out.runner_losses = entry->losses;

@@ -42,7 +42,7 @@ MUSTER_CLEANUP(struct tally *, tally_free)
 /* The version a release is shown with. */
 void tally_name(struct tally *tally, const struct digest *release, const char *version);
 void tally_observe(struct tally *tally, const struct ctl_status *status);
-/* Everything about one generation. Buckets that reach over the budget's edge do not count as over it. */
+/* Everything about one generation, without what humans decided (INTERVENED_OVERSIGHT). Buckets that reach over the budget's edge do not count as over it. */
 struct tally_total tally_total(const struct tally *tally, uint64_t generation, double budget_ms);
 
 /* 1 if there is something to send, 0 if not; freezes it if nothing is frozen yet. *out_body is borrowed until

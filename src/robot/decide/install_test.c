@@ -1,3 +1,4 @@
+#include "base/mem.h"
 #include "base/testing.h"
 #include "robot/decide/install.h"
 
@@ -41,7 +42,8 @@ static void run_to_probation(struct install *install, int number)
     assert_int_equal(assign(install, number, false), INSTALL_DO_FETCH);
     assert_int_equal(step(install, INSTALL_EV_FETCHED), INSTALL_DO_VERIFY);
     assert_int_equal(step(install, INSTALL_EV_VERIFIED), INSTALL_DO_SELF_TEST);
-    assert_int_equal(step(install, INSTALL_EV_SELF_TESTED), INSTALL_DO_ACTIVATE);
+    assert_int_equal(step(install, INSTALL_EV_SELF_TESTED), INSTALL_DO_SHADOW);
+    assert_int_equal(step(install, INSTALL_EV_SHADOWED), INSTALL_DO_ACTIVATE);
     assert_int_equal(step(install, INSTALL_EV_ACTIVATED), INSTALL_DO_WATCH);
     assert_int_equal(number_of(&install->current), number);
 }
@@ -93,8 +95,8 @@ static void a_rollback_ordered_during_probation_returns_to_the_proven_release(vo
 static void a_failed_step_leaves_what_runs_alone(void **state)
 {
     static const enum install_event_kind way[] = {INSTALL_EV_FETCHED, INSTALL_EV_VERIFIED,
-                                                  INSTALL_EV_SELF_TESTED};
-    for (size_t upto = 0; upto <= 3; upto++) {
+                                                  INSTALL_EV_SELF_TESTED, INSTALL_EV_SHADOWED};
+    for (size_t upto = 0; upto <= ARRAY_LEN(way); upto++) {
         struct install install = {.next_generation = 1};
         run_to_probation(&install, 1);
         step(&install, INSTALL_EV_PROBATION_PASSED);
@@ -109,6 +111,114 @@ static void a_failed_step_leaves_what_runs_alone(void **state)
     }
 }
 
+static void run_to_idle(struct install *install, int number)
+{
+    run_to_probation(install, number);
+    step(install, INSTALL_EV_PROBATION_PASSED);
+}
+
+static void up_to_the_self_test(struct install *install, int number)
+{
+    assign(install, number, false);
+    step(install, INSTALL_EV_FETCHED);
+    assert_int_equal(step(install, INSTALL_EV_VERIFIED), INSTALL_DO_SELF_TEST);
+    assert_true(install->candidate.generation > install->current.generation);
+}
+
+/* Without room the previous release leaves first, then the current one; there is an end to it. */
+static void room_is_made_step_by_step(void **state)
+{
+    struct install install = {.next_generation = 1};
+    run_to_idle(&install, 1);
+    run_to_idle(&install, 2);
+    assert_true(install_previous_hot(&install));
+    up_to_the_self_test(&install, 3);
+    assert_int_equal(step(&install, INSTALL_EV_NO_ROOM), INSTALL_DO_SELF_TEST);
+    assert_false(install_previous_hot(&install));
+    assert_false(install.gap);
+    assert_int_equal(step(&install, INSTALL_EV_NO_ROOM), INSTALL_DO_SELF_TEST);
+    assert_true(install.gap);
+    assert_int_equal(step(&install, INSTALL_EV_NO_ROOM), INSTALL_DO_NOTHING);
+    step(&install, INSTALL_EV_SELF_TESTED);
+    step(&install, INSTALL_EV_SHADOWED);
+    step(&install, INSTALL_EV_ACTIVATED);
+    assert_int_equal(number_of(&install.previous), 2);
+    assert_false(install_previous_hot(&install)); /* it left: two do not fit */
+    step(&install, INSTALL_EV_PROBATION_FAILED);
+    assert_int_equal(number_of(&install.current), 2);
+    assert_true(install.gap); /* on the way back too */
+}
+
+static void a_release_that_asks_for_the_gap_leaves_the_hot_one_to_serve_it(void **state)
+{
+    struct install install = {.next_generation = 1};
+    run_to_idle(&install, 1);
+    run_to_idle(&install, 2);
+    up_to_the_self_test(&install, 3);
+    struct install_event event = {.kind = INSTALL_EV_NO_ROOM, .by_policy = true};
+    enum install_action action;
+    assert_true(install_step(&install, &event, &action));
+    assert_true(install.gap);
+    assert_true(install_previous_hot(&install));
+    step(&install, INSTALL_EV_FAILED);
+    assert_int_equal(number_of(&install.current), 2);
+    assert_true(install_previous_hot(&install));
+    up_to_the_self_test(&install, 4);
+    assert_false(install.gap); /* each release decides anew */
+}
+
+static void after_its_hold_time_the_previous_release_is_cold_but_known(void **state)
+{
+    struct install install = {.next_generation = 1};
+    run_to_idle(&install, 1);
+    run_to_probation(&install, 2);
+    assert_int_equal(step(&install, INSTALL_EV_HOLD_OVER), INSTALL_DO_NOTHING);
+    assert_true(install_previous_hot(&install)); /* on probation it is always hot */
+    step(&install, INSTALL_EV_PROBATION_PASSED);
+    assert_int_equal(install.committed_ms, 1000);
+    step(&install, INSTALL_EV_HOLD_OVER);
+    assert_false(install_previous_hot(&install));
+    assert_int_equal(assign(&install, 1, true), INSTALL_DO_SELF_TEST); /* loaded again, not fetched again */
+    assert_int_equal(step(&install, INSTALL_EV_SELF_TESTED), INSTALL_DO_ACTIVATE); /* proven: no shadow */
+    step(&install, INSTALL_EV_ACTIVATED);
+    assert_int_equal(number_of(&install.current), 1);
+    assert_int_equal(install.phase, INSTALL_IDLE);
+}
+
+static void a_human_goes_back_from_any_phase(void **state)
+{
+    static const enum install_event_kind way[] = {INSTALL_EV_FETCHED, INSTALL_EV_VERIFIED,
+                                                  INSTALL_EV_SELF_TESTED, INSTALL_EV_SHADOWED,
+                                                  INSTALL_EV_ACTIVATED};
+    for (size_t upto = 0; upto <= ARRAY_LEN(way); upto++) {
+        struct install install = {.next_generation = 1};
+        run_to_idle(&install, 1);
+        struct install alone = install;
+        step(&alone, INSTALL_EV_ROLL_BACK);
+        assert_memory_equal(&alone, &install, sizeof alone); /* nothing to go back to */
+        run_to_idle(&install, 2);
+        assign(&install, 3, false);
+        for (size_t i = 0; i < upto; i++)
+            step(&install, way[i]);
+        struct install_slot left = install.current, back = install.previous;
+        step(&install, INSTALL_EV_ROLL_BACK);
+        assert_int_equal(install.phase, INSTALL_IDLE);
+        assert_memory_equal(&install.current, &back, sizeof back);
+        assert_true(digest_equal(&install.blocked, &left.release));
+    }
+}
+
+static void time_under_a_human_does_not_count(void **state)
+{
+    struct install install = {.next_generation = 1};
+    run_to_probation(&install, 1);
+    struct install_event event = {.kind = INSTALL_EV_PROBATION_PAUSED, .pause_ms = 500};
+    enum install_action action;
+    assert_true(install_step(&install, &event, &action));
+    assert_int_equal(install.probation_since_ms, 1500);
+    assert_int_equal(action, INSTALL_DO_WATCH);
+}
+
 /* Random events in random order with restarts thrown in: the invariants hold, only a proven or probationary
  * release ever answers, and generations never go to two releases. */
 static void no_walk_breaks_the_invariants(void **state)
@@ -119,10 +229,12 @@ static void no_walk_breaks_the_invariants(void **state)
         int owner[200] = {0};
         for (int i = 0; i < 80; i++) {
             random = random * 1664525u + 1013904223u;
-            struct install_event event = {
-                .kind = (random >> 8) % 9, .now_ms = i, .slot = slot_of(1 + (random >> 12) % 4)};
+            struct install_event event = {.kind = (random >> 8) % (INSTALL_EV_RESTARTED + 1),
+                                          .now_ms = i,
+                                          .slot = slot_of(1 + (random >> 12) % 4)};
             event.counter = install.assignment_counter + (random >> 20) % 2;
             event.rollback = (random >> 22) % 2;
+            event.by_policy = (random >> 23) % 2;
             if (event.kind == INSTALL_EV_VERIFIED)
                 event.slot = install.candidate;
             struct install before = install;
@@ -152,6 +264,11 @@ int main(void)
         cmocka_unit_test(a_server_rollback_to_the_hot_release_is_one_switch),
         cmocka_unit_test(a_rollback_ordered_during_probation_returns_to_the_proven_release),
         cmocka_unit_test(a_failed_step_leaves_what_runs_alone),
+        cmocka_unit_test(room_is_made_step_by_step),
+        cmocka_unit_test(a_release_that_asks_for_the_gap_leaves_the_hot_one_to_serve_it),
+        cmocka_unit_test(after_its_hold_time_the_previous_release_is_cold_but_known),
+        cmocka_unit_test(a_human_goes_back_from_any_phase),
+        cmocka_unit_test(time_under_a_human_does_not_count),
         cmocka_unit_test(no_walk_breaks_the_invariants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

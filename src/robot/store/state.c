@@ -77,6 +77,14 @@ static void read_install(struct json_at root, struct install *out)
     out->assignment_counter = read_count(root, "assignment_counter");
     json_get_bool(root, "rollback", &out->rollback);
     json_get_int(root, "probation_since_ms", 0, INT64_MAX - 1, &out->probation_since_ms);
+    if (json_has(root, "committed_ms"))
+        json_get_int(root, "committed_ms", 0, INT64_MAX - 1, &out->committed_ms);
+    if (json_has(root, "previous_cold"))
+        json_get_bool(root, "previous_cold", &out->previous_cold);
+    if (json_has(root, "gap"))
+        json_get_bool(root, "gap", &out->gap);
+    if (out->phase == INSTALL_SELF_TEST && out->candidate.generation == 0)
+        out->phase = INSTALL_VERIFY; /* of an agent that numbered it later: the step is repeated */
 }
 
 int robot_state_parse(const void *text, size_t len, struct robot_state *out, struct err *err)
@@ -157,10 +165,11 @@ static int put_install(struct buf *out, const struct install *install, struct er
         return -1;
     return buf_printf(out, err,
                       "\"next_generation\":%llu,\"assignment_counter\":%llu,\"rollback\":%s,"
-                      "\"probation_since_ms\":%lld,",
+                      "\"probation_since_ms\":%lld,\"committed_ms\":%lld,\"previous_cold\":%s,\"gap\":%s,",
                       (unsigned long long)install->next_generation,
                       (unsigned long long)install->assignment_counter, install->rollback ? "true" : "false",
-                      (long long)install->probation_since_ms);
+                      (long long)install->probation_since_ms, (long long)install->committed_ms,
+                      install->previous_cold ? "true" : "false", install->gap ? "true" : "false");
 }
 
 char *robot_state_format(const struct robot_state *state)

@@ -5,6 +5,7 @@
  *    "current":   {"release": "sha256:…", "manifest_size": 1234, "generation": 4, "name": "detector",
  * "version": "2.0.0"}, "previous":  {…}, "candidate": {…},                     absent where empty
  *    "next_generation": 5, "assignment_counter": 7, "rollback": false, "probation_since_ms": 1767225600000,
+ *    "committed_ms": 1767225000000, "previous_cold": false, "gap": false,     all three may be missing: 0 and false
  *    "blocked": {"release": "sha256:…", "counter": 6, "reason": "p99 71 ms over the budget of 40 ms …"},
  *    "floor": "1.0.0"}                                       never anything older, whoever says so; "" for
  * none

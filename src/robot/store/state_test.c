@@ -36,12 +36,15 @@ static void draw_state(struct robot_state *out)
     install->assignment_counter = draw(1 << 20);
     install->rollback = draw(2);
     install->probation_since_ms = (int64_t)draw(1 << 20) * 1000000;
+    install->committed_ms = (int64_t)draw(1 << 20) * 1000000;
+    install->previous_cold = draw(2);
+    install->gap = draw(2);
     if (draw(2) || install->phase == INSTALL_PROBATION)
         draw_slot(&install->current, install->next_generation, true);
     if (draw(2))
         draw_slot(&install->previous, install->next_generation, true);
     if (install->phase >= INSTALL_FETCH && install->phase <= INSTALL_ACTIVATE)
-        draw_slot(&install->candidate, install->next_generation, install->phase == INSTALL_ACTIVATE);
+        draw_slot(&install->candidate, install->next_generation, install->phase >= INSTALL_SELF_TEST);
     if (draw(2)) {
         draw_digest(&install->blocked);
         install->blocked_counter = draw(100);
@@ -68,6 +71,9 @@ static void every_state_survives_the_way_to_text_and_back(void **state)
         assert_int_equal(in.install.current.generation, out.install.current.generation);
         assert_int_equal(in.install.phase, out.install.phase);
         assert_int_equal(in.install.probation_since_ms, out.install.probation_since_ms);
+        assert_int_equal(in.install.committed_ms, out.install.committed_ms);
+        assert_int_equal(in.install.previous_cold, out.install.previous_cold);
+        assert_int_equal(in.install.gap, out.install.gap);
         assert_string_equal(in.blocked_reason, out.blocked_reason);
     }
 }

@@ -158,6 +158,9 @@ static int act(struct store *store, enum install_action action, struct install_e
     case INSTALL_DO_SELF_TEST:
         out_event->kind = INSTALL_EV_SELF_TESTED;
         return 0;
+    case INSTALL_DO_SHADOW:
+        out_event->kind = INSTALL_EV_SHADOWED;
+        return 0;
     case INSTALL_DO_ACTIVATE:
         out_event->kind = INSTALL_EV_ACTIVATED;
         return 0;
