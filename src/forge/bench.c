@@ -36,12 +36,23 @@ static void lanes_free(struct lane *lanes)
 MUSTER_CLEANUP(struct lane *, lanes_free)
 #define cleanup_lanes __attribute__((cleanup(lanes_freep)))
 
-static int make_frame(struct lane *lane, const struct release *release, struct err *err)
+/* The first input as a frame: pixels, or the floats themselves. */
+static size_t frame_bytes(struct lane *lane, const struct release *release)
 {
+    if (release->frame == FRAME_FLOAT32) {
+        lane->width = (int)tensor_elements(&release->inputs[0]);
+        lane->height = 1;
+        return (size_t)lane->width * sizeof(float);
+    }
     bool nchw = release->preprocess.layout == LAYOUT_NCHW;
     lane->height = (int)release->inputs[0].dims[nchw ? 2 : 1];
     lane->width = (int)release->inputs[0].dims[nchw ? 3 : 2];
-    size_t bytes = (size_t)lane->width * (size_t)lane->height * 3;
+    return (size_t)lane->width * (size_t)lane->height * 3;
+}
+
+static int make_frame(struct lane *lane, const struct release *release, struct err *err)
+{
+    size_t bytes = frame_bytes(lane, release);
     lane->frame = mem_zalloc(bytes, 1);
     if (!lane->frame)
         return err_no_memory(err);
@@ -49,6 +60,13 @@ static int make_frame(struct lane *lane, const struct release *release, struct e
     for (size_t i = 0; i < bytes; i++) {
         state = state * 1664525U + 1013904223U;
         lane->frame[i] = (uint8_t)(state >> 24);
+    }
+    if (release->frame == FRAME_FLOAT32) { /* numbers in [0, 1) */
+        float *floats = (float *)(void *)lane->frame;
+        for (size_t i = 0; i < bytes / sizeof *floats; i++)
+            floats[i] = (float)lane->frame[i * sizeof *floats] / 256;
+        const void *slot = floats;
+        return pipeline_bind_frames(lane->pipeline, &slot, 1, err);
     }
     return 0;
 }
@@ -71,10 +89,14 @@ static int open_lane(struct lane *lane, const struct bench_model *model, const s
 static int run_lane(struct lane *lane, struct err *err)
 {
     struct detection found[MAX_FOUND];
+    float values[PIPELINE_MAX_VALUES];
     struct pipeline_times times;
-    size_t count = 0;
-    if (pipeline_run(lane->pipeline, lane->frame, lane->width, lane->height, found, MAX_FOUND, &count, &times,
-                     err) < 0)
+    struct pipeline_result result = {.detections = found,
+                                     .max_detections = MAX_FOUND,
+                                     .values = values,
+                                     .max_values = PIPELINE_MAX_VALUES};
+    const struct pipeline_frame frame = {.data = lane->frame, .width = lane->width, .height = lane->height};
+    if (pipeline_process(lane->pipeline, &frame, &result, &times, err) < 0)
         return -1;
     if (spread_add(&lane->total, times.preprocess_ns + times.run_ns + times.decode_ns, err) < 0 ||
         spread_add(&lane->preprocess, times.preprocess_ns, err) < 0 ||
@@ -139,6 +161,9 @@ static int fill_release(const struct onnx_summary *summary, struct release *out,
         if (to_spec(&summary->outputs[i], &out->outputs[i], err) < 0)
             return -1;
     const struct tensor_spec *input = &out->inputs[0];
+    bool picture =
+        input->dim_count == 4 && input->dims[0] == 1 && (input->dims[1] == 3 || input->dims[3] == 3);
+    out->frame = picture ? FRAME_RGB8 : FRAME_FLOAT32;
     out->preprocess.layout = input->dim_count == 4 && input->dims[1] != 3 ? LAYOUT_NHWC : LAYOUT_NCHW;
     out->preprocess.scale = 1.0 / 255;
     for (int c = 0; c < 3; c++)

@@ -175,8 +175,10 @@ int eval_model(const char *model_path, const struct release *release, const char
                const struct eval_options *options, struct eval_report *out, struct err *err)
 {
     if (release->task != TASK_DETECTION)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "only detection can be evaluated; this release has another task");
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "only detection can be evaluated so far, %s %s has another task; muster bench measures it",
+            release->name, release->version);
     cleanup_eval struct eval eval = {.release = release, .data_dir = data_dir};
     if (load_data(&eval, err) < 0 || open_pipeline(&eval, model_path, options, err) < 0)
         return -1;

@@ -1,4 +1,4 @@
-/* Runs a model on its golden pictures and writes golden.bin (wire/golden.h). */
+/* Runs a model on its golden frames and writes golden.bin (wire/golden.h). */
 #ifndef MUSTER_FORGE_GOLDEN_MAKE_H
 #define MUSTER_FORGE_GOLDEN_MAKE_H
 
@@ -10,9 +10,10 @@
 
 enum { GOLDEN_MAX_BYTES = 128 << 20 };
 
-/* The outputs are computed twice; a model that does not repeat itself within `tolerance` is REFUSED: no robot
- * could test itself against it. `out` needs a max of GOLDEN_MAX_BYTES. */
-int golden_make(struct pipeline *pipeline, size_t output_count, double tolerance, char *const *pictures,
-                size_t count, struct buf *out, struct err *err) must_check;
+/* `paths`: pictures, or files of floats (forge/floats.h) where the release takes frames of floats; one of these may give several
+ * cases. All are one sequence. The outputs are computed twice; a model that does not repeat itself within the release's
+ * tolerance is REFUSED: no robot could test itself against it. `out` needs a max of GOLDEN_MAX_BYTES. */
+int golden_make(struct pipeline *pipeline, const struct release *release, char *const *paths, size_t count,
+                struct buf *out, size_t *out_cases, struct err *err) must_check;
 
 #endif

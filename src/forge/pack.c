@@ -47,11 +47,11 @@ static int make_golden(const struct recipe *recipe, struct pipeline *pipeline, s
                        size_t *out_count, struct err *err)
 {
     char **paths = NULL;
-    if (recipe_list_golden(recipe, &paths, out_count, err) < 0)
+    size_t count = 0;
+    if (recipe_list_golden(recipe, &paths, &count, err) < 0)
         return -1;
-    int result = golden_make(pipeline, recipe->release.output_count, recipe->release.golden_tolerance, paths,
-                             *out_count, out, err);
-    recipe_free_paths(paths, *out_count);
+    int result = golden_make(pipeline, &recipe->release, paths, count, out, out_count, err);
+    recipe_free_paths(paths, count);
     return result;
 }
 

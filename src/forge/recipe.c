@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "forge/floats.h"
 #include "picture/picture.h"
 #include "sys/file.h"
 #include "wire/golden.h"
@@ -117,11 +118,12 @@ void recipe_fini(struct recipe *recipe)
     *recipe = (struct recipe){0};
 }
 
-/* ---- golden pictures ---- */
+/* ---- golden frames ---- */
 
 struct paths {
     char **items;
     size_t count;
+    bool (*is_name)(const char *path);
 };
 
 static int add_path(struct paths *paths, const char *path, struct err *err)
@@ -141,7 +143,7 @@ static int add_matches(struct paths *paths, const char *pattern, struct err *err
     int code = glob(pattern, GLOB_NOSORT, NULL, &found);
     int result = code == GLOB_NOSPACE ? err_no_memory(err) : 0;
     for (size_t i = 0; i < found.gl_pathc && result == 0; i++)
-        if (picture_is_name(found.gl_pathv[i]))
+        if (paths->is_name(found.gl_pathv[i]))
             result = add_path(paths, found.gl_pathv[i], err);
     globfree(&found);
     return result;
@@ -162,14 +164,18 @@ static int collect_paths(const char *inputs, struct paths *paths, struct err *er
     if (add_matches(paths, pattern, err) < 0)
         return -1;
     if (paths->count == 0)
-        return err_set(err, ERR_NOT_FOUND, "golden.inputs: no picture (PNG, JPEG) at %s", inputs);
+        return err_set(err, ERR_NOT_FOUND, "golden.inputs: no %s at %s",
+                       paths->is_name == floats_is_name ? "frames (.npy, .f32)" : "picture (PNG, JPEG)",
+                       inputs);
     qsort(paths->items, paths->count, sizeof *paths->items, by_name);
     return 0;
 }
 
 int recipe_list_golden(const struct recipe *recipe, char ***out, size_t *out_count, struct err *err)
 {
-    struct paths paths = {.items = mem_zalloc(GOLDEN_MAX_CASES, sizeof *paths.items)};
+    struct paths paths = {.items = mem_zalloc(GOLDEN_MAX_CASES, sizeof *paths.items),
+                          .is_name =
+                              recipe->release.frame == FRAME_FLOAT32 ? floats_is_name : picture_is_name};
     if (!paths.items)
         return err_no_memory(err);
     if (collect_paths(recipe->golden_inputs, &paths, err) < 0) {

@@ -2,8 +2,9 @@
  * parts:
  *
  *     model:      {path: model.onnx, …}
- *     golden:     {inputs: ../golden, tolerance: 0.001}    a folder of pictures, or a pattern like
- * ../golden/site-*.png created:    2026-01-02T03:04:05Z                      optional; no clock is ever asked
+ *     golden:     {inputs: ../golden, tolerance: 0.001}    a folder of pictures, or a pattern like ../golden/site-*.png;
+ *                                                           for frames of floats: of .npy or .f32 files (forge/floats.h)
+ *     created:    2026-01-02T03:04:05Z                      optional; no clock is ever asked
  *     evaluation: evaluation.json                           optional; carried along as a document
  *     recipe:     recipe.json                               optional; likewise
  *
@@ -32,7 +33,7 @@ int recipe_read(const char *yaml_path, struct recipe *out, struct err *err) must
 void recipe_fini(struct recipe *recipe);
 #define cleanup_recipe __attribute__((cleanup(recipe_fini)))
 
-/* The pictures that golden.inputs means, sorted by name. *out: array of paths, each and the array to be freed
+/* The files that golden.inputs means, sorted by name. *out: array of paths, each and the array to be freed
  * by recipe_free_paths. Errors: NOT_FOUND if there is none, TOO_BIG for more than GOLDEN_MAX_CASES. */
 int recipe_list_golden(const struct recipe *recipe, char ***out, size_t *out_count,
                        struct err *err) must_check;
