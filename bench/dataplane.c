@@ -1,179 +1,150 @@
-/* What a frame's way costs over the bare Run() call: robot program -> ring -> runner -> guard -> robot
- * program, with the real muster-guard and muster-runner in processes of their own, side by side with the same
- * model in this process.
+/* What a frame's way costs over the bare Run() call: robot program -> ring -> runner -> guard -> robot program, with
+ * the real muster-guard and muster-runner in processes of their own.
  *
- *     bench-dataplane [--json] [--model release.yaml | --store LAYOUT] [--frames N] [--fps F] [--patient]
+ *     bench-dataplane [--json] [--frames N] [--model release.yaml | --store LAYOUT] [--fps F] [--try BYTES]
  *
- * A camera of F frames per second (default 0: back to back); one frame the whole
- * way, the next one bare, so that both find the same machine, as warm or cold as the other. Whole way: from
- * muster_frame_submit to the return of muster_verdict_wait, the pixels being in the ring already. overhead =
- * whole way - bare Run(), percentile by percentile; it holds preprocessing, decoding, three hand-overs
- * between processes and the guard's check. own_* subtracts each frame's own Run() in the runner instead.
+ * One run. For frames of 64 KiB to 8 MiB of float32, each with everybody spinning and with everybody sleeping, in turn:
+ *
+ *   one frame the whole way   written into the ring's slot; timed from muster_frame_submit to the return of
+ *                             muster_verdict_wait
+ *   one frame bare            written into a slot of a ring of the same shape; another process on the runner's core runs
+ *                             the same model on it; timed is RunWithBinding alone
+ *   added = whole - bare      percentile by percentile: all hand-overs, the runner's and the guard's checks
+ *   own_added                 whole - the very Run() of that frame in the runner, frame by frame
+ *
+ * The model is eight means over the first 64 KiB of the frame (`reads_all`: over all of it, at 1 MiB), so that Run() is
+ * short and steady and what is added shows. http_*: the same model behind an HTTP server, for scale.
+ *
+ * allocations_per_frame: guard, runner and program run once more from this program's own code, with counters before
+ * malloc; those that ONNX Runtime makes inside its Run() are counted apart. payload_copies: private memory and shared
+ * memory other than frames that guard, runner and program touched while frames of 8 MiB went through, in payloads.
+ *
+ * `detector`: the detector of models/ on pictures, at the pace of a camera, with preprocessing and decoding.
  */
+#include "bench/dataplane.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "forge/pack.h"
-#include "infer/pipeline.h"
-#include "muster/muster.h"
-#include "release/image.h"
-#include "robot/ctl/ctl.h"
 #include "robot/link/link.h"
 #include "sys/file.h"
 #include "sys/proc.h"
 
 #include <getopt.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-enum { WIDTH = 160, HEIGHT = 128, WARM_FRAMES = 50, PATIENCE_MS = 20000 };
+enum { DETECTOR_WIDTH = 160, DETECTOR_HEIGHT = 128, COUNTED_FRAMES = 500, TOUCHED_FRAMES = 40 };
+enum { SCENES = 64 }; /* different frames */
+
+static const uint32_t all_bytes[] = {64 << 10, 256 << 10, 1 << 20, 4 << 20, 8 << 20};
+enum { SIZES = ARRAY_LEN(all_bytes), LARGEST = SIZES - 1 };
 
 struct arguments {
     const char *model, *store;
-    uint64_t frames, fps;
-    bool patient;
+    uint64_t frames, fps, try_bytes;
+};
+
+struct series {
+    double *us;
+    size_t count;
+};
+
+enum what { WHOLE, BARE, OWN_RUN, OWN_ADDED, TO_RUNNER, TO_GUARD, TO_PROGRAM, PREPARE, DECODE, HTTP, WHATS };
+
+/* One size in one mode. */
+struct row {
+    struct frames frames;
+    const struct mode *mode;
+    bool reads_all;
+    uint64_t not_ok;
+    struct series series[WHATS];
+    double guard_cpu_us, copies;
 };
 
 struct bench {
     struct arguments args;
-    char *dir; /* owned: scratch */
-    char *store;
-    struct image image;
-    struct pipeline *pipeline;
-    struct muster *robot;
-    pid_t guard, runner;
-    int agent;
-    uint64_t safe;
-    double *bare_us, *prepare_us, *decode_us, *whole_us, *own_us, *to_runner_us, *to_guard_us, *to_program_us;
-    double guard_idle_cpu, guard_busy_us;
+    char *dir;
+    uint8_t *scene; /* owned */
+    char backend[64];
+    struct mode spin, sleep, pace;
+    struct row rows[2 * SIZES + 2], detector;
+    size_t row_count;
+    struct count counts[COUNT_ROLES];
+    uint64_t guard_rss_kib;
 };
 
-static int spawn(const char *program, const char *const *rest, pid_t *out, struct err *err)
+size_t frames_bytes(const struct frames *frames)
 {
-    cleanup_free char *bin = proc_self_dir();
-    cleanup_free char *path = bin ? file_join(bin, program) : NULL;
-    const char *argv[16] = {path};
-    for (size_t i = 0; rest[i] && i < ARRAY_LEN(argv) - 2; i++)
-        argv[i + 1] = rest[i];
-    struct proc_options options = {.argv = argv, .die_with_parent = true};
-    return path ? proc_spawn(&options, out, err) : err_no_memory(err);
+    return frames->floats ? frames->floats * sizeof(float) : (size_t)frames->width * frames->height * 3;
 }
 
-static int prepare_release(struct bench *bench, struct err *err)
+/* ---- one frame ---- */
+
+static void note(struct row *row, enum what what, double us)
 {
-    struct pack_report report;
-    cleanup_free char *model = NULL;
-    if (bench->args.store)
-        bench->store = mem_strdup(bench->args.store);
-    else if ((bench->store = file_join(bench->dir, "release")) != NULL &&
-             pack_release(bench->args.model, bench->store, &(struct pack_options){0}, &report, err) < 0)
-        return -1;
-    if (!bench->store)
-        return err_no_memory(err);
-    if (image_open(bench->store, NULL, &bench->image, err) < 0 ||
-        image_model_path(&bench->image, &model, err) < 0)
-        return -1;
-    return pipeline_open(model, &bench->image.release, &(struct pipeline_options){.threads = 1},
-                         &bench->pipeline, err);
+    struct series *series = &row->series[what];
+    series->us[series->count++] = us;
 }
 
-static int connect_agent(struct bench *bench, struct err *err)
+/* A camera that is never late, and never the same twice in a row. */
+static void paint(const struct bench *bench, uint8_t *to, const struct row *row, uint64_t n)
 {
-    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
-    while (ctl_connect(bench->dir, CTL_ROLE_AGENT, &bench->agent, err) < 0) {
-        if (clock_mono_ms() > until_ms)
-            return -1;
-        poll(NULL, 0, 5);
-    }
-    return 0;
+    memcpy(to, bench->scene + n % SCENES * 64, frames_bytes(&row->frames));
 }
 
-static int order(struct bench *bench, enum ctl_kind kind, struct err *err)
-{
-    const struct release *release = &bench->image.release;
-    struct ctl_message message;
-    ctl_message_init(&message, kind);
-    message.generation = 1;
-    message.release = bench->image.digest;
-    message.limits = (struct ctl_limits){
-        .deadline_us = 1000000,
-        .max_detections = (uint32_t)release->envelope.max_detections,
-        .label_count = (uint32_t)release->label_count,
-        .min_score = (float)release->envelope.min_score,
-    };
-    return ctl_call(bench->agent, &message, PATIENCE_MS, err);
-}
-
-static int await_runner(struct bench *bench, struct err *err)
-{
-    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
-    struct ctl_status status;
-    do {
-        if (ctl_status(bench->agent, PATIENCE_MS, &status, err) < 0)
-            return -1;
-        if (status.runners[0].connected)
-            return 0;
-        poll(NULL, 0, 5);
-    } while (clock_mono_ms() < until_ms);
-    return err_set(err, ERR_TIMEOUT, "the runner did not come up");
-}
-
-static int start_robot(struct bench *bench, struct err *err)
-{
-    struct digest_text digest = digest_format(&bench->image.digest);
-    const char *guard[] = {"--run-dir", bench->dir, "--realtime", NULL};
-    const char *runner[] = {"--run-dir", bench->dir,     "--store", bench->store, "--release",
-                            digest.text, "--generation", "1",       NULL};
-    struct muster_options options = {
-        .run_dir = bench->dir, .width = WIDTH, .height = HEIGHT, .patient = bench->args.patient};
-    char why[MUSTER_TEXT_SIZE];
-    if (spawn("muster-guard", guard, &bench->guard, err) < 0 || connect_agent(bench, err) < 0 ||
-        spawn("muster-runner", runner, &bench->runner, err) < 0 || order(bench, CTL_ADMIT, err) < 0 ||
-        await_runner(bench, err) < 0 || order(bench, CTL_ACTIVATE, err) < 0)
-        return -1;
-    if (muster_open(&options, &bench->robot, why) != 0)
-        return err_set(err, ERR_IO, "%s", why);
-    return 0;
-}
-
-/* A picture with something in it, and different every time. */
-static void paint(uint8_t *rgb, uint64_t n)
-{
-    for (size_t i = 0; i < WIDTH * HEIGHT * 3; i++)
-        rgb[i] = (uint8_t)((i * 31 + n * 17) ^ (i >> 7));
-}
-
-static int bare_frame(struct bench *bench, const uint8_t *rgb, uint64_t n, struct err *err)
-{
-    struct detection found[128];
-    struct pipeline_times times;
-    size_t count;
-    if (pipeline_run(bench->pipeline, rgb, WIDTH, HEIGHT, found, 128, &count, &times, err) < 0)
-        return -1;
-    bench->bare_us[n] = (double)times.run_ns / 1000;
-    bench->prepare_us[n] = (double)times.preprocess_ns / 1000;
-    bench->decode_us[n] = (double)times.decode_ns / 1000;
-    return 0;
-}
-
-static void whole_frame(struct bench *bench, uint64_t n)
+static void whole_frame(const struct bench *bench, struct rig *rig, struct row *row, uint64_t n, bool counts)
 {
     struct muster_verdict verdict;
-    paint(muster_frame_begin(bench->robot), n);
+    uint8_t *to =
+        row->frames.floats ? (uint8_t *)muster_values_begin(rig->robot) : muster_frame_begin(rig->robot);
+    paint(bench, to, row, n);
     int64_t start_ns = clock_mono_ns();
-    uint64_t seq = muster_frame_submit(bench->robot, start_ns, 1000000);
-    bench->safe += muster_verdict_wait(bench->robot, seq, &verdict) != MUSTER_OK;
-    int64_t took_ns = clock_mono_ns() - start_ns;
-    bench->whole_us[n] = (double)took_ns / 1000;
-    const struct ring_verdict *raw = link_last_verdict(bench->robot);
-    bench->to_runner_us[n] = (double)(raw->started_ns - start_ns) / 1000;
-    bench->to_guard_us[n] = (double)(raw->decided_ns - raw->finished_ns) / 1000;
-    bench->to_program_us[n] = (double)(start_ns + took_ns - raw->decided_ns) / 1000;
-    bench->own_us[n] = (double)(took_ns - verdict.run_ns) / 1000;
+    uint64_t seq = muster_frame_submit(rig->robot, start_ns, 1000000);
+    enum muster_answer answer = muster_verdict_wait(rig->robot, seq, &verdict);
+    int64_t end_ns = clock_mono_ns();
+    if (!counts)
+        return;
+    if (answer != MUSTER_OK) {
+        row->not_ok++;
+        return;
+    }
+    const struct ring_verdict *raw = link_last_verdict(rig->robot);
+    note(row, WHOLE, (double)(end_ns - start_ns) / 1000);
+    note(row, OWN_RUN, (double)raw->run_ns / 1000);
+    note(row, OWN_ADDED, (double)(end_ns - start_ns - raw->run_ns) / 1000);
+    note(row, TO_RUNNER, (double)(raw->started_ns - start_ns) / 1000);
+    note(row, TO_GUARD, (double)(raw->decided_ns - raw->finished_ns) / 1000);
+    note(row, TO_PROGRAM, (double)(end_ns - raw->decided_ns) / 1000);
 }
+
+static int bare_frame(const struct bench *bench, struct bare *bare, struct row *row, uint64_t n, bool counts,
+                      struct err *err)
+{
+    int64_t run_ns = 0;
+    paint(bench, bare_begin(bare), row, n);
+    if (bare_run(bare, row->mode->spin, &run_ns, err) < 0)
+        return -1;
+    if (counts)
+        note(row, BARE, (double)run_ns / 1000);
+    return 0;
+}
+
+/* The camera's next frame; a late one shifts those behind it. */
+static int64_t wait_for_camera(uint64_t fps, int64_t next_ns)
+{
+    if (!fps)
+        return next_ns;
+    next_ns = MAX(next_ns + 1000000000 / (int64_t)fps, clock_mono_ns());
+    const struct timespec until = {.tv_sec = next_ns / 1000000000, .tv_nsec = next_ns % 1000000000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    return next_ns;
+}
+
+/* ---- one row ---- */
 
 static double cpu_seconds(pid_t pid)
 {
@@ -185,43 +156,131 @@ static double cpu_seconds(pid_t pid)
     return strtod(text, NULL) / 1e9;
 }
 
-/* The camera's next frame; a late one shifts those behind it. */
-static int64_t wait_for_camera(const struct bench *bench, int64_t next_ns)
+static int take_turns(const struct bench *bench, struct rig *rig, struct bare *bare, struct row *row,
+                      uint64_t frames, uint64_t fps, struct err *err)
 {
-    if (!bench->args.fps)
-        return next_ns;
-    next_ns = MAX(next_ns + 1000000000 / (int64_t)bench->args.fps, clock_mono_ns());
-    struct timespec until = {.tv_sec = next_ns / 1000000000, .tv_nsec = next_ns % 1000000000};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-    return next_ns;
-}
-
-static int measure(struct bench *bench, struct err *err)
-{
-    static uint8_t rgb[WIDTH * HEIGHT * 3];
-    uint64_t frames = bench->args.frames;
     int64_t next_ns = clock_mono_ns();
-    for (uint64_t n = 0; n < WARM_FRAMES; n++) {
-        whole_frame(bench, n % frames);
-        next_ns = wait_for_camera(bench, next_ns);
-    }
-    bench->safe = 0;
-    double before = cpu_seconds(bench->guard);
-    for (uint64_t n = 0; n < frames; n++) {
-        paint(rgb, n);
-        whole_frame(bench, n);
-        next_ns = wait_for_camera(bench, next_ns);
-        if (bare_frame(bench, rgb, n, err) < 0)
+    double before = 0;
+    for (uint64_t n = 0; n < WARM_FRAMES + frames; n++) {
+        if (n == WARM_FRAMES)
+            before = cpu_seconds(rig->guard);
+        whole_frame(bench, rig, row, n, n >= WARM_FRAMES);
+        next_ns = wait_for_camera(fps, next_ns);
+        if (bare_frame(bench, bare, row, n, n >= WARM_FRAMES, err) < 0)
             return -1;
-        next_ns = wait_for_camera(bench, next_ns);
+        next_ns = wait_for_camera(fps, next_ns);
     }
-    bench->guard_busy_us = (cpu_seconds(bench->guard) - before) * 1e6 / (double)frames;
-    poll(NULL, 0, 1000); /* until its tick is slow */
-    before = cpu_seconds(bench->guard);
-    poll(NULL, 0, 3000);
-    bench->guard_idle_cpu = (cpu_seconds(bench->guard) - before) / 3.0 * 100;
+    row->guard_cpu_us = (cpu_seconds(rig->guard) - before) * 1e6 / (double)frames;
     return 0;
 }
+
+/* Payloads that guard, runner and program touched outside the frames' own memory, per frame that went through: a copy
+ * of each would be at least one. (This program's own scene is read only by the camera.) */
+static int count_copies(const struct bench *bench, struct rig *rig, struct row *row, struct err *err)
+{
+    const pid_t pids[] = {rig->guard, rig->runner};
+    uint64_t bytes = 0, frames_bytes_seen = 0, sum = 0;
+    for (size_t i = 0; i < ARRAY_LEN(pids); i++)
+        if (touched_reset(pids[i], err) < 0)
+            return -1;
+    for (uint64_t n = 0; n < TOUCHED_FRAMES; n++)
+        whole_frame(bench, rig, row, n, false);
+    for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+        if (touched_read(pids[i], &bytes, &frames_bytes_seen, err) < 0)
+            return -1;
+        sum += bytes;
+    }
+    row->copies = (double)sum / (double)frames_bytes(&row->frames);
+    return 0;
+}
+
+static int behind_http(const struct bench *bench, const char *store, struct row *row, uint64_t frames,
+                       struct err *err)
+{
+    struct http_peer peer;
+    int64_t run_ns;
+    int done = http_start(&peer, store, &row->frames, row->mode->cores.runner, err);
+    for (uint64_t n = 0; done == 0 && n < WARM_FRAMES / 4 + frames; n++) {
+        int64_t start_ns = clock_mono_ns();
+        done = http_run(&peer, bench->scene + n % SCENES * 64, frames_bytes(&row->frames), &run_ns, err);
+        if (done == 0 && n >= WARM_FRAMES / 4)
+            note(row, HTTP, (double)(clock_mono_ns() - start_ns) / 1000);
+    }
+    http_stop(&peer);
+    return done;
+}
+
+static int make_series(struct row *row, uint64_t frames, struct err *err)
+{
+    for (int i = 0; i < WHATS; i++)
+        if (!(row->series[i].us = mem_zalloc(frames, sizeof(double))))
+            return err_no_memory(err);
+    return 0;
+}
+
+/* Large frames take their time to be written; as many as there are of the small ones would not say more. */
+static uint64_t frames_for(const struct bench *bench, size_t bytes)
+{
+    uint64_t frames = bench->args.frames;
+    return bytes <= 1 << 20 ? frames : MAX(frames * (1 << 20) / bytes, MIN(frames, 200));
+}
+
+static int measure_row(struct bench *bench, const char *store, struct row *row, uint64_t fps, struct err *err)
+{
+    size_t bytes = frames_bytes(&row->frames);
+    uint64_t frames = frames_for(bench, bytes);
+    struct rig rig = {.agent = -1};
+    struct bare bare = {.frames = {.fd = -1}, .results = {.fd = -1}};
+    if (make_series(row, frames, err) < 0 || pin(0, row->mode->cores.program, err) < 0)
+        return -1;
+    int done = bare_start(&bare, store, &row->frames, row->mode->cores.runner, err);
+    if (done == 0)
+        done = rig_start(&rig, bench->dir, store, row->mode, &row->frames, false, err);
+    if (done == 0)
+        done = take_turns(bench, &rig, &bare, row, frames, fps, err);
+    if (done == 0 && bytes == all_bytes[LARGEST])
+        done = count_copies(bench, &rig, row, err);
+    bench->guard_rss_kib = proc_rss_bytes(rig.guard) / 1024;
+    rig_stop(&rig);
+    bare_stop(&bare);
+    return done;
+}
+
+static int measure_floats(struct bench *bench, uint32_t bytes, bool reads_all, const struct mode *mode,
+                          bool http, struct err *err)
+{
+    cleanup_free char *store = NULL;
+    struct row *row = &bench->rows[bench->row_count++];
+    *row = (struct row){.frames = {.floats = bytes / sizeof(float)}, .mode = mode, .reads_all = reads_all};
+    if (bench_model(bench->dir, bytes, reads_all, &store, err) < 0 ||
+        measure_row(bench, store, row, 0, err) < 0)
+        return -1;
+    return http ? behind_http(bench, store, row, MAX(frames_for(bench, bytes) / 4, 20), err) : 0;
+}
+
+/* ---- allocations ---- */
+
+static int measure_counts(struct bench *bench, struct err *err)
+{
+    cleanup_free char *store = NULL;
+    struct rig rig;
+    struct row row = {.frames = {.floats = all_bytes[0] / sizeof(float)}, .mode = &bench->sleep};
+    if (bench_model(bench->dir, all_bytes[0], false, &store, err) < 0 ||
+        rig_start(&rig, bench->dir, store, row.mode, &row.frames, true, err) < 0)
+        return -1;
+    for (uint64_t n = 0; n < WARM_FRAMES; n++)
+        whole_frame(bench, &rig, &row, n, false);
+    count_arm(true);
+    for (uint64_t n = 0; n < COUNTED_FRAMES; n++)
+        whole_frame(bench, &rig, &row, n, false);
+    count_arm(false);
+    for (int i = 0; i < COUNT_ROLES; i++)
+        bench->counts[i] = count_of(i);
+    rig_stop(&rig);
+    return 0;
+}
+
+/* ---- report ---- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -229,35 +288,227 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double quantile(double *values, uint64_t count, double q)
+static double quantile(const struct row *row, enum what what, double q)
 {
-    qsort(values, count, sizeof *values, by_size);
-    uint64_t index = (uint64_t)(q * (double)count);
-    return values[MIN(index, count - 1)];
+    const struct series *series = &row->series[what];
+    if (!series->count)
+        return 0;
+    qsort(series->us, series->count, sizeof *series->us, by_size);
+    size_t index = (size_t)(q * (double)series->count);
+    return series->us[MIN(index, series->count - 1)];
 }
 
-static void report(struct bench *bench)
+static double added(const struct row *row, enum what what, double q)
 {
-    uint64_t n = bench->args.frames;
-    double bare = quantile(bench->bare_us, n, 0.5), whole = quantile(bench->whole_us, n, 0.5);
-    double bare99 = quantile(bench->bare_us, n, 0.99), whole99 = quantile(bench->whole_us, n, 0.99);
-    printf("{\"benchmark\":\"dataplane\",\"release\":\"%s "
-           "%s\",\"backend\":\"%s\",\"frames\":%llu,\"frames_not_ok\":%llu,"
-           "\"bare_run_p50_us\":%.1f,\"bare_run_p99_us\":%.1f,\"whole_way_p50_us\":%.1f,\"whole_way_p99_us\":"
-           "%.1f,"
-           "\"overhead_p50_us\":%.1f,\"overhead_p99_us\":%.1f,\"own_overhead_p50_us\":%.1f,\"own_overhead_"
-           "p99_us\":%.1f,"
-           "\"to_runner_p50_us\":%.1f,\"to_guard_p50_us\":%.1f,\"to_program_p50_us\":%.1f,"
-           "\"preprocess_p50_us\":%.1f,\"decode_p50_us\":%.1f,"
-           "\"guard_cpu_per_frame_us\":%.1f,\"guard_idle_cpu_percent\":%.3f,\"guard_rss_kib\":%llu}\n",
-           bench->image.release.name, bench->image.release.version, pipeline_backend(bench->pipeline),
-           (unsigned long long)n, (unsigned long long)bench->safe, bare, bare99, whole, whole99, whole - bare,
-           whole99 - bare99, quantile(bench->own_us, n, 0.5), quantile(bench->own_us, n, 0.99),
-           quantile(bench->to_runner_us, n, 0.5), quantile(bench->to_guard_us, n, 0.5),
-           quantile(bench->to_program_us, n, 0.5), quantile(bench->prepare_us, n, 0.5),
-           quantile(bench->decode_us, n, 0.5), bench->guard_busy_us, bench->guard_idle_cpu,
-           (unsigned long long)proc_rss_bytes(bench->guard) / 1024);
+    return quantile(row, what, q) - quantile(row, BARE, q);
 }
+
+static void print_row(const struct row *row)
+{
+    printf("{\"mode\":\"%s\",\"bytes\":%zu,\"reads_all\":%s,\"frames\":%zu,\"frames_not_ok\":%llu,"
+           "\"run_p50_us\":%.1f,\"run_p99_us\":%.1f,\"whole_p50_us\":%.1f,\"whole_p99_us\":%.1f,"
+           "\"added_p50_us\":%.1f,\"added_p99_us\":%.1f,\"own_run_p50_us\":%.1f,\"own_added_p50_us\":%.1f,"
+           "\"own_added_p99_us\":%.1f,\"to_runner_p50_us\":%.1f,\"to_guard_p50_us\":%.1f,"
+           "\"to_program_p50_us\":%.1f,\"guard_cpu_per_frame_us\":%.1f",
+           row->mode->name, frames_bytes(&row->frames), row->reads_all ? "true" : "false",
+           row->series[WHOLE].count, (unsigned long long)row->not_ok, quantile(row, BARE, 0.5),
+           quantile(row, BARE, 0.99), quantile(row, WHOLE, 0.5), quantile(row, WHOLE, 0.99),
+           added(row, WHOLE, 0.5), added(row, WHOLE, 0.99), quantile(row, OWN_RUN, 0.5),
+           quantile(row, OWN_ADDED, 0.5), quantile(row, OWN_ADDED, 0.99), quantile(row, TO_RUNNER, 0.5),
+           quantile(row, TO_GUARD, 0.5), quantile(row, TO_PROGRAM, 0.5), row->guard_cpu_us);
+    if (row->series[HTTP].count)
+        printf(",\"http_p50_us\":%.1f,\"http_added_p50_us\":%.1f", quantile(row, HTTP, 0.5),
+               added(row, HTTP, 0.5));
+    printf("}");
+}
+
+/* The worst of all sizes. */
+static double worst(const struct bench *bench, const struct mode *mode, enum what what, double q)
+{
+    double most = -1e9;
+    for (size_t i = 0; i < bench->row_count; i++) {
+        const struct row *row = &bench->rows[i];
+        if (row->mode != mode || row->reads_all)
+            continue;
+        most = MAX(most, what == WHOLE ? added(row, WHOLE, q) : quantile(row, what, q));
+    }
+    return most;
+}
+
+static const struct row *find_row(const struct bench *bench, const struct mode *mode, size_t bytes)
+{
+    for (size_t i = 0; i < bench->row_count; i++)
+        if (bench->rows[i].mode == mode && frames_bytes(&bench->rows[i].frames) == bytes &&
+            !bench->rows[i].reads_all)
+            return &bench->rows[i];
+    return &bench->rows[0];
+}
+
+static void print_counts(const struct bench *bench)
+{
+    const struct count *counts = bench->counts;
+    uint64_t ours = counts[COUNT_PROGRAM].ours + counts[COUNT_GUARD].ours + counts[COUNT_RUNNER].ours;
+    uint64_t largest = all_bytes[LARGEST];
+    double copies =
+        MAX(find_row(bench, &bench->spin, largest)->copies, find_row(bench, &bench->sleep, largest)->copies);
+    if (count_possible())
+        printf("\"allocations_per_frame\":%g,\"engine_allocations_per_frame\":%g,",
+               (double)ours / COUNTED_FRAMES, (double)counts[COUNT_RUNNER].engine / COUNTED_FRAMES);
+    printf("\"payload_copies\":%d,\"touched_payloads\":%.3f,", (int)copies, copies);
+}
+
+static void print_headline(const struct bench *bench)
+{
+    const struct mode *spin = &bench->spin, *sleep = &bench->sleep;
+    const struct row *largest = find_row(bench, spin, all_bytes[LARGEST]),
+                     *smallest = find_row(bench, sleep, all_bytes[0]);
+    printf("\"run_p50_us\":%.1f,\"added_p50_us_spin\":%.1f,\"added_p99_us_spin\":%.1f,\"added_p50_us_sleep\":"
+           "%.1f,\"added_p99_us_sleep\":%.1f,\"own_added_p50_us_spin\":%.1f,\"own_added_p99_us_spin\":%.1f,"
+           "\"own_added_p50_us_sleep\":%.1f,\"own_added_p99_us_sleep\":%.1f,\"http_added_p50_us\":%.1f,",
+           quantile(largest, BARE, 0.5), worst(bench, spin, WHOLE, 0.5), worst(bench, spin, WHOLE, 0.99),
+           worst(bench, sleep, WHOLE, 0.5), worst(bench, sleep, WHOLE, 0.99),
+           worst(bench, spin, OWN_ADDED, 0.5), worst(bench, spin, OWN_ADDED, 0.99),
+           worst(bench, sleep, OWN_ADDED, 0.5), worst(bench, sleep, OWN_ADDED, 0.99),
+           added(smallest, HTTP, 0.5));
+}
+
+static void report(const struct bench *bench)
+{
+    const struct cores *spin = &bench->spin.cores, *sleep = &bench->sleep.cores;
+    printf("{\"benchmark\":\"dataplane\",\"cores_spin\":[%d,%d,%d],\"cores_sleep\":[%d,%d,%d],",
+           spin->program, spin->guard, spin->runner, sleep->program, sleep->guard, sleep->runner);
+    print_headline(bench);
+    print_counts(bench);
+    printf("\"guard_rss_kib\":%llu,\"detector\":", (unsigned long long)bench->guard_rss_kib);
+    print_row(&bench->detector);
+    printf(",\"sizes\":[");
+    for (size_t i = 0; i < bench->row_count; i++) {
+        printf(i ? "," : "");
+        print_row(&bench->rows[i]);
+    }
+    printf("]}\n");
+}
+
+/* ---- modes ---- */
+
+/* The n-th core that this process may use; the last one if there are fewer. */
+static int nth_core(int n)
+{
+    cpu_set_t set;
+    int found = -1;
+    if (sched_getaffinity(0, sizeof set, &set) < 0)
+        return -1;
+    for (int core = 0; core < CPU_SETSIZE && n >= 0; core++)
+        if (CPU_ISSET((size_t)core, &set)) {
+            found = core;
+            n--;
+        }
+    return found;
+}
+
+static int core_count(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : CPU_COUNT(&set);
+}
+
+/* Spinning: a core each; of two, program and guard share one and yield to each other. Sleeping: all on one core, for the
+ * way is one after the other anyway, and to wake another core costs more than all the rest. */
+static void set_modes(struct bench *bench)
+{
+    int cores = core_count();
+    bench->spin = (struct mode){.name = "spin",
+                                .guard_option = "--spin",
+                                .runner_wait = "spin",
+                                .spin = true,
+                                .cores = {.program = nth_core(0),
+                                          .guard = nth_core(cores > 2 ? 1 : 0),
+                                          .runner = nth_core(cores > 2 ? 2 : 1)}};
+    bench->sleep = (struct mode){.name = "sleep",
+                                 .runner_wait = "sleep",
+                                 .patient = true,
+                                 .cores = {nth_core(0), nth_core(0), nth_core(0)}};
+    bench->pace = (struct mode){
+        .name = "pace", .guard_option = "--realtime", .runner_wait = "pace", .cores = {-1, -1, -1}};
+}
+
+static int unpin(struct err *err)
+{
+    cpu_set_t set;
+    memset(&set, 0xff, sizeof set);
+    return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : err_errno(err, "cores");
+}
+
+/* ---- what is run ---- */
+
+static int measure_sizes(struct bench *bench, struct err *err)
+{
+    for (size_t i = 0; i < SIZES; i++)
+        if (measure_floats(bench, all_bytes[i], false, &bench->spin, false, err) < 0 ||
+            measure_floats(bench, all_bytes[i], false, &bench->sleep, true, err) < 0)
+            return -1;
+    if (measure_floats(bench, 1 << 20, true, &bench->spin, false, err) < 0 ||
+        measure_floats(bench, 1 << 20, true, &bench->sleep, false, err) < 0)
+        return -1;
+    return 0;
+}
+
+static int measure_detector(struct bench *bench, struct err *err)
+{
+    cleanup_free char *store = bench->args.store ? mem_strdup(bench->args.store) : NULL;
+    struct row *row = &bench->detector;
+    *row = (struct row){.frames = {.width = DETECTOR_WIDTH, .height = DETECTOR_HEIGHT}, .mode = &bench->pace};
+    if (unpin(err) < 0 || (!store && bench_pack(bench->args.model, bench->dir, "detector", &store, err) < 0))
+        return -1;
+    return measure_row(bench, store, row, bench->args.fps, err);
+}
+
+/* The same size in every way of waiting that there is: what each is worth on this machine. */
+static int try_ways(struct bench *bench, struct err *err)
+{
+    int a = nth_core(0), b = nth_core(1);
+    const struct mode ways[] = {
+        {"sleep, any core", NULL, "sleep", true, false, {-1, -1, -1}},
+        {"sleep, runner on another core", NULL, "sleep", true, false, {a, a, b}},
+        {"sleep, one core", NULL, "sleep", true, false, {a, a, a}},
+        {"pace, any core", NULL, "pace", false, false, {-1, -1, -1}},
+        {"pace, runner on another core", NULL, "pace", false, false, {a, a, b}},
+        {"pace, one core", NULL, "pace", false, false, {a, a, a}},
+        {"spin, any core", "--spin", "spin", false, true, {-1, -1, -1}},
+        {"spin, runner on another core", "--spin", "spin", false, true, {a, a, b}},
+        {"spin, one core", "--spin", "spin", false, true, {a, a, a}},
+        {"runner spins, others sleep", NULL, "spin", true, false, {a, a, b}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        bench->row_count = 0;
+        if (unpin(err) < 0 ||
+            measure_floats(bench, (uint32_t)bench->args.try_bytes, false, &ways[i], false, err) < 0)
+            return -1;
+        print_row(&bench->rows[0]);
+        printf("\n");
+        fflush(stdout);
+    }
+    return 0;
+}
+
+static int run(struct bench *bench, struct err *err)
+{
+    size_t bytes = all_bytes[LARGEST] + SCENES * 64;
+    bench->scene = malloc(bytes);
+    if (!bench->scene)
+        return err_no_memory(err);
+    for (size_t i = 0; i < bytes / sizeof(float); i++)
+        ((float *)(void *)bench->scene)[i] = (float)(i % 1021) / 1021;
+    set_modes(bench);
+    if (bench->args.try_bytes)
+        return try_ways(bench, err);
+    if (measure_counts(bench, err) < 0 || measure_sizes(bench, err) < 0 || measure_detector(bench, err) < 0)
+        return -1;
+    report(bench);
+    return 0;
+}
+
+/* ---- command line ---- */
 
 static bool take(struct arguments *args, int opt)
 {
@@ -272,9 +523,9 @@ static bool take(struct arguments *args, int opt)
         return str_to_u64(optarg, &args->frames) && args->frames >= 1 && args->frames <= 1000000;
     case 'f':
         return str_to_u64(optarg, &args->fps) && args->fps <= 1000;
-    case 'p':
-        args->patient = true;
-        return true;
+    case 't':
+        return str_to_u64(optarg, &args->try_bytes) && args->try_bytes >= all_bytes[0] &&
+               args->try_bytes <= all_bytes[LARGEST];
     default:
         return opt == 'j';
     }
@@ -287,7 +538,7 @@ static bool parse(int argc, char **argv, struct arguments *args)
         {"store", required_argument, NULL, 's'},
         {"frames", required_argument, NULL, 'n'},
         {"fps", required_argument, NULL, 'f'},
-        {"patient", no_argument, NULL, 'p'},
+        {"try", required_argument, NULL, 't'},
         {"json", no_argument, NULL, 'j'},
         {0},
     };
@@ -297,55 +548,29 @@ static bool parse(int argc, char **argv, struct arguments *args)
     return ok && optind == argc;
 }
 
-static int run(struct bench *bench, struct err *err)
-{
-    double **series[] = {&bench->bare_us, &bench->prepare_us,   &bench->decode_us,   &bench->whole_us,
-                         &bench->own_us,  &bench->to_runner_us, &bench->to_guard_us, &bench->to_program_us};
-    for (size_t i = 0; i < ARRAY_LEN(series); i++)
-        if (!(*series[i] = mem_zalloc(bench->args.frames, sizeof(double))))
-            return err_no_memory(err);
-    if (prepare_release(bench, err) < 0 || start_robot(bench, err) < 0 || measure(bench, err) < 0)
-        return -1;
-    report(bench);
-    return 0;
-}
-
 static void clean_up(struct bench *bench)
 {
     struct err ignored = {0};
-    muster_close(bench->robot);
-    pid_t children[] = {bench->runner, bench->guard};
-    for (size_t i = 0; i < ARRAY_LEN(children); i++)
-        if (children[i] > 0) {
-            kill(children[i], SIGTERM);
-            waitpid(children[i], NULL, 0);
-        }
-    if (bench->pipeline)
-        pipeline_close(bench->pipeline);
-    image_close(&bench->image);
+    for (int what = 0; what < WHATS; what++) {
+        for (size_t i = 0; i < ARRAY_LEN(bench->rows); i++)
+            free(bench->rows[i].series[what].us);
+        free(bench->detector.series[what].us);
+    }
+    free(bench->scene);
     if (file_remove_tree(bench->dir, &ignored) < 0)
         fprintf(stderr, "bench-dataplane: %s\n", ignored.text);
-    free(bench->store);
-    free(bench->bare_us);
-    free(bench->prepare_us);
-    free(bench->decode_us);
-    free(bench->whole_us);
-    free(bench->own_us);
-    free(bench->to_runner_us);
-    free(bench->to_guard_us);
-    free(bench->to_program_us);
 }
 
 int main(int argc, char **argv)
 {
     char dir[] = "/tmp/muster-bench-XXXXXX";
     struct err err = {0};
-    struct bench bench = {.args = {.model = MUSTER_MODELS "/detector-2.0.0/release.yaml", .frames = 1000},
-                          .agent = -1};
+    static struct bench bench = {
+        .args = {.model = MUSTER_MODELS "/detector-2.0.0/release.yaml", .frames = 800, .fps = 100}};
     if (!parse(argc, argv, &bench.args)) {
         fputs(
-            "usage: bench-dataplane [--json] [--model release.yaml | --store LAYOUT] [--frames N] [--fps F] "
-            "[--patient]\n",
+            "usage: bench-dataplane [--json] [--frames N] [--model release.yaml | --store LAYOUT] [--fps F]\n"
+            "                       [--try BYTES]    one frame size in every way of waiting\n",
             stderr);
         return 2;
     }
@@ -355,7 +580,9 @@ int main(int argc, char **argv)
         perror("bench-dataplane: /tmp");
         return 1;
     }
-    int done = run(&bench, &err);
+    int done = count_init(&err);
+    if (done == 0)
+        done = run(&bench, &err);
     if (done < 0)
         fprintf(stderr, "bench-dataplane: %s\n", err.text);
     clean_up(&bench);
