@@ -1,6 +1,7 @@
 #include "robot/guard/harness.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/testing.h"
 #include "robot/runner/runner.h"
 
@@ -30,9 +31,16 @@ static void serve_and_exit(const struct guard_options *options, void (*armed)(vo
 
 void harness_open(struct harness *h, const struct guard_options *options, void (*armed)(void))
 {
+    char dir[] = "/tmp/muster-guard-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    harness_open_in(h, dir, options, armed);
+}
+
+void harness_open_in(struct harness *h, const char *dir, const struct guard_options *options,
+                     void (*armed)(void))
+{
     *h = (struct harness){.agent = -1};
-    memcpy(h->dir, "/tmp/muster-guard-XXXXXX", 25);
-    assert_non_null(mkdtemp(h->dir));
+    assert_true(str_copy(h->dir, sizeof h->dir, dir));
     struct guard_options own = options ? *options : (struct guard_options){0};
     own.run_dir = h->dir;
     h->guard = fork();

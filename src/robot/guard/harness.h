@@ -22,6 +22,9 @@ struct harness {
 
 /* A guard with an agent connected; `armed` (may be NULL) runs in the guard's process after its set-up. */
 void harness_open(struct harness *h, const struct guard_options *options, void (*armed)(void));
+/* The same in a directory that is there. */
+void harness_open_in(struct harness *h, const char *dir, const struct guard_options *options,
+                     void (*armed)(void));
 int harness_close(struct harness *h);  /* wait status of the guard, ended by SIGTERM */
 void harness_robot(struct harness *h); /* connects a robot program */
 void harness_sweep(struct harness *h); /* closes what is left, removes the directory */

@@ -4,7 +4,17 @@
 #include "base/str.h"
 #include "robot/guard/state.h"
 
-enum { INTERVENTIONS_EVERY_NS = 1000000000 };
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+enum { INTERVENTIONS_EVERY_NS = 1000000000, UNREAD_BYTES = 48 << 10 };
+
+/* News never take the room of replies: an agent that reads seldom must not think that the guard is silent. */
+static bool has_room(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, SIOCOUTQ, &unread) == 0 && unread < UNREAD_BYTES;
+}
 
 static void send_all(struct guard *guard, const struct ctl_message *message)
 {
@@ -12,7 +22,7 @@ static void send_all(struct guard *guard, const struct ctl_message *message)
     for (int i = 0; i < GUARD_MAX_PEERS; i++) {
         const struct guard_peer *peer = &guard->peers[i];
         if (peer->used && (peer->role == CTL_ROLE_AGENT || peer->role == CTL_ROLE_OBSERVER) &&
-            ctl_send(peer->fd, message, NULL, &ignored) < 0)
+            has_room(peer->fd) && ctl_send(peer->fd, message, NULL, &ignored) < 0)
             log_debug("notice to process %d: %s", (int)peer->pid, ignored.text);
     }
 }
