@@ -24,7 +24,8 @@ struct plan {
     int error_fd;              /* write end of a CLOEXEC pipe: errno of what failed */
     bool detach, die_with_parent;
     unsigned namespaces;
-    bool own_group; /* so that all of its family can be killed */
+    char users[32], groups[32]; /* maps of a new user namespace */
+    bool own_group;             /* so that all of its family can be killed */
     pid_t parent;
 };
 
@@ -87,11 +88,28 @@ static bool tie_to_parent(const struct plan *plan)
     return true;
 }
 
+static bool write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool written = fd >= 0 && write(fd, text, strlen(text)) > 0;
+    close(fd);
+    return written;
+}
+
+/* Before exec: a program that begins without a user of its own has no capabilities either. */
+static bool map_user(const struct plan *plan)
+{
+    if (!(plan->namespaces & CLONE_NEWUSER))
+        return true;
+    return write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/gid_map", plan->groups) &&
+           write_text("/proc/self/uid_map", plan->users);
+}
+
 static void run_child(struct plan *plan)
 {
     if (plan->own_group)
         setpgid(0, 0);
-    if ((plan->detach && setsid() < 0) || !tie_to_parent(plan) || !arrange_fds(plan))
+    if ((plan->detach && setsid() < 0) || !tie_to_parent(plan) || !arrange_fds(plan) || !map_user(plan))
         fail_child(plan);
     reset_signals();
     execv(plan->path, plan->argv);
@@ -194,6 +212,8 @@ int proc_spawn(const struct proc_options *options, pid_t *out_pid, struct err *e
     plan.detach = options->detach;
     plan.die_with_parent = options->die_with_parent;
     plan.namespaces = options->namespaces;
+    snprintf(plan.users, sizeof plan.users, "0 %u 1", geteuid());
+    snprintf(plan.groups, sizeof plan.groups, "0 %u 1", getegid());
     if (find_program(options->argv[0], plan.path, err) < 0)
         return -1;
     cleanup_close int in_fd = -1;

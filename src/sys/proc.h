@@ -26,7 +26,8 @@ struct proc_options {
     bool detach;             /* own session, survives the parent (setsid) */
     bool die_with_parent;    /* PR_SET_PDEATHSIG SIGKILL; not together with detach */
     int keep_fd;             /* stays open in the child as descriptor 3; -1 or 0: none */
-    unsigned namespaces;     /* CLONE_NEWPID, CLONE_NEWUSER …: the child is born in new ones; 0: none */
+    unsigned namespaces;     /* CLONE_NEWPID, CLONE_NEWUSER …: the child is born in new ones; 0: none. With
+                                CLONE_NEWUSER it is root there, which out here is this user */
 };
 
 /* Starts a process. All other descriptors are closed in the child, signal masks and dispositions reset.
