@@ -138,6 +138,12 @@ struct ctl_runner_status harness_runner(struct harness *h, uint64_t generation)
 
 void puppet_open(struct puppet *p, struct harness *h, uint64_t generation)
 {
+    puppet_open_as(p, h, generation, 0, "");
+}
+
+void puppet_open_as(struct puppet *p, struct harness *h, uint64_t generation, uint32_t degraded,
+                    const char *backend)
+{
     struct err err = {0};
     *p = (struct puppet){.generation = generation, .sock = -1, .frames = {.fd = -1}};
     assert_ok(ring_create(&p->results, RING_RESULTS, RING_SLOTS, 0, &err), err);
@@ -148,6 +154,8 @@ void puppet_open(struct puppet *p, struct harness *h, uint64_t generation)
     hello.role = CTL_ROLE_RUNNER;
     hello.generation = generation;
     hello.release = harness_release(generation);
+    hello.count = degraded;
+    str_copy(hello.text, sizeof hello.text, backend);
     assert_ok(ctl_send(p->sock, &hello, &fds, &err), err);
     union ctl_packet packet;
     assert_int_equal(ctl_await(p->sock, &packet, &got, PATIENCE_MS, &err), 1);

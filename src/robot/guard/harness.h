@@ -56,6 +56,8 @@ struct puppet {
     struct ring results, control, frames;
 };
 void puppet_open(struct puppet *p, struct harness *h, uint64_t generation);
+void puppet_open_as(struct puppet *p, struct harness *h, uint64_t generation, uint32_t degraded,
+                    const char *backend);
 void puppet_close(struct puppet *p);
 void puppet_take_stream(struct puppet *p);
 struct ring_result puppet_result(const struct puppet *p, uint64_t seq); /* a sound one, two detections */
