@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "robot/agent/command.h"
 #include "robot/agent/crew.h"
 #include "robot/agent/enroll.h"
 #include "robot/agent/installer.h"
@@ -39,9 +40,11 @@ struct agent {
     struct spawn_options spawn;
     struct crew *crew;
     struct installer *installer;
-    struct enroll *enroll; /* NULL: enrolled */
-    struct fetch *fetch;   /* NULL: not enrolled */
-    struct uplink *uplink; /* NULL: not enrolled */
+    struct enroll *enroll;     /* NULL: enrolled */
+    struct fetch *fetch;       /* NULL: not enrolled */
+    struct uplink *uplink;     /* NULL: not enrolled */
+    struct commands *commands; /* NULL: not enrolled */
+    char robot[API_ID_SIZE];
 };
 
 /* Reports. */
@@ -164,6 +167,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .run_dir = config->run_dir, .layout = store_layout(agent->store), .runner = config->runner};
     struct crew_options crew = {
         .run_dir = config->run_dir,
+        .state_dir = config->state_dir,
         .spawn = &agent->spawn,
         .guard = config->guard,
         .start_ms = config->start_ms + config->self_test_ms,
@@ -182,6 +186,36 @@ static int open_crew(struct agent *agent, struct err *err)
         .arg = agent,
     };
     return installer_new(&installer, &agent->installer, err);
+}
+
+static int on_roll_back(const char *who, void *arg, struct err *err)
+{
+    const struct agent *agent = arg;
+    return installer_roll_back(agent->installer, who, err);
+}
+
+static int open_commands(struct agent *agent, struct err *err)
+{
+    cleanup_free char *path = store_path(agent->store, "robot-id");
+    cleanup_buf struct buf id = BUF_INIT(API_ID_SIZE);
+    if (!path)
+        return err_no_memory(err);
+    if (file_read(path, &id, err) < 0)
+        return -1;
+    str_copy(agent->robot, sizeof agent->robot, buf_text(&id));
+    struct commands_options commands = {
+        .fetch = agent->fetch,
+        .server = agent->config->server,
+        .run_dir = agent->config->run_dir,
+        .robot = agent->robot,
+        .operators = agent->config->operators,
+        .store = agent->store,
+        .poll_wait_s = agent->config->poll_wait_s,
+        .report = on_report,
+        .roll_back = on_roll_back,
+        .arg = agent,
+    };
+    return commands_new(&commands, &agent->commands, err);
 }
 
 static int go_online(struct agent *agent, struct err *err)
@@ -207,7 +241,7 @@ static int go_online(struct agent *agent, struct err *err)
         .assigned = on_assigned,
         .arg = agent,
     };
-    if (uplink_new(&uplink, &agent->uplink, err) < 0)
+    if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0)
         return -1;
     installer_go_online(agent->installer, agent->fetch);
     return 0;
@@ -227,6 +261,7 @@ static int open_all(struct agent *agent, struct err *err)
 
 static void close_all(struct agent *agent)
 {
+    commands_free(agent->commands);
     uplink_free(agent->uplink);
     if (agent->installer)
         installer_go_online(agent->installer, NULL);
@@ -272,7 +307,7 @@ static void take_events(struct agent *agent, int64_t now_ms)
     }
 }
 
-static void tick_server(struct agent *agent, int64_t now_ms)
+static void tick_server(struct agent *agent, const struct ctl_status *status, int64_t now_ms)
 {
     struct err err = {0};
     if (agent->enroll && enroll_tick(agent->enroll, now_ms)) {
@@ -282,6 +317,8 @@ static void tick_server(struct agent *agent, int64_t now_ms)
             agent->stop = true;
         }
     }
+    if (agent->commands)
+        commands_tick(agent->commands, status, now_ms);
     if (agent->uplink)
         uplink_tick(agent->uplink, now_ms);
 }
@@ -298,7 +335,7 @@ static void tick(struct agent *agent, int64_t now_ms)
         tally_observe(agent->tally, status);
     installer_tick(agent->installer, status, fresh, now_ms);
     say_unsaid(agent);
-    tick_server(agent, now_ms);
+    tick_server(agent, status, now_ms);
 }
 
 static int wait_ms(const struct agent *agent, int64_t now_ms)
@@ -311,6 +348,8 @@ static int wait_ms(const struct agent *agent, int64_t now_ms)
         next = MIN(next, enroll_next_ms(agent->enroll));
     if (agent->uplink)
         next = MIN(next, uplink_next_ms(agent->uplink));
+    if (agent->commands)
+        next = MIN(next, commands_next_ms(agent->commands));
     return (int)MIN(MAX(next - now_ms, (int64_t)0), (int64_t)MAX_WAIT_MS);
 }
 

@@ -31,6 +31,7 @@ static const struct option_row rows[] = {
     {"enroll_token_file", TEXT, AT(enroll_token_file)},
     {"ca", TEXT, AT(ca)},
     {"keyring", TEXT, AT(keyring)},
+    {"operators", TEXT, AT(operators)},
     {"runner", TEXT, AT(runner)},
     {"guard", TEXT, AT(guard)},
     {"robot", TEXT, AT(robot)},
@@ -66,6 +67,8 @@ static const char usage[] =
     "certificate\n"
     "  --robot NAME                 name in the certificate request (default: the host's name)\n"
     "  --keyring FILE               release keys this robot trusts\n"
+    "  --operators FILE             keys of the people who may order it from afar "
+    "(STATE_DIR/operators.json)\n"
     "  --runner PATH, --guard PATH  default: beside muster-agent\n"
     "  --floor VERSION              never install anything older\n"
     "  --telemetry-ms N (10000), --poll-wait-s N (10), --stall-s N (30), --rate-limit BYTES_PER_S (none)\n"
@@ -228,6 +231,9 @@ static int fill_in(struct agent_config *config, struct err *err)
     if (default_program(config->runner, "muster-runner", err) < 0 ||
         default_program(config->guard, "muster-guard", err) < 0)
         return -1;
+    if (!config->operators[0] && snprintf(config->operators, sizeof config->operators, "%s/operators.json",
+                                          config->state_dir) >= CONFIG_TEXT_SIZE)
+        return err_set(err, ERR_USAGE, "--state-dir: too long");
     for (size_t len = strlen(config->server); len > 0 && config->server[len - 1] == '/'; len--)
         config->server[len - 1] = 0;
     for (size_t len = strlen(config->enroll_url); len > 0 && config->enroll_url[len - 1] == '/'; len--)

@@ -23,6 +23,7 @@ struct agent_config {
     char enroll_url[CONFIG_TEXT_SIZE];                      /* operator port; only needed until enrolled */
     char enroll_token_file[CONFIG_TEXT_SIZE];               /* removed once it has been used */
     char ca[CONFIG_TEXT_SIZE];                              /* PEM; trust anchor for the enrolment */
+    char operators[CONFIG_TEXT_SIZE];                       /* keys of people who may order it from afar */
     char keyring[CONFIG_TEXT_SIZE];                         /* release keys this robot trusts */
     char runner[CONFIG_TEXT_SIZE], guard[CONFIG_TEXT_SIZE]; /* programs; default: beside muster-agent */
     char robot[CONFIG_TEXT_SIZE];   /* name in the certificate request; default: the host's name */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "robot/agent/backoff.h"
+#include "robot/agent/command.h"
 #include "robot/agent/lastline.h"
 #include "robot/agent/spawn.h"
 #include "sys/file.h"
@@ -110,7 +111,9 @@ static void start_guard(struct crew *crew, int64_t now_ms)
     char log[512];
     struct err err = {0};
     log_path(crew, "guard", 0, log, sizeof log);
-    const char *const argv[] = {crew->options.guard, "--run-dir", crew->options.run_dir, "--realtime", NULL};
+    const char *const argv[] = {
+        crew->options.guard, "--run-dir", crew->options.run_dir, "--state-dir", crew->options.state_dir,
+        "--realtime",        NULL};
     struct proc_options options = {.argv = argv, .log_path = log, .detach = true, .keep_fd = -1};
     backoff_failed(&crew->guard_backoff, now_ms, random_bits());
     if (proc_spawn(&options, &crew->guard_child, &err) < 0) {
@@ -182,10 +185,21 @@ static void note_state(struct crew *crew, uint32_t state, const char *why)
         note(crew, REPORT_GUARD, NULL, text);
 }
 
+static const struct digest *release_of(const struct crew *crew, uint64_t generation)
+{
+    for (size_t i = 0; generation && i < CTL_MAX_RUNNERS; i++)
+        if (crew->status.runners[i].generation == generation)
+            return &crew->status.runners[i].release;
+    return NULL;
+}
+
 /* What the guard says by itself. Interventions are counted in the telemetry. */
 static void take_notice(struct crew *crew, const struct ctl_message *notice)
 {
-    if (notice->notice == CTL_NOTICE_COMMAND || notice->notice == CTL_NOTICE_LOST)
+    char line[API_MAX_SUMMARY];
+    if (commands_local_outcome(notice, line, sizeof line)) /* one from afar is reported by who brought it */
+        note(crew, REPORT_OPERATOR, release_of(crew, notice->generation), line);
+    if (notice->notice == CTL_NOTICE_LOST)
         note(crew, REPORT_GUARD, NULL, notice->text);
     if (notice->notice != CTL_NOTICE_INTERVENTION)
         note_state(crew, notice->state, notice->notice == CTL_NOTICE_STATE ? notice->text : "");

@@ -26,8 +26,8 @@
 struct crew;
 
 struct crew_options {
-    const char *run_dir, *guard;       /* borrowed */
-    const struct spawn_options *spawn; /* borrowed */
+    const char *run_dir, *state_dir, *guard; /* borrowed */
+    const struct spawn_options *spawn;       /* borrowed */
     int64_t start_ms;
     int epoll_fd; /* the guard's socket is watched there */
     /* Something a person should know: a report. */

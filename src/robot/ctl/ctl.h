@@ -217,7 +217,8 @@ struct ctl_message {
     uint32_t count; /* REPLY: the kind that it answers; SHADOW, ESTOP: see there; HELLO of a runner: 1 if
                                  degraded. ACTIVATE: 1: not now but after the next frame that ends a sequence
                                  (RING_FRAME_SEQUENCE_END) with none behind it yet, after CTL_SEQUENCE_WAIT_MS at the
-                                 latest; STATUS shows when. NOTICE of an intervention: how many since the last notice */
+                                 latest; STATUS shows when. NOTICE of an intervention: how many since the last notice; of
+                                 a COMMAND: 1 if it was given at the robot itself, `command` is it, `result` its outcome */
     uint32_t notice,
         state; /* NOTICE: enum ctl_notice, the guard's state then; an intervention's enum intervention
                                  is in `result` */

@@ -49,13 +49,14 @@ void guard_restore(struct guard *guard)
     log_warn("%s was latched by %s: %s", guard_state_name(guard->state), guard->who, guard->reason);
 }
 
-static void tell(struct guard *guard, const struct ctl_command *command, const char *outcome)
+static void tell(struct guard *guard, const struct ctl_command *command, enum oversight_rank rank,
+                 enum err_code result, const char *outcome)
 {
     char text[160];
     const char *verb = oversight_verb_name((enum ctl_verb)command->verb);
     snprintf(text, sizeof text, "%s by %s: %s", verb, command->who, outcome);
     log_info("%s (%s)", text, command->reason);
-    guard_notice(guard, CTL_NOTICE_COMMAND, guard->active, text);
+    guard_notice_command(guard, command, rank == OVERSIGHT_LOCAL, (int32_t)result, text);
 }
 
 static int carry_out(struct guard *guard, const struct ctl_command *command, enum oversight_rank rank,
@@ -84,9 +85,9 @@ int guard_command(struct guard *guard, const struct guard_peer *peer, const stru
     enum oversight_rank rank = peer->role == CTL_ROLE_OPERATOR ? OVERSIGHT_LOCAL : OVERSIGHT_REMOTE;
     int done = carry_out(guard, &order->command, rank, now_ns, err);
     if (done < 0)
-        tell(guard, &order->command, err->text);
+        tell(guard, &order->command, rank, err->code, err->text);
     else if (order->command.verb != CTL_VERB_RENEW)
-        tell(guard, &order->command, guard_state_name(guard->state));
+        tell(guard, &order->command, rank, ERR_NONE, guard_state_name(guard->state));
     return done;
 }
 

@@ -47,6 +47,17 @@ void guard_notice(struct guard *guard, enum ctl_notice notice, uint64_t generati
     send_all(guard, &message);
 }
 
+/* Given by whom, word for word, and what became of it; `local`: at the robot itself. */
+void guard_notice_command(struct guard *guard, const struct ctl_command *command, bool local, int32_t result,
+                          const char *text)
+{
+    struct ctl_message message = draft(guard, CTL_NOTICE_COMMAND, guard->active, text);
+    message.command = *command;
+    message.result = result;
+    message.count = local;
+    send_all(guard, &message);
+}
+
 /* At most one a second of each reason, so that a release that fails at every frame floods nobody. */
 void guard_notice_intervention(struct guard *guard, const struct guard_entry *entry, enum intervention reason,
                                int64_t now_ns)

@@ -203,6 +203,8 @@ void guard_shadow_forget(struct guard *guard);
 
 /* notice.c */
 void guard_notice(struct guard *guard, enum ctl_notice notice, uint64_t generation, const char *text);
+void guard_notice_command(struct guard *guard, const struct ctl_command *command, bool local, int32_t result,
+                          const char *text);
 void guard_notice_intervention(struct guard *guard, const struct guard_entry *entry, enum intervention reason,
                                int64_t now_ns);
 void guard_notice_stream(struct guard *guard, const struct guard_peer *peer); /* observer: frames, verdicts */

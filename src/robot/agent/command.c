@@ -1,0 +1,336 @@
+#include "robot/agent/command.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "robot/agent/backoff.h"
+#include "robot/agent/command_memory.h"
+#include "robot/decide/oversight.h"
+#include "sys/file.h"
+#include "trust/command.h"
+#include "wire/json.h"
+
+#include <sys/random.h>
+
+enum { CALL_MS = 500, POLL_GRACE_MS = 20000, MAX_ORDERS = 64, MAX_ANSWER_BYTES = 2 << 20 };
+
+struct commands {
+    struct commands_options options;
+    struct command_memory *memory;
+    int transfer; /* the held question; 0: none */
+    struct backoff backoff;
+    enum err_code complained; /* the last error that was logged */
+    uint64_t after;
+};
+
+int commands_new(const struct commands_options *options, struct commands **out, struct err *err)
+{
+    cleanup_commands struct commands *commands = mem_zalloc(1, sizeof *commands);
+    cleanup_free char *path = store_path(options->store, "commands.json");
+    if (!commands || !path)
+        return err_no_memory(err);
+    commands->options = *options;
+    commands->backoff = (struct backoff){.min_ms = 200, .max_ms = 5000};
+    if (command_memory_open(path, clock_wall_ms(), &commands->memory, err) < 0)
+        return -1;
+    *out = TAKE_PTR(commands);
+    return 0;
+}
+
+void commands_free(struct commands *commands)
+{
+    if (!commands)
+        return;
+    if (commands->transfer)
+        fetch_cancel(commands->options.fetch, commands->transfer);
+    command_memory_free(commands->memory);
+    free(commands);
+}
+
+/* ---- the guard ---- */
+
+static bool to_guard(enum command_verb verb, uint32_t *out)
+{
+    static const enum ctl_verb verbs[COMMAND_VERB_COUNT] = {
+        [COMMAND_HOLD] = CTL_VERB_HOLD,         [COMMAND_RELEASE] = CTL_VERB_RELEASE,
+        [COMMAND_OVERRIDE] = CTL_VERB_OVERRIDE, [COMMAND_RENEW] = CTL_VERB_RENEW,
+        [COMMAND_FALLBACK] = CTL_VERB_FALLBACK, [COMMAND_STOP] = CTL_VERB_STOP,
+        [COMMAND_RESET] = CTL_VERB_RESET,       [COMMAND_RESTART] = CTL_VERB_RESTART,
+        [COMMAND_SERVICE] = CTL_VERB_SERVICE,
+    };
+    *out = verbs[verb];
+    return *out != 0;
+}
+
+static struct ctl_command order_of(uint32_t verb, const char *who, const char *reason)
+{
+    struct ctl_command order = {.verb = verb};
+    str_copy(order.who, sizeof order.who, who);
+    str_copy(order.reason, sizeof order.reason, reason);
+    return order;
+}
+
+static const struct ctl_runner_status *runner_of(const struct ctl_status *status, uint64_t generation)
+{
+    for (size_t i = 0; generation && i < CTL_MAX_RUNNERS; i++)
+        if (status->runners[i].generation == generation)
+            return &status->runners[i];
+    return NULL;
+}
+
+/* Who answers now, and so has to stand back. */
+static uint64_t answering(const struct ctl_status *status)
+{
+    if (status->state == GUARD_FALLBACK || status->state == GUARD_FORCED)
+        return status->fallback_generation;
+    return status->state == GUARD_AUTO || status->state == GUARD_DEGRADED ? status->active_generation : 0;
+}
+
+/* ---- rollback ---- */
+
+static bool is_hot(const struct ctl_status *status, const struct install_slot *slot)
+{
+    const struct ctl_runner_status *runner = runner_of(status, slot->generation);
+    return runner && runner->connected && runner->admitted && digest_equal(&runner->release, &slot->release);
+}
+
+/* Until the previous release is loaded the fallback answers, if the guard is the one who decides now. */
+static void bridge(struct commands *commands, int guard, const struct ctl_status *status, const char *who)
+{
+    struct err err = {0};
+    struct ctl_command order = order_of(CTL_VERB_FALLBACK, who, "until the previous release is loaded");
+    if (status->state > GUARD_FALLBACK) /* a human or a latch stands above already */
+        return;
+    if (command_memory_set_rolling(commands->memory, who, &err) < 0 ||
+        ctl_command(guard, &order, CALL_MS, NULL, &err) < 0)
+        log_warn("rollback: %s; what runs answers until the previous release is loaded", err.text);
+}
+
+static int roll_back(struct commands *commands, int guard, const struct ctl_status *status,
+                     const struct command *command, struct err *err)
+{
+    const struct install_slot previous = store_state(commands->options.store)->install.previous;
+    bool hot = is_hot(status, &previous);
+    if (commands->options.roll_back(command->operator_name, commands->options.arg, err) < 0)
+        return -1;
+    if (!hot)
+        bridge(commands, guard, status, command->operator_name);
+    return 0;
+}
+
+/* The previous release is there: what bridged the gap ends. */
+static void end_bridge(struct commands *commands, const struct ctl_status *status)
+{
+    struct err err = {0};
+    cleanup_close int guard = -1;
+    const char *who = command_memory_rolling(commands->memory);
+    const struct install_slot *current = &store_state(commands->options.store)->install.current;
+    if (!who[0] || status->active_generation != current->generation || !is_hot(status, current))
+        return;
+    struct ctl_command order = order_of(CTL_VERB_RELEASE, who, "the previous release is loaded");
+    if (status->state == GUARD_FORCED &&
+        (ctl_connect(commands->options.run_dir, CTL_ROLE_AGENT, &guard, &err) < 0 ||
+         ctl_command(guard, &order, CALL_MS, NULL, &err) < 0)) {
+        log_warn("rollback: %s", err.text);
+        if (err.code == ERR_UNREACHABLE || err.code == ERR_TIMEOUT)
+            return; /* again */
+    }
+    if (command_memory_set_rolling(commands->memory, "", &err) < 0)
+        log_warn("rollback: %s", err.text);
+}
+
+/* ---- one command ---- */
+
+/* *out: what to report; *out_release: whose output stood back. */
+static int carry_out(struct commands *commands, const struct command *command, struct command_outcome *out,
+                     struct digest *out_release, struct err *err)
+{
+    cleanup_close int guard = -1;
+    struct ctl_status status = {0};
+    struct err ignored = {0};
+    uint32_t verb;
+    if (ctl_connect(commands->options.run_dir, CTL_ROLE_AGENT, &guard, err) < 0)
+        return -1;
+    bool known = ctl_status(guard, CALL_MS, &status, &ignored) == 0;
+    out->generation = known ? answering(&status) : 0;
+    const struct ctl_runner_status *runner = runner_of(&status, out->generation);
+    *out_release = runner ? runner->release : (struct digest){0};
+    if (!to_guard(command->verb, &verb))
+        return known ? roll_back(commands, guard, &status, command, err) : (*err = ignored, -1);
+    struct ctl_command order = order_of(verb, command->operator_name, command->reason);
+    order.lease = command->lease;
+    order.ttl_ms = command->ttl_ms;
+    out->lease = command->verb == COMMAND_RENEW ? command->lease : 0;
+    return ctl_command(guard, &order, CALL_MS, command->verb == COMMAND_OVERRIDE ? &out->lease : NULL, err);
+}
+
+static int check(const struct commands *commands, const struct command *command, struct err *err)
+{
+    if (!command_names(command, commands->options.robot))
+        return err_set(err, ERR_REFUSED, "it does not name this robot (%s)", commands->options.robot);
+    if (command_timely(command, clock_wall_ms(), err) < 0)
+        return -1;
+    return command_memory_check(commands->memory, command, err);
+}
+
+static int obey(struct commands *commands, const struct command *command, struct command_outcome *out,
+                struct digest *out_release, struct err *err)
+{
+    bool stop = command->verb == COMMAND_STOP;
+    struct err forgotten = {0};
+    if (check(commands, command, err) < 0)
+        return -1;
+    if (!stop && command_memory_add(commands->memory, command, clock_wall_ms(), err) < 0)
+        return err_prefix(err, "it cannot be remembered");
+    int rc = carry_out(commands, command, out, out_release, err);
+    if (stop && command_memory_add(commands->memory, command, clock_wall_ms(), &forgotten) < 0)
+        log_warn("commands: %s", forgotten.text);
+    return rc;
+}
+
+static void report(struct commands *commands, const struct command_outcome *outcome,
+                   const struct digest *release)
+{
+    struct api_report out = {.kind = REPORT_OPERATOR, .release = *release};
+    command_outcome_format(outcome, out.text, sizeof out.text);
+    if (outcome->verb != COMMAND_RENEW || !outcome->accepted)
+        log_info("%s", out.text);
+    commands->options.report(&out, commands->options.arg);
+}
+
+static int open_command(struct commands *commands, const void *text, size_t len, struct command *out,
+                        struct err *err)
+{
+    cleanup_command_envelope struct command_envelope envelope = {0};
+    cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
+    if (!ring)
+        return err_no_memory(err);
+    if (command_envelope_parse(text, len, &envelope, err) < 0 ||
+        command_parse(envelope.bytes, envelope.len, out, err) < 0)
+        return -1;
+    command_fini(out); /* what it claims is enough for the report, should it not be believed */
+    if (!file_exists(commands->options.operators))
+        return err_set(err, ERR_UNTRUSTED, "this robot has no operators' keyring; put one at %.100s",
+                       commands->options.operators);
+    if (keyring_load(commands->options.operators, ring, err) < 0)
+        return -1;
+    return command_open(&envelope, ring, out, err);
+}
+
+void commands_take(struct commands *commands, uint64_t id, const void *envelope, size_t len)
+{
+    struct err err = {0};
+    cleanup_command struct command command = {0};
+    struct digest release = {0};
+    struct command_outcome outcome = {.id = id, .who = "nobody"};
+    bool opened = open_command(commands, envelope, len, &command, &err) == 0;
+    outcome.verb = command.verb;
+    if (command.operator_name[0])
+        str_copy(outcome.who, sizeof outcome.who, command.operator_name);
+    outcome.accepted = opened && obey(commands, &command, &outcome, &release, &err) == 0;
+    if (!outcome.accepted)
+        outcome.lease = 0;
+    str_copy(outcome.text, sizeof outcome.text, outcome.accepted ? command.reason : err.text);
+    report(commands, &outcome, &release);
+}
+
+/* ---- the question ---- */
+
+static uint32_t random_bits(void)
+{
+    uint32_t bits = 0;
+    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) < 0)
+        bits = (uint32_t)clock_mono_ns();
+    return bits;
+}
+
+/* Logs each new kind of trouble once. */
+static void settle(struct commands *commands, const struct err *err)
+{
+    if (err->code == ERR_NONE) {
+        backoff_reset(&commands->backoff);
+    } else {
+        if (commands->complained != err->code)
+            log_warn("commands: %s", err->text);
+        backoff_failed(&commands->backoff, clock_mono_ms(), random_bits());
+    }
+    commands->complained = err->code;
+}
+
+static int take_all(struct commands *commands, const struct buf *body, struct err *err)
+{
+    struct json_reader reader;
+    size_t count = 0;
+    if (json_read(&reader, "commands", body->data, body->len, err) < 0)
+        return -1;
+    struct json_at list = json_list(json_root(&reader), "commands", MAX_ORDERS, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct json_at at = json_as_object(json_item(list, i));
+        uint64_t id = 0;
+        json_get_u64(at, "id", INT64_MAX, &id);
+        cleanup_free char *envelope = json_canonical(json_child(at, "envelope"));
+        if (!envelope || reader.err.code != ERR_NONE)
+            break;
+        commands_take(commands, id, envelope, strlen(envelope));
+        commands->after = MAX(commands->after, id);
+    }
+    return json_finish(&reader, err);
+}
+
+static void on_answer(const struct fetch_response *response, void *arg)
+{
+    struct commands *commands = arg;
+    struct err err = response->err;
+    commands->transfer = 0;
+    if (err.code == ERR_NONE && response->status == 200)
+        (void)!take_all(commands, &response->body, &err);
+    settle(commands, &err);
+}
+
+static void ask(struct commands *commands)
+{
+    struct err err = {0};
+    const struct commands_options *options = &commands->options;
+    cleanup_free char *url = mem_printf("%s/api/v1/commands?after=%llu&wait=%lld", options->server,
+                                        (unsigned long long)commands->after, (long long)options->poll_wait_s);
+    struct fetch_request request = {.method = "GET",
+                                    .url = url,
+                                    .max_bytes = MAX_ANSWER_BYTES,
+                                    .timeout_ms = options->poll_wait_s * 1000 + POLL_GRACE_MS,
+                                    .stall_s = (int)options->poll_wait_s + 15};
+    if (!url)
+        err_no_memory(&err);
+    else if (fetch_start(options->fetch, &request, on_answer, commands, &commands->transfer, &err) == 0)
+        return;
+    commands->transfer = 0;
+    settle(commands, &err);
+}
+
+void commands_tick(struct commands *commands, const struct ctl_status *status, int64_t now_ms)
+{
+    if (status)
+        end_bridge(commands, status);
+    if (commands->transfer == 0 && backoff_ready(&commands->backoff, now_ms))
+        ask(commands);
+}
+
+int64_t commands_next_ms(const struct commands *commands)
+{
+    return commands->transfer ? INT64_MAX : commands->backoff.until_ms;
+}
+
+/* ---- at the robot itself ---- */
+
+bool commands_local_outcome(const struct ctl_message *notice, char *out, size_t out_size)
+{
+    const struct ctl_command *command = &notice->command;
+    struct command_outcome outcome = {
+        .accepted = notice->result == 0, .generation = notice->generation, .lease = command->lease};
+    if (notice->notice != CTL_NOTICE_COMMAND || !notice->count ||
+        !command_verb_parse(oversight_verb_name((enum ctl_verb)command->verb), &outcome.verb))
+        return false;
+    str_copy(outcome.who, sizeof outcome.who, command->who);
+    str_copy(outcome.text, sizeof outcome.text, outcome.accepted ? command->reason : notice->text);
+    command_outcome_format(&outcome, out, out_size);
+    return true;
+}
