@@ -67,3 +67,8 @@ bool pb_next(struct pb_reader *reader, struct pb_field *out)
         return stop(reader);
     return take_payload(reader, out, (unsigned)(tag & 7));
 }
+
+bool pb_next_varint(struct pb_reader *reader, uint64_t *out)
+{
+    return !reader->broken && reader->at != reader->end && take_varint(reader, out);
+}

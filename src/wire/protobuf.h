@@ -31,4 +31,7 @@ struct pb_reader {
 struct pb_reader pb_over(const uint8_t *data, size_t len);
 bool pb_next(struct pb_reader *reader, struct pb_field *out); /* false at the end, and when broken */
 
+/* Numbers packed one after the other, without tags. False at the end, and when broken. */
+bool pb_next_varint(struct pb_reader *reader, uint64_t *out);
+
 #endif
