@@ -1,10 +1,11 @@
-/* The guard stands on its own: runners cannot give it orders, whoever keeps its log cannot stop it, and each
- * generation is held to its own limits. */
+/* The guard stands on its own: runners cannot give it orders, whatever user or namespace they live in, whoever keeps its log
+ * cannot stop it, and each generation is held to its own limits. */
 #include "base/mem.h"
 #include "base/testing.h"
 #include "robot/guard/harness.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -25,7 +26,12 @@ static int play_agent(const char *run_dir)
     return err.code == ERR_DENIED ? 1 : 2;
 }
 
-static int run_as(const char *name)
+static bool become_walled(void)
+{
+    return unshare(CLONE_NEWPID) == 0;
+}
+
+static int run_as(const char *name, bool walled)
 {
     char path[128];
     struct stat st;
@@ -38,8 +44,14 @@ static int run_as(const char *name)
     close(to);
     pid_t pid = fork();
     if (pid == 0) {
-        execl(path, name, h.dir, (char *)NULL);
-        _exit(3);
+        pid_t inner =
+            walled && !become_walled() ? -1 : fork(); /* only children are born into the new namespace */
+        if (inner < 0)
+            _exit(4);
+        if (inner == 0)
+            execl(path, name, h.dir, (char *)NULL);
+        int ended = 0;
+        _exit(waitpid(inner, &ended, 0) == inner && WIFEXITED(ended) ? WEXITSTATUS(ended) : 3);
     }
     int status = -1;
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -51,10 +63,96 @@ static int run_as(const char *name)
 static void a_runner_cannot_give_orders(void **state)
 {
     harness_open(&h, NULL, NULL);
-    assert_int_equal(run_as("muster-agent"), 0);
-    assert_int_equal(run_as("muster-runner"), 1);
-    assert_int_equal(run_as("muster-runner-2"), 1);
+    assert_int_equal(run_as("muster-agent", false), 0);
+    assert_int_equal(run_as("muster-runner", false), 1);
+    assert_int_equal(run_as("muster-runner-2", false), 1);
     assert_int_equal(harness_status(&h).state, GUARD_STANDBY);
+    harness_sweep(&h);
+}
+
+/* Behind walls every name is free to choose: whoever lives in another PID namespace is a runner. */
+static void nor_under_another_name_behind_walls(void **state)
+{
+    harness_open(&h, NULL, NULL);
+    int status = run_as("muster-agent", true);
+    harness_sweep(&h);
+    if (status == 4)
+        skip(); /* PID namespaces need root */
+    assert_int_equal(status, 1);
+}
+
+/* A runner behind walls is known by the number that the guard sees, and its death is noticed. */
+static void a_runner_behind_walls_serves(void **state)
+{
+    struct muster_verdict verdict;
+    cleanup_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    harness_open(&h, NULL, NULL);
+    if (!become_walled()) {
+        harness_sweep(&h);
+        skip();
+    }
+    pid_t pid = actor_start(&h, 1, ACT_WELL);
+    assert_int_equal(setns(own, CLONE_NEWPID), 0);
+    harness_admit(&h, 1);
+    harness_until(&h, status, status.runners[0].connected);
+    assert_int_equal(harness_runner(&h, 1).pid, pid);
+    harness_activate(&h, 1, 0);
+    harness_robot(&h);
+    assert_int_equal(frame_wait(&h, frame_send(&h, 20000), &verdict), MUSTER_OK);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    harness_until(&h, status, status.state == GUARD_STANDBY);
+    harness_sweep(&h);
+}
+
+/* In a process of another user: what HELLO in this role comes to. 0 welcome, else 1 + the error. */
+static int knock_as(uid_t uid, enum ctl_role role)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct ring memory;
+        struct ctl_message hello;
+        union ctl_packet packet;
+        struct ctl_fds fds, got;
+        struct err err = {0};
+        int fd = -1;
+        ctl_message_init(&hello, CTL_HELLO);
+        hello.role = role;
+        hello.generation = 1;
+        enum ring_kind kind = role == CTL_ROLE_CLIENT ? RING_FRAMES : RING_RESULTS;
+        if (setresuid(uid, uid, uid) < 0 ||
+            ring_create(&memory, kind, RING_SLOTS, kind == RING_FRAMES ? 64 : 0, &err) < 0)
+            _exit(99);
+        fds = (struct ctl_fds){.fd = {memory.fd, -1}};
+        if (ctl_dial(h.dir, &fd, &err) < 0 || ctl_send(fd, &hello, &fds, &err) < 0 ||
+            ctl_await(fd, &packet, &got, PATIENCE_MS, &err) < 0)
+            _exit(1 + (int)err.code);
+        _exit(packet.message.kind == CTL_WELCOME ? 0 : 1 + packet.message.result);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void the_runners_user_may_be_a_runner_and_nothing_else(void **state)
+{
+    enum { RUNNERS = 65534, OTHER = 65533 };
+    if (geteuid() != 0)
+        skip();
+    harness_open(&h, NULL, NULL);
+    assert_int_equal(chmod(h.dir, 0711), 0);
+    assert_int_equal(knock_as(RUNNERS, CTL_ROLE_RUNNER), 1 + ERR_UNREACHABLE); /* it was not asked for */
+    harness_sweep(&h);
+    struct guard_options options = {.runner_users = {1234, RUNNERS}, .runner_user_count = 2};
+    harness_open(&h, &options, NULL);
+    assert_int_equal(chmod(h.dir, 0711), 0);
+    assert_int_equal(knock_as(RUNNERS, CTL_ROLE_RUNNER), 0);
+    for (uint32_t role = CTL_ROLE_CLIENT; role < CTL_ROLE_END; role++)
+        if (role != CTL_ROLE_RUNNER)
+            assert_int_equal(knock_as(RUNNERS, (enum ctl_role)role), 1 + ERR_DENIED);
+    assert_int_equal(knock_as(OTHER, CTL_ROLE_RUNNER), 1 + ERR_UNREACHABLE);
+    assert_int_equal(harness_status(&h).state, GUARD_STANDBY); /* an e-stop mirror that was refused is none */
     harness_sweep(&h);
 }
 
@@ -155,6 +253,9 @@ int main(int argc, char **argv)
         return play_agent(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_runner_cannot_give_orders),
+        cmocka_unit_test(nor_under_another_name_behind_walls),
+        cmocka_unit_test(a_runner_behind_walls_serves),
+        cmocka_unit_test(the_runners_user_may_be_a_runner_and_nothing_else),
         cmocka_unit_test(it_outlives_the_reader_of_its_log),
         cmocka_unit_test(it_does_not_wait_for_the_reader_of_its_log),
         cmocka_unit_test(a_fallback_is_held_to_its_own_deadline),
