@@ -38,6 +38,7 @@ struct agent {
     struct tally *tally;
     char *tally_path;
     struct spawn_options spawn;
+    char *engines; /* where engines of releases are unpacked */
     struct crew *crew;
     struct installer *installer;
     struct enroll *enroll;     /* NULL: enrolled */
@@ -163,8 +164,19 @@ static int open_tally(struct agent *agent, struct err *err)
 static int open_crew(struct agent *agent, struct err *err)
 {
     const struct agent_config *config = agent->config;
+    agent->engines = store_path(agent->store, "engines");
     agent->spawn = (struct spawn_options){
-        .run_dir = config->run_dir, .layout = store_layout(agent->store), .runner = config->runner};
+        .run_dir = config->run_dir,
+        .layout = store_layout(agent->store),
+        .runner = config->runner,
+        .engines = agent->engines,
+        .isolation = config->isolation,
+        .runner_user = config->runner_user,
+    };
+    if (!agent->engines)
+        return err_no_memory(err);
+    if (spawn_prepare(&agent->spawn, err) < 0)
+        return -1;
     struct crew_options crew = {
         .run_dir = config->run_dir,
         .state_dir = config->state_dir,
@@ -181,6 +193,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .config = config,
         .store = agent->store,
         .crew = agent->crew,
+        .isolation = agent->spawn.told,
         .tally = agent->tally,
         .report = on_report,
         .arg = agent,
@@ -271,6 +284,7 @@ static void close_all(struct agent *agent)
     crew_free(agent->crew);
     tally_free(agent->tally);
     free(agent->tally_path);
+    free(agent->engines);
     report_log_free(agent->log);
     store_free(agent->store);
     mem_cleanup_close(&agent->signal_fd);

@@ -52,6 +52,8 @@ static void start_agent(void)
                                 AGENT_FAKE,
                                 "--guard",
                                 AGENT_FAKE,
+                                "--isolation",
+                                "none", /* the fake needs its script, and is no model */
                                 "--telemetry-ms",
                                 "100",
                                 "--probation-ms",

@@ -36,6 +36,8 @@ static const struct option_row rows[] = {
     {"guard", TEXT, AT(guard)},
     {"robot", TEXT, AT(robot)},
     {"machine", TEXT, AT(machine)},
+    {"isolation", TEXT, AT(isolation)},
+    {"runner_user", TEXT, AT(runner_user)},
     {"floor", TEXT, AT(floor)},
     {"config", TEXT, AT(config)},
     {"telemetry_ms", NUMBER, AT(telemetry_ms), 100, 3600000, 10000},
@@ -70,6 +72,8 @@ static const char usage[] =
     "  --operators FILE             keys of the people who may order it from afar "
     "(STATE_DIR/operators.json)\n"
     "  --runner PATH, --guard PATH  default: beside muster-agent\n"
+    "  --isolation auto|oci|sandbox|none   walls around the program that runs a model (auto)\n"
+    "  --runner-user NAME           who that program is (default: muster-runner, else 65534); as root only\n"
     "  --floor VERSION              never install anything older\n"
     "  --telemetry-ms N (10000), --poll-wait-s N (10), --stall-s N (30), --rate-limit BYTES_PER_S (none)\n"
     "  --probation-ms N (600000), --min-frames N (100), --max-runner-losses N (3),\n"

@@ -26,9 +26,11 @@ struct agent_config {
     char operators[CONFIG_TEXT_SIZE];                       /* keys of people who may order it from afar */
     char keyring[CONFIG_TEXT_SIZE];                         /* release keys this robot trusts */
     char runner[CONFIG_TEXT_SIZE], guard[CONFIG_TEXT_SIZE]; /* programs; default: beside muster-agent */
-    char robot[CONFIG_TEXT_SIZE];   /* name in the certificate request; default: the host's name */
-    char machine[CONFIG_TEXT_SIZE]; /* default: uname -m */
-    char floor[CONFIG_TEXT_SIZE];   /* never install anything older, whoever says so */
+    char robot[CONFIG_TEXT_SIZE];       /* name in the certificate request; default: the host's name */
+    char machine[CONFIG_TEXT_SIZE];     /* default: uname -m */
+    char isolation[CONFIG_TEXT_SIZE];   /* auto, oci, sandbox or none: robot/agent/spawn.h */
+    char runner_user[CONFIG_TEXT_SIZE]; /* name or number; default: muster-runner, else 65534. Root only */
+    char floor[CONFIG_TEXT_SIZE];       /* never install anything older, whoever says so */
     char config[CONFIG_TEXT_SIZE];
     int64_t telemetry_ms;
     int64_t probation_ms;

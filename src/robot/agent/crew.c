@@ -111,9 +111,11 @@ static void start_guard(struct crew *crew, int64_t now_ms)
     char log[512];
     struct err err = {0};
     log_path(crew, "guard", 0, log, sizeof log);
+    char runner_user[16];
+    snprintf(runner_user, sizeof runner_user, "%u", crew->options.spawn->uid);
     const char *const argv[] = {
-        crew->options.guard, "--run-dir", crew->options.run_dir, "--state-dir", crew->options.state_dir,
-        "--realtime",        NULL};
+        crew->options.guard, "--run-dir",     crew->options.run_dir, "--state-dir", crew->options.state_dir,
+        "--realtime",        "--runner-user", runner_user,           NULL};
     struct proc_options options = {.argv = argv, .log_path = log, .detach = true, .keep_fd = -1};
     backoff_failed(&crew->guard_backoff, now_ms, random_bits());
     if (proc_spawn(&options, &crew->guard_child, &err) < 0) {
@@ -167,6 +169,7 @@ static void connect_guard(struct crew *crew, int64_t now_ms)
     crew->guard_seen = true;
     crew->silences = 0;
     crew->connected_ms = now_ms;
+    spawn_guard_came(crew->options.spawn);
 }
 
 static void note_state(struct crew *crew, uint32_t state, const char *why)

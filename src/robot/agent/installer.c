@@ -143,9 +143,9 @@ int installer_new(const struct installer_options *options, struct installer **ou
     installer->options = *options;
     installer->backoff = (struct backoff){.min_ms = 200, .max_ms = 5000};
     const struct install *install = installer_state(installer);
-    installer_report(installer, REPORT_STARTED, &install->current, "agent started; %s",
-                     install->phase == INSTALL_IDLE ? "nothing under way"
-                                                    : install_phase_name(install->phase));
+    installer_report(
+        installer, REPORT_STARTED, &install->current, "agent started; isolation: %s; %s", options->isolation,
+        install->phase == INSTALL_IDLE ? "nothing under way" : install_phase_name(install->phase));
     installer_event(installer, INSTALL_EV_RESTARTED);
     *out = installer;
     return 0;

@@ -30,6 +30,7 @@ struct installer_options {
     const struct agent_config *config; /* borrowed, as everything here */
     struct store *store;
     struct crew *crew;
+    const char *isolation; /* for the report that the agent came up */
     struct tally *tally;
     void (*report)(const struct api_report *report, void *arg); /* time_ms and seq are filled in there */
     void *arg;

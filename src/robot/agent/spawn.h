@@ -1,15 +1,15 @@
-/* How a runner is started: behind which walls the program that loads a model runs.
+/* How a runner is started: behind which walls the program that loads a model runs (docs/isolation.md).
  *
- *     auto      a container where an OCI runtime and an engine image are there, else the sandbox
- *     oci       a container always (without an engine image: of this robot's own files)
+ *     auto      a container where an OCI runtime is here and the release carries its engine, else the sandbox,
+ *               else none
+ *     oci       a container always (of this robot's own files where the release has no engine)
  *     sandbox   namespaces, Landlock, seccomp, limits by muster-jail itself
  *     none      only what muster-runner takes from itself (robot/runner/confine.h)
  *
  *   agent ──spawn──▶ muster-jail ──exec──▶ muster-runner          sandbox: one process, its pid is the runner's
  *                                └─runtime─▶ muster-runner        oci: muster-jail waits for it and ends with it
  *
- * The self-test of a release runs behind the same walls: it is the first to open the model. What could not be
- * enforced on this robot is said once per kind of wall, as a note.
+ * The golden self-test is the runner's own first act, so it is behind the same walls: nobody else opens a model.
  */
 #ifndef MUSTER_ROBOT_AGENT_SPAWN_H
 #define MUSTER_ROBOT_AGENT_SPAWN_H
@@ -17,12 +17,26 @@
 #include "base/digest.h"
 #include "base/err.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-struct spawn_options { /* all borrowed */
-    const char *run_dir, *layout, *runner;
+enum isolation { ISOLATION_AUTO, ISOLATION_OCI, ISOLATION_SANDBOX, ISOLATION_NONE };
+
+struct spawn_options {
+    const char *run_dir, *layout, *runner; /* borrowed */
+    const char *engines;                   /* borrowed; where engines of releases are unpacked */
+    const char *isolation, *runner_user;   /* borrowed; "" for the default */
+
+    /* Found out by spawn_prepare. */
+    enum isolation wall;    /* AUTO: decided by each release */
+    char jail[PATH_MAX];    /* muster-jail */
+    char runtime[PATH_MAX]; /* crun or runc; "": there is none */
+    uid_t uid;              /* of runners; our own where we may not change it */
+    gid_t gid;
+    unsigned namespaces; /* that a sandboxed runner is born in */
+    char told[160];      /* "sandbox", "sandbox without memory cgroup, …": for reports */
 };
 
 struct spawn_job {
@@ -32,9 +46,16 @@ struct spawn_job {
     bool low; /* another one serves meanwhile: at the lowest priority until it is to answer */
 };
 
+/* Once, before the first runner: tries the walls out (some 30 ms). Errors: USAGE for an unknown isolation or user;
+ * UNSUPPORTED if the walls that were asked for cannot be had. */
+int spawn_prepare(struct spawn_options *options, struct err *err) must_check;
+
 /* The child is to be reaped by the caller. Errors: as proc_spawn. */
 int spawn_runner(const struct spawn_options *options, const struct spawn_job *job, pid_t *out_pid,
                  struct err *err) must_check;
+
+/* A guard has come: runners behind walls find it from now on. */
+void spawn_guard_came(const struct spawn_options *options);
 
 /* Whether `runner`, a process that the guard knows, is the one that was started as `child`. */
 bool spawn_is(pid_t child, pid_t runner);
