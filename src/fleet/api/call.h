@@ -111,6 +111,12 @@ void events_push(struct api *api); /* what is new and on disk */
 void events_tick(struct api *api);
 void events_drain(struct api *api);
 
+int incident_put(struct call *call, struct err *err);
+int incident_post(struct call *call, struct err *err);
+int incident_list(struct call *call, struct err *err);
+int incident_get(struct call *call, struct err *err);
+int incident_file_get(struct call *call, struct err *err);
+
 int healthz_get(struct call *call, struct err *err);
 int prometheus_get(struct call *call, struct err *err);
 int asset_get(struct call *call, struct err *err);

@@ -186,6 +186,8 @@ static const struct api_route robot_routes[] = {
     {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_ROBOT, false, release_signature_get},
     {HTTP_POST, "/api/v1/reports", WHO_ROBOT, true, reports_post},
     {HTTP_POST, "/v1/metrics", WHO_ROBOT, true, metrics_post},
+    {HTTP_PUT, "/api/v1/incidents/:digest", WHO_ROBOT, true, incident_put},
+    {HTTP_POST, "/api/v1/incidents", WHO_ROBOT, true, incident_post},
 };
 
 static const struct api_route operator_routes[] = {
@@ -212,6 +214,9 @@ static const struct api_route operator_routes[] = {
     {HTTP_GET, "/api/v1/commands", WHO_OPERATOR, false, command_list},
     {HTTP_GET, "/api/v1/commands/:id", WHO_OPERATOR, false, command_show},
     {HTTP_GET, "/api/v1/audit", WHO_OPERATOR, false, audit_get},
+    {HTTP_GET, "/api/v1/incidents", WHO_OPERATOR, false, incident_list},
+    {HTTP_GET, "/api/v1/incidents/:id", WHO_OPERATOR, false, incident_get},
+    {HTTP_GET, "/api/v1/incidents/:id/file", WHO_OPERATOR, false, incident_file_get},
     {HTTP_GET, "/api/v1/events", WHO_OPERATOR, false, events_get},
     {HTTP_GET, "/metrics", WHO_OPERATOR, false, prometheus_get},
     {HTTP_GET, "/", WHO_ANYONE, false, asset_get},

@@ -277,3 +277,12 @@ int blobs_put(struct blobs *blobs, const struct blobs_part *part, uint64_t *out_
         drop_upload(blobs, upload, &part->digest); /* nothing was there before and nothing stays */
     return rc;
 }
+
+void blobs_drop(struct blobs *blobs, const struct digest *digest)
+{
+    cleanup_free char *path = blob_path(blobs, digest), *upload = upload_path(blobs, digest);
+    if (path)
+        unlink(path);
+    if (upload)
+        drop_upload(blobs, upload, digest);
+}

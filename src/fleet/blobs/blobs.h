@@ -48,4 +48,7 @@ int blobs_read(const struct blobs *blobs, const struct digest *digest, int *out_
 int blobs_put(struct blobs *blobs, const struct blobs_part *part, uint64_t *out_have,
               struct err *err) must_check;
 
+/* Forgets a blob, whole or on its way; what is not there is fine. */
+void blobs_drop(struct blobs *blobs, const struct digest *digest);
+
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "sys/file.h"
+#include "trust/incident.h"
 
 #include <event2/event.h>
 #include <stdarg.h>
@@ -147,11 +148,12 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
 {
     cleanup_free char *database = file_join(options->dir, "muster.db");
     cleanup_free char *layout = file_join(options->dir, "layout");
+    cleanup_free char *incidents = file_join(options->dir, "incidents");
     fleet->dir = mem_strdup(options->dir);
     fleet->keyring = options->keyring ? mem_strdup(options->keyring) : NULL;
     fleet->operators = options->operators ? mem_strdup(options->operators) : NULL;
     fleet->roster = roster_new();
-    if (!database || !layout || !fleet->dir || !fleet->roster || (options->keyring && !fleet->keyring) ||
+    if (!database || !layout || !incidents || !fleet->dir || !fleet->roster || (options->keyring && !fleet->keyring) ||
         (options->operators && !fleet->operators))
         return err_no_memory(err);
     if (!file_exists(database))
@@ -159,6 +161,7 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
                        options->dir, options->dir);
     if (store_open_sqlite(database, &fleet->store, err) < 0 ||
         blobs_open(layout, options->max_blob_bytes, &fleet->blobs, err) < 0 ||
+        blobs_open(incidents, INCIDENT_MAX_BYTES, &fleet->incidents, err) < 0 ||
         group_new(fleet->base, fleet->store, &fleet->group, err) < 0 || restore_contacts(fleet, err) < 0)
         return -1;
     fleet->flush_timer = event_new(fleet->base, -1, EV_PERSIST, on_flush, fleet);
@@ -197,6 +200,7 @@ void fleet_close(struct fleet *fleet)
     group_free(fleet->group);
     roster_free(fleet->roster);
     blobs_free(fleet->blobs);
+    blobs_free(fleet->incidents);
     store_free(fleet->store);
     free(fleet->dir);
     free(fleet->keyring);

@@ -35,6 +35,7 @@ struct fleet {
     struct event_base *base;
     struct store *store;
     struct blobs *blobs;
+    struct blobs *incidents; /* files of robots' black boxes; not for robots to read */
     struct group *group;
     struct roster *roster;
     char *dir, *keyring, *operators;

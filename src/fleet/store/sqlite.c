@@ -163,6 +163,16 @@ const struct store_ops db_ops = {
     .audit_add = sqlite_audit_add,
     .audit_after = sqlite_audit_after,
     .audit_last = sqlite_audit_last,
+    .incident_add = sqlite_incident_add,
+    .incident_get = sqlite_incident_get,
+    .incident_find = sqlite_incident_find,
+    .incident_by_digest = sqlite_incident_by_digest,
+    .incident_each = sqlite_incident_each,
+    .incident_sum = sqlite_incident_sum,
+    .incident_victim = sqlite_incident_victim,
+    .incident_drop = sqlite_incident_drop,
+    .incident_upload_get = sqlite_incident_upload_get,
+    .incident_upload_set = sqlite_incident_upload_set,
 };
 
 static int configure(struct sqlite_store *s, struct err *err)

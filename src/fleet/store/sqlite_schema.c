@@ -93,6 +93,17 @@ static const char *const migrations[] = {
     "CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append-only'); "
     "END;"
     "CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append-only'); END;",
+
+    /* What robots' black boxes sealed and sent. */
+    "CREATE TABLE incidents (id INTEGER PRIMARY KEY AUTOINCREMENT, robot TEXT NOT NULL REFERENCES robots(id),"
+    " name TEXT NOT NULL, digest BLOB NOT NULL, bytes INTEGER NOT NULL, cause TEXT NOT NULL, text TEXT NOT NULL,"
+    " who TEXT NOT NULL, reason TEXT NOT NULL, severity INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
+    " from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, release BLOB,"
+    " frames INTEGER NOT NULL, verdicts INTEGER NOT NULL, UNIQUE (robot, name)) STRICT;"
+    "CREATE INDEX incidents_of_robot ON incidents (robot, severity, id);"
+    "CREATE INDEX incidents_by_digest ON incidents (digest);"
+    "CREATE TABLE incident_uploads (robot TEXT PRIMARY KEY REFERENCES robots(id), digest BLOB NOT NULL)"
+    " STRICT, WITHOUT ROWID;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

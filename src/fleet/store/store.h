@@ -201,6 +201,20 @@ struct audit_row {
 void audit_row_fini(struct audit_row *row);
 #define cleanup_audit_row __attribute__((cleanup(audit_row_fini)))
 
+/* An incident that a robot sent: what its own signed file says; the file itself lies among the server's incidents. */
+struct incident_row {
+    uint64_t id; /* grows, never repeats */
+    char robot[API_ID_SIZE];
+    char name[80]; /* the robot's id of it; unique per robot */
+    struct digest digest;
+    uint64_t bytes;
+    char cause[32], text[STORE_REASON_SIZE], who[48], reason[112];
+    int severity; /* 0 … 3 */
+    int64_t time_ms, from_ms, until_ms, received_ms;
+    struct digest release; /* zero: none */
+    uint64_t frames, verdicts;
+};
+
 struct store;
 
 /* `visit` functions return 0 to go on, anything else to stop (the operation still returns 0). Rows live
@@ -344,6 +358,29 @@ struct store_ops {
                        struct err *err) must_check;
     int (*audit_last)(struct store *store, uint64_t *out_seq, struct digest *out_hash,
                       struct err *err) must_check; /* 0 and zero: empty */
+
+    /* Incidents. */
+    int (*incident_add)(struct store *store, const struct incident_row *row, uint64_t *out_id,
+                        struct err *err) must_check; /* EXISTS: this robot sent one of that name */
+    int (*incident_get)(struct store *store, uint64_t id, struct incident_row *out, struct err *err) must_check;
+    int (*incident_find)(struct store *store, const char *robot, const char *name, struct incident_row *out,
+                         struct err *err) must_check;
+    int (*incident_by_digest)(struct store *store, const struct digest *digest, struct incident_row *out,
+                              struct err *err) must_check;
+    /* Newest first; robot "": of all; before 0: from the newest. */
+    int (*incident_each)(struct store *store, const char *robot, uint64_t before, int64_t limit,
+                         int (*visit)(const struct incident_row *row, void *arg), void *arg,
+                         struct err *err) must_check;
+    /* How many and how large a robot's are, and which goes first: the least grave, of these the oldest (NOT_FOUND: none). */
+    int (*incident_sum)(struct store *store, const char *robot, uint64_t *out_count, uint64_t *out_bytes,
+                        struct err *err) must_check;
+    int (*incident_victim)(struct store *store, const char *robot, struct incident_row *out,
+                           struct err *err) must_check;
+    int (*incident_drop)(struct store *store, uint64_t id, struct err *err) must_check;
+    /* The one upload that a robot has begun; zero: none. */
+    int (*incident_upload_get)(struct store *store, const char *robot, struct digest *out, struct err *err) must_check;
+    int (*incident_upload_set)(struct store *store, const char *robot, const struct digest *digest,
+                               struct err *err) must_check;
 };
 
 struct store {
