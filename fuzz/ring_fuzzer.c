@@ -72,9 +72,24 @@ static void fuzz_region(const uint8_t *data, size_t size)
     ring_fini(&ring);
 }
 
+static void check_values(const struct ring_result *claim, const struct ctl_limits *limits)
+{
+    if (claim->count != limits->value_count)
+        abort();
+    for (uint32_t i = 0; i < claim->count; i++)
+        if (!(claim->values[i] >= limits->value_min && claim->values[i] <= limits->value_max))
+            abort();
+}
+
 static void judge(const struct ring_result *claim)
 {
-    const struct ctl_limits limits = {.max_detections = 8, .label_count = 3, .min_score = 0.1f};
+    const bool values = claim->kind == RING_VALUES;
+    const struct ctl_limits limits = {.max_detections = 8,
+                                      .label_count = 3,
+                                      .min_score = 0.1f,
+                                      .value_count = values ? 5 : 0,
+                                      .value_min = -1,
+                                      .value_max = 2};
     struct guard_frame frame = {.seq = claim->seq,
                                 .stream = claim->stream,
                                 .generation = claim->generation,
@@ -85,10 +100,16 @@ static void judge(const struct ring_result *claim)
                                   .stream = claim->stream,
                                   .generation = claim->generation,
                                   .count = claim->count,
-                                  .room = RING_MAX_DETECTIONS,
-                                  .detections = claim->detections};
+                                  .room = values ? RING_MAX_VALUES : RING_MAX_DETECTIONS,
+                                  .is_values = values,
+                                  .detections = claim->detections,
+                                  .values = claim->values};
     if (guard_check_result(&result, &frame, &limits, 5) != INTERVENTION_COUNT)
         return;
+    if (values) {
+        check_values(claim, &limits);
+        return;
+    }
     if (claim->count > 8)
         abort();
     for (uint32_t i = 0; i < claim->count; i++) {
