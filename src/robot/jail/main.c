@@ -146,6 +146,10 @@ static int in_sandbox(struct arguments *args, const char *base, struct err *err)
     prctl(PR_GET_PDEATHSIG, &on_death);
     sandbox_unshare(&sandbox, args->user_namespace);
     args->job.in_place = !sandbox.mounts;
+    if (args->job.in_place) { /* nobody else could walk to the files */
+        args->job.uid = geteuid();
+        args->job.gid = getegid();
+    }
     if (plan(args, &jail, err) < 0 || sandbox_build(&sandbox, jail, base, err) < 0 ||
         sandbox_drop(&sandbox, jail, err) < 0)
         return -1;

@@ -152,6 +152,15 @@ static int bind_shown(struct jail *jail, const struct jail_job *job, struct err 
 
 /* ---- the release ---- */
 
+/* The runner is somebody else, and blobs of the robot's store are their owner's alone. Their directory stays
+ * closed to everybody, and what is in them is never written again. */
+static void make_readable(const struct jail *jail, const char *path)
+{
+    struct stat st;
+    if (jail->uid != geteuid() && stat(path, &st) == 0 && (st.st_mode & 0444) != 0444)
+        (void)chmod(path, (st.st_mode & 07777) | 0444);
+}
+
 static int bind_blob(struct jail *jail, const struct image *image, const struct digest *digest,
                      struct err *err)
 {
@@ -160,6 +169,7 @@ static int bind_blob(struct jail *jail, const struct image *image, const struct 
     cleanup_free char *target = mem_printf(JAIL_STORE "/blobs/sha256/%s", digest_hex(&text));
     if (!source || !target)
         return err_no_memory(err);
+    make_readable(jail, source);
     return jail_bind(jail, JAIL_DATA, source, target, err);
 }
 

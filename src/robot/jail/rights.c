@@ -65,10 +65,11 @@ static int change_user(const struct jail *jail, struct err *err)
 
 int rights_drop(const struct jail *jail, bool mapped, struct missing *missing, struct err *err)
 {
+    uid_t started_as = geteuid();
     empty_bounding_set();
     if (geteuid() == 0 && !mapped && change_user(jail, err) < 0)
         return -1;
-    if (!mapped && geteuid() != jail->uid)
+    if (!mapped && started_as == jail->uid)
         missing_add(missing, "user of its own");
     if (no_capabilities() < 0)
         return err_errno(err, "capabilities");
