@@ -139,6 +139,7 @@ static int retire(struct guard *guard, const struct guard_peer *asker, const str
             guard_peer_kill(peer);
         peer->doomed_ns = now_ns + 2000000000;
         peer->runner = NULL;
+        guard_frames_scan(guard, now_ns);
         guard_runner_disconnect(guard, runner);
     }
     if (runner->generation == guard->active)

@@ -113,6 +113,7 @@ static void stream_end(struct guard *guard)
 static void runner_end(struct guard *guard, struct guard_runner *runner, int64_t now_ns)
 {
     guard_results_drain(guard, runner, now_ns); /* what it finished before it went */
+    guard_frames_scan(guard, now_ns);           /* what it was at work on: the next one gets that */
     log_warn("runner of generation %llu is %s", (unsigned long long)runner->generation,
              runner->hung ? "hung: killed" : "gone");
     runner->restarts++;
