@@ -37,8 +37,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { DETECTOR_WIDTH = 160, DETECTOR_HEIGHT = 128, COUNTED_FRAMES = 500, TOUCHED_FRAMES = 40 };
-enum { SCENES = 64 }; /* different frames */
+enum {
+    DETECTOR_WIDTH = 160,
+    DETECTOR_HEIGHT = 128,
+    COUNTED_FRAMES = 500,
+    TOUCHED_FRAMES = 40,
+    CAMERA_US = 300
+};
 
 static const uint32_t all_bytes[] = {64 << 10, 256 << 10, 1 << 20, 4 << 20, 8 << 20};
 enum { SIZES = ARRAY_LEN(all_bytes), LARGEST = SIZES - 1 };
@@ -68,7 +73,7 @@ struct row {
 struct bench {
     struct arguments args;
     char *dir;
-    uint8_t *scene; /* owned */
+    uint8_t *picture; /* owned; of any size: what the HTTP peer is sent */
     char backend[64];
     struct mode spin, sleep, pace;
     struct row rows[2 * SIZES + 2], detector;
@@ -90,18 +95,21 @@ static void note(struct row *row, enum what what, double us)
     series->us[series->count++] = us;
 }
 
-/* A camera that is never late, and never the same twice in a row. */
-static void paint(const struct bench *bench, uint8_t *to, const struct row *row, uint64_t n)
+/* A camera that is never late, and never the same twice in a row: it writes, and reads nothing. */
+static void paint(uint8_t *to, const struct row *row, uint64_t n)
 {
-    memcpy(to, bench->scene + n % SCENES * 64, frames_bytes(&row->frames));
+    float *values = (float *)(void *)to;
+    int32_t count = (int32_t)(frames_bytes(&row->frames) / sizeof(float)), from = (int32_t)(n & 1023);
+    for (int32_t i = 0; i < count; i++)
+        values[i] = (float)((i + from) & 1023) * (1.0f / 1024);
 }
 
-static void whole_frame(const struct bench *bench, struct rig *rig, struct row *row, uint64_t n, bool counts)
+static void whole_frame(struct rig *rig, struct row *row, uint64_t n, bool counts)
 {
     struct muster_verdict verdict;
     uint8_t *to =
         row->frames.floats ? (uint8_t *)muster_values_begin(rig->robot) : muster_frame_begin(rig->robot);
-    paint(bench, to, row, n);
+    paint(to, row, n);
     int64_t start_ns = clock_mono_ns();
     uint64_t seq = muster_frame_submit(rig->robot, start_ns, 1000000);
     enum muster_answer answer = muster_verdict_wait(rig->robot, seq, &verdict);
@@ -121,11 +129,10 @@ static void whole_frame(const struct bench *bench, struct rig *rig, struct row *
     note(row, TO_PROGRAM, (double)(end_ns - raw->decided_ns) / 1000);
 }
 
-static int bare_frame(const struct bench *bench, struct bare *bare, struct row *row, uint64_t n, bool counts,
-                      struct err *err)
+static int bare_frame(struct bare *bare, struct row *row, uint64_t n, bool counts, struct err *err)
 {
     int64_t run_ns = 0;
-    paint(bench, bare_begin(bare), row, n);
+    paint(bare_begin(bare), row, n);
     if (bare_run(bare, row->mode->spin, &run_ns, err) < 0)
         return -1;
     if (counts)
@@ -133,15 +140,13 @@ static int bare_frame(const struct bench *bench, struct bare *bare, struct row *
     return 0;
 }
 
-/* The camera's next frame; a late one shifts those behind it. */
-static int64_t wait_for_camera(uint64_t fps, int64_t next_ns)
+/* Until the camera has the next frame. */
+static void wait_for_camera(const struct mode *mode)
 {
-    if (!fps)
-        return next_ns;
-    next_ns = MAX(next_ns + 1000000000 / (int64_t)fps, clock_mono_ns());
-    const struct timespec until = {.tv_sec = next_ns / 1000000000, .tv_nsec = next_ns % 1000000000};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-    return next_ns;
+    const struct timespec pause = {.tv_sec = mode->pause_us / 1000000,
+                                   .tv_nsec = (long)(mode->pause_us % 1000000) * 1000};
+    if (mode->pause_us)
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
 /* ---- one row ---- */
@@ -156,27 +161,25 @@ static double cpu_seconds(pid_t pid)
     return strtod(text, NULL) / 1e9;
 }
 
-static int take_turns(const struct bench *bench, struct rig *rig, struct bare *bare, struct row *row,
-                      uint64_t frames, uint64_t fps, struct err *err)
+static int take_turns(struct rig *rig, struct bare *bare, struct row *row, uint64_t frames, struct err *err)
 {
-    int64_t next_ns = clock_mono_ns();
     double before = 0;
     for (uint64_t n = 0; n < WARM_FRAMES + frames; n++) {
         if (n == WARM_FRAMES)
             before = cpu_seconds(rig->guard);
-        whole_frame(bench, rig, row, n, n >= WARM_FRAMES);
-        next_ns = wait_for_camera(fps, next_ns);
-        if (bare_frame(bench, bare, row, n, n >= WARM_FRAMES, err) < 0)
+        wait_for_camera(row->mode);
+        whole_frame(rig, row, n, n >= WARM_FRAMES);
+        wait_for_camera(row->mode);
+        if (bare_frame(bare, row, n, n >= WARM_FRAMES, err) < 0)
             return -1;
-        next_ns = wait_for_camera(fps, next_ns);
     }
     row->guard_cpu_us = (cpu_seconds(rig->guard) - before) * 1e6 / (double)frames;
     return 0;
 }
 
 /* Payloads that guard, runner and program touched outside the frames' own memory, per frame that went through: a copy
- * of each would be at least one. (This program's own scene is read only by the camera.) */
-static int count_copies(const struct bench *bench, struct rig *rig, struct row *row, struct err *err)
+ * of each would be at least one. */
+static int count_copies(struct rig *rig, struct row *row, struct err *err)
 {
     const pid_t pids[] = {rig->guard, rig->runner};
     uint64_t bytes = 0, frames_bytes_seen = 0, sum = 0;
@@ -184,7 +187,7 @@ static int count_copies(const struct bench *bench, struct rig *rig, struct row *
         if (touched_reset(pids[i], err) < 0)
             return -1;
     for (uint64_t n = 0; n < TOUCHED_FRAMES; n++)
-        whole_frame(bench, rig, row, n, false);
+        whole_frame(rig, row, n, false);
     for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
         if (touched_read(pids[i], &bytes, &frames_bytes_seen, err) < 0)
             return -1;
@@ -201,8 +204,9 @@ static int behind_http(const struct bench *bench, const char *store, struct row 
     int64_t run_ns;
     int done = http_start(&peer, store, &row->frames, row->mode->cores.runner, err);
     for (uint64_t n = 0; done == 0 && n < WARM_FRAMES / 4 + frames; n++) {
+        paint(bench->picture, row, n);
         int64_t start_ns = clock_mono_ns();
-        done = http_run(&peer, bench->scene + n % SCENES * 64, frames_bytes(&row->frames), &run_ns, err);
+        done = http_run(&peer, bench->picture, frames_bytes(&row->frames), &run_ns, err);
         if (done == 0 && n >= WARM_FRAMES / 4)
             note(row, HTTP, (double)(clock_mono_ns() - start_ns) / 1000);
     }
@@ -225,7 +229,7 @@ static uint64_t frames_for(const struct bench *bench, size_t bytes)
     return bytes <= 1 << 20 ? frames : MAX(frames * (1 << 20) / bytes, MIN(frames, 200));
 }
 
-static int measure_row(struct bench *bench, const char *store, struct row *row, uint64_t fps, struct err *err)
+static int measure_row(struct bench *bench, const char *store, struct row *row, struct err *err)
 {
     size_t bytes = frames_bytes(&row->frames);
     uint64_t frames = frames_for(bench, bytes);
@@ -237,9 +241,9 @@ static int measure_row(struct bench *bench, const char *store, struct row *row, 
     if (done == 0)
         done = rig_start(&rig, bench->dir, store, row->mode, &row->frames, false, err);
     if (done == 0)
-        done = take_turns(bench, &rig, &bare, row, frames, fps, err);
+        done = take_turns(&rig, &bare, row, frames, err);
     if (done == 0 && bytes == all_bytes[LARGEST])
-        done = count_copies(bench, &rig, row, err);
+        done = count_copies(&rig, row, err);
     bench->guard_rss_kib = proc_rss_bytes(rig.guard) / 1024;
     rig_stop(&rig);
     bare_stop(&bare);
@@ -252,8 +256,7 @@ static int measure_floats(struct bench *bench, uint32_t bytes, bool reads_all, c
     cleanup_free char *store = NULL;
     struct row *row = &bench->rows[bench->row_count++];
     *row = (struct row){.frames = {.floats = bytes / sizeof(float)}, .mode = mode, .reads_all = reads_all};
-    if (bench_model(bench->dir, bytes, reads_all, &store, err) < 0 ||
-        measure_row(bench, store, row, 0, err) < 0)
+    if (bench_model(bench->dir, bytes, reads_all, &store, err) < 0 || measure_row(bench, store, row, err) < 0)
         return -1;
     return http ? behind_http(bench, store, row, MAX(frames_for(bench, bytes) / 4, 20), err) : 0;
 }
@@ -269,10 +272,10 @@ static int measure_counts(struct bench *bench, struct err *err)
         rig_start(&rig, bench->dir, store, row.mode, &row.frames, true, err) < 0)
         return -1;
     for (uint64_t n = 0; n < WARM_FRAMES; n++)
-        whole_frame(bench, &rig, &row, n, false);
+        whole_frame(&rig, &row, n, false);
     count_arm(true);
     for (uint64_t n = 0; n < COUNTED_FRAMES; n++)
-        whole_frame(bench, &rig, &row, n, false);
+        whole_frame(&rig, &row, n, false);
     count_arm(false);
     for (int i = 0; i < COUNT_ROLES; i++)
         bench->counts[i] = count_of(i);
@@ -417,19 +420,22 @@ static int core_count(void)
 static void set_modes(struct bench *bench)
 {
     int cores = core_count();
-    bench->spin = (struct mode){.name = "spin",
-                                .guard_option = "--spin",
-                                .runner_wait = "spin",
-                                .spin = true,
-                                .cores = {.program = nth_core(0),
-                                          .guard = nth_core(cores > 2 ? 1 : 0),
-                                          .runner = nth_core(cores > 2 ? 2 : 1)}};
+    bench->spin = (struct mode){
+        .name = "spin",
+        .guard_option = "--spin",
+        .runner_wait = "spin",
+        .spin = true,
+        .cores = {.program = nth_core(0), .guard = nth_core(1), .runner = nth_core(cores > 2 ? 2 : 1)}};
     bench->sleep = (struct mode){.name = "sleep",
                                  .runner_wait = "sleep",
                                  .patient = true,
-                                 .cores = {nth_core(0), nth_core(0), nth_core(0)}};
-    bench->pace = (struct mode){
-        .name = "pace", .guard_option = "--realtime", .runner_wait = "pace", .cores = {-1, -1, -1}};
+                                 .cores = {nth_core(0), nth_core(0), nth_core(0)},
+                                 .pause_us = CAMERA_US};
+    bench->pace = (struct mode){.name = "pace",
+                                .guard_option = "--realtime",
+                                .runner_wait = "pace",
+                                .cores = {-1, -1, -1},
+                                .pause_us = bench->args.fps ? (uint32_t)(1000000 / bench->args.fps) : 0};
 }
 
 static int unpin(struct err *err)
@@ -460,24 +466,27 @@ static int measure_detector(struct bench *bench, struct err *err)
     *row = (struct row){.frames = {.width = DETECTOR_WIDTH, .height = DETECTOR_HEIGHT}, .mode = &bench->pace};
     if (unpin(err) < 0 || (!store && bench_pack(bench->args.model, bench->dir, "detector", &store, err) < 0))
         return -1;
-    return measure_row(bench, store, row, bench->args.fps, err);
+    return measure_row(bench, store, row, err);
 }
 
 /* The same size in every way of waiting that there is: what each is worth on this machine. */
 static int try_ways(struct bench *bench, struct err *err)
 {
     int a = nth_core(0), b = nth_core(1);
+    const uint32_t pause = CAMERA_US;
     const struct mode ways[] = {
-        {"sleep, any core", NULL, "sleep", true, false, {-1, -1, -1}},
-        {"sleep, runner on another core", NULL, "sleep", true, false, {a, a, b}},
-        {"sleep, one core", NULL, "sleep", true, false, {a, a, a}},
-        {"pace, any core", NULL, "pace", false, false, {-1, -1, -1}},
-        {"pace, runner on another core", NULL, "pace", false, false, {a, a, b}},
-        {"pace, one core", NULL, "pace", false, false, {a, a, a}},
-        {"spin, any core", "--spin", "spin", false, true, {-1, -1, -1}},
-        {"spin, runner on another core", "--spin", "spin", false, true, {a, a, b}},
-        {"spin, one core", "--spin", "spin", false, true, {a, a, a}},
-        {"runner spins, others sleep", NULL, "spin", true, false, {a, a, b}},
+        {"sleep, any core", NULL, "sleep", true, false, {-1, -1, -1}, pause},
+        {"sleep, runner on another core", NULL, "sleep", true, false, {a, a, b}, pause},
+        {"sleep, one core", NULL, "sleep", true, false, {a, a, a}, pause},
+        {"sleep, one core, back to back", NULL, "sleep", true, false, {a, a, a}, 0},
+        {"pace, any core", NULL, "pace", false, false, {-1, -1, -1}, pause},
+        {"pace, runner on another core", NULL, "pace", false, false, {a, a, b}, pause},
+        {"pace, program on another core", NULL, "pace", false, false, {a, b, b}, pause},
+        {"pace, one core", NULL, "pace", false, false, {a, a, a}, pause},
+        {"spin, any core", "--spin", "spin", false, true, {-1, -1, -1}, 0},
+        {"spin, runner on another core", "--spin", "spin", false, true, {a, a, b}, 0},
+        {"spin, program on another core", "--spin", "spin", false, true, {a, b, b}, 0},
+        {"spin, guard sleeps beside runner", NULL, "spin", false, true, {a, b, b}, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         bench->row_count = 0;
@@ -493,12 +502,9 @@ static int try_ways(struct bench *bench, struct err *err)
 
 static int run(struct bench *bench, struct err *err)
 {
-    size_t bytes = all_bytes[LARGEST] + SCENES * 64;
-    bench->scene = malloc(bytes);
-    if (!bench->scene)
+    bench->picture = malloc(all_bytes[LARGEST]);
+    if (!bench->picture)
         return err_no_memory(err);
-    for (size_t i = 0; i < bytes / sizeof(float); i++)
-        ((float *)(void *)bench->scene)[i] = (float)(i % 1021) / 1021;
     set_modes(bench);
     if (bench->args.try_bytes)
         return try_ways(bench, err);
@@ -556,7 +562,7 @@ static void clean_up(struct bench *bench)
             free(bench->rows[i].series[what].us);
         free(bench->detector.series[what].us);
     }
-    free(bench->scene);
+    free(bench->picture);
     if (file_remove_tree(bench->dir, &ignored) < 0)
         fprintf(stderr, "bench-dataplane: %s\n", ignored.text);
 }

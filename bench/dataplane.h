@@ -24,6 +24,7 @@ struct mode {
     const char *guard_option, *runner_wait; /* of muster-guard (NULL: none), of muster-runner --wait */
     bool patient, spin;                     /* of muster_options */
     struct cores cores;
+    uint32_t pause_us; /* the program sleeps that long before each frame: a camera's time */
 };
 
 /* ---- the model (dataplane_model.c) ---- */

@@ -18,6 +18,7 @@
 #define COUNTS 1
 #endif
 
+/* Made before the processes part. */
 struct shared {
     _Atomic bool armed;
     struct {
@@ -28,24 +29,25 @@ struct shared {
 static struct shared *the_shared;
 static enum count_role the_role;
 
-/* Where ONNX Runtime's code lies; it comes by dlopen, so it is looked up again while it is not there. */
-static _Atomic uintptr_t engine_begin, engine_end;
+/* Where the code of ONNX Runtime and its C++ library lies. It comes by dlopen: looked up when the counting begins. */
+enum { MAX_PARTS = 4 };
+static struct {
+    uintptr_t begin, end;
+} engine_parts[MAX_PARTS];
+static int engine_part_count;
+static bool engine_known;
 
 static int find_engine(struct dl_phdr_info *info, size_t size, void *unused)
 {
-    if (!strstr(info->dlpi_name, "libonnxruntime"))
-        return 0;
-    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    bool engine = strstr(info->dlpi_name, "libonnxruntime") || strstr(info->dlpi_name, "libstdc++");
+    for (size_t i = 0; engine && i < info->dlpi_phnum && engine_part_count < MAX_PARTS; i++) {
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        if (part->p_type != PT_LOAD)
+        if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))
             continue;
-        uintptr_t begin = info->dlpi_addr + part->p_vaddr;
-        if (!engine_begin || begin < engine_begin)
-            engine_begin = begin;
-        if (begin + part->p_memsz > engine_end)
-            engine_end = begin + part->p_memsz;
+        engine_parts[engine_part_count].begin = info->dlpi_addr + part->p_vaddr;
+        engine_parts[engine_part_count++].end = info->dlpi_addr + part->p_vaddr + part->p_memsz;
     }
-    return 1;
+    return 0;
 }
 
 int count_init(struct err *err)
@@ -88,10 +90,14 @@ static void count_one(const void *caller)
 {
     if (!the_shared || !the_shared->armed)
         return;
-    if (!engine_end)
+    if (!engine_known) {
+        engine_known = true;
         dl_iterate_phdr(find_engine, NULL);
-    uintptr_t from = (uintptr_t)caller;
-    if (from >= engine_begin && from < engine_end)
+    }
+    bool engine = false;
+    for (int i = 0; i < engine_part_count; i++)
+        engine |= (uintptr_t)caller >= engine_parts[i].begin && (uintptr_t)caller < engine_parts[i].end;
+    if (engine)
         the_shared->roles[the_role].engine++;
     else
         the_shared->roles[the_role].ours++;

@@ -113,19 +113,15 @@ uint32_t ring_bell(const struct ring *ring)
     return atomic_load_explicit(&bell_of(ring)->bell, memory_order_acquire);
 }
 
-enum { RELAX_PAUSES = 16 };
+enum { RELAX_PAUSES = 16, SPIN_LOOKS = 32 };
 
-/* A fraction of a microsecond that leaves the core's execution units to its sibling thread, on which the very
- * model may run that is waited for. */
 void ring_relax(void)
 {
-    for (int i = 0; i < RELAX_PAUSES; i++) {
 #if defined(__x86_64__)
-        __builtin_ia32_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
-        __asm__ volatile("yield");
+    __asm__ volatile("yield");
 #endif
-    }
 }
 
 /* True if it rang. */
@@ -135,7 +131,10 @@ static bool look_out(const struct ring *ring, uint32_t seen, int64_t until_ns)
         for (int i = 0; i < 16; i++) {
             if (ring_bell(ring) != seen)
                 return true;
-            ring_relax();
+            /* A while that leaves the core's execution units to its sibling thread, on which the very model may run
+             * that is waited for. */
+            for (int pauses = 0; pauses < RELAX_PAUSES; pauses++)
+                ring_relax();
         }
     }
     return ring_bell(ring) != seen;
@@ -157,7 +156,7 @@ void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t
 void ring_spin(const struct ring *ring, uint32_t seen, int64_t until_ns)
 {
     while (ring_bell(ring) == seen && clock_mono_ns() < until_ns) {
-        for (int i = 0; i < 8 && ring_bell(ring) == seen; i++)
+        for (int i = 0; i < SPIN_LOOKS && ring_bell(ring) == seen; i++)
             ring_relax();
         if (ring_bell(ring) == seen)
             sched_yield();

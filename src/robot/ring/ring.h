@@ -183,6 +183,6 @@ uint32_t ring_bell(const struct ring *ring);
 void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t spin_ns);
 /* Looks out for it all the time and lets others of this core have their turn between two looks; never sleeps. */
 void ring_spin(const struct ring *ring, uint32_t seen, int64_t until_ns);
-void ring_relax(void); /* a fraction of a microsecond between two looks */
+void ring_relax(void); /* a moment between two looks */
 
 #endif
