@@ -156,8 +156,8 @@ def put_blob(release, data):
 
 
 class Server:
-    def __init__(self, place, dir, keyring=None):
-        self.place, self.dir, self.keyring = place, dir, keyring or place.keyring
+    def __init__(self, place, dir, keyring=None, flags=()):
+        self.place, self.dir, self.keyring, self.flags = place, dir, keyring or place.keyring, list(flags)
         self.beside = dir.parent / (dir.name + "-files")
         self.beside.mkdir()
         self.log = self.beside / "musterd.log"
@@ -173,7 +173,7 @@ class Server:
         listen = [x for name, port in self.listen.items() for x in (f"--{name}-listen", f"127.0.0.1:{port}")]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BIN / "musterd", "serve", "--dir", self.dir, "--keyring", self.keyring,
-                                             "--ports-file", ports, *listen], stderr=log)
+                                             "--ports-file", ports, *self.flags, *listen], stderr=log)
         wait_for(lambda: ports.exists() or self.process.poll() is not None, "the server's ports")
         assert self.process.poll() is None, self.log.read_text()
         self.listen = self.ports = json.loads(ports.read_text())

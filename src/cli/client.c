@@ -11,6 +11,7 @@ struct client {
     struct fetch *fetch;
     char *server; /* all owned */
     char *token;  /* NULL: none */
+    int64_t timeout_ms;
 };
 
 static const char *flag_or_env(const char *flag, const char *name)
@@ -58,6 +59,7 @@ int client_open(const struct client_flags *flags, struct client **out, struct er
     cleanup_client struct client *client = mem_zalloc(1, sizeof *client);
     if (!client)
         return err_no_memory(err);
+    client->timeout_ms = CALL_TIMEOUT_MS;
     if (take_server(client, flags, err) < 0 || take_token(client, flags, err) < 0)
         return -1;
     struct fetch_options options = {.ca_path = flag_or_env(flags->ca, "MUSTER_CA"),
@@ -85,6 +87,11 @@ void client_free(struct client *client)
     free(client->server);
     free(client->token);
     free(client);
+}
+
+void client_set_timeout(struct client *client, int64_t timeout_ms)
+{
+    client->timeout_ms = timeout_ms;
 }
 
 const char *client_server(const struct client *client)
@@ -127,7 +134,7 @@ int client_call(struct client *client, const char *method, const char *path, con
         .content_type = json ? "application/json" : NULL,
         .body = json,
         .body_len = json ? strlen(json) : 0,
-        .timeout_ms = CALL_TIMEOUT_MS,
+        .timeout_ms = client->timeout_ms,
         .max_bytes = CLIENT_MAX_ANSWER,
     };
     return exchange(client, &request, path, out, err);

@@ -63,6 +63,9 @@ int client_put(struct client *client, const char *path, const void *data, size_t
 /* Whether the server has it (HEAD: 2xx or 404). */
 int client_has(struct client *client, const char *path, bool *out, struct err *err) must_check;
 
+/* For each later call; at first 60 s. */
+void client_set_timeout(struct client *client, int64_t timeout_ms);
+
 const char *client_server(const struct client *client); /* the URL, without a slash at its end */
 
 #endif

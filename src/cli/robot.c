@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "cli/robot_here.h"
 #include "sys/file.h"
 #include "wire/api.h"
 #include "wire/json.h"
@@ -19,11 +20,13 @@ static const char help[] =
     "       muster robot enroll-token [ROBOT] [--label KEY=VALUE]… [--valid-s SECONDS] [--output FILE] "
     "[--json]\n"
     "       muster robot revoke ROBOT [--json]\n"
+    "       muster robot here --run-dir DIR [--json]\n"
     "\n"
     "  list          every robot: is it there, what it runs, how that goes\n"
     "  show          one robot with its last reports\n"
     "  enroll-token  a token that is good for one certificate; without ROBOT for any new robot\n"
     "  revoke        its certificate is refused from now on; a new enrolment token admits it again\n"
+    "  here          on the robot itself, without a server: the guard's state, who holds it and why\n"
     "\n"
     "P99 and F1 (on labelled frames) are those of the release it runs, STEPPED is the share of frames on "
     "which the "
@@ -305,6 +308,7 @@ static int run(int argc, char **argv, struct err *err)
         {.name = "show", .run = run_show},
         {.name = "enroll-token", .run = run_enroll_token},
         {.name = "revoke", .run = run_revoke},
+        {.name = "here", .run = robot_here},
     };
     return verb_dispatch(table, ARRAY_LEN(table), "muster robot", argc - 1, argv + 1, err);
 }

@@ -15,5 +15,15 @@ extern const struct verb verb_eval;
 extern const struct verb verb_bench;
 extern const struct verb verb_robot;
 extern const struct verb verb_rollout;
+extern const struct verb verb_hold;
+extern const struct verb verb_release;
+extern const struct verb verb_override;
+extern const struct verb verb_rollback;
+extern const struct verb verb_fallback;
+extern const struct verb verb_stop;
+extern const struct verb verb_reset;
+extern const struct verb verb_restart;
+extern const struct verb verb_service;
+extern const struct verb verb_audit;
 
 #endif
