@@ -13,23 +13,6 @@ enum { WARM_RUNS = 4 };
 
 /* ---- open, close ---- */
 
-static int load(struct pipeline *pipeline, const char *model_path, const struct pipeline_options *options,
-                struct err *err)
-{
-    const struct release *release = &pipeline->release;
-    const struct backend_load request = {
-        .model_path = model_path,
-        .runtime_path = options->runtime_path,
-        .threads = options->threads > 0 ? options->threads : MAX(release->runtime.threads, 1),
-        .spin = options->spin || release->runtime.spin,
-        .input_count = release->input_count,
-        .output_count = release->output_count,
-        .inputs = release->inputs,
-        .outputs = release->outputs,
-    };
-    return pipeline->backend->load(&request, &pipeline->model, err);
-}
-
 static int init_frames(struct pipeline *pipeline, struct err *err)
 {
     const struct release *release = &pipeline->release;
@@ -58,17 +41,54 @@ static int init_decoder(struct pipeline *pipeline, struct err *err)
     return 0;
 }
 
-static int warm(struct pipeline *pipeline, struct err *err)
+static int load(struct pipeline *pipeline, const char *path, bool derived,
+                const struct pipeline_options *options, struct err *err)
 {
-    if (pipeline_bind_place(pipeline, pipeline->inputs[0], err) < 0)
+    const struct release *release = &pipeline->release;
+    const struct backend_load request = {
+        .model_path = path,
+        .runtime_path = options->runtime_path,
+        .threads = options->threads > 0 ? options->threads : MAX(release->runtime.threads, 1),
+        .spin = options->spin || release->runtime.spin,
+        .derived = derived,
+        .input_count = release->input_count,
+        .output_count = release->output_count,
+        .inputs = release->inputs,
+        .outputs = release->outputs,
+    };
+    return pipeline->backend->load(&request, &pipeline->model, err);
+}
+
+int pipeline_load(struct pipeline *pipeline, const char *path, bool derived,
+                  const struct pipeline_options *options, struct err *err)
+{
+    if (load(pipeline, path, derived, options, err) < 0 ||
+        pipeline_bind_place(pipeline, pipeline->inputs[0], err) < 0)
         return -1;
     for (size_t turn = 0; turn < pipeline->variants; turn++)
         if (pipeline->backend->warm(pipeline->model, turn, WARM_RUNS, err) < 0)
             return -1;
     pipeline_reset_state(pipeline);
-    pipeline->backend->stats(pipeline->model, &pipeline->stats);
-    malloc_trim(0); /* optimizing the graph left a few MiB that nobody will ask for again */
+    pipeline->derived = derived;
     return 0;
+}
+
+void pipeline_unload(struct pipeline *pipeline)
+{
+    if (pipeline->model)
+        pipeline->backend->unload(pipeline->model);
+    pipeline->model = NULL;
+}
+
+static void describe(struct pipeline *pipeline)
+{
+    struct backend_stats stats;
+    pipeline->backend->stats(pipeline->model, &stats);
+    snprintf(pipeline->description, sizeof pipeline->description, "%s%s", stats.description,
+             pipeline->derived ? ", optimized" : "");
+    accelerator_degraded("/dev", &pipeline->release, PROVIDER_CPU, pipeline->degraded,
+                         sizeof pipeline->degraded);
+    malloc_trim(0); /* optimizing the graph left a few MiB that nobody will ask for again */
 }
 
 static void give_up_run(void *arg)
@@ -77,28 +97,28 @@ static void give_up_run(void *arg)
     pipeline->backend->terminate(pipeline->model);
 }
 
-static int open_parts(struct pipeline *pipeline, const char *model_path,
+static int open_parts(struct pipeline *pipeline, const char *path, bool derived,
                       const struct pipeline_options *options, struct err *err)
 {
     if (init_frames(pipeline, err) < 0 || init_decoder(pipeline, err) < 0 ||
-        pipeline_make_memory(pipeline, err) < 0 || load(pipeline, model_path, options, err) < 0 ||
-        warm(pipeline, err) < 0)
+        pipeline_make_memory(pipeline, err) < 0)
         return -1;
-    accelerator_degraded("/dev", &pipeline->release, PROVIDER_CPU, pipeline->degraded,
-                         sizeof pipeline->degraded);
+    bool loaded = options->cache && !derived && pipeline_load_derived(pipeline, path, options);
+    if (!loaded && pipeline_load(pipeline, path, derived, options, err) < 0)
+        return -1;
+    describe(pipeline);
     return options->deadlines ? watchdog_start(give_up_run, pipeline, &pipeline->watchdog, err) : 0;
 }
 
-int pipeline_open(const char *model_path, const struct release *release,
-                  const struct pipeline_options *options, struct pipeline **out, struct err *err)
+static int open_file(const char *path, bool derived, const struct release *release,
+                     const struct pipeline_options *options, struct pipeline **out, struct err *err)
 {
-    static const struct pipeline_options plain;
     struct pipeline *pipeline = mem_zalloc(1, sizeof *pipeline);
     if (!pipeline)
         return err_no_memory(err);
     pipeline->release = *release;
     pipeline->backend = &ort_backend;
-    if (open_parts(pipeline, model_path, options ? options : &plain, err) < 0) {
+    if (open_parts(pipeline, path, derived, options, err) < 0) {
         pipeline_close(pipeline);
         return -1;
     }
@@ -106,13 +126,25 @@ int pipeline_open(const char *model_path, const struct release *release,
     return 0;
 }
 
+int pipeline_open(const char *model_path, const struct release *release,
+                  const struct pipeline_options *options, struct pipeline **out, struct err *err)
+{
+    return open_file(model_path, false, release, options ? options : &(struct pipeline_options){0}, out, err);
+}
+
+int pipeline_open_derived(const char *path, const struct release *release, const char *runtime_path,
+                          struct pipeline **out, struct err *err)
+{
+    const struct pipeline_options options = {.runtime_path = runtime_path};
+    return open_file(path, true, release, &options, out, err);
+}
+
 void pipeline_close(struct pipeline *pipeline)
 {
     if (!pipeline)
         return;
     watchdog_stop(pipeline->watchdog);
-    if (pipeline->model)
-        pipeline->backend->unload(pipeline->model);
+    pipeline_unload(pipeline);
     pipeline_free_memory(pipeline);
     decoder_fini(&pipeline->decoder);
     preprocess_fini(&pipeline->preprocess);
@@ -276,7 +308,12 @@ const float *pipeline_output(const struct pipeline *pipeline, size_t index, size
 
 const char *pipeline_backend(const struct pipeline *pipeline)
 {
-    return pipeline->stats.description;
+    return pipeline->description;
+}
+
+const char *pipeline_plain_because(const struct pipeline *pipeline)
+{
+    return pipeline->plain_because[0] ? pipeline->plain_because : NULL;
 }
 
 const char *pipeline_degraded(const struct pipeline *pipeline)

@@ -12,6 +12,7 @@
 #ifndef MUSTER_INFER_PIPELINE_H
 #define MUSTER_INFER_PIPELINE_H
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "stats/detection.h"
 #include "wire/golden.h"
@@ -25,11 +26,20 @@ enum { PIPELINE_MAX_SLOTS = 64, PIPELINE_MAX_VALUES = 768 };
 
 struct pipeline;
 
+/* Where this machine keeps what it derived from models (derived.h): the optimized graph is used if it is there, and made if there are golden
+ * cases to test it with and the process has a single thread. Any trouble: the plain model runs. */
+struct pipeline_cache {
+    const char *dir;
+    struct digest model;         /* of the model's file, checked by whoever opens it */
+    const struct golden *golden; /* NULL: only look. Borrowed during pipeline_open */
+};
+
 struct pipeline_options {
     const char *runtime_path; /* libonnxruntime.so.1; NULL: searched for, see runtime.h */
     int threads;              /* intra-op; 0: as the release says */
     bool spin;                /* busy-wait between operators even where the release does not ask for it */
-    bool deadlines;           /* frames may have deadlines: starts the watchdog (one thread) */
+    const struct pipeline_cache *cache; /* NULL: none */
+    bool deadlines;                     /* frames may have deadlines: starts the watchdog (one thread) */
 };
 
 struct pipeline_times {
@@ -90,8 +100,11 @@ const float *pipeline_output(const struct pipeline *pipeline, size_t index, size
 int pipeline_self_test(struct pipeline *pipeline, const struct golden *golden, double tolerance,
                        struct err *err) must_check;
 
-/* "onnxruntime 1.22.0 cpu": for reports. Lives as long as the pipeline. */
+/* "onnxruntime 1.22.0 cpu", with ", optimized" behind it if it runs what the cache held: for reports. Lives as long as the pipeline. */
 const char *pipeline_backend(const struct pipeline *pipeline);
+
+/* NULL, or why there is a cache but the plain model runs. Lives as long as the pipeline. */
+const char *pipeline_plain_because(const struct pipeline *pipeline);
 
 /* NULL if it runs as the release wants it; else why it is degraded, in words ("no tensorrt: …"): a provider that the
  * release prefers is not in use although this machine has the hardware. Lives as long as the pipeline. */

@@ -35,8 +35,9 @@ struct pipeline {
     struct preprocess preprocess;
     struct decoder decoder;
     struct watchdog *watchdog; /* NULL: no deadlines */
-    struct backend_stats stats;
-    char degraded[96];
+    bool derived;              /* runs the optimized model of this machine */
+    char plain_because[160];
+    char description[96], degraded[96];
 };
 
 /* Memory for all tensors, and what is state. */
@@ -46,5 +47,16 @@ void pipeline_free_memory(struct pipeline *pipeline);
 int pipeline_bind_place(struct pipeline *pipeline, void *frame, struct err *err) must_check;
 /* Where output `index` went in turn `turn`. */
 void *pipeline_output_memory(const struct pipeline *pipeline, size_t index, size_t turn);
+
+/* Loads, binds, warms. After a failure pipeline_unload makes it as it was. */
+int pipeline_load(struct pipeline *pipeline, const char *path, bool derived,
+                  const struct pipeline_options *options, struct err *err) must_check;
+void pipeline_unload(struct pipeline *pipeline);
+/* False: the plain model has to be loaded; pipeline->plain_because says why. */
+bool pipeline_load_derived(struct pipeline *pipeline, const char *model_path,
+                           const struct pipeline_options *options);
+/* A file of optimize.h itself. */
+int pipeline_open_derived(const char *path, const struct release *release, const char *runtime_path,
+                          struct pipeline **out, struct err *err) must_check;
 
 #endif
