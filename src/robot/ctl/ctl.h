@@ -208,21 +208,22 @@ struct ctl_message {
     uint32_t magic, version;
     uint32_t kind; /* enum ctl_kind */
     uint32_t role; /* HELLO */
-    uint64_t
-        generation; /* STREAM, and WELCOME to a client: the number of the stream; STATUS: the guard's epoch */
+    /* STREAM, and WELCOME to a client: the number of the stream. STATUS: the guard's epoch. REPLY to OVERRIDE: the lease. */
+    uint64_t generation;
     uint64_t fallback; /* ACTIVATE: 0 for none. COMMAND: any number; the REPLY to it brings it back */
     struct digest release;
     struct ctl_limits limits; /* ADMIT */
-    int32_t result;           /* REPLY: 0, or an enum err_code */
-    uint32_t count; /* REPLY: the kind that it answers; SHADOW, ESTOP: see there; HELLO of a runner: 1 if
-                                 degraded. ACTIVATE: 1: not now but after the next frame that ends a sequence
-                                 (RING_FRAME_SEQUENCE_END) with none behind it yet, after CTL_SEQUENCE_WAIT_MS at the
-                                 latest; STATUS shows when. NOTICE of an intervention: how many since the last notice; of
-                                 a COMMAND: 1 if it was given at the robot itself, `command` is it, `result` its outcome */
-    uint32_t notice,
-        state; /* NOTICE: enum ctl_notice, the guard's state then; an intervention's enum intervention
-                                 is in `result` */
-    struct ctl_command command;
+    /* REPLY, NOTICE of a COMMAND: 0, or an enum err_code. NOTICE of an intervention: its enum intervention. */
+    int32_t result;
+    /* REPLY: the kind that it answers. SHADOW, ESTOP: see there. HELLO of a runner: 1 if degraded.
+     * ACTIVATE: 1: not now but after the next frame that ends a sequence (RING_FRAME_SEQUENCE_END) with none behind it yet,
+     * after CTL_SEQUENCE_WAIT_MS at the latest; STATUS shows when.
+     * NOTICE: of an intervention, how many of them since the last notice; of a COMMAND, 1 if it was given at the robot
+     * itself (`command` is it). */
+    uint32_t count;
+    uint32_t notice; /* enum ctl_notice */
+    uint32_t state;  /* NOTICE: the guard's state then */
+    struct ctl_command command; /* COMMAND. NOTICE: `who` and `reason` of what stands */
     struct {
         uint64_t seq;
         uint32_t tp, fp, fn, reserved;

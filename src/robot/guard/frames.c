@@ -87,7 +87,9 @@ static void count_safe(struct guard *guard, const struct guard_entry *entry, enu
     if (reason == INTERVENED_OVERSIGHT)
         return; /* nothing that a release could help */
     runner->counters.lost++;
-    guard->fault |= guard_monitor_verdict(&guard->stream.monitor, false, &runner->limits);
+    if (guard_fsm_answer(guard->state) !=
+        GUARD_ANSWER_SAFE) /* somebody was meant to: a lost runner latches nothing */
+        guard->fault |= guard_monitor_verdict(&guard->stream.monitor, false, &runner->limits);
 }
 
 static void count_checked(struct guard *guard, const struct guard_entry *entry,

@@ -218,7 +218,8 @@ static void dispatch(struct guard *guard, uint64_t data, int64_t now_ns)
     case GUARD_BY_BELL:
         guard_results_drain(guard, &guard->runners[index], now_ns);
         silence_bell(&guard->runners[index]);
-        guard_results_drain(guard, &guard->runners[index], now_ns); /* one that rang meanwhile is silenced too */
+        guard_results_drain(guard, &guard->runners[index],
+                            now_ns); /* one that rang meanwhile is silenced too */
         break;
     }
 }

@@ -159,6 +159,26 @@ static void expect_state(const char *act, int step, const char *want)
         fail_msg("act %d, %s: %s and not %s", step, act, guard_state_name((enum guard_state)state), want);
 }
 
+/* At most 2 MiB, as it is shipped: one static program. */
+static void expect_small(void)
+{
+    char path[64], line[256];
+    bool is_static = true;
+    unsigned kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)robot.h.guard);
+    cleanup_file FILE *maps = fopen(path, "re");
+    while (maps && fgets(line, sizeof line, maps))
+        is_static &= !strstr(line, "/libc");
+    snprintf(path, sizeof path, "/proc/%d/status", (int)robot.h.guard);
+    cleanup_file FILE *status = fopen(path, "re");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmRSS: %u kB", &kib) == 1)
+            break;
+    assert_true(kib > 0);
+    if (is_static)
+        assert_in_range(kib, 1, 2048);
+}
+
 static void every_act_in_every_place(void **state)
 {
     char act[32], want[32];
@@ -175,6 +195,7 @@ static void every_act_in_every_place(void **state)
     }
     assert_int_equal(pclose(tour), 0);
     assert_true(steps > 500);
+    expect_small();
     power_off();
 }
 

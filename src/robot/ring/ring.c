@@ -1,11 +1,9 @@
 /* Entries: the sequence lock, and the bell. */
 #include "robot/ring/ring.h"
-#include "base/clock.h"
 #include "robot/ring/region.h"
 
 #include <assert.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -113,8 +111,6 @@ uint32_t ring_bell(const struct ring *ring)
     return atomic_load_explicit(&bell_of(ring)->bell, memory_order_acquire);
 }
 
-enum { RELAX_PAUSES = 16, SPIN_LOOKS = 32 };
-
 void ring_relax(void)
 {
 #if defined(__x86_64__)
@@ -122,43 +118,4 @@ void ring_relax(void)
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
-}
-
-/* True if it rang. */
-static bool look_out(const struct ring *ring, uint32_t seen, int64_t until_ns)
-{
-    while (clock_mono_ns() < until_ns) {
-        for (int i = 0; i < 16; i++) {
-            if (ring_bell(ring) != seen)
-                return true;
-            /* A while that leaves the core's execution units to its sibling thread, on which the very model may run
-             * that is waited for. */
-            for (int pauses = 0; pauses < RELAX_PAUSES; pauses++)
-                ring_relax();
-        }
-    }
-    return ring_bell(ring) != seen;
-}
-
-void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t spin_ns)
-{
-    if (spin_ns > 0) {
-        int64_t spin_until_ns = clock_mono_ns() + spin_ns;
-        if (look_out(ring, seen, spin_until_ns < until_ns ? spin_until_ns : until_ns))
-            return;
-    }
-    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
-    if (until_ns > 0)
-        syscall(SYS_futex, &bell_of(ring)->bell, FUTEX_WAIT_BITSET, seen, &until, NULL,
-                FUTEX_BITSET_MATCH_ANY);
-}
-
-void ring_spin(const struct ring *ring, uint32_t seen, int64_t until_ns)
-{
-    while (ring_bell(ring) == seen && clock_mono_ns() < until_ns) {
-        for (int i = 0; i < SPIN_LOOKS && ring_bell(ring) == seen; i++)
-            ring_relax();
-        if (ring_bell(ring) == seen)
-            sched_yield();
-    }
 }
