@@ -1,5 +1,6 @@
 #include "robot/jail/cgroup.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "sys/file.h"
 
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 
 #define ROOT "/sys/fs/cgroup"
+enum { FRESH_S = 30 };
 
 /* One controller: where its limit is written. */
 struct knob {
@@ -99,15 +101,22 @@ struct cgroup_had cgroup_join(const struct jail *jail)
     return (struct cgroup_had){.memory = had[MEMORY], .tasks = had[TASKS], .cpu = had[CPU]};
 }
 
-/* Removing a group that is in use fails, and that is all the check it takes. */
-static void sweep_dir(const char *root, const char *prefix)
+/* Removing a group that is in use fails, and that is all the check it takes. One that was made a moment ago, by
+ * another robot on this machine, may be about to be used. */
+static void sweep_dir(const char *root, const char *ours)
 {
     DIR *dir = opendir(root);
     if (!dir)
         return;
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (str_starts(entry->d_name, prefix))
-            (void)unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+    int64_t now_s = clock_wall_ms() / 1000;
+    struct stat st;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        const char *name = entry->d_name;
+        if (!str_starts(name, "muster-") || fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        if (str_starts(name, ours) || now_s - st.st_ctim.tv_sec > FRESH_S)
+            (void)unlinkat(dirfd(dir), name, AT_REMOVEDIR);
+    }
     closedir(dir);
 }
 

@@ -14,7 +14,7 @@ struct cgroup_had { /* what is in force */
 
 /* This process goes in. No error: what cannot be had is told. */
 struct cgroup_had cgroup_join(const struct jail *jail);
-/* Takes away the empty groups of this robot. `id`: of any of its jails. */
+/* Takes away the empty groups of this robot, and old empty ones of others. `id`: of any of its jails. */
 void cgroup_sweep(const char *id);
 /* crun does not work where v1 and v2 are mixed. For this process and its children the v2 part is unmounted, in a
  * mount namespace of their own; where nothing is mixed nothing is done. */

@@ -16,12 +16,21 @@
 
 enum { RUNTIME_MS = 30000, MAX_ARGV = 20 };
 
+/* A runner may end before its pid is known: whatever ended meanwhile is kept. */
+enum { MAX_ENDED = 16 };
+struct ended {
+    pid_t pid;
+    int status;
+};
+
 struct container {
     const struct jail *jail;
     const char *runtime;
     char *bundle, *state, *pid_file; /* owned */
     bool no_cgroups;                 /* crun without root */
     pid_t pid;
+    size_t ended_count; /* all in all; the last MAX_ENDED are here */
+    struct ended ended[MAX_ENDED];
 };
 
 static void container_fini(struct container *container)
@@ -50,49 +59,55 @@ static int command(const struct container *container, const char *const *words, 
     return proc_spawn(&options, out_pid, err);
 }
 
-/* Everything that ends meanwhile is ours: we are the subreaper. Only `pid` counts. */
-static bool ended(pid_t pid, int *out_status)
+/* Everything that ends is ours: we are the subreaper. */
+static void reap(struct container *container)
 {
     int status;
-    for (pid_t done; (done = waitpid(-1, &status, WNOHANG)) > 0;) {
-        if (done != pid)
-            continue;
-        *out_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-        return true;
-    }
-    return false;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        container->ended[container->ended_count++ % MAX_ENDED] =
+            (struct ended){pid, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
+}
+
+static const struct ended *has_ended(const struct container *container, pid_t pid)
+{
+    for (size_t i = 0; i < MIN(container->ended_count, MAX_ENDED); i++)
+        if (container->ended[i].pid == pid)
+            return &container->ended[i];
+    return NULL;
 }
 
 /* Until `pid` ends; SIGTERM kills it. The signals are blocked, so none is lost. timeout_ms 0: no limit. */
-static int await(pid_t pid, int64_t timeout_ms)
+static int await(struct container *container, pid_t pid, int64_t timeout_ms)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGTERM);
-    int status = 0;
     int64_t until_ms = clock_mono_ms() + timeout_ms;
-    while (!ended(pid, &status)) {
+    for (;;) {
+        reap(container);
+        const struct ended *ended = has_ended(container, pid);
+        if (ended)
+            return ended->status;
         const struct timespec slice = {.tv_sec = 1};
         bool late = timeout_ms > 0 && clock_mono_ms() >= until_ms;
         if (sigtimedwait(&set, NULL, &slice) == SIGTERM || late)
             kill(pid, SIGKILL);
     }
-    return status;
 }
 
-static int finish(const struct container *container, const char *const *words, struct err *err)
+static int finish(struct container *container, const char *const *words, struct err *err)
 {
     pid_t pid;
     if (command(container, words, &pid, err) < 0)
         return -1;
-    int status = await(pid, RUNTIME_MS);
+    int status = await(container, pid, RUNTIME_MS);
     return status == 0 ? 0
                        : err_set(err, ERR_UNSUPPORTED, "%s %s ended with status %d; its log line says why",
                                  container->runtime, words[0], status);
 }
 
-static void forget(const struct container *container)
+static void forget(struct container *container)
 {
     struct err ignored = {0};
     const char *const words[] = {"delete", "--force", container->jail->id, NULL};
@@ -103,7 +118,7 @@ static void forget(const struct container *container)
 }
 
 /* What a waiter that was killed left behind. */
-static void forget_former(const struct container *container)
+static void forget_former(struct container *container)
 {
     cleanup_free char *former = file_join(container->state, container->jail->id);
     if (former && file_exists(former))
@@ -144,7 +159,7 @@ static int run(struct container *container, int *out_status, struct err *err)
                                  "--bundle", container->bundle, container->jail->id, NULL};
     if (finish(container, words, err) < 0 || read_pid(container, err) < 0)
         return -1;
-    *out_status = await(container->pid, 0);
+    *out_status = await(container, container->pid, 0);
     return 0;
 }
 

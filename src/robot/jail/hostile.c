@@ -2,7 +2,7 @@
  * out. One line per attempt: "name<TAB>denied: reason" or "name<TAB>BROKE OUT". Exit status 0: none succeeded; 1: some did.
  *
  * Options (all others, the runner's, are ignored): --victim PID, --secret FILE, --socket FILE, --port N, --other DIGEST: things of the
- * host that it is after; --devour memory|threads: takes all of it that it gets.
+ * host that it is after; --devour memory|threads|log|x32: takes all of it that it gets.
  */
 #include "base/mem.h"
 #include "base/str.h"
@@ -467,15 +467,6 @@ static long change_personality(void)
 {
     return syscall(SYS_personality, 0x0040000);
 }
-static long x32_call(void)
-{
-#if defined(__x86_64__)
-    return syscall(0x40000000 + SYS_getpid);
-#else
-    errno = ENOSYS;
-    return -1;
-#endif
-}
 static long watch_files(void)
 {
     return syscall(SYS_fanotify_init, 0, 0);
@@ -511,16 +502,6 @@ static long reopen_sealed(void)
 }
 
 /* ---- resources ---- */
-
-static long flood_log(void)
-{
-    static const char line[4096];
-    cleanup_close int log = dup(STDERR_FILENO);
-    for (int written = 0; written < LOG_FLOOD; written += (int)sizeof line)
-        if (write(log, line, sizeof line) < 0)
-            return -1;
-    return 0;
-}
 
 static long many_descriptors(void)
 {
@@ -614,14 +595,12 @@ static const struct {
     {"reboot", reboot_machine},
     {"read dmesg", read_dmesg},
     {"personality", change_personality},
-    {"x32 calls", x32_call},
     {"fanotify", watch_files},
     {"map frames writable", map_sealed},
     {"write frames", write_sealed},
     {"shrink frames", shrink_sealed},
     {"punch a hole in frames", punch_sealed},
     {"reopen frames writable", reopen_sealed},
-    {"fill the disk by its log", flood_log},
     {"take all descriptors", many_descriptors},
 };
 
@@ -656,7 +635,7 @@ static bool devour_memory(void)
 
 static void *sleep_on(void *arg)
 {
-    pause();
+    sleep(60);
     return arg;
 }
 
@@ -670,6 +649,38 @@ static bool devour_threads(void)
         if (pthread_create(&thread, &small, sleep_on, NULL) != 0)
             return false;
     return true;
+}
+
+static bool devour_log(void)
+{
+    static const char line[4096];
+    for (int written = 0; written < LOG_FLOOD; written += (int)sizeof line)
+        if (write(STDERR_FILENO, line, sizeof line) < 0)
+            return false;
+    return true;
+}
+
+/* The other numbers of the same calls; a filter may also end it for that. */
+static bool devour_x32(void)
+{
+#if defined(__x86_64__)
+    return syscall(0x40000000 + SYS_getpid) >= 0;
+#else
+    return false;
+#endif
+}
+
+static bool devour_what(const char *what)
+{
+    static const struct {
+        const char *name;
+        bool (*take)(void);
+    } ways[] = {
+        {"memory", devour_memory}, {"threads", devour_threads}, {"log", devour_log}, {"x32", devour_x32}};
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+        if (str_eq(what, ways[i].name))
+            return ways[i].take();
+    return false;
 }
 
 /* What the guard gives a runner: a region to read, here over the same socket. */
@@ -712,7 +723,7 @@ int main(int argc, char **argv)
             devour = argv[i + 1];
     }
     if (devour)
-        return str_eq(devour, "memory") ? devour_memory() : devour_threads();
+        return devour_what(devour);
     sealed = receive_sealed();
     printf("the guard's socket\t%s\n", sealed >= 0 ? "reached, as it should" : "NOT REACHED");
     printf("user\t%u\n", getuid());
