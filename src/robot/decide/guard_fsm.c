@@ -22,11 +22,13 @@ static const struct state_row {
 #include "robot/decide/guard_table.def"
 };
 
+enum clears_word { STANDS, CLEARS };
+
 static const struct event_row {
-    const char *name;
     enum source_word source;
+    enum clears_word clears;
 } events[GUARD_EVENT_COUNT] = {
-#define EVENT(name, source, clears) [GUARD_EV_##name] = {#name, source},
+#define EVENT(name, source, clears) [GUARD_EV_##name] = {source, clears},
 #include "robot/decide/guard_table.def"
 };
 
@@ -68,11 +70,39 @@ enum guard_source_of_event guard_fsm_source(enum guard_event event)
                                                : GUARD_FROM_GUARD;
 }
 
+bool guard_fsm_clears(enum guard_event event)
+{
+    return (unsigned)event < GUARD_EVENT_COUNT && events[event].clears == CLEARS;
+}
+
 static const char *const state_texts[GUARD_STATE_COUNT] = {
     [GUARD_INIT] = "init",         [GUARD_STANDBY] = "standby",   [GUARD_AUTO] = "auto",
     [GUARD_DEGRADED] = "degraded", [GUARD_FALLBACK] = "fallback", [GUARD_FORCED] = "forced",
     [GUARD_HOLD] = "hold",         [GUARD_OVERRIDE] = "override", [GUARD_SAFE_STOP] = "safe_stop",
     [GUARD_ESTOP] = "estop",       [GUARD_ACK_WAIT] = "ack_wait", [GUARD_SERVICE] = "service",
+};
+
+static const char *const event_texts[GUARD_EVENT_COUNT] = {
+    [GUARD_EV_STARTED] = "started",
+    [GUARD_EV_PRIMARY_READY] = "primary_ready",
+    [GUARD_EV_PRIMARY_DEGRADED] = "primary_degraded",
+    [GUARD_EV_PRIMARY_LOST] = "primary_lost",
+    [GUARD_EV_FALLBACK_READY] = "fallback_ready",
+    [GUARD_EV_FALLBACK_LOST] = "fallback_lost",
+    [GUARD_EV_DEACTIVATED] = "deactivated",
+    [GUARD_EV_FAULT] = "fault",
+    [GUARD_EV_LEASE_LOST] = "lease_lost",
+    [GUARD_EV_ESTOP_PRESSED] = "estop_pressed",
+    [GUARD_EV_ESTOP_RELEASED] = "estop_released",
+    [GUARD_EV_HOLD] = "hold",
+    [GUARD_EV_RELEASE] = "release",
+    [GUARD_EV_OVERRIDE] = "override",
+    [GUARD_EV_RENEW] = "renew",
+    [GUARD_EV_FORCE_FALLBACK] = "force_fallback",
+    [GUARD_EV_STOP] = "stop",
+    [GUARD_EV_RESET] = "reset",
+    [GUARD_EV_RESTART] = "restart",
+    [GUARD_EV_SERVICE] = "service",
 };
 
 const char *guard_state_name(enum guard_state state)
@@ -82,5 +112,5 @@ const char *guard_state_name(enum guard_state state)
 
 const char *guard_event_name(enum guard_event event)
 {
-    return (unsigned)event < GUARD_EVENT_COUNT ? events[event].name : "unknown";
+    return (unsigned)event < GUARD_EVENT_COUNT ? event_texts[event] : "unknown";
 }
