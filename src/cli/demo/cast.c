@@ -145,6 +145,7 @@ static void agent_args(struct cast *cast, struct actor *actor, const char *token
     arg_pair(actor, "--ca", stage_path(stage, "server/ca.pem"));
     arg_pair(actor, "--keyring", stage_path(stage, "keys/keyring.json"));
     arg_number(actor, "--telemetry-ms", 2000);
+    arg_number(actor, "--recorder-memory-mib", 8); /* many robots, one machine */
     arg_number(actor, "--probation-ms", 6000);
     arg_number(actor, "--min-frames", 20);
     arg_pair(actor, "--max-over-budget-share", "0.1"); /* two cores for forty processes: room for hiccups */
@@ -255,7 +256,7 @@ static void signal_all(struct cast *cast, int number)
 /* Guards and runners outlive their agents; here nobody shall outlive the demo. */
 static void kill_leftovers(struct cast *cast)
 {
-    static const char *const programs[] = {"muster-guard", "muster-runner"};
+    static const char *const programs[] = {"muster-recorder", "muster-guard", "muster-runner"};
     struct procs_found found[4 * STAGE_MAX_ROBOTS];
     for (size_t p = 0; p < ARRAY_LEN(programs); p++) {
         size_t count = procs_find(programs[p], cast->stage->dir, found, ARRAY_LEN(found));

@@ -5,9 +5,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "robot/agent/blackbox.h"
 #include "robot/agent/command.h"
 #include "robot/agent/crew.h"
 #include "robot/agent/enroll.h"
+#include "robot/agent/incidents.h"
 #include "robot/agent/installer.h"
 #include "robot/agent/tally.h"
 #include "robot/agent/uplink.h"
@@ -45,6 +47,8 @@ struct agent {
     struct fetch *fetch;       /* NULL: not enrolled */
     struct uplink *uplink;     /* NULL: not enrolled */
     struct commands *commands; /* NULL: not enrolled */
+    struct blackbox blackbox;
+    struct incidents *incidents; /* NULL: not enrolled */
     char robot[API_ID_SIZE];
 };
 
@@ -254,7 +258,8 @@ static int go_online(struct agent *agent, struct err *err)
         .assigned = on_assigned,
         .arg = agent,
     };
-    if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0)
+    if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0 ||
+        incidents_new(agent->fetch, agent->config->server, agent->config->state_dir, &agent->incidents, err) < 0)
         return -1;
     installer_go_online(agent->installer, agent->fetch);
     return 0;
@@ -267,6 +272,8 @@ static int open_all(struct agent *agent, struct err *err)
         return -1;
     if (open_tally(agent, err) < 0 || open_crew(agent, err) < 0)
         return -1;
+    blackbox_init(&agent->blackbox, agent->config->recorder, agent->config->run_dir, agent->config->state_dir,
+                  agent->config->recorder_memory_mib);
     if (enroll_done(agent->store))
         return go_online(agent, err);
     return enroll_new(agent->config, agent->store, &agent->enroll, err);
@@ -274,6 +281,7 @@ static int open_all(struct agent *agent, struct err *err)
 
 static void close_all(struct agent *agent)
 {
+    incidents_free(agent->incidents);
     commands_free(agent->commands);
     uplink_free(agent->uplink);
     if (agent->installer)
@@ -297,7 +305,8 @@ static void reap(struct agent *agent, int64_t now_ms)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        crew_reaped(agent->crew, pid, status, now_ms);
+        if (!blackbox_reaped(&agent->blackbox, pid, now_ms))
+            crew_reaped(agent->crew, pid, status, now_ms);
 }
 
 static void on_signal(struct agent *agent, int64_t now_ms)
@@ -321,6 +330,12 @@ static void take_events(struct agent *agent, int64_t now_ms)
     }
 }
 
+/* Incidents wait for whatever else the link is needed for. */
+static bool link_is_busy(const struct agent *agent)
+{
+    return report_log_pending(agent->log) > 0 || store_state(agent->store)->install.phase == INSTALL_FETCH;
+}
+
 static void tick_server(struct agent *agent, const struct ctl_status *status, int64_t now_ms)
 {
     struct err err = {0};
@@ -335,6 +350,8 @@ static void tick_server(struct agent *agent, const struct ctl_status *status, in
         commands_tick(agent->commands, status, now_ms);
     if (agent->uplink)
         uplink_tick(agent->uplink, now_ms);
+    if (agent->incidents)
+        incidents_tick(agent->incidents, link_is_busy(agent), now_ms);
 }
 
 static void tick(struct agent *agent, int64_t now_ms)
@@ -349,6 +366,7 @@ static void tick(struct agent *agent, int64_t now_ms)
         tally_observe(agent->tally, status);
     installer_tick(agent->installer, status, fresh, now_ms);
     say_unsaid(agent);
+    blackbox_tick(&agent->blackbox, now_ms);
     tick_server(agent, status, now_ms);
 }
 
@@ -364,6 +382,9 @@ static int wait_ms(const struct agent *agent, int64_t now_ms)
         next = MIN(next, uplink_next_ms(agent->uplink));
     if (agent->commands)
         next = MIN(next, commands_next_ms(agent->commands));
+    if (agent->incidents)
+        next = MIN(next, incidents_next_ms(agent->incidents));
+    next = MIN(next, blackbox_next_ms(&agent->blackbox));
     return (int)MIN(MAX(next - now_ms, (int64_t)0), (int64_t)MAX_WAIT_MS);
 }
 

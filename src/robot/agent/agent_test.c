@@ -54,6 +54,8 @@ static void start_agent(void)
                                 AGENT_FAKE,
                                 "--isolation",
                                 "none", /* the fake needs its script, and is no model */
+                                "--recorder-memory-mib",
+                                "0", /* the fake guard streams nothing */
                                 "--telemetry-ms",
                                 "100",
                                 "--probation-ms",

@@ -34,12 +34,14 @@ static const struct option_row rows[] = {
     {"operators", TEXT, AT(operators)},
     {"runner", TEXT, AT(runner)},
     {"guard", TEXT, AT(guard)},
+    {"recorder", TEXT, AT(recorder)},
     {"robot", TEXT, AT(robot)},
     {"machine", TEXT, AT(machine)},
     {"isolation", TEXT, AT(isolation)},
     {"runner_user", TEXT, AT(runner_user)},
     {"floor", TEXT, AT(floor)},
     {"config", TEXT, AT(config)},
+    {"recorder_memory_mib", NUMBER, AT(recorder_memory_mib), 0, 4096, 32},
     {"telemetry_ms", NUMBER, AT(telemetry_ms), 100, 3600000, 10000},
     {"probation_ms", NUMBER, AT(probation_ms), 0, 7 * 86400000.0, 600000},
     {"min_frames", NUMBER, AT(min_frames), 0, 1e9, 100},
@@ -71,7 +73,8 @@ static const char usage[] =
     "  --keyring FILE               release keys this robot trusts\n"
     "  --operators FILE             keys of the people who may order it from afar "
     "(STATE_DIR/operators.json)\n"
-    "  --runner PATH, --guard PATH  default: beside muster-agent\n"
+    "  --runner PATH, --guard PATH, --recorder PATH   default: beside muster-agent\n"
+    "  --recorder-memory-mib N      what the black box may keep in memory (32); 0: none runs\n"
     "  --isolation auto|oci|sandbox|none   walls around the program that runs a model (auto)\n"
     "  --runner-user NAME           who that program is (default: muster-runner, else 65534); as root only\n"
     "  --floor VERSION              never install anything older\n"
@@ -233,7 +236,8 @@ static int fill_in(struct agent_config *config, struct err *err)
     if (!config->robot[0])
         str_copy(config->robot, sizeof config->robot, host.nodename);
     if (default_program(config->runner, "muster-runner", err) < 0 ||
-        default_program(config->guard, "muster-guard", err) < 0)
+        default_program(config->guard, "muster-guard", err) < 0 ||
+        default_program(config->recorder, "muster-recorder", err) < 0)
         return -1;
     if (!config->operators[0] && snprintf(config->operators, sizeof config->operators, "%s/operators.json",
                                           config->state_dir) >= CONFIG_TEXT_SIZE)

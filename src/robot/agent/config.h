@@ -32,6 +32,8 @@ struct agent_config {
     char runner_user[CONFIG_TEXT_SIZE]; /* name or number; default: muster-runner, else 65534. Root only */
     char floor[CONFIG_TEXT_SIZE];       /* never install anything older, whoever says so */
     char config[CONFIG_TEXT_SIZE];
+    char recorder[CONFIG_TEXT_SIZE]; /* program; default: beside muster-agent */
+    int64_t recorder_memory_mib;     /* 0: no black box */
     int64_t telemetry_ms;
     int64_t probation_ms;
     int64_t min_frames;        /* of evidence before a probation may end, if a robot program is attached */

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "robot/agent/agent.h"
+#include "robot/agent/blackbox.h"
 #include "robot/agent/crew.h"
 
 int main(int argc, char **argv)
@@ -18,6 +19,8 @@ int main(int argc, char **argv)
                 err.code == ERR_USAGE ? "; see muster-agent --help" : "");
         return err_exit_status(err.code);
     }
+    if (config.stop)
+        blackbox_stop(config.run_dir); /* first: the end of the guard is no incident then */
     int rc = config.stop ? crew_stop_all(config.run_dir, &err) : agent_run(&config, &err);
     if (rc == 0)
         return 0;

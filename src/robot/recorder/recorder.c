@@ -369,7 +369,13 @@ static int open_lock(struct recorder *r, struct err *err)
     cleanup_free char *path = file_join(r->options.run_dir, "recorder.lock");
     if (!path)
         return err_no_memory(err);
-    return file_lock(path, &r->lock_fd, err);
+    if (file_lock(path, &r->lock_fd, err) < 0)
+        return -1;
+    char pid[16]; /* for who wants to end us */
+    int len = snprintf(pid, sizeof pid, "%d", (int)getpid());
+    if (ftruncate(r->lock_fd, 0) < 0 || pwrite(r->lock_fd, pid, (size_t)len, 0) != len)
+        log_warn("%s: %s", path, strerror(errno));
+    return 0;
 }
 
 /* Half of the memory is for what was before, half for what comes after: both have to last. */
@@ -445,9 +451,20 @@ static void take_knob(struct recorder *r, int64_t now_ns)
         pull_by_hand(r, text, now_ns);
 }
 
+/* A run directory that was removed has no robot any more. */
+static bool orphaned(const struct recorder *r)
+{
+    struct stat st;
+    return r->watch.fd < 0 && fstat(r->lock_fd, &st) == 0 && st.st_nlink == 0;
+}
+
 static void turn(struct recorder *r)
 {
     int64_t now_ns = clock_mono_ns();
+    if (orphaned(r)) {
+        log_warn("%s is gone", r->options.run_dir);
+        r->stop = true;
+    }
     watch_pump(&r->watch, now_ns);
     now_ns = clock_mono_ns();
     take_knob(r, now_ns);
