@@ -61,7 +61,7 @@ static json_t *bind_mount(const struct jail_bind *bind)
 static json_t *mounts(const struct jail *jail)
 {
     static const char *const proc[] = {"nosuid", "noexec", "nodev", NULL};
-    static const char *const dev[] = {"nosuid", "noexec", "mode=755", "size=65536", NULL};
+    static const char *const dev[] = {"nosuid", "noexec", "mode=755", "size=65536", "ro", NULL};
     json_t *list = json_array();
     int bad =
         json_append(list, special("proc", "/proc", proc)) | json_append(list, special("tmpfs", "/dev", dev));
