@@ -82,6 +82,13 @@ static void read_ahead(const struct file_map *map)
         (void)madvise(start, map->size, MADV_WILLNEED); /* before Linux 5.14 */
 }
 
+/* Weights that the kernels have packed into a form of their own are not read again; those that they use as they are come back with the
+ * warm-up. The pages stay in the cache of the kernel either way. */
+static void let_go(const struct file_map *map)
+{
+    (void)madvise((void *)(uintptr_t)map->data, map->size, MADV_DONTNEED);
+}
+
 static int open_session(struct backend_model *model, const struct backend_load *load,
                         const OrtSessionOptions *options, struct err *err)
 {
@@ -94,10 +101,13 @@ static int open_session(struct backend_model *model, const struct backend_load *
     if (file_map(load->model_path, &model->derived, err) < 0)
         return -1;
     read_ahead(&model->derived);
-    return ort_fail(
-        api,
-        api->CreateSessionFromArray(env, model->derived.data, model->derived.size, options, &model->session),
-        ERR_REFUSED, what, err);
+    if (ort_fail(api,
+                 api->CreateSessionFromArray(env, model->derived.data, model->derived.size, options,
+                                             &model->session),
+                 ERR_REFUSED, what, err))
+        return -1;
+    let_go(&model->derived);
+    return 0;
 }
 
 static int create_session(struct backend_model *model, const struct backend_load *load, struct err *err)
