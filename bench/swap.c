@@ -35,7 +35,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { PATIENCE_MS = 60000, STEADY_MS = 150, DRAIN_FRAMES = 2 };
+enum { PATIENCE_MS = 60000, STEADY_MS = 120, DRAIN_FRAMES = 2 };
 
 struct arguments {
     uint64_t swaps, kills, fps, shadow;
@@ -152,6 +152,7 @@ static int want(struct bench *bench, uint64_t generation, bool standby, struct e
 static int want_all(struct bench *bench, uint64_t answers, uint64_t hot, uint64_t standby, struct err *err)
 {
     bench->wanted.count = 0;
+    crew_look_now(bench->crew);
     if ((answers && want(bench, answers, false, err) < 0) || (hot && want(bench, hot, false, err) < 0) ||
         (standby && want(bench, standby, true, err) < 0))
         return -1;

@@ -470,6 +470,11 @@ int64_t crew_next_ms(const struct crew *crew, bool hurry)
     return hurry ? MIN(crew->next_ms, crew->last_ms + HURRY_MS) : crew->next_ms;
 }
 
+void crew_look_now(struct crew *crew)
+{
+    crew->next_ms = 0;
+}
+
 void crew_tick(struct crew *crew, struct wanted *wanted, bool hurry, int64_t now_ms)
 {
     if (now_ms < crew_next_ms(crew, hurry))

@@ -43,6 +43,7 @@ MUSTER_CLEANUP(struct crew *, crew_free)
 /* Asks the guard if it is time, and gives the orders. `hurry`: something is being switched, ask often. */
 void crew_tick(struct crew *crew, struct wanted *wanted, bool hurry, int64_t now_ms);
 int64_t crew_next_ms(const struct crew *crew, bool hurry); /* monotonic; when crew_tick has something to do */
+void crew_look_now(struct crew *crew);                     /* what is wanted has changed */
 void crew_guard_speaks(struct crew *crew, int64_t now_ms); /* epoll said so */
 bool crew_reaped(struct crew *crew, pid_t pid, int status, int64_t now_ms); /* false: none of ours */
 /* The guard's socket, for a command of a human (ctl_command); -1: none is there now. */

@@ -81,6 +81,7 @@ static void begin(struct installer *installer, enum install_action action)
     installer->idle_since_ms = clock_mono_ms();
     installer->tidy = false;
     backoff_reset(&installer->backoff);
+    crew_look_now(installer->options.crew);
 }
 
 /* Applies an event and keeps the new state. What cannot be kept has not happened: the phase's action is
