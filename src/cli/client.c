@@ -159,3 +159,14 @@ int client_has(struct client *client, const char *path, bool *out, struct err *e
     *err = (struct err){0};
     return 0;
 }
+
+static int into_buf(const void *data, size_t len, void *arg, struct err *err)
+{
+    return buf_put(arg, data, len, err);
+}
+
+int client_download(struct client *client, const char *path, struct buf *out, struct err *err)
+{
+    struct fetch_request request = {.method = "GET", .max_bytes = out->max, .sink = into_buf, .sink_arg = out};
+    return exchange(client, &request, path, NULL, err);
+}

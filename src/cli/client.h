@@ -60,6 +60,9 @@ int client_call(struct client *client, const char *method, const char *path, con
 int client_put(struct client *client, const char *path, const void *data, size_t len, struct buf *out,
                struct err *err) must_check;
 
+/* GET of bytes of any length, up to out->max. */
+int client_download(struct client *client, const char *path, struct buf *out, struct err *err) must_check;
+
 /* Whether the server has it (HEAD: 2xx or 404). */
 int client_has(struct client *client, const char *path, bool *out, struct err *err) must_check;
 

@@ -25,5 +25,6 @@ extern const struct verb verb_reset;
 extern const struct verb verb_restart;
 extern const struct verb verb_service;
 extern const struct verb verb_audit;
+extern const struct verb verb_incident;
 
 #endif
