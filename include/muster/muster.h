@@ -98,7 +98,7 @@ enum muster_state {
     MUSTER_STATE_ESTOP,
     MUSTER_STATE_ACK_WAIT,
     MUSTER_STATE_SERVICE,
-    MUSTER_STATE_UNKNOWN /* no guard */
+    MUSTER_STATE_UNKNOWN /* no guard, or no word of it in time */
 };
 
 struct muster_verdict {

@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-enum { MIN_TICK_US = 1000, BUSY_TICK_US = 10000, IDLE_TICK_US = 100000, IDLE_AFTER_MS = 500, EVENTS = 16 };
+enum { MIN_TICK_US = 500, BUSY_TICK_US = 10000, IDLE_TICK_US = 100000, IDLE_AFTER_MS = 500, EVENTS = 16 };
 enum { MADV_POPULATE_READ_ = 22 }; /* Linux 5.14, unknown to older headers */
 enum { SPIN_NS = 50000, STACK_BYTES = 96 << 10 };
 
@@ -165,14 +165,16 @@ static bool is_busy(const struct guard *guard, int64_t now_ns)
     return guard->stream.peer && now_ns - guard->stream.last_frame_ns < (int64_t)IDLE_AFTER_MS * 1000000;
 }
 
-/* Often enough to see every frame in time for its deadline, although nobody announces frames to the guard. */
+/* Often enough to see every frame well before its time is up, although nobody announces frames to the guard. */
 static int64_t tick_us(struct guard *guard, int64_t now_ns)
 {
     const struct guard_runner *runner = guard_answerer(guard);
     if (!is_busy(guard, now_ns))
         return IDLE_TICK_US;
-    uint32_t deadline_us = runner ? runner->limits.deadline_us : UINT32_MAX;
-    return MAX((int64_t)MIN_TICK_US, MIN((int64_t)BUSY_TICK_US, (int64_t)deadline_us / 4));
+    int64_t patience_us = guard->stream.patience_ns / 1000;
+    if (runner)
+        patience_us = MIN(patience_us, (int64_t)runner->limits.deadline_us);
+    return MAX((int64_t)MIN_TICK_US, MIN((int64_t)BUSY_TICK_US, patience_us / 4));
 }
 
 /* Bells may be lost with their runner's goodwill: the tick looks by itself. */
@@ -251,6 +253,7 @@ static void look_out(struct guard *guard, int64_t until_ns)
                 return;
             }
         }
+        guard_frames_scan(guard, clock_mono_ns());
         ring_relax();
         sched_yield();
     } while (clock_mono_ns() < until_ns);

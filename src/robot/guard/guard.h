@@ -17,8 +17,8 @@
  * kept in STATE_DIR (guard/latch.h) and is there again after a restart of guard or robot.
  *
  * One thread, one epoll loop, libc only. All memory is in struct guard and in mappings: no heap after
- * guard_open. It wakes for results, for messages, for the death of a peer, at the nearest deadline, and on a tick: at most
- * 10 ms while frames come, 100 ms when idle. With `spin` it looks at the rings all the time while frames come.
+ * guard_open. It wakes for results, for messages, for the death of a peer, at the nearest deadline, and on a tick: a
+ * quarter of the frames' deadline while they come (0.5 to 10 ms), 100 ms when idle. With `spin` it looks at the rings all the time while frames come.
  */
 #ifndef MUSTER_ROBOT_GUARD_H
 #define MUSTER_ROBOT_GUARD_H

@@ -407,6 +407,46 @@ static void without_a_program_nothing_waits(void **state)
     puppet_close(&new);
 }
 
+/* ---- looking out instead of sleeping ---- */
+
+static void a_spinning_guard_is_the_same_guard(void **state)
+{
+    struct muster_verdict verdict;
+    struct ring_control page = {0};
+    struct puppet p;
+    harness_sweep(&h);
+    struct guard_options options = {.spin = true};
+    harness_open(&h, &options, NULL);
+    struct muster_options robot = {
+        .run_dir = h.dir, .width = HARNESS_WIDTH, .height = HARNESS_HEIGHT, .spin = 1};
+    char why[MUSTER_TEXT_SIZE];
+    assert_int_equal(muster_open(&robot, &h.robot, why), 0);
+    pid_t pid = actor_start(&h, 1, ACT_WELL);
+    harness_admit(&h, 1);
+    harness_until(&h, status, status.runners[0].connected);
+    harness_activate(&h, 1, 0);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(frame_wait(&h, frame_send(&h, LONG_MS), &verdict), MUSTER_OK);
+    puppet_open(&p, &h, 2);
+    harness_admit(&h, 2);
+    harness_activate(&h, 2, 1);
+    until_mode(&p, RING_MODE_ACTIVE);
+    assert_true(ring_read(&p.control, ring_newest(&p.control), &page, sizeof page));
+    assert_true(page.flags & RING_CONTROL_NO_BELL);
+    puppet_take_stream(&p);
+    uint64_t seq = frame_send(&h, LONG_MS);
+    struct ring_result result = puppet_result(&p, seq);
+    assert_true(ring_put(&p.results, ++p.count, &result, sizeof result)); /* and no bell */
+    assert_int_equal(frame_wait(&h, seq, &verdict), MUSTER_OK);
+    assert_int_equal(frame_wait(&h, frame_send(&h, 5), &verdict), MUSTER_SAFE);
+    assert_int_equal(verdict.reason, MUSTER_REASON_DEADLINE);
+    puppet_close(&p); /* lost, while nobody rings */
+    assert_int_equal(frame_wait(&h, frame_send(&h, LONG_MS), &verdict), MUSTER_FALLBACK);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(frame_wait(&h, frame_send(&h, LONG_MS), &verdict), MUSTER_SAFE);
+}
+
 int main(void)
 {
 #define FLOW_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -422,6 +462,7 @@ int main(void)
         FLOW_TEST(forty_switches_with_shadows_lose_nothing),
         FLOW_TEST(a_switch_waits_for_the_end_of_a_sequence),
         FLOW_TEST(without_a_program_nothing_waits),
+        FLOW_TEST(a_spinning_guard_is_the_same_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

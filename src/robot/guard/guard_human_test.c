@@ -431,6 +431,21 @@ static void too_many_useless_frames_latch(void **state)
     puppet_close(&p);
 }
 
+/* A control loop of 2 ms learns who is in control, although no model is there to ring the guard. */
+static void short_deadlines_learn_the_state_too(void **state)
+{
+    struct muster_verdict verdict = {.state = MUSTER_STATE_UNKNOWN};
+    harness_robot(&h);
+    assert_int_equal(say(h.agent, CTL_VERB_OVERRIDE, 0, 10000, NULL), 0);
+    int64_t until_ms = harness_now_ms() + PATIENCE_MS;
+    int in_a_row = 0;
+    while (in_a_row < 20 && harness_now_ms() < until_ms) {
+        assert_int_equal(frame_wait(&h, frame_send(&h, 2), &verdict), MUSTER_SAFE);
+        in_a_row = verdict.state == MUSTER_STATE_OVERRIDE ? in_a_row + 1 : 0;
+    }
+    assert_int_equal(in_a_row, 20);
+}
+
 /* ---- who hears what ---- */
 
 static struct ctl_message next_notice(int fd, enum ctl_notice want)
@@ -531,6 +546,7 @@ int main(void)
         HUMAN_TEST(the_program_mirrors_the_stop_too),
         HUMAN_TEST(a_stop_without_a_guard_is_not_lost),
         HUMAN_TEST(too_many_useless_frames_latch),
+        HUMAN_TEST(short_deadlines_learn_the_state_too),
         HUMAN_TEST(an_observer_sees_everything_and_changes_nothing),
         HUMAN_TEST(a_deaf_observer_stops_nobody),
         HUMAN_TEST(a_local_word_is_taken_back_at_the_robot),

@@ -36,6 +36,8 @@ static struct ctl_message draft(const struct guard *guard, enum ctl_notice notic
     message.state = guard->state;
     message.generation = generation;
     str_copy(message.text, sizeof message.text, text);
+    if (!guard_fsm_latched(guard->state))
+        return message;
     str_copy(message.command.who, sizeof message.command.who, guard->who);
     str_copy(message.command.reason, sizeof message.command.reason, guard->reason);
     return message;
