@@ -35,7 +35,9 @@ static void be_modest(const struct derived_limits *limits)
         __rlimit_resource_t resource;
         rlim_t most;
     } wanted[] = {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow memory counts as data */
         {RLIMIT_DATA, limits->memory_bytes},
+#endif
         {RLIMIT_FSIZE, limits->file_bytes},
         {RLIMIT_CORE, 0},
     };
