@@ -244,7 +244,8 @@ class Robot:
 
     def command(self, *args):
         return [str(x) for x in (BIN / "muster-agent", "--state-dir", self.state, "--run-dir", self.run_dir, "--server",
-                                 self.url, "--robot", self.name, "--keyring", self.keyring, *self.flags, *args)]
+                                 self.url, "--robot", self.name, "--keyring", self.keyring, "--recorder-memory-mib", "0",
+                                 *self.flags, *args)]
 
     def start_agent(self, *args):
         """Patient with a slow machine, impatient with the network."""

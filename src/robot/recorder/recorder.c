@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -240,12 +241,22 @@ static struct incident_signer *load_signer(struct recorder *r)
     return signer;
 }
 
+/* Never more than half of what is free but for the incidents themselves: the next release has to fit, too. */
+static uint64_t quota(const struct recorder *r)
+{
+    struct statvfs disk;
+    uint64_t most = (uint64_t)r->options.keep_mib << 20, own = 0;
+    struct err ignored = {0};
+    if (statvfs(r->incidents, &disk) < 0 || shelf_bytes(r->incidents, &own, &ignored) < 0)
+        return most;
+    return MIN(most, ((uint64_t)disk.f_bavail * disk.f_frsize + own) / 2);
+}
+
 /* In the child. */
 static int seal_event(struct recorder *r, struct seal *seal)
 {
     struct err err = {0};
-    struct shelf_limits limits = {.events = (size_t)r->options.keep,
-                                  .bytes = (uint64_t)r->options.keep_mib << 20};
+    struct shelf_limits limits = {.events = (size_t)r->options.keep, .bytes = quota(r)};
     cleanup_incident_signer struct incident_signer *signer = load_signer(r);
     seal->signer = signer;
     if (signer)

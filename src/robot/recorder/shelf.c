@@ -152,6 +152,17 @@ static uint64_t bytes_of(const struct shelf_list *list)
     return bytes;
 }
 
+int shelf_bytes(const char *dir, uint64_t *out, struct err *err)
+{
+    cleanup_free struct shelf_list *list = mem_zalloc(1, sizeof *list);
+    if (!list)
+        return err_no_memory(err);
+    if (shelf_read(dir, list, err) < 0)
+        return -1;
+    *out = bytes_of(list);
+    return 0;
+}
+
 int shelf_make_room(const char *dir, const struct shelf_limits *limits, int severity, uint64_t bytes,
                     struct err *err)
 {

@@ -37,6 +37,7 @@ bool shelf_parse(const char *id, struct shelf_item *out); /* number and severity
 
 /* What is there. A directory that is missing is empty. Beyond SHELF_MAX the oldest are left out. */
 int shelf_read(const char *dir, struct shelf_list *out, struct err *err) must_check;
+int shelf_bytes(const char *dir, uint64_t *out, struct err *err) must_check; /* of all events */
 int shelf_sweep(const char *dir,
                 struct err *err) must_check; /* leftovers of an interrupted write, marks without a file */
 uint32_t shelf_next_number(const struct shelf_list *list);
