@@ -4,10 +4,12 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/output.h"
+#include "forge/engine.h"
 #include "forge/pack.h"
 
 static const char help[] =
-    "usage: muster pack release.yaml -o DIR [--json]\n"
+    "usage: muster pack release.yaml [--engine] -o DIR [--json]\n"
+    "       muster pack --engine -o DIR [--json]\n"
     "\n"
     "Makes a release of an ONNX model: checks its tensors against release.yaml, loads it, runs it on the "
     "golden pictures and\n"
@@ -16,11 +18,17 @@ static const char help[] =
     "`created:` in the yaml set the time that is written down.\n"
     "\n"
     "  -o, --output DIR    where to; a release that is there is replaced\n"
+    "      --engine        put muster-runner, ONNX Runtime and their libraries in as an OCI image: robots "
+    "then run "
+    "the model in\n"
+    "                      a container of exactly these bytes. Without release.yaml: that image alone\n"
     "      --runtime FILE  libonnxruntime.so.1 to use (MUSTER_ONNXRUNTIME)\n"
     "      --json          what was made, as JSON\n"
     "\n"
     "examples:\n"
     "  muster pack models/detector-2.0.0/release.yaml -o detector-2\n"
+    "  muster pack --engine -o engine && skopeo copy oci:engine:engine "
+    "docker-archive:engine.tar:muster-engine\n"
     "  skopeo copy oci:detector-2:detector-2.0.0 docker://registry.example/robots:detector-2.0.0\n"
     "\n"
     "A copy keeps the name (verify wants it); the signature is beside it, as sha256-DIGEST.sig.\n";
@@ -57,21 +65,51 @@ static int print_json(const struct pack_report *report, const char *dir, struct 
     return output_print(&out, err);
 }
 
+static int pack_engine(const char *dir, const char *runtime, const char *created, bool json, struct err *err)
+{
+    struct engine_options how = {.runtime = runtime, .created = created ? created : "1970-01-01T00:00:00Z"};
+    struct engine_parts parts;
+    if (engine_pack(dir, &how, &parts, err) < 0)
+        return -1;
+    struct digest_text digest = digest_format(&parts.manifest.digest);
+    if (!json) {
+        printf("engine  %s\n%s: %s, %zu files, %s unpacked\n", digest.text, dir,
+               format_bytes(parts.rootfs.size).text, parts.file_count,
+               format_bytes(parts.unpacked_bytes).text);
+        return 0;
+    }
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_object(&out, NULL);
+    jsonw_digest(&out, "digest", &parts.manifest.digest);
+    jsonw_text(&out, "ref", "engine");
+    jsonw_text(&out, "dir", dir);
+    jsonw_i64(&out, "bytes", (int64_t)parts.rootfs.size);
+    jsonw_i64(&out, "unpacked_bytes", (int64_t)parts.unpacked_bytes);
+    jsonw_i64(&out, "files", (int64_t)parts.file_count);
+    jsonw_close(&out);
+    return output_print(&out, err);
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
     const char *dir = NULL, *runtime = NULL;
-    bool json = false, dated = false;
+    bool json = false, dated = false, engine = false;
     char created[CLOCK_RFC3339_SIZE];
-    struct operands operands = {.usage = "release.yaml", .min = 1, .max = 1};
+    struct operands operands = {.usage = "release.yaml", .min = 0, .max = 1};
     const struct option_def options[] = {OPT_TEXT("output", 'o', &dir), OPT_TEXT("runtime", 0, &runtime),
-                                         OPT_FLAG("json", 0, &json)};
+                                         OPT_FLAG("engine", 0, &engine), OPT_FLAG("json", 0, &json)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
     if (!dir)
         return err_set(err, ERR_USAGE, "where to? give -o DIR");
     if (epoch_time(created, &dated, err) < 0)
         return -1;
-    struct pack_options how = {.runtime_path = runtime, .created = dated ? created : NULL};
+    if (operands.count == 0 && engine)
+        return pack_engine(dir, runtime, dated ? created : NULL, json, err);
+    if (operands.count == 0)
+        return err_set(err, ERR_USAGE, "which release.yaml?");
+    struct pack_options how = {.runtime_path = runtime, .created = dated ? created : NULL, .engine = engine};
     struct pack_report report;
     if (pack_release(operands.items[0], dir, &how, &report, err) < 0)
         return -1;

@@ -2,11 +2,14 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "forge/engine.h"
 #include "forge/golden_make.h"
 #include "forge/recipe.h"
 #include "release/image.h"
 #include "sys/file.h"
 #include "wire/onnx.h"
+
+#define ENGINE_SUFFIX "-engine"
 
 static const char epoch[] = "1970-01-01T00:00:00Z";
 
@@ -76,6 +79,7 @@ struct packer {
     const struct recipe *recipe;
     const char *created;
     struct oci_manifest manifest;
+    struct oci_descriptor engine; /* zero digest: none */
     struct pack_report *report;
 };
 
@@ -134,6 +138,32 @@ static int add_layers(struct packer *packer, const struct buf *golden, struct er
     return 0;
 }
 
+/* Its three blobs are layers of the release; index.json names the image besides, for podman and skopeo. */
+static int add_engine(struct packer *packer, const char *runtime_path, struct err *err)
+{
+    struct engine_options options = {.runtime = runtime_path, .created = packer->created};
+    struct engine_parts parts;
+    if (engine_build(packer->dir, &options, &parts, err) < 0)
+        return -1;
+    const struct oci_descriptor *const layers[] = {&parts.manifest, &parts.config, &parts.rootfs};
+    for (size_t i = 0; i < ARRAY_LEN(layers); i++) {
+        packer->manifest.layers[packer->manifest.layer_count++] = *layers[i];
+        packer->report->total_bytes += layers[i]->size;
+    }
+    packer->engine = parts.manifest;
+    packer->engine.filepath[0] = '\0';
+    return 0;
+}
+
+static int list_engine(struct packer *packer, struct err *err)
+{
+    if (digest_is_zero(&packer->engine.digest))
+        return 0;
+    snprintf(packer->engine.ref_name, sizeof packer->engine.ref_name, "%.119s" ENGINE_SUFFIX,
+             packer->report->ref);
+    return layout_add_manifest(packer->dir, &packer->engine, err);
+}
+
 static int add_config(struct packer *packer, struct err *err)
 {
     const struct release *release = &packer->recipe->release;
@@ -157,29 +187,40 @@ static int add_manifest(struct packer *packer, struct err *err)
     return layout_add_manifest(packer->dir, &descriptor, err);
 }
 
-/* Takes the releases that were in the layout before out of it. */
-static int drop_older(const char *dir, const struct digest *keep, struct err *err)
+/* Takes the releases that were in the layout before, and their engines, out of it. */
+static bool is_older(const struct packer *packer, const struct oci_descriptor *item)
 {
+    if (str_eq(item->artifact_type, MODELPACK_ARTIFACT_TYPE))
+        return !digest_equal(&item->digest, &packer->report->digest);
+    return str_ends(item->ref_name, ENGINE_SUFFIX) && !digest_equal(&item->digest, &packer->engine.digest);
+}
+
+static int drop_older(const struct packer *packer, struct err *err)
+{
+    const char *dir = packer->dir;
     cleanup_free struct oci_index *index = mem_zalloc(1, sizeof *index);
     if (!index)
         return err_no_memory(err);
     if (layout_read_index(dir, index, err) < 0)
         return -1;
     for (size_t i = 0; i < index->count; i++)
-        if (str_eq(index->manifests[i].artifact_type, MODELPACK_ARTIFACT_TYPE) &&
-            !digest_equal(&index->manifests[i].digest, keep) &&
+        if (is_older(packer, &index->manifests[i]) &&
             layout_remove_manifest(dir, &index->manifests[i].digest, err) < 0)
             return -1;
     uint64_t freed = 0;
     return layout_collect(dir, &freed, err);
 }
 
-static int write_release(struct packer *packer, const struct buf *golden, struct err *err)
+static int write_release(struct packer *packer, const struct buf *golden, const struct pack_options *options,
+                         struct err *err)
 {
-    if (layout_init(packer->dir, err) < 0 || add_layers(packer, golden, err) < 0 ||
-        add_config(packer, err) < 0 || add_manifest(packer, err) < 0)
+    if (layout_init(packer->dir, err) < 0 || add_layers(packer, golden, err) < 0)
         return -1;
-    return drop_older(packer->dir, &packer->report->digest, err);
+    if (options && options->engine && add_engine(packer, options->runtime_path, err) < 0)
+        return -1;
+    if (add_config(packer, err) < 0 || add_manifest(packer, err) < 0 || list_engine(packer, err) < 0)
+        return -1;
+    return drop_older(packer, err);
 }
 
 static int count_entry(const char *name, void *arg)
@@ -218,7 +259,7 @@ static int pack(const struct recipe *recipe, const char *dir, const struct pack_
     str_copy(out->name, sizeof out->name, recipe->release.name);
     str_copy(out->version, sizeof out->version, recipe->release.version);
     image_ref(&recipe->release, out->ref);
-    return write_release(packer, &golden, err);
+    return write_release(packer, &golden, options, err);
 }
 
 int pack_release(const char *yaml_path, const char *dir, const struct pack_options *options,

@@ -5,7 +5,7 @@
  *                  ──▶ blobs, config, manifest ──▶ index.json
  *
  * Layers in this order: model.onnx, release.json, golden.bin, then evaluation and recipe if the yaml names
- * them. No clock, user name or path gets in; `created` is what the yaml or the caller says, else
+ * them, then the engine if it is wanted. No clock, user name or path gets in; `created` is what the yaml or the caller says, else
  * 1970-01-01T00:00:00Z.
  */
 #ifndef MUSTER_FORGE_PACK_H
@@ -21,6 +21,7 @@
 struct pack_options {
     const char *runtime_path; /* NULL: see infer/runtime.h */
     const char *created;      /* RFC 3339; NULL: the yaml's. (SOURCE_DATE_EPOCH is the caller's business.) */
+    bool engine;              /* carries its engine: forge/engine.h */
 };
 
 struct pack_report {

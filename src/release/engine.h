@@ -8,9 +8,9 @@
  *     index.json names the image besides, as NAME-VERSION-engine, for podman and skopeo
  *
  * Being layers, they are signed, pushed, fetched, resumed and collected with the release, and an engine that did not change is not
- * fetched again. On a robot it is unpacked once into ENGINES/sha256-HEX (the image's digest), read-only:
+ * fetched again. On a robot it is unpacked once into ENGINES/HEX (the image's digest), read-only:
  *
- *     blob ─ digest ─▶ gunzip ▶ strict tar (wire/tar.h) ▶ ENGINES/sha256-HEX.tmp-XXXXXX ─ rename ─▶ ENGINES/sha256-HEX
+ *     blob ─ digest ─▶ gunzip ▶ strict tar (wire/tar.h) ▶ ENGINES/HEX.tmp-engine ─ rename ─▶ ENGINES/HEX
  */
 #ifndef MUSTER_RELEASE_ENGINE_H
 #define MUSTER_RELEASE_ENGINE_H
