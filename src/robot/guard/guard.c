@@ -20,9 +20,9 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-enum { MIN_TICK_US = 500, BUSY_TICK_US = 10000, IDLE_TICK_US = 100000, IDLE_AFTER_MS = 500, EVENTS = 16 };
+enum { MIN_TICK_US = 500, BUSY_TICK_US = 10000, IDLE_TICK_US = 100000, IDLE_AFTER_MS = 5000, EVENTS = 16 };
 enum { MADV_POPULATE_READ_ = 22 }; /* Linux 5.14, unknown to older headers */
-enum { SPIN_NS = 50000, STACK_BYTES = 96 << 10 };
+enum { SPIN_NS = 50000, SPIN_AFTER_MS = 500, STACK_BYTES = 96 << 10 };
 
 static struct guard the_guard;
 
@@ -76,7 +76,8 @@ static int open_loop(struct guard *guard, struct err *err)
     sigprocmask(SIG_BLOCK, &stop, NULL);
     guard->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     guard->signal_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (guard->epoll_fd < 0 || guard->signal_fd < 0)
+    guard->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (guard->epoll_fd < 0 || guard->signal_fd < 0 || guard->spare_fd < 0)
         return err_errno(err, "event loop");
     return guard_watch(guard, guard->signal_fd, EPOLLIN, GUARD_BY_SIGNAL, 0, err);
 }
@@ -91,8 +92,8 @@ static void touch_everything(struct guard *guard)
         stack[i] = 0;
     for (size_t i = 0; i < sizeof *guard; i += 1024)
         ((volatile char *)guard)[i] = ((volatile char *)guard)[i];
-    if (madvise((void *)((uintptr_t)__executable_start & ~4095ul), (size_t)(end - __executable_start),
-                MADV_POPULATE_READ_) < 0)
+    if (madvise((void *)((uintptr_t)__executable_start & -(uintptr_t)getpagesize()),
+                (size_t)(end - __executable_start), MADV_POPULATE_READ_) < 0)
         log_debug("code is not touched ahead: %s", strerror(errno));
 }
 
@@ -114,6 +115,7 @@ static void set_start(struct guard *guard, const struct guard_options *options)
                             .listen_fd = -1,
                             .epoll_fd = -1,
                             .signal_fd = -1,
+                            .spare_fd = -1,
                             .latch = {.dir_fd = -1, .file_fd = -1},
                             .state = GUARD_INIT};
     if (guard->options.hang_frames == 0)
@@ -160,16 +162,16 @@ int guard_open(const struct guard_options *options, struct guard **out, struct e
     return 0;
 }
 
-static bool is_busy(const struct guard *guard, int64_t now_ns)
+static bool frames_within(const struct guard *guard, int64_t now_ns, int64_t ms)
 {
-    return guard->stream.peer && now_ns - guard->stream.last_frame_ns < (int64_t)IDLE_AFTER_MS * 1000000;
+    return guard->stream.peer && now_ns - guard->stream.last_frame_ns < ms * 1000000;
 }
 
 /* Often enough to see every frame well before its time is up, although nobody announces frames to the guard. */
 static int64_t tick_us(struct guard *guard, int64_t now_ns)
 {
     const struct guard_runner *runner = guard_answerer(guard);
-    if (!is_busy(guard, now_ns))
+    if (!frames_within(guard, now_ns, IDLE_AFTER_MS))
         return IDLE_TICK_US;
     int64_t patience_us = guard->stream.patience_ns / 1000;
     if (runner)
@@ -263,7 +265,7 @@ static void look_out(struct guard *guard, int64_t until_ns)
 static int64_t sleep_ns(struct guard *guard)
 {
     int64_t now_ns = clock_mono_ns(), until_ns = next_wake_ns(guard);
-    if (!guard->options.spin || !is_busy(guard, now_ns))
+    if (!guard->options.spin || !frames_within(guard, now_ns, SPIN_AFTER_MS))
         return MAX(until_ns - now_ns, 0);
     look_out(guard, MIN(until_ns, now_ns + SPIN_NS));
     return 0;
@@ -305,5 +307,6 @@ void guard_close(struct guard *guard)
     mem_cleanup_close(&guard->signal_fd);
     mem_cleanup_close(&guard->epoll_fd);
     mem_cleanup_close(&guard->lock_fd);
+    mem_cleanup_close(&guard->spare_fd);
     latch_close(&guard->latch);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -156,6 +157,34 @@ static void the_runners_user_may_be_a_runner_and_nothing_else(void **state)
     harness_sweep(&h);
 }
 
+/* ---- descriptors ---- */
+
+static void leave_few_descriptors(void)
+{
+    struct rlimit few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &few), 0);
+    few.rlim_cur = 16;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+}
+
+/* Nobody gets in any more, who is in is served, and the door opens again. */
+static void it_lives_without_descriptors(void **state)
+{
+    struct err err = {0};
+    int socks[14];
+    harness_open(&h, NULL, leave_few_descriptors);
+    for (size_t i = 0; i < ARRAY_LEN(socks); i++)
+        assert_ok(ctl_dial(h.dir, &socks[i], &err), err);
+    assert_int_equal(harness_status(&h).state, GUARD_STANDBY);
+    for (size_t i = 0; i < ARRAY_LEN(socks); i++)
+        close(socks[i]);
+    assert_int_equal(harness_status(&h).state, GUARD_STANDBY);
+    struct puppet p;
+    puppet_open(&p, &h, 1);
+    puppet_close(&p);
+    harness_sweep(&h);
+}
+
 /* ---- its log ---- */
 
 static void make_log_lines(int count)
@@ -256,6 +285,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nor_under_another_name_behind_walls),
         cmocka_unit_test(a_runner_behind_walls_serves),
         cmocka_unit_test(the_runners_user_may_be_a_runner_and_nothing_else),
+        cmocka_unit_test(it_lives_without_descriptors),
         cmocka_unit_test(it_outlives_the_reader_of_its_log),
         cmocka_unit_test(it_does_not_wait_for_the_reader_of_its_log),
         cmocka_unit_test(a_fallback_is_held_to_its_own_deadline),

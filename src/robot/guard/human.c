@@ -45,7 +45,8 @@ void guard_restore(struct guard *guard)
     guard->oversight = (struct oversight){.lease = record.lease, .local_word = record.local != 0};
     if (guard->state == GUARD_INIT)
         return;
-    remember(guard, record.who, record.reason);
+    remember(guard, record.who,
+             record.state == GUARD_OVERRIDE ? "held the lease when the guard ended" : record.reason);
     log_warn("%s was latched by %s: %s", guard_state_name(guard->state), guard->who, guard->reason);
 }
 

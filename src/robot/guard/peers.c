@@ -6,6 +6,7 @@
 #include "robot/guard/state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -67,10 +68,27 @@ static int welcome_peer(struct guard *guard, int fd, int64_t now_ns, struct err 
     return 0;
 }
 
+static int take_caller(const struct guard *guard)
+{
+    return accept4(guard->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* No descriptor is left: whoever waits at the door is sent away, for else he would wake us for ever. */
+static void send_away(struct guard *guard)
+{
+    close(guard->spare_fd);
+    int fd = take_caller(guard);
+    mem_cleanup_close(&fd);
+    guard->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    log_error("no file descriptor is left: a connection was refused; raise the limit (ulimit -n)");
+}
+
 void guard_accept(struct guard *guard, int64_t now_ns)
 {
     for (;;) {
-        int fd = accept4(guard->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = take_caller(guard);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+            send_away(guard);
         if (fd < 0)
             return;
         struct err err = {0};

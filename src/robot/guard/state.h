@@ -88,6 +88,7 @@ struct guard_noted { /* interventions of one reason */
 struct guard {
     struct guard_options options;
     int lock_fd, listen_fd, epoll_fd, signal_fd;
+    int spare_fd; /* given up for a moment where there is no other: see guard_accept */
     bool stop;
 
     uint64_t epoch, streams;
