@@ -37,6 +37,7 @@ enum {
     LONGEST_LOOK_MS = 100
 };
 enum { LOST_EVERY_MS = 1000, QUIET_MS = 60000, WINDOW_MS = 10000, BOOST = 5 };
+enum { SLACK_MS = 300 }; /* what is promised is there in full, whenever the first entry came */
 
 struct recorder {
     struct recorder_options options;
@@ -214,7 +215,7 @@ static struct seal plan_seal(struct recorder *r, const char *id, int64_t until_n
     const struct trigger *t = &r->trigger;
     struct seal seal = {.dir = r->incidents,
                         .arena = &r->arena,
-                        .from_ns = t->first_ns - t->options.before_ns,
+                        .from_ns = t->first_ns - t->options.before_ns - SLACK_MS * MS_NS,
                         .at_ns = t->at_ns,
                         .until_ns = until_ns,
                         .wall_offset_ns = wall_offset_ns(),
