@@ -242,22 +242,13 @@ static int write_archive(const struct tree *tree, const char *path, struct diges
 
 /* ---- the image ---- */
 
-static const char *architecture(void)
-{
-#if defined(__aarch64__)
-    return "arm64";
-#else
-    return "amd64";
-#endif
-}
-
 static char *config_format(const struct digest *plain, const char *created)
 {
     json_t *run = json_pack("{s:s,s:[s,s,s],s:[s],s:s}", "User", "65534:65534", "Env", "PATH=/usr/bin",
                             "LD_LIBRARY_PATH=" ENGINE_LIBRARIES, "MUSTER_ONNXRUNTIME=" ENGINE_RUNTIME,
                             "Entrypoint", ENGINE_PROGRAM, "WorkingDir", "/");
     return json_write_new(json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:[o]},s:[{s:s,s:s}]}", "architecture",
-                                    architecture(), "os", "linux", "created", created, "config", run,
+                                    ENGINE_ARCHITECTURE, "os", "linux", "created", created, "config", run,
                                     "rootfs", "type", "layers", "diff_ids", json_from_digest(plain),
                                     "history", "created", created, "created_by", "muster pack --engine"));
 }
@@ -292,6 +283,7 @@ static int add_image(const char *dir, const struct digest *plain, const char *cr
     if (add_document(dir, oci_manifest_format(manifest), &parts->manifest, err) < 0)
         return -1;
     name_it(&parts->manifest, OCI_MANIFEST_TYPE, "engine/manifest.json");
+    str_copy(parts->manifest.variant, sizeof parts->manifest.variant, ENGINE_ARCHITECTURE);
     name_it(&parts->config, OCI_IMAGE_CONFIG_TYPE, "engine/config.json");
     name_it(&parts->rootfs, OCI_IMAGE_LAYER_TYPE, "engine/rootfs.tar.gz");
     return 0;
@@ -330,7 +322,7 @@ int engine_pack(const char *dir, const struct engine_options *options, struct en
     if (layout_init(dir, err) < 0 || engine_build(dir, options, out, err) < 0)
         return -1;
     struct oci_descriptor item = out->manifest;
-    item.filepath[0] = '\0';
+    item.filepath[0] = item.variant[0] = '\0';
     str_copy(item.ref_name, sizeof item.ref_name, "engine");
     return layout_add_manifest(dir, &item, err);
 }

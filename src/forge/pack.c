@@ -151,7 +151,7 @@ static int add_engine(struct packer *packer, const char *runtime_path, struct er
         packer->report->total_bytes += layers[i]->size;
     }
     packer->engine = parts.manifest;
-    packer->engine.filepath[0] = '\0';
+    packer->engine.filepath[0] = packer->engine.variant[0] = '\0';
     return 0;
 }
 

@@ -17,7 +17,7 @@ enum { LOCK_MS = 60000, LOCK_STEP_MS = 20, PIECE_BYTES = 128 << 10 };
 
 const struct oci_descriptor *engine_of(const struct image *image)
 {
-    return oci_layer(&image->manifest, OCI_MANIFEST_TYPE, NULL);
+    return oci_layer(&image->manifest, OCI_MANIFEST_TYPE, ENGINE_ARCHITECTURE);
 }
 
 /* ---- from an archive to files ---- */
@@ -178,12 +178,11 @@ static bool is_wanted(const struct keep *keep, const char *name)
     for (size_t i = 0; i < keep->index->count; i++) {
         if (blob_read_manifest(keep->image->dir, &keep->index->manifests[i], keep->manifest, &ignored) < 0)
             return true; /* better one too many */
-        const struct oci_descriptor *engine = oci_layer(keep->manifest, OCI_MANIFEST_TYPE, NULL);
-        if (!engine)
-            continue;
-        struct digest_text text = digest_format(&engine->digest);
-        if (str_eq(digest_hex(&text), name))
-            return true;
+        for (size_t k = 0; k < keep->manifest->layer_count; k++) {
+            struct digest_text text = digest_format(&keep->manifest->layers[k].digest);
+            if (str_eq(digest_hex(&text), name))
+                return true;
+        }
     }
     return false;
 }

@@ -20,13 +20,19 @@
 #define ENGINE_LIBRARIES "/usr/lib/muster"
 #define ENGINE_RUNTIME ENGINE_LIBRARIES "/libonnxruntime.so.1"
 #define ENGINE_PROGRAM "/usr/bin/muster-runner"
+/* A release may carry an engine for each architecture (annotation org.muster.variant); a robot sees its own only. */
+#if defined(__aarch64__)
+#define ENGINE_ARCHITECTURE "arm64"
+#else
+#define ENGINE_ARCHITECTURE "amd64"
+#endif
 #define OCI_IMAGE_CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
 #define OCI_IMAGE_LAYER_TYPE "application/vnd.oci.image.layer.v1.tar+gzip"
 
 enum { ENGINE_MAX_FILES = 4096 };
 #define ENGINE_MAX_BYTES (4ull << 30) /* unpacked; CUDA and TensorRT are large */
 
-/* The descriptor of its image; NULL: this release has none. */
+/* The descriptor of its image for this architecture; NULL: this release has none. */
 const struct oci_descriptor *engine_of(const struct image *image);
 
 /* *out: the directory with the unpacked, checked engine; free() it. Engines that no release in image->dir has any
