@@ -311,6 +311,11 @@ const char *pipeline_backend(const struct pipeline *pipeline)
     return pipeline->description;
 }
 
+bool pipeline_is_derived(const struct pipeline *pipeline)
+{
+    return pipeline->derived;
+}
+
 const char *pipeline_plain_because(const struct pipeline *pipeline)
 {
     return pipeline->plain_because[0] ? pipeline->plain_because : NULL;

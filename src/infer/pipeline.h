@@ -103,6 +103,7 @@ int pipeline_self_test(struct pipeline *pipeline, const struct golden *golden, d
 /* "onnxruntime 1.22.0 cpu", with ", optimized" behind it if it runs what the cache held: for reports. Lives as long as the pipeline. */
 const char *pipeline_backend(const struct pipeline *pipeline);
 
+bool pipeline_is_derived(const struct pipeline *pipeline); /* runs what the cache held */
 /* NULL, or why there is a cache but the plain model runs. Lives as long as the pipeline. */
 const char *pipeline_plain_because(const struct pipeline *pipeline);
 

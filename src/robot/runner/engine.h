@@ -10,15 +10,21 @@ struct engine {
     struct image image;
     struct pipeline *pipeline;
     uint32_t golden_count; /* cases that it passed */
+    /* Set before engine_open, or NULL: where this machine keeps what it derives from models (infer/derived.h). Used if it is there;
+     * made if may_derive, in a process with a single thread. */
+    const char *cache_dir;
+    bool may_derive;
+    struct pipeline_options options; /* of engine_open; what they point to is borrowed */
 };
 
 /* Opens `release` of the layout, checks every blob, loads the model and warms it up.
  * Errors: as image_open, image_check_blobs, pipeline_open. */
 int engine_open(struct engine *engine, const char *layout, const struct digest *release,
                 const struct pipeline_options *options, struct err *err) must_check;
-void engine_close(struct engine *engine); /* a zeroed one is fine */
+void engine_close(struct engine *engine); /* a zeroed one is fine; it is zeroed again */
 
-/* The golden cases, in this very process, with this very model. Errors: REFUSED. */
+/* The golden cases, in this very process, with this very model. What was derived from it and fails is given up for the model itself.
+ * Errors: REFUSED. */
 int engine_self_test(struct engine *engine, struct err *err) must_check;
 
 /* `engine` must stay where it is. */

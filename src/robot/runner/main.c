@@ -11,7 +11,7 @@
 
 static const char usage[] =
     "usage: muster-runner --run-dir DIR --store LAYOUT --release DIGEST --generation N [OPTION…]\n"
-    "       muster-runner --self-test --store LAYOUT --release DIGEST\n"
+    "       muster-runner --self-test --store LAYOUT --release DIGEST [--cache DIR]\n"
     "Runs the model of one release on the frames of this robot, or only checks it against its golden cases.\n"
     "It says HELLO to the guard only after the golden cases held in this very process.\n"
     "  --run-dir DIR      where muster-guard listens\n"
@@ -19,6 +19,9 @@ static const char usage[] =
     "  --release DIGEST   sha256:… of its manifest\n"
     "  --generation N     the number under which the guard knows this runner\n"
     "  --self-test        exit status 0 if all golden cases hold, 3 with the reason if not\n"
+    "  --cache DIR        what this machine derived from models (an optimized graph): used if it is there, "
+    "made by "
+    "--self-test\n"
     "  --cpu LIST         only these cores: 2, 0-1, 0,2-3\n"
     "  --priority P       low: at the lowest priority until the model is ready, for a robot that another "
     "runner\n"
@@ -35,7 +38,7 @@ static const char usage[] =
 enum loading { LOAD_NORMAL, LOAD_LOW, LOAD_KEEP };
 
 struct arguments {
-    const char *store, *cpu;
+    const char *store, *cpu, *cache;
     struct runner_options runner;
     struct pipeline_options pipeline;
     uint64_t threads;
@@ -83,6 +86,8 @@ static void take_option(struct arguments *args, int opt)
         args->store = optarg;
     else if (opt == 'c')
         args->cpu = optarg;
+    else if (opt == 'C')
+        args->cache = optarg;
     else if (opt == 'r')
         ok = digest_parse(optarg, &args->runner.release);
     else if (opt == 'g' || opt == 't')
@@ -103,19 +108,13 @@ static void take_option(struct arguments *args, int opt)
 static void parse(int argc, char **argv, struct arguments *args)
 {
     static const struct option options[] = {
-        {"run-dir", required_argument, NULL, 'd'},
-        {"store", required_argument, NULL, 's'},
-        {"release", required_argument, NULL, 'r'},
-        {"generation", required_argument, NULL, 'g'},
-        {"threads", required_argument, NULL, 't'},
-        {"cpu", required_argument, NULL, 'c'},
-        {"priority", required_argument, NULL, 'P'},
-        {"wait", required_argument, NULL, 'w'},
-        {"spin", no_argument, NULL, 'p'},
-        {"self-test", no_argument, NULL, 'T'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {0},
+        {"run-dir", required_argument, NULL, 'd'}, {"store", required_argument, NULL, 's'},
+        {"release", required_argument, NULL, 'r'}, {"generation", required_argument, NULL, 'g'},
+        {"threads", required_argument, NULL, 't'}, {"cpu", required_argument, NULL, 'c'},
+        {"cache", required_argument, NULL, 'C'},   {"priority", required_argument, NULL, 'P'},
+        {"wait", required_argument, NULL, 'w'},    {"spin", no_argument, NULL, 'p'},
+        {"self-test", no_argument, NULL, 'T'},     {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},       {0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;)
         take_option(args, opt);
@@ -134,6 +133,8 @@ static int self_test(struct engine *engine, struct err *err)
     const struct release *release = &engine->image.release;
     printf("self-test passed: %s %s, %u golden cases, %s\n", release->name, release->version,
            engine->golden_count, pipeline_backend(engine->pipeline));
+    if (pipeline_plain_because(engine->pipeline))
+        printf("not optimized: %s\n", pipeline_plain_because(engine->pipeline));
     return 0;
 }
 
@@ -174,6 +175,8 @@ static int run(struct arguments *args, struct engine *engine, struct err *err)
         return -1;
     if (args->loading == LOAD_LOW)
         priority_lower();
+    engine->cache_dir = args->cache;
+    engine->may_derive = args->self_test;
     if (engine_open(engine, args->store, &args->runner.release, &args->pipeline, err) < 0)
         return -1;
     return args->self_test ? self_test(engine, err) : serve(args, engine, err);
