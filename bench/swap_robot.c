@@ -68,6 +68,10 @@ static void one_frame(struct swap_log *log, struct muster *robot, struct swap_fr
     frame->generation = verdict.generation;
     frame->flags = killed | look(robot, &verdict, seq,
                                  atomic_load(&log->order_unchecked) ? 0 : newest_generation, last_decided_ns);
+    if (verdict.answer == MUSTER_SAFE)
+        fprintf(stderr, "bench-swap: frame %llu: safe (%s) after %.1f ms, generation %llu\n",
+                (unsigned long long)seq, muster_reason_name(verdict.reason), frame->latency_ns / 1e6,
+                (unsigned long long)verdict.generation);
     if (verdict.answer == MUSTER_OK)
         newest_generation = MAX(newest_generation, verdict.generation);
     last_decided_ns = MAX(last_decided_ns, verdict.decided_ns);

@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { RELAX_PAUSES = 16, SPIN_LOOKS = 32 };
+enum { RELAX_PAUSES = 16, LOOKS_PER_YIELD = 2000 /* 50 us */ };
 
 /* True if it rang. */
 static bool look_out(const struct ring *ring, uint32_t seen, int64_t until_ns)
@@ -41,7 +41,7 @@ void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t
 void ring_spin(const struct ring *ring, uint32_t seen, int64_t until_ns)
 {
     while (ring_bell(ring) == seen && clock_mono_ns() < until_ns) {
-        for (int i = 0; i < SPIN_LOOKS && ring_bell(ring) == seen; i++)
+        for (int i = 0; i < LOOKS_PER_YIELD && ring_bell(ring) == seen; i++)
             ring_relax();
         if (ring_bell(ring) == seen)
             sched_yield();

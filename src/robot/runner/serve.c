@@ -13,7 +13,7 @@
 
 /* Room for one answer to each frame of a ring of the usual size, and then some. */
 enum { RESULT_SLOTS = 2 * RING_SLOTS };
-enum { ACTIVE_WAIT_MS = 100, IDLE_LOOK_MS = 1000, SPIN_WAIT_MS = 2, LOOKS_PER_YIELD = 2000 };
+enum { ACTIVE_WAIT_MS = 100, IDLE_LOOK_MS = 1000, SPIN_WAIT_MS = 2 };
 
 struct server {
     const struct runner_options *options;
@@ -196,18 +196,6 @@ static void sleep_on_socket(const struct server *server, int timeout_ms)
     poll(&wait, 1, timeout_ms);
 }
 
-/* The core may be the guard's as well, which has nothing to do meanwhile: it gets its turn by the yield after each
- * answer, and seldom now. Whoever else wants to run here is no matter: this is for a core that is free to burn. */
-static void spin(const struct ring *frames, uint32_t bell, int64_t until_ns)
-{
-    while (ring_bell(frames) == bell && clock_mono_ns() < until_ns) {
-        for (int i = 0; i < LOOKS_PER_YIELD && ring_bell(frames) == bell; i++)
-            ring_relax();
-        if (ring_bell(frames) == bell)
-            sched_yield();
-    }
-}
-
 static void await_frame(struct server *server, uint32_t bell, bool shadow)
 {
     const struct ring *frames = &server->link.frames;
@@ -215,7 +203,7 @@ static void await_frame(struct server *server, uint32_t bell, bool shadow)
     if (shadow || server->options->wait == RUNNER_WAIT_SLEEP)
         ring_wait(frames, bell, until_ns, 0);
     else if (server->options->wait == RUNNER_WAIT_SPIN)
-        spin(frames, bell, now_ns + SPIN_WAIT_MS * 1000000ll);
+        ring_spin(frames, bell, now_ns + SPIN_WAIT_MS * 1000000ll);
     else
         pace_wait(&server->pace, frames, bell, server->last_ns, until_ns);
 }
