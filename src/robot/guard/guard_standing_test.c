@@ -162,8 +162,12 @@ static void the_runners_user_may_be_a_runner_and_nothing_else(void **state)
 static void leave_few_descriptors(void)
 {
     struct rlimit few;
+    int highest = STDERR_FILENO;
+    for (int fd = 0; fd < 1024; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            highest = fd;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &few), 0);
-    few.rlim_cur = 16;
+    few.rlim_cur = (rlim_t)highest + 12; /* an agent and a runner, hardly more */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 }
 
@@ -178,7 +182,8 @@ static void it_lives_without_descriptors(void **state)
     assert_int_equal(harness_status(&h).state, GUARD_STANDBY);
     for (size_t i = 0; i < ARRAY_LEN(socks); i++)
         close(socks[i]);
-    assert_int_equal(harness_status(&h).state, GUARD_STANDBY);
+    for (int i = 0; i < 30; i++) /* by then it has seen them all go */
+        assert_int_equal(harness_status(&h).state, GUARD_STANDBY);
     struct puppet p;
     puppet_open(&p, &h, 1);
     puppet_close(&p);

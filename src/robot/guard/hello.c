@@ -9,17 +9,6 @@
 #include <limits.h>
 #include <sys/epoll.h>
 
-static void tell_stream(struct guard *guard, const struct guard_runner *runner)
-{
-    struct ctl_message message;
-    struct ctl_fds fds = {.fd = {guard->stream.frames.fd, -1}};
-    struct err err = {0};
-    ctl_message_init(&message, CTL_STREAM);
-    message.generation = guard->stream.number;
-    if (ctl_send(runner->peer->fd, &message, &fds, &err) < 0)
-        log_warn("runner of generation %llu: %s", (unsigned long long)runner->generation, err.text);
-}
-
 static int welcome(const struct guard_peer *peer, uint64_t number, int fd, int fd2, struct err *err)
 {
     struct ctl_message message;
@@ -34,13 +23,10 @@ static void announce(struct guard *guard)
 {
     for (int i = 0; i < GUARD_MAX_PEERS; i++)
         if (guard->peers[i].used && guard->peers[i].role == CTL_ROLE_OBSERVER)
-            guard_notice_stream(guard, &guard->peers[i]);
-    for (int i = 0; i < CTL_MAX_RUNNERS; i++) {
-        struct guard_runner *runner = &guard->runners[i];
-        if (!runner->peer)
-            continue;
-        tell_stream(guard, runner);
-    }
+            guard_tell_stream(guard, &guard->peers[i], true);
+    for (int i = 0; i < CTL_MAX_RUNNERS; i++)
+        if (guard->runners[i].peer)
+            guard_tell_stream(guard, guard->runners[i].peer, false);
     guard_direct(guard);
 }
 
@@ -180,7 +166,7 @@ static int hello_runner(struct guard *guard, struct guard_peer *peer, const stru
                                          (size_t)(peer - guard->peers), &ignored) < 0)
         log_debug("runner %d: %s", (int)peer->pid, ignored.text);
     if (guard->stream.peer)
-        tell_stream(guard, runner);
+        guard_tell_stream(guard, peer, false);
     log_info("runner %d of generation %llu is connected", (int)peer->pid,
              (unsigned long long)runner->generation);
     guard_runner_ready(guard, runner, now_ns);
@@ -229,7 +215,7 @@ static int hello_plain(struct guard *guard, const struct guard_peer *peer, uint3
     if (welcome(peer, guard->epoch, -1, -1, err) < 0)
         return -1;
     if (role == CTL_ROLE_OBSERVER && guard->stream.peer)
-        guard_notice_stream(guard, peer);
+        guard_tell_stream(guard, peer, true);
     return 0;
 }
 

@@ -108,16 +108,18 @@ static void press(struct guard *guard, const char *who, const char *reason, int6
     guard_event(guard, GUARD_EV_ESTOP_PRESSED, now_ns);
 }
 
-void guard_estop(struct guard *guard, struct guard_peer *peer, bool pressed, int64_t now_ns)
+int guard_estop(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
+                int64_t now_ns, struct err *err)
 {
-    bool mirror = peer->role == CTL_ROLE_ESTOP;
-    peer->pressed = pressed;
+    bool mirror = peer->role == CTL_ROLE_ESTOP, pressed = order->count != 0;
+    guard->peers[peer - guard->peers].pressed = pressed;
     if (mirror && !pressed)
         guard->mirror_lost = false;
     if (pressed)
         press(guard, mirror ? "e-stop mirror" : "robot program", "emergency stop pressed", now_ns);
     else if (!any_pressed(guard))
         guard_event(guard, GUARD_EV_ESTOP_RELEASED, now_ns);
+    return 0;
 }
 
 void guard_mirror_gone(struct guard *guard, int64_t now_ns)

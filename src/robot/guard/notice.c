@@ -77,13 +77,13 @@ void guard_notice_intervention(struct guard *guard, const struct guard_entry *en
     *noted = (struct guard_noted){.last_ns = now_ns};
 }
 
-void guard_notice_stream(struct guard *guard, const struct guard_peer *peer)
+void guard_tell_stream(struct guard *guard, const struct guard_peer *peer, bool verdicts)
 {
     struct ctl_message message;
-    struct ctl_fds fds = {.fd = {guard->stream.frames.fd, guard->stream.verdicts.fd}};
+    struct ctl_fds fds = {.fd = {guard->stream.frames.fd, verdicts ? guard->stream.verdicts.fd : -1}};
     struct err err = {0};
     ctl_message_init(&message, CTL_STREAM);
     message.generation = guard->stream.number;
     if (ctl_send(peer->fd, &message, &fds, &err) < 0)
-        log_warn("observer %d: %s", (int)peer->pid, err.text);
+        log_warn("process %d: %s", (int)peer->pid, err.text);
 }

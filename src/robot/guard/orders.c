@@ -169,13 +169,6 @@ static int score(struct guard *guard, const struct guard_peer *peer, const struc
     return 0;
 }
 
-static int estop(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
-                 int64_t now_ns, struct err *err)
-{
-    guard_estop(guard, &guard->peers[peer - guard->peers], order->count != 0, now_ns);
-    return 0;
-}
-
 static int send_status(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
                        int64_t now_ns, struct err *err)
 {
@@ -206,7 +199,7 @@ static const struct order_row {
     [CTL_COMMAND] = {guard_command, AGENT | OPERATOR, true},
     [CTL_STATUS_REQUEST] = {send_status, AGENT | OPERATOR | OBSERVER, false},
     [CTL_SCORE] = {score, CLIENT, false},
-    [CTL_ESTOP] = {estop, CLIENT | ESTOP, false},
+    [CTL_ESTOP] = {guard_estop, CLIENT | ESTOP, false},
 };
 
 bool guard_order(struct guard *guard, struct guard_peer *peer, const struct ctl_message *order,

@@ -160,7 +160,8 @@ struct guard_runner *guard_runner_slot(struct guard *guard, uint64_t generation,
 void guard_restore(struct guard *guard);
 int guard_command(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
                   int64_t now_ns, struct err *err) must_check;
-void guard_estop(struct guard *guard, struct guard_peer *peer, bool pressed, int64_t now_ns);
+int guard_estop(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
+                int64_t now_ns, struct err *err);
 void guard_mirror_gone(struct guard *guard, int64_t now_ns);
 void guard_humans_tick(struct guard *guard, int64_t now_ns); /* leases, faults */
 void guard_keep(struct guard *guard);                        /* the latch says what is so */
@@ -209,7 +210,8 @@ void guard_notice_command(struct guard *guard, const struct ctl_command *command
                           const char *text);
 void guard_notice_intervention(struct guard *guard, const struct guard_entry *entry, enum intervention reason,
                                int64_t now_ns);
-void guard_notice_stream(struct guard *guard, const struct guard_peer *peer); /* observer: frames, verdicts */
+/* The frames, and for observers the verdicts too. */
+void guard_tell_stream(struct guard *guard, const struct guard_peer *peer, bool verdicts);
 
 /* counters.c */
 void guard_count_latency(uint32_t buckets[CTL_HIST_BUCKETS], int64_t ns);
