@@ -29,6 +29,17 @@ fuzz: deps ## FUZZ_SECONDS (60) of libFuzzer for each target; needs clang-14
 chaos: build ## CHAOS_RUNS (5) demos with random kill -9; the final state must always be the same
 	@scripts/chaos
 
+spin: deps ## what is claimed of the guard, checked exhaustively
+	@scripts/spin
+	@scripts/spin --faults
+
+mcdc: deps ## MC/DC coverage of the guard, with clang-19
+	@scripts/deps verify
+	@scripts/mcdc
+
+mutants: deps ## mutation score of the guard
+	@scripts/mutants --all
+
 bench: build ## every benchmark, as JSON
 	@for b in build/bin/bench-*; do $$b --json; done
 
@@ -41,4 +52,4 @@ clean:
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-.PHONY: build deps console demo test asan fuzz chaos bench lint clean help
+.PHONY: build deps console demo test asan fuzz chaos spin mcdc mutants bench lint clean help
