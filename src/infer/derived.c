@@ -115,7 +115,7 @@ static int keep(const struct derived_request *request, const struct derived_buil
                 const char *temp, const struct derived_result *out, struct err *err)
 {
     struct derived_record record = record_now(request, builder, DERIVED_BUILT);
-    if (hash_file(temp, &record.file, &record.size, err) < 0 || chmod(temp, 0600) < 0 ||
+    if (hash_file(temp, &record.file, &record.size, err) < 0 || chmod(temp, 0644) < 0 ||
         file_rename(temp, out->path, err) < 0)
         return err->code == ERR_NONE ? err_errno(err, "%s", temp) : -1;
     return derived_record_write(request->dir, out->key, &record, err);
@@ -154,7 +154,7 @@ static void lock_and_build(const struct derived_request *request, const struct d
     struct err err = {0};
     cleanup_close int lock = -1;
     cleanup_free char *lock_path = file_join(request->dir, "lock");
-    if (!lock_path || file_make_dirs(request->dir, 0700, &err) < 0)
+    if (!lock_path || file_make_dirs(request->dir, 0755, &err) < 0)
         not_ready(out, lock_path ? err.text : "out of memory");
     else if (file_lock(lock_path, &lock, &err) < 0)
         not_ready(out, err.code == ERR_BUSY ? "another process is building" : err.text);

@@ -16,6 +16,7 @@
  * A build that took the machine or the builder down with it is found as "building" without a builder: it counts as failed, so nothing is
  * tried over and over. A changed key is another file: entries of the same source and builder with other keys go, and
  * the longest unused ones if the folder passes its limit. After a cut at any instruction there is a whole entry or none.
+ * Everybody may read the folder, only its owner may write: a runner that is another user looks, and does not build.
  */
 #ifndef MUSTER_INFER_DERIVED_H
 #define MUSTER_INFER_DERIVED_H

@@ -76,7 +76,7 @@ int derived_record_write(const char *dir, const char *key, const struct derived_
                    (long long)record->at_ms, record->builder, file.text, (unsigned long long)record->size,
                    source.text, state_words[record->state], why) < 0)
         return -1;
-    return file_replace(path, text.data, text.len, 0600, err);
+    return file_replace(path, text.data, text.len, 0644, err);
 }
 
 void derived_remove(const char *dir, const char *key)
