@@ -21,9 +21,10 @@ enum swap_flag {
     SWAP_LOST = 1, /* no result, only the safe state */
     SWAP_MIXED_UP =
         2, /* the verdict of another frame, or an older release after a newer one, or time runs back */
-    SWAP_KILLED = 4,    /* the active runner was killed while it had this frame */
-    SWAP_FALLBACK = 8,  /* the other release answered */
-    SWAP_NOT_ASKED = 16 /* libmuster had to decide: the guard did not */
+    SWAP_KILLED = 4,     /* the active runner was killed while it had this frame */
+    SWAP_FALLBACK = 8,   /* the other release answered */
+    SWAP_NOT_ASKED = 16, /* libmuster had to decide: the guard did not */
+    SWAP_LATE = 32,      /* lost because its time was up, or it was overtaken */
 };
 
 struct swap_frame {
@@ -68,8 +69,8 @@ struct swap_outcome {
 /* Packs two releases into `layout`, with scratch space in `dir`; in a child: packing runs the model, and its memory is
  * none of the agent's. */
 int swap_pack(const char *dir, const char *layout, struct digest releases[2], struct err *err) must_check;
-/* Judges what the robot program saw; one JSON object on stdout. *out_clean: no frame lost, doubled, out of order or
- * left alone, no descriptor leaked. */
+/* Judges what the robot program saw; one JSON object on stdout. *out_clean: no frame lost but for lack of time, doubled,
+ * out of order or left alone, no descriptor leaked. */
 int swap_report(const struct swap_log *log, const struct swap_outcome *outcome, bool *out_clean,
                 struct err *err) must_check;
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 struct findings {
-    uint64_t frames, lost, duplicated, reordered;
+    uint64_t frames, lost, late, duplicated, reordered;
     double switch_p50_us, switch_p99_us, steady_p50_us, steady_p99_us, worst_us;
     uint64_t in_switch, in_steady;
     /* after a kill */
@@ -54,6 +54,7 @@ static int judge_switches(const struct swap_log *log, const struct swap_outcome 
         const struct swap_window *window = window_of(outcome, frame->submitted_ns);
         double us = (double)frame->latency_ns / 1000;
         out->lost += (frame->flags & SWAP_LOST) != 0;
+        out->late += (frame->flags & SWAP_LATE) != 0;
         out->reordered += (frame->flags & SWAP_MIXED_UP) != 0;
         out->worst_us = window ? MAX(out->worst_us, us) : out->worst_us;
         if (window)
@@ -95,17 +96,18 @@ static void print(const struct swap_outcome *outcome, const struct findings *fou
     printf(
         "{\"benchmark\":\"swap\",\"swaps\":%llu,\"fps\":%llu,\"shadow_frames\":%llu,\"isolation\":\"%s\","
         "\"frames\":%llu,"
-        "\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,\"p99_ratio\":%.3f,"
+        "\"lost\":%llu,\"late\":%llu,\"duplicated\":%llu,\"reordered\":%llu,\"p99_ratio\":%.3f,"
         "\"switch_p50_us\":%.1f,\"switch_p99_us\":%.1f,\"steady_p50_us\":%.1f,\"steady_p99_us\":%.1f,"
         "\"worst_frame_us\":%.1f,\"frames_in_switches\":%llu,\"frames_steady\":%llu,\"switch_mean_ms\":%.1f,"
         "\"rss_kib\":%lld,\"rss_growth_kib\":%lld,\"fds_leaked\":%d,",
         (unsigned long long)outcome->swaps, (unsigned long long)outcome->fps,
         (unsigned long long)outcome->shadow, outcome->isolation, (unsigned long long)found->frames,
-        (unsigned long long)found->lost, (unsigned long long)found->duplicated,
-        (unsigned long long)found->reordered, ratio, found->switch_p50_us, found->switch_p99_us,
-        found->steady_p50_us, found->steady_p99_us, found->worst_us, (unsigned long long)found->in_switch,
-        (unsigned long long)found->in_steady, outcome->switches_s * 1000 / (double)outcome->swaps,
-        (long long)outcome->rss_after / 1024, (long long)(outcome->rss_after - outcome->rss_before) / 1024,
+        (unsigned long long)found->lost, (unsigned long long)found->late,
+        (unsigned long long)found->duplicated, (unsigned long long)found->reordered, ratio,
+        found->switch_p50_us, found->switch_p99_us, found->steady_p50_us, found->steady_p99_us,
+        found->worst_us, (unsigned long long)found->in_switch, (unsigned long long)found->in_steady,
+        outcome->switches_s * 1000 / (double)outcome->swaps, (long long)outcome->rss_after / 1024,
+        (long long)(outcome->rss_after - outcome->rss_before) / 1024,
         outcome->fds_after - outcome->fds_before);
     printf("\"kills\":%llu,\"killed_frame_by_previous\":%llu,\"killed_frame_safe\":%llu,"
            "\"killed_frame_done_before\":%llu,\"killed_frame_worst_us\":%.1f,\"next_frame_by_previous\":%llu,"
@@ -124,7 +126,7 @@ int swap_report(const struct swap_log *log, const struct swap_outcome *outcome, 
         return -1;
     judge_kills(log, outcome, &found);
     print(outcome, &found);
-    *out_clean = found.lost + found.duplicated + found.reordered + found.unserved == 0 &&
+    *out_clean = found.lost - found.late + found.duplicated + found.reordered + found.unserved == 0 &&
                  outcome->fds_after <= outcome->fds_before;
     return 0;
 }

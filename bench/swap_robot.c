@@ -45,6 +45,9 @@ static uint32_t look(const struct muster *robot, const struct muster_verdict *ve
     uint32_t flags = verdict->answer == MUSTER_SAFE ? SWAP_LOST : 0;
     if (verdict->answer == MUSTER_FALLBACK)
         flags |= SWAP_FALLBACK;
+    if (verdict->answer == MUSTER_SAFE &&
+        (verdict->reason == MUSTER_REASON_DEADLINE || verdict->reason == MUSTER_REASON_STALE))
+        flags |= SWAP_LATE;
     if (verdict->decided_ns == 0)
         return flags | SWAP_NOT_ASKED;
     const struct ring_verdict *raw = link_last_verdict(robot);
