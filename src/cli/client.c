@@ -167,6 +167,7 @@ static int into_buf(const void *data, size_t len, void *arg, struct err *err)
 
 int client_download(struct client *client, const char *path, struct buf *out, struct err *err)
 {
-    struct fetch_request request = {.method = "GET", .max_bytes = out->max, .sink = into_buf, .sink_arg = out};
+    struct fetch_request request = {
+        .method = "GET", .max_bytes = out->max, .sink = into_buf, .sink_arg = out};
     return exchange(client, &request, path, NULL, err);
 }

@@ -153,8 +153,8 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
     fleet->keyring = options->keyring ? mem_strdup(options->keyring) : NULL;
     fleet->operators = options->operators ? mem_strdup(options->operators) : NULL;
     fleet->roster = roster_new();
-    if (!database || !layout || !incidents || !fleet->dir || !fleet->roster || (options->keyring && !fleet->keyring) ||
-        (options->operators && !fleet->operators))
+    if (!database || !layout || !incidents || !fleet->dir || !fleet->roster ||
+        (options->keyring && !fleet->keyring) || (options->operators && !fleet->operators))
         return err_no_memory(err);
     if (!file_exists(database))
         return err_set(err, ERR_NOT_FOUND, "%s is no server directory; make one with musterd init --dir %s",

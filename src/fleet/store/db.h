@@ -150,7 +150,8 @@ int sqlite_audit_after(struct store *store, uint64_t after, int64_t limit,
                        int (*visit)(const struct audit_row *row, void *arg), void *arg, struct err *err);
 int sqlite_audit_last(struct store *store, uint64_t *out_seq, struct digest *out_hash, struct err *err);
 
-int sqlite_incident_add(struct store *store, const struct incident_row *row, uint64_t *out_id, struct err *err);
+int sqlite_incident_add(struct store *store, const struct incident_row *row, uint64_t *out_id,
+                        struct err *err);
 int sqlite_incident_get(struct store *store, uint64_t id, struct incident_row *out, struct err *err);
 int sqlite_incident_find(struct store *store, const char *robot, const char *name, struct incident_row *out,
                          struct err *err);

@@ -96,7 +96,8 @@ static const char *const migrations[] = {
 
     /* What robots' black boxes sealed and sent. */
     "CREATE TABLE incidents (id INTEGER PRIMARY KEY AUTOINCREMENT, robot TEXT NOT NULL REFERENCES robots(id),"
-    " name TEXT NOT NULL, digest BLOB NOT NULL, bytes INTEGER NOT NULL, cause TEXT NOT NULL, text TEXT NOT NULL,"
+    " name TEXT NOT NULL, digest BLOB NOT NULL, bytes INTEGER NOT NULL, cause TEXT NOT NULL, text TEXT NOT "
+    "NULL,"
     " who TEXT NOT NULL, reason TEXT NOT NULL, severity INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
     " from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, release BLOB,"
     " frames INTEGER NOT NULL, verdicts INTEGER NOT NULL, UNIQUE (robot, name)) STRICT;"

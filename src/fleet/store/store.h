@@ -362,7 +362,8 @@ struct store_ops {
     /* Incidents. */
     int (*incident_add)(struct store *store, const struct incident_row *row, uint64_t *out_id,
                         struct err *err) must_check; /* EXISTS: this robot sent one of that name */
-    int (*incident_get)(struct store *store, uint64_t id, struct incident_row *out, struct err *err) must_check;
+    int (*incident_get)(struct store *store, uint64_t id, struct incident_row *out,
+                        struct err *err) must_check;
     int (*incident_find)(struct store *store, const char *robot, const char *name, struct incident_row *out,
                          struct err *err) must_check;
     int (*incident_by_digest)(struct store *store, const struct digest *digest, struct incident_row *out,
@@ -378,7 +379,8 @@ struct store_ops {
                            struct err *err) must_check;
     int (*incident_drop)(struct store *store, uint64_t id, struct err *err) must_check;
     /* The one upload that a robot has begun; zero: none. */
-    int (*incident_upload_get)(struct store *store, const char *robot, struct digest *out, struct err *err) must_check;
+    int (*incident_upload_get)(struct store *store, const char *robot, struct digest *out,
+                               struct err *err) must_check;
     int (*incident_upload_set)(struct store *store, const char *robot, const struct digest *digest,
                                struct err *err) must_check;
 };

@@ -259,7 +259,8 @@ static int go_online(struct agent *agent, struct err *err)
         .arg = agent,
     };
     if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0 ||
-        incidents_new(agent->fetch, agent->config->server, agent->config->state_dir, &agent->incidents, err) < 0)
+        incidents_new(agent->fetch, agent->config->server, agent->config->state_dir, &agent->incidents, err) <
+            0)
         return -1;
     installer_go_online(agent->installer, agent->fetch);
     return 0;
