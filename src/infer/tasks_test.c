@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 static void frames_are_read_where_they_lie(void **state)
 {
@@ -34,6 +35,37 @@ static void frames_are_read_where_they_lie(void **state)
     assert_fails(run_values(pipeline, other, 15, out, &err), err, ERR_REFUSED);
     assert_fails(run_values(pipeline, other, 17, out, &err), err, ERR_REFUSED);
     pipeline_close(pipeline);
+}
+
+/* A robot program's memory is mapped read-only: operators that work in place must not try to. */
+static void frames_are_only_read(void **state)
+{
+    enum { COUNT = 512 };
+    struct model model = values_model(1, COUNT);
+    model_node(&model, "Relu", "x", "a");
+    model_node(&model, "Neg", "a", "b");
+    model_node(&model, "Add", "b x", "y");
+    const char *path = scratch_path("in_place.onnx");
+    model_save(&model, path);
+    struct release release = values_release(1, COUNT);
+    struct pipeline *pipeline = NULL;
+    struct err err = {0};
+    float *x = mmap(NULL, COUNT * sizeof *x, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(x, MAP_FAILED);
+    for (int i = 0; i < COUNT; i++)
+        x[i] = (float)(i - COUNT / 2);
+    assert_int_equal(mprotect(x, COUNT * sizeof *x, PROT_READ), 0);
+    assert_ok(pipeline_open(path, &release, NULL, &pipeline, &err), err);
+    const void *slot = x;
+    static float out[PIPELINE_MAX_VALUES];
+    assert_ok(pipeline_bind_frames(pipeline, &slot, 1, &err), err);
+    for (int round = 0; round < 3; round++) {
+        assert_ok(run_values(pipeline, x, COUNT, out, &err), err);
+        for (int i = 0; i < COUNT; i++)
+            assert_true(out[i] == (x[i] > 0 ? 0 : x[i]));
+    }
+    pipeline_close(pipeline);
+    munmap(x, COUNT * sizeof *x);
 }
 
 static void a_model_with_memory_sums_its_frames(void **state)
@@ -174,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(frames_are_read_where_they_lie, scratch_with_runtime, scratch_close),
+        cmocka_unit_test_setup_teardown(frames_are_only_read, scratch_with_runtime, scratch_close),
         cmocka_unit_test_setup_teardown(a_model_with_memory_sums_its_frames, scratch_with_runtime,
                                         scratch_close),
         cmocka_unit_test_setup_teardown(a_frame_without_a_result_leaves_no_trace_in_the_memory,
