@@ -8,6 +8,8 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -26,7 +28,19 @@
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
 #define DENY RETURN(SECCOMP_RET_ERRNO | EPERM)
 #define IF_NOT(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (skip))
+#define IF_ANY(bits, skip_if_so, skip_if_not)                                                                \
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (bits), (skip_if_so), (skip_if_not))
 #define DENY_CALL(number) IF_NOT((number), 1), DENY
+
+/* A GPU's driver opens devices and libraries whenever it likes. */
+static bool accelerated(void)
+{
+    static const char *const devices[] = {"/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvgpu"};
+    for (size_t i = 0; i < ARRAY_LEN(devices); i++)
+        if (access(devices[i], F_OK) == 0)
+            return true;
+    return false;
+}
 
 static int filter_calls(void)
 {
@@ -47,7 +61,29 @@ static int filter_calls(void)
         DENY_CALL(SYS_execve),
         DENY_CALL(SYS_execveat),
         DENY_CALL(SYS_pidfd_getfd),
+        DENY_CALL(SYS_process_vm_readv),
+        DENY_CALL(SYS_kill), /* abort() is tgkill */
+        DENY_CALL(SYS_tkill),
+        DENY_CALL(SYS_unshare),
+        DENY_CALL(SYS_setns),
+        DENY_CALL(SYS_mount),
+        DENY_CALL(SYS_keyctl),
+        DENY_CALL(SYS_add_key),
+        DENY_CALL(SYS_perf_event_open),
+        DENY_CALL(SYS_userfaultfd),
+        DENY_CALL(SYS_openat2),
         DENY_CALL(SYS_truncate), /* Landlock's first versions let it pass */
+#ifdef SYS_fork
+        DENY_CALL(SYS_fork),
+        DENY_CALL(SYS_vfork),
+#endif
+        IF_NOT(SYS_clone3, 1), /* its flags are out of a filter's sight: glibc goes back to clone */
+        RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+        IF_NOT(SYS_clone, 4),
+        LOAD(args[0]),
+        IF_ANY(CLONE_THREAD, 0, 1),
+        RETURN(SECCOMP_RET_ALLOW),
+        DENY,
         IF_NOT(SYS_prctl, 4),
         LOAD(args[0]),        /* the low half on little-endian machines */
         IF_NOT(PR_SET_MM, 1), /* the guard knows a runner by its image */
@@ -64,11 +100,35 @@ static int filter_calls(void)
     return OUR_ARCH ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) : -1;
 }
 
+/* Of all files only directories can still be opened, or paths walked (O_PATH): that is how the next guard and the own
+ * threads are found. */
+#define ONLY_DIRECTORIES(call, argument)                                                                     \
+    IF_NOT((call), 5), LOAD(args[argument]), IF_ANY(O_WRONLY | O_RDWR | O_CREAT, 2, 0),                      \
+        IF_ANY(O_PATH | O_DIRECTORY, 0, 1), RETURN(SECCOMP_RET_ALLOW), DENY
+
+static int filter_opens(void)
+{
+    static struct sock_filter code[] = {
+        LOAD(nr),
+#ifdef SYS_open
+        ONLY_DIRECTORIES(SYS_open, 1),
+        DENY_CALL(SYS_creat),
+#endif
+        ONLY_DIRECTORIES(SYS_openat, 2),
+        RETURN(SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = ARRAY_LEN(code), .filter = code};
+    if (accelerated())
+        return 0;
+    return OUR_ARCH ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) : -1;
+}
+
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE /* Linux 6.2, third version of Landlock */
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ull << 14)
 #endif
 
 enum {
+    READS = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
     WRITES = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
              LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
              LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
@@ -82,17 +142,25 @@ static uint64_t truncate_if_known(void)
     return version >= 3 ? LANDLOCK_ACCESS_FS_TRUNCATE : 0;
 }
 
-static int deny_writing(void)
+static int allow(int rules, const char *path, uint64_t what)
+{
+    cleanup_close int at = open(path, O_PATH | O_CLOEXEC);
+    struct landlock_path_beneath_attr rule = {.allowed_access = what, .parent_fd = at};
+    return at < 0 ? 0 : (int)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+}
+
+/* No writing but to devices; no reading but of devices and of /proc's directories, where no accelerator needs more. */
+static int deny_files(void)
 {
     uint64_t truncate = truncate_if_known();
-    struct landlock_ruleset_attr all = {.handled_access_fs = WRITES | truncate};
+    bool strict = !accelerated();
+    uint64_t device = LANDLOCK_ACCESS_FS_WRITE_FILE | truncate | (strict ? LANDLOCK_ACCESS_FS_READ_FILE : 0);
+    struct landlock_ruleset_attr all = {.handled_access_fs = WRITES | truncate | (strict ? READS : 0)};
     cleanup_close int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
     if (rules < 0)
         return -1;
-    cleanup_close int devices = open("/dev", O_PATH | O_CLOEXEC);
-    struct landlock_path_beneath_attr except = {.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE | truncate,
-                                                .parent_fd = devices};
-    if (devices >= 0 && syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &except, 0) < 0)
+    if (allow(rules, "/dev", device) < 0 ||
+        (strict && allow(rules, "/proc", LANDLOCK_ACCESS_FS_READ_DIR) < 0))
         return -1;
     return (int)syscall(SYS_landlock_restrict_self, rules, 0);
 }
@@ -115,8 +183,9 @@ void confine_self(char *out_missing, size_t size)
         int (*apply)(void);
     } layers[] = {{"core-limit", no_core},
                   {"no-new-privileges", no_new_privileges},
-                  {"landlock", deny_writing},
-                  {"seccomp", filter_calls}};
+                  {"landlock", deny_files},
+                  {"seccomp", filter_calls},
+                  {"seccomp-open", filter_opens}};
     size_t used = 0;
     out_missing[0] = 0;
     for (size_t i = 0; i < ARRAY_LEN(layers); i++)

@@ -3,9 +3,14 @@
  *
  *   core-limit          no core files
  *   no-new-privileges   no set-uid program can raise it
- *   landlock            no new files, no writing to old ones; devices excepted (GPUs)
- *   seccomp             socket() knows AF_UNIX only; no exec, no io_uring, no bpf, no ptrace of others, no
- * taking of their descriptors, no change of its own image
+ *   landlock            no new files, no writing to old ones, no reading; devices excepted
+ *   seccomp             socket() knows AF_UNIX only; no exec, no new process, no signals, no namespaces, no
+ *                       io_uring, no bpf, no keys, no ptrace of others, no taking of their descriptors, no change
+ *                       of its own image
+ *   seccomp-open        of files only directories can be opened, and paths walked: so the next guard is found
+ *
+ * Where there is an accelerator (its device is in sight) its driver may go on reading files and opening devices.
+ * This is the last wall, after the model has been loaded; what stands before that is robot/jail's business.
  *
  * Each layer that the kernel lacks is named in `out_missing` and is no error: a container or unit file may
  * give more.

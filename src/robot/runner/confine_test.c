@@ -6,6 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -53,6 +56,39 @@ static int write_a_file(void)
     return open("/tmp/muster-confine-test", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 }
 
+static int read_a_file(void)
+{
+    return open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+}
+
+static int read_own_program(void)
+{
+    return open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+}
+
+static int make_a_hidden_file(void)
+{
+    return open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+static int fork_a_process(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    return pid;
+}
+
+static int send_a_signal(void)
+{
+    return kill(getppid(), SIGCONT);
+}
+
+static int leave_a_namespace(void)
+{
+    return unshare(CLONE_NEWUSER);
+}
+
 static int change_own_image(void)
 {
     unsigned size = 0; /* only asks, which anybody may; where the kernel lacks it, it is refused anyway */
@@ -77,11 +113,19 @@ static int truncate_by_opening(void)
     return open(precious, O_RDONLY | O_TRUNC | O_CLOEXEC);
 }
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
 static int still_needed(void)
 {
     int unix_socket = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    if (unix_socket >= 0 && null >= 0 && self >= 0)
+    int guard = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC), memory = memfd_create("results", 0);
+    int tasks = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pthread_t thread;
+    bool threads = pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0;
+    if (unix_socket >= 0 && guard >= 0 && tasks >= 0 && memory >= 0 && threads)
         errno = EPERM; /* "denied" means: all is well */
     return -1;
 }
@@ -94,6 +138,12 @@ static void no_network_no_programs_no_files(void **state)
     assert_true(denied(run_a_shell));
     assert_true(denied(change_own_image));
     assert_true(denied(take_a_descriptor));
+    assert_true(denied(fork_a_process));
+    assert_true(denied(send_a_signal));
+    assert_true(denied(leave_a_namespace));
+    assert_true(denied(read_a_file));
+    assert_true(denied(read_own_program));
+    assert_true(denied(make_a_hidden_file));
     assert_true(denied(still_needed));
 }
 
