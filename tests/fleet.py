@@ -111,7 +111,7 @@ class Place:
         for keys in ("keys", "strange"):
             assert run("muster", "keys", "init", "--dir", dir / keys, "--name", keys).status == 0
 
-    def pack(self, version, *, targets="x86_64, aarch64", extra_bytes=300000, name="quadrants", sign="keys"):
+    def pack(self, version, *, targets="x86_64, aarch64", extra_bytes=300000, name="quadrants", sign="keys", more=""):
         """A release whose layer extra.bin no other release has."""
         out = self.dir / f"release-{name}-{version}"
         extra = self.dir / version / "extra.bin"
@@ -119,7 +119,7 @@ class Place:
         extra.write_bytes(os.urandom(extra_bytes))
         recipe = extra.parent / "release.yaml"
         recipe.write_text(RECIPE.format(name=name, version=version, targets=targets, extra=extra,
-                                        golden=ROOT / "models/golden", model=ROOT / "tests/data/models/quadrants.onnx"))
+                                        golden=ROOT / "models/golden", model=ROOT / "tests/data/models/quadrants.onnx") + more)
         done = run("muster", "pack", recipe, "-o", out)
         assert done.status == 0, done.lines
         if sign:

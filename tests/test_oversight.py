@@ -296,9 +296,11 @@ def test_what_is_late_is_void(site):
     site.obeyed("release")
     site.reaches("auto", "degraded")
     wait_for(lambda: site.audit(kind="outcome", what="stop", text="expired: the robot did not answer in time"), "its end in the audit log")
-    late = next(o for o in site.courier.carried)
-    text = slip_in(site, late, 9003)
-    assert "refused" in text, text
+    with sqlite3.connect(site.server.dir / "muster.db") as db:  # a server that held it back would hand it out now
+        envelope = db.execute("SELECT envelope FROM commands WHERE verb = 'stop' ORDER BY id DESC LIMIT 1").fetchone()[0]
+    text = slip_in(site, {"envelope": json.loads(envelope)}, 9003)
+    assert "refused" in text and "expired" in text, text
+    assert site.here()["state"] in ("auto", "degraded")
 
 
 def test_a_changed_command_is_refused(site):
@@ -379,6 +381,27 @@ def test_roll_back_now(site):
     outcome = site.audit(kind="outcome", what="rollback", who="bob")
     assert outcome and outcome[-1]["release"] == site.new.digest, outcome  # whose output was overridden
     site.refused("rollback", "")  # there is nothing further back
+
+
+def test_roll_back_to_a_release_that_is_not_loaded(site):
+    """Until it is, the fallback answers or the safe state, never the release that was left."""
+    newest = site.place.pack("3.0.0", more="\nswitch: {hold_s: 1}\n")
+    site.server.push(newest)
+    site.robot.install(newest)
+    site.robot.answers(newest)
+    wait_for(lambda: site.here()["fallback"] is None, lambda: f"the previous release to leave: {site.here()}")
+    site.obeyed("rollback")
+    seen = []
+
+    def there():
+        now = site.here()
+        seen.append((now["state"], (now["active"] or {}).get("release")))
+        return seen[-1][0] in ("auto", "degraded") and seen[-1][1] == site.old.digest
+
+    wait_for(there, lambda: f"the previous release: {seen} {site.robot.tail()}")
+    assert not [s for s in seen if s[0] in ("auto", "degraded") and s[1] == newest.digest], seen
+    assert site.robot.current() == site.old.digest
+    site.robot.answers(site.old)
 
 
 # ---- the log ----

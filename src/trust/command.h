@@ -41,6 +41,7 @@ void command_envelope_fini(struct command_envelope *envelope);
 char *command_sign(const struct command *command, const struct signing_key *key, struct err *err);
 
 /* Reads the command and checks that its operator signed it. *out is owned by the caller after 0 (command_fini).
+ * After UNTRUSTED it owns nothing, but its plain members say what the command claims to be.
  * Errors: INVALID; UNTRUSTED with one of: "not signed …", "operator X is not in the keyring …", "the key of X is revoked",
  * "not signed by X …", "the signature of X does not fit …". */
 int command_open(const struct command_envelope *envelope, const struct keyring *operators,

@@ -198,6 +198,7 @@ static void report(struct commands *commands, const struct command_outcome *outc
     commands->options.report(&out, commands->options.arg);
 }
 
+/* On failure *out still says what the command claims to be, if it is one: that goes into the report. */
 static int open_command(struct commands *commands, const void *text, size_t len, struct command *out,
                         struct err *err)
 {
@@ -205,16 +206,15 @@ static int open_command(struct commands *commands, const void *text, size_t len,
     cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
     if (!ring)
         return err_no_memory(err);
-    if (command_envelope_parse(text, len, &envelope, err) < 0 ||
-        command_parse(envelope.bytes, envelope.len, out, err) < 0)
+    struct err keys = {0};
+    bool no_keys = keyring_load(commands->options.operators, ring, &keys) < 0;
+    if (command_envelope_parse(text, len, &envelope, err) < 0)
         return -1;
-    command_fini(out); /* what it claims is enough for the report, should it not be believed */
-    if (!file_exists(commands->options.operators))
-        return err_set(err, ERR_UNTRUSTED, "this robot has no operators' keyring; put one at %.100s",
-                       commands->options.operators);
-    if (keyring_load(commands->options.operators, ring, err) < 0)
-        return -1;
-    return command_open(&envelope, ring, out, err);
+    if (command_open(&envelope, ring, out, err) == 0)
+        return 0;
+    if (no_keys && err->code == ERR_UNTRUSTED)
+        return err_set(err, ERR_UNTRUSTED, "no operators' keyring: %.150s", keys.text);
+    return -1;
 }
 
 void commands_take(struct commands *commands, uint64_t id, const void *envelope, size_t len)
