@@ -616,6 +616,121 @@ static void test_full_disk_changes_nothing(void **state)
     assert_ok(OPS(f)->robot_get(f->store, last, &out, &err), err);
 }
 
+static struct incident_row incident_of(const char *robot, const char *name, int severity, uint8_t byte)
+{
+    struct incident_row row = {.digest = digest_of(byte),
+                               .bytes = 1000u + byte,
+                               .cause = "hold",
+                               .text = "aisle",
+                               .who = "ann",
+                               .reason = "blocked",
+                               .severity = severity,
+                               .time_ms = 5,
+                               .from_ms = -1,
+                               .until_ms = 9,
+                               .received_ms = 10,
+                               .release = digest_of(99),
+                               .frames = 3,
+                               .verdicts = 4};
+    str_copy(row.robot, sizeof row.robot, robot);
+    str_copy(row.name, sizeof row.name, name);
+    return row;
+}
+
+static uint64_t add_incident(struct fixture *f, const char *robot, const char *name, int severity,
+                             uint8_t byte)
+{
+    struct err err = {0};
+    struct incident_row row = incident_of(robot, name, severity, byte);
+    uint64_t id = 0;
+    assert_ok(OPS(f)->incident_add(f->store, &row, &id, &err), err);
+    return id;
+}
+
+struct incidents_seen {
+    size_t count;
+    uint64_t ids[8];
+};
+
+static int see_incident(const struct incident_row *row, void *arg)
+{
+    struct incidents_seen *seen = arg;
+    seen->ids[seen->count++] = row->id;
+    return seen->count == 8;
+}
+
+static void test_incidents(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct incident_row out, again = incident_of("r1", "one", 2, 7);
+    struct incidents_seen all = {0}, older = {0}, other = {0};
+    uint64_t count = 0, bytes = 0, id = 0;
+    begin(f);
+    add_robot(f, "r1");
+    add_robot(f, "r2");
+    uint64_t one = add_incident(f, "r1", "one", 2, 1), two = add_incident(f, "r1", "two", 1, 2),
+             three = add_incident(f, "r1", "three", 1, 3), four = add_incident(f, "r2", "one", 0, 4);
+    assert_fails(OPS(f)->incident_add(f->store, &again, &id, &err), err, ERR_EXISTS);
+    commit(f);
+    assert_ok(OPS(f)->incident_get(f->store, one, &out, &err), err);
+    struct incident_row want = incident_of("r1", "one", 2, 1);
+    assert_true(out.id == one && out.bytes == want.bytes && out.severity == want.severity);
+    assert_true(out.time_ms == want.time_ms && out.from_ms == want.from_ms && out.until_ms == want.until_ms);
+    assert_true(out.received_ms == want.received_ms && out.frames == want.frames &&
+                out.verdicts == want.verdicts);
+    assert_true(digest_equal(&out.digest, &want.digest) && digest_equal(&out.release, &want.release));
+    assert_true(str_eq(out.cause, want.cause) && str_eq(out.text, want.text) && str_eq(out.who, want.who) &&
+                str_eq(out.reason, want.reason) && str_eq(out.name, want.name) &&
+                str_eq(out.robot, want.robot));
+    assert_ok(OPS(f)->incident_find(f->store, "r2", "one", &out, &err), err);
+    assert_int_equal(out.id, four);
+    struct digest third = digest_of(3), none = digest_of(50);
+    assert_ok(OPS(f)->incident_by_digest(f->store, &third, &out, &err), err);
+    assert_int_equal(out.id, three);
+    assert_fails(OPS(f)->incident_by_digest(f->store, &none, &out, &err), err, ERR_NOT_FOUND);
+    err = (struct err){0};
+    assert_ok(OPS(f)->incident_each(f->store, "", 0, 8, see_incident, &all, &err), err);
+    assert_int_equal(all.count, 4);
+    assert_int_equal(all.ids[0], four);
+    assert_ok(OPS(f)->incident_each(f->store, "r1", three, 8, see_incident, &older, &err), err);
+    assert_int_equal(older.count, 2);
+    assert_int_equal(older.ids[0], two);
+    assert_ok(OPS(f)->incident_each(f->store, "r3", 0, 8, see_incident, &other, &err), err);
+    assert_int_equal(other.count, 0);
+    assert_ok(OPS(f)->incident_sum(f->store, "r1", &count, &bytes, &err), err);
+    assert_int_equal(count, 3);
+    assert_int_equal(bytes, 3006);
+    assert_ok(OPS(f)->incident_victim(f->store, "r1", &out, &err), err);
+    assert_int_equal(out.id, two); /* the least grave, of these the oldest */
+    begin(f);
+    assert_ok(OPS(f)->incident_drop(f->store, two, &err), err);
+    commit(f);
+    assert_fails(OPS(f)->incident_get(f->store, two, &out, &err), err, ERR_NOT_FOUND);
+    assert_fails(OPS(f)->incident_victim(f->store, "r3", &out, &err), err, ERR_NOT_FOUND);
+}
+
+static void test_one_upload_per_robot(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct digest first = digest_of(1), second = digest_of(2), none = {0}, out;
+    begin(f);
+    add_robot(f, "r1");
+    assert_ok(OPS(f)->incident_upload_get(f->store, "r1", &out, &err), err);
+    assert_true(digest_is_zero(&out));
+    assert_ok(OPS(f)->incident_upload_set(f->store, "r1", &first, &err), err);
+    assert_ok(OPS(f)->incident_upload_set(f->store, "r1", &second, &err), err);
+    commit(f);
+    assert_ok(OPS(f)->incident_upload_get(f->store, "r1", &out, &err), err);
+    assert_true(digest_equal(&out, &second));
+    begin(f);
+    assert_ok(OPS(f)->incident_upload_set(f->store, "r1", &none, &err), err);
+    commit(f);
+    assert_ok(OPS(f)->incident_upload_get(f->store, "r1", &out, &err), err);
+    assert_true(digest_is_zero(&out));
+}
+
 #define BOTH(test)                                                                                           \
     {#test " (file)", test, open_file, close_any, NULL},                                                     \
     {                                                                                                        \
@@ -641,6 +756,8 @@ int main(void)
         BOTH(test_telemetry_round_trip),
         BOTH(test_rollout_round_trip),
         BOTH(test_events_grow),
+        BOTH(test_incidents),
+        BOTH(test_one_upload_per_robot),
         FILE_ONLY(test_reopen_finds_everything_and_refuses_strangers),
         FILE_ONLY(test_acknowledged_survives_kill),
         FILE_ONLY(test_full_disk_changes_nothing),
