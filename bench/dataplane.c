@@ -26,7 +26,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "forge/pack.h"
 #include "robot/link/link.h"
+#include "robot/runner/made_release.h"
 #include "sys/file.h"
 #include "sys/proc.h"
 
@@ -42,6 +44,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 
 enum {
@@ -292,8 +295,8 @@ static int measure_floats(struct bench *bench, uint32_t bytes, const struct mode
                         .mode = mode,
                         .reads_all = variant == READS_ALL,
                         .by_cpu = variant == BY_CPU};
-    if (bench_model(bench->dir, bytes, row->reads_all, &store, err) < 0 ||
-        measure_row(bench, store, row, err) < 0)
+    const struct made_model what = {.bytes = bytes, .reads_all = row->reads_all};
+    if (made_release(bench->dir, &what, &store, err) < 0 || measure_row(bench, store, row, err) < 0)
         return -1;
     return variant == WITH_HTTP ? behind_http(bench, store, row, MAX(frames_for(bench, bytes) / 4, 20), err)
                                 : 0;
@@ -306,7 +309,8 @@ static int measure_counts(struct bench *bench, struct err *err)
     cleanup_free char *store = NULL;
     struct rig rig;
     struct row row = {.frames = {.floats = all_bytes[0] / sizeof(float)}, .mode = &bench->sleep};
-    if (bench_model(bench->dir, all_bytes[0], false, &store, err) < 0 ||
+    const struct made_model what = {.bytes = all_bytes[0]};
+    if (made_release(bench->dir, &what, &store, err) < 0 ||
         rig_start(&rig, bench->dir, store, row.mode, &row.frames, true, err) < 0)
         return -1;
     for (uint64_t n = 0; n < WARM_FRAMES; n++)
@@ -501,12 +505,34 @@ static int measure_sizes(struct bench *bench, struct err *err)
     return 0;
 }
 
+/* In a child: packing runs the model, and this process has to stay one that can be forked. */
+static int pack(const char *yaml, const char *dir, char **out_store, struct err *err)
+{
+    cleanup_free char *store = file_join(dir, "packed");
+    pid_t child = store ? fork() : -1;
+    if (child < 0)
+        return err_errno(err, "packing %s", yaml);
+    if (child == 0) {
+        struct pack_report report;
+        int done = pack_release(yaml, store, &(struct pack_options){0}, &report, err);
+        if (done < 0)
+            fprintf(stderr, "bench-dataplane: %s: %s\n", yaml, err->text);
+        _exit(done < 0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (status != 0)
+        return err_set(err, ERR_REFUSED, "%s could not be packed", yaml);
+    *out_store = TAKE_PTR(store);
+    return 0;
+}
+
 static int measure_detector(struct bench *bench, struct err *err)
 {
     cleanup_free char *store = bench->args.store ? mem_strdup(bench->args.store) : NULL;
     struct row *row = &bench->detector;
     *row = (struct row){.frames = {.width = DETECTOR_WIDTH, .height = DETECTOR_HEIGHT}, .mode = &bench->pace};
-    if (unpin(err) < 0 || (!store && bench_pack(bench->args.model, bench->dir, "detector", &store, err) < 0))
+    if (unpin(err) < 0 || (!store && pack(bench->args.model, bench->dir, &store, err) < 0))
         return -1;
     return measure_row(bench, store, row, err);
 }

@@ -27,15 +27,6 @@ struct mode {
     uint32_t pause_us; /* the program sleeps that long before each frame: a camera's time */
 };
 
-/* ---- the model (dataplane_model.c) ---- */
-
-/* A release in DIR/model-BYTES-…: frames of `bytes` bytes of float32, eight means as values. The model reads the whole
- * frame, or its first 64 KiB. */
-int bench_model(const char *dir, uint64_t bytes, bool reads_all, char **out_store,
-                struct err *err) must_check;
-int bench_pack(const char *yaml, const char *dir, const char *name, char **out_store,
-               struct err *err) must_check;
-
 /* ---- guard, runner and robot program (dataplane_rig.c) ---- */
 
 struct rig {

@@ -47,6 +47,14 @@ static int open_cached(struct engine *engine, const struct pipeline_options *opt
     return pipeline_open(path, &engine->image.release, &with_cache, &engine->pipeline, err);
 }
 
+static uint64_t frame_floats(const struct release *release)
+{
+    uint64_t floats = 1;
+    for (size_t i = 0; i < release->inputs[0].dim_count; i++)
+        floats *= (uint64_t)release->inputs[0].dims[i];
+    return release->frame == FRAME_FLOAT32 ? floats : 0;
+}
+
 int engine_open(struct engine *engine, const char *layout, const struct digest *release,
                 const struct pipeline_options *options, struct err *err)
 {
@@ -54,6 +62,7 @@ int engine_open(struct engine *engine, const char *layout, const struct digest *
     if (image_open(layout, release, image, err) < 0 || image_check_blobs(image, err) < 0)
         return -1;
     engine->options = *options;
+    engine->floats = frame_floats(&image->release);
     return engine->cache_dir ? open_cached(engine, options, err) : open_plain(engine, options, err);
 }
 
@@ -101,14 +110,24 @@ static int attach(void *self, const struct runner_slots *slots, struct err *err)
     return pipeline_bind_frames(engine->pipeline, slots->payload, slots->count, err);
 }
 
+/* Not what the model takes, as opposed to a bad output. */
+static int check_fit(const struct engine *engine, const struct runner_frame *frame, struct err *err)
+{
+    bool floats = frame->format == RING_FLOAT32;
+    if (floats != (engine->floats != 0))
+        return err_set(err, ERR_REFUSED, "the robot program sends %s, the model wants %s",
+                       floats ? "floats" : "pictures", floats ? "pictures" : "floats");
+    if (floats && frame->width != engine->floats)
+        return err_set(err, ERR_REFUSED, "the robot program sends %u floats, the model wants %llu",
+                       frame->width, (unsigned long long)engine->floats);
+    return 0;
+}
+
 static int run(void *self, const struct runner_frame *frame, struct ring_result *out, struct err *err)
 {
     struct engine *engine = self;
-    const struct release *release = &engine->image.release;
-    if ((release->frame == FRAME_FLOAT32) != (frame->format == RING_FLOAT32))
-        return err_set(err, ERR_REFUSED, "the robot program sends %s, the model wants %s",
-                       frame->format == RING_FLOAT32 ? "floats" : "pictures",
-                       release->frame == FRAME_FLOAT32 ? "floats" : "pictures");
+    if (check_fit(engine, frame, err) < 0)
+        return -1;
     const struct pipeline_frame in = {.data = frame->payload,
                                       .width = (int)frame->width,
                                       .height = (int)frame->height,
@@ -119,7 +138,7 @@ static int run(void *self, const struct runner_frame *frame, struct ring_result 
                                      .max_values = RING_MAX_VALUES};
     struct pipeline_times times = {0};
     int done = pipeline_process(engine->pipeline, &in, &result, &times, err);
-    out->kind = release_value_count(release) ? RING_VALUES : RING_DETECTIONS;
+    out->kind = release_value_count(&engine->image.release) ? RING_VALUES : RING_DETECTIONS;
     out->count = done == 0 ? (uint32_t)result.count : 0;
     out->preprocess_ns = times.preprocess_ns;
     out->run_ns = times.run_ns;

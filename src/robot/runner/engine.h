@@ -10,6 +10,7 @@ struct engine {
     struct image image;
     struct pipeline *pipeline;
     uint32_t golden_count; /* cases that it passed */
+    uint64_t floats;       /* of a frame; 0: frames are pictures, of any size */
     /* Set before engine_open, or NULL: where this machine keeps what it derives from models (infer/derived.h). Used if it is there;
      * made if may_derive, in a process with a single thread. */
     const char *cache_dir;

@@ -126,22 +126,34 @@ void fake_orders(struct fake_guard *g, enum ring_mode mode, uint64_t from, uint6
     assert_ok(ctl_send(g->sock, &kick, NULL, &g->err), g->err);
 }
 
-uint64_t fake_frame_until(struct fake_guard *g, float first, uint32_t count, int64_t deadline_ns)
+static uint64_t publish(struct fake_guard *g, uint32_t count, int64_t deadline_ns)
 {
     uint64_t seq = ++g->frame;
-    struct ring_frame *frame = ring_begin(&g->frames, seq);
-    assert_non_null(frame);
+    struct ring_frame *frame =
+        (struct ring_frame *)(uintptr_t)ring_slot(&g->frames, (uint32_t)(seq & (g->frames.slot_count - 1)));
     *frame = (struct ring_frame){.seq = seq,
                                  .capture_ns = clock_mono_ns(),
                                  .deadline_ns = deadline_ns,
                                  .width = count,
                                  .height = 1,
-                                 .pixel_bytes = count * sizeof first,
+                                 .pixel_bytes = count * sizeof(float),
                                  .format = RING_FLOAT32};
-    memcpy(frame + 1, &first, sizeof first);
     ring_publish(&g->frames, seq);
     ring_wake(&g->frames);
     return seq;
+}
+
+uint64_t fake_publish(struct fake_guard *g, uint32_t count)
+{
+    return publish(g, count, clock_mono_ns() + 10000000000);
+}
+
+uint64_t fake_frame_until(struct fake_guard *g, float first, uint32_t count, int64_t deadline_ns)
+{
+    struct ring_frame *frame = ring_begin(&g->frames, g->frame + 1);
+    assert_non_null(frame);
+    memcpy(frame + 1, &first, sizeof first);
+    return publish(g, count, deadline_ns);
 }
 
 uint64_t fake_frame(struct fake_guard *g, float first, uint32_t count)

@@ -35,6 +35,8 @@ void fake_orders(struct fake_guard *g, enum ring_mode mode, uint64_t from, uint6
 /* A frame of floats, useful for 10 s. */
 uint64_t fake_frame(struct fake_guard *g, float first, uint32_t count);
 uint64_t fake_frame_until(struct fake_guard *g, float first, uint32_t count, int64_t deadline_ns);
+/* The same of one that was begun (ring_begin) and filled in already. */
+uint64_t fake_publish(struct fake_guard *g, uint32_t count);
 
 /* The next result, in the order they were written; fails the test if none comes. */
 struct ring_result fake_result(struct fake_guard *g);

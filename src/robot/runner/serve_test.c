@@ -8,6 +8,7 @@
 
 #include <sched.h>
 #include <semaphore.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,8 +26,39 @@ static struct { /* the engine */
     enum err_code fails;
     int policy; /* while it ran last */
     int64_t deadline_ns;
-    bool in_place;
+    bool in_place, allocates;
 } play;
+
+/* Allocations of the runner's thread, once it has had its first frames. */
+static _Thread_local bool watched;
+static _Atomic uint64_t allocations;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COUNTS 0 /* a sanitizer brings an allocator of its own */
+#else
+#define COUNTS 1
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t size);
+
+void *malloc(size_t size)
+{
+    allocations += watched;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    allocations += watched;
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size)
+{
+    allocations += watched;
+    return __libc_realloc(old, size);
+}
+#endif
 
 static int play_attach(void *self, const struct runner_slots *slots, struct err *err)
 {
@@ -46,6 +78,9 @@ static int play_run(void *self, const struct runner_frame *frame, struct ring_re
     float first;
     memcpy(&first, frame->payload, sizeof first);
     play.ran++;
+    watched = play.ran > 3;
+    if (play.allocates)
+        free(mem_zalloc(1, 100));
     play.policy = sched_getscheduler(0);
     play.deadline_ns = frame->deadline_ns;
     play.in_place = frame->payload == play.slots[frame->slot] && (uintptr_t)frame->payload % 64 == 0;
@@ -317,6 +352,30 @@ static void the_guard_is_rung_unless_it_looks_by_itself(void **state)
     assert_int_equal(g->returned, 0);
 }
 
+static uint64_t allocations_of_100_frames(bool allocates)
+{
+    struct fake_guard *g = begin();
+    play.allocates = allocates;
+    run(g);
+    fake_orders(g, RING_MODE_ACTIVE, 1, FOREVER, 0);
+    allocations = 0;
+    for (uint64_t seq = 1; seq <= 100; seq++) {
+        fake_frame(g, 1, FLOATS);
+        expect(g, seq, RING_RESULT_OK);
+    }
+    uint64_t counted = allocations;
+    end(g);
+    return counted;
+}
+
+static void a_frame_allocates_nothing(void **state)
+{
+    if (!COUNTS)
+        skip();
+    assert_int_equal(allocations_of_100_frames(false), 0);
+    assert_int_equal(allocations_of_100_frames(true), 97); /* the counter counts */
+}
+
 static void hello_says_what_computes(void **state)
 {
     struct fake_guard *g = begin();
@@ -373,6 +432,7 @@ int main(void)
         cmocka_unit_test(time_that_is_up),
         cmocka_unit_test(values_arrive_whole),
         cmocka_unit_test(the_guard_is_rung_unless_it_looks_by_itself),
+        cmocka_unit_test(a_frame_allocates_nothing),
         cmocka_unit_test(hello_says_what_computes),
         cmocka_unit_test(another_guard_finds_the_same_model),
         cmocka_unit_test(lists_of_cores),

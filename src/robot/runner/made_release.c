@@ -1,16 +1,21 @@
-/* Models by hand: the few protobuf fields of an ONNX file that such a graph needs. */
+/* The model by hand: the few protobuf fields of an ONNX file that such a graph needs. */
+#include "robot/runner/made_release.h"
+
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "bench/dataplane.h"
-#include "forge/pack.h"
-#include "sys/file.h"
+#include "release/image.h"
 #include "wire/golden.h"
 
 #include <string.h>
-#include <sys/wait.h>
 
-enum { MEANS = 8, PART_FLOATS = 16384, FLOAT = 1, INT64 = 7 };
+enum {
+    MEANS = MADE_MEANS,
+    PART_FLOATS = MADE_PART_BYTES / sizeof(float),
+    DEADLINE_MS = 1000,
+    FLOAT = 1,
+    INT64 = 7
+};
 
 /* What goes wrong on the way stays in *err, for the one who began. */
 struct proto {
@@ -110,61 +115,47 @@ static void put_node(struct proto *graph, const char *op, const char *const *inp
     put_message(graph, 1, &node);
 }
 
-/* frame [1, N] → its first part, or all of it → [8, …] → the mean of each row. */
-static void put_graph(struct proto *graph, uint64_t floats, bool reads_all)
+/* frame [1, N] → its first part, or all of it → [8, …] → the mean of each row (→ plus those of all frames before). */
+static void put_graph(struct proto *graph, const struct made_model *what)
 {
-    const int64_t in[] = {1, (int64_t)floats}, out[] = {MEANS}, rows[] = {MEANS, -1}, zero[] = {0},
-                  part[] = {PART_FLOATS}, axis[] = {1};
-    if (!reads_all)
+    const int64_t in[] = {1, (int64_t)(what->bytes / sizeof(float))}, out[] = {MEANS}, rows[] = {MEANS, -1},
+                  zero[] = {0}, part[] = {PART_FLOATS}, axis[] = {1};
+    if (!what->reads_all)
         put_node(graph, "Slice", (const char *[]){"frame", "zero", "part", "axis", NULL}, "read");
-    put_node(graph, "Reshape", (const char *[]){reads_all ? "frame" : "read", "rows", NULL}, "rows_of");
-    put_node(graph, "ReduceMean", (const char *[]){"rows_of", NULL}, "means");
+    put_node(graph, "Reshape", (const char *[]){what->reads_all ? "frame" : "read", "rows", NULL}, "rows_of");
+    put_node(graph, "ReduceMean", (const char *[]){"rows_of", NULL}, what->remembers ? "now" : "means");
+    if (what->remembers) {
+        put_node(graph, "Add", (const char *[]){"now", "before", NULL}, "means");
+        put_node(graph, "Identity", (const char *[]){"means", NULL}, "after");
+    }
     put_text(graph, 2, "means");
     put_constant(graph, "rows", rows, 2);
-    if (!reads_all) {
+    if (!what->reads_all) {
         put_constant(graph, "zero", zero, 1);
         put_constant(graph, "part", part, 1);
         put_constant(graph, "axis", axis, 1);
     }
     put_tensor_info(graph, 11, "frame", in, 2);
+    if (what->remembers)
+        put_tensor_info(graph, 11, "before", out, 1);
     put_tensor_info(graph, 12, "means", out, 1);
+    if (what->remembers)
+        put_tensor_info(graph, 12, "after", out, 1);
 }
 
-static int build_model(struct buf *out, uint64_t floats, bool reads_all, struct err *err)
+static int build_model(struct buf *out, const struct made_model *what, struct err *err)
 {
     struct err first = {0};
     struct proto model = {.buf = BUF_INIT(1 << 16), .err = &first}, opset = begin(&model),
                  graph = begin(&model);
     put_number(&model, 1, 8);
     put_text(&model, 2, "muster-bench");
-    put_graph(&graph, floats, reads_all);
+    put_graph(&graph, what);
     put_message(&model, 7, &graph);
     put_number(&opset, 2, 13);
     put_message(&model, 8, &opset);
     *out = model.buf;
     return first.code ? err_set(err, first.code, "%s", first.text) : 0;
-}
-
-/* In a child: packing runs the model, and this process has to stay one that can be forked. */
-int bench_pack(const char *yaml, const char *dir, const char *name, char **out_store, struct err *err)
-{
-    cleanup_free char *store = file_join(dir, name);
-    pid_t child = store ? fork() : -1;
-    if (child < 0)
-        return err_errno(err, "packing %s", yaml);
-    if (child == 0) {
-        struct pack_report report;
-        int done = pack_release(yaml, store, &(struct pack_options){0}, &report, err);
-        if (done < 0)
-            fprintf(stderr, "bench-dataplane: %s: %s\n", yaml, err->text);
-        _exit(done < 0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    if (status != 0)
-        return err_set(err, ERR_REFUSED, "%s could not be packed", yaml);
-    *out_store = TAKE_PTR(store);
-    return 0;
 }
 
 /* ---- a release of it: what `muster pack` writes, for golden outputs that are known beforehand ---- */
@@ -176,30 +167,38 @@ static const char yaml_text[] = "schema: 1\n"
                                 "targets: [x86_64, aarch64]\n"
                                 "model:\n"
                                 "  path: means.onnx\n"
-                                "  inputs: [{name: frame, dtype: float32, shape: [1, %llu]}]\n"
-                                "  outputs: [{name: means, dtype: float32, shape: [%d]}]\n"
+                                "  inputs: [{name: frame, dtype: float32, shape: [1, %llu]}%s]\n"
+                                "  outputs: [{name: means, dtype: float32, shape: [%d]}%s]\n"
+                                "%s"
                                 "frame: float32\n"
                                 "postprocess: {decoder: values}\n"
                                 "labels: []\n"
-                                "budgets: {latency_p99_ms: 40, deadline_ms: 1000, memory_mib: 256}\n"
+                                "budgets: {latency_p99_ms: 40, deadline_ms: %u, memory_mib: 256}\n"
                                 "safe_state: stop\n";
 
-static int make_release(uint64_t floats, struct release *out, char **out_json, struct err *err)
+static int make_json(const struct made_model *what, char **out, struct err *err)
 {
     char path[64];
-    cleanup_free char *yaml = mem_printf(yaml_text, (unsigned long long)floats, MEANS);
-    if (!yaml)
+    cleanup_free struct release *release = mem_zalloc(1, sizeof *release);
+    cleanup_free char *yaml = mem_printf(
+        yaml_text, (unsigned long long)what->bytes / sizeof(float),
+        what->remembers ? ", {name: before, dtype: float32, shape: [8]}" : "", MEANS,
+        what->remembers ? ", {name: after, dtype: float32, shape: [8]}" : "",
+        what->remembers ? "state: [{input: before, output: after}]\nruntime: {queue: lossless}\n" : "",
+        DEADLINE_MS);
+    if (!release || !yaml)
         return err_no_memory(err);
-    if (release_parse_yaml("means", yaml, strlen(yaml), out, path, sizeof path, err) < 0)
+    if (release_parse_yaml("means", yaml, strlen(yaml), release, path, sizeof path, err) < 0)
         return -1;
-    *out_json = release_format(out);
-    return *out_json ? 0 : err_no_memory(err);
+    *out = release_format(release);
+    return *out ? 0 : err_no_memory(err);
 }
 
-/* All is one half, so every mean is. */
-static int make_golden(uint64_t floats, struct buf *out, struct err *err)
+/* All is one half, so every mean is; the memory is empty before it. */
+static int make_golden(const struct made_model *what, struct buf *out, struct err *err)
 {
     const float half = 0.5f;
+    uint64_t floats = what->bytes / sizeof half;
     float means[MEANS];
     cleanup_free float *frame = mem_zalloc(floats, sizeof *frame);
     cleanup_free struct golden *golden = mem_zalloc(1, sizeof *golden);
@@ -208,15 +207,16 @@ static int make_golden(uint64_t floats, struct buf *out, struct err *err)
     for (uint64_t i = 0; i < floats; i++)
         frame[i] = half;
     for (int i = 0; i < MEANS; i++)
-        means[i] = half;
+        means[i] = what->wrong_golden ? half / 2 : half;
+    const uint8_t *expected = (const uint8_t *)means;
     golden->count = 1;
     golden->cases[0] = (struct golden_case){.format = FRAME_FLOAT32,
                                             .width = (uint32_t)floats,
                                             .height = 1,
                                             .data = (const uint8_t *)frame,
-                                            .output_count = 1,
-                                            .output_len = {MEANS},
-                                            .outputs = {(const uint8_t *)means}};
+                                            .output_count = what->remembers ? 2 : 1,
+                                            .output_len = {MEANS, MEANS},
+                                            .outputs = {expected, expected}};
     return golden_write(golden, out, err);
 }
 
@@ -281,18 +281,18 @@ static int write_layout(const char *dir, const struct buf *model, const char *js
     return add_manifest(dir, manifest, err);
 }
 
-int bench_model(const char *dir, uint64_t bytes, bool reads_all, char **out_store, struct err *err)
+int made_release(const char *dir, const struct made_model *what, char **out_store, struct err *err)
 {
-    uint64_t floats = bytes / sizeof(float);
     cleanup_buf struct buf model = {.max = 1 << 16}, golden = BUF_INIT(64 << 20);
-    cleanup_free struct release *release = mem_zalloc(1, sizeof *release);
-    cleanup_free char *json = NULL, *store = mem_printf("%s/means-%llu-%s", dir, (unsigned long long)bytes,
-                                                        reads_all ? "all" : "part");
-    if (!release || !store)
+    cleanup_free char *json = NULL;
+    cleanup_free char *store =
+        mem_printf("%s/means-%llu%s%s%s", dir, (unsigned long long)what->bytes, what->reads_all ? "-all" : "",
+                   what->remembers ? "-remembers" : "", what->wrong_golden ? "-wrong" : "");
+    if (!store)
         return err_no_memory(err);
-    if (make_release(floats, release, &json, err) < 0 || build_model(&model, floats, reads_all, err) < 0 ||
-        make_golden(floats, &golden, err) < 0 || write_layout(store, &model, json, &golden, err) < 0)
-        return err_prefix(err, "a model of %llu bytes", (unsigned long long)bytes);
+    if (make_json(what, &json, err) < 0 || build_model(&model, what, err) < 0 ||
+        make_golden(what, &golden, err) < 0 || write_layout(store, &model, json, &golden, err) < 0)
+        return err_prefix(err, "a model of %llu bytes", (unsigned long long)what->bytes);
     *out_store = TAKE_PTR(store);
     return 0;
 }
