@@ -28,13 +28,14 @@ static void paint(uint8_t *rgb, uint64_t n)
         rgb[i] = (uint8_t)((i * 31 + n * 17) ^ (i >> 7));
 }
 
-/* Somewhere in the frame's time, a different place each time. */
+/* Somewhere in the time that the frame before took, a different place each time. */
 static bool kill_in_the_middle(struct swap_log *log, int64_t submitted_ns, uint64_t n)
 {
+    int64_t took_ns = n > 0 ? log->frames[n - 1].latency_ns : 0;
     int victim = atomic_exchange(&log->victim, 0);
     if (victim <= 0)
         return false;
-    sleep_until(submitted_ns + (int64_t)(n * 7919 % 40) * 50000);
+    sleep_until(submitted_ns + (int64_t)(n * 7919 % 16) * took_ns / 20);
     kill(victim, SIGKILL);
     return true;
 }
