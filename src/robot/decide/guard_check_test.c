@@ -122,7 +122,7 @@ static enum intervention check_values(const float *values, uint32_t count)
 
 static void values_are_finite_in_range_and_all_there(void **state)
 {
-    const float edges[4] = {-1, 2, 0, 0};
+    const float edges[4] = {-1, 2, 0, NAN}; /* what is beyond the count is not looked at */
     assert_int_equal(check_values(edges, 3), INTERVENTION_COUNT);
     assert_int_equal(check_values(edges, 2), INTERVENED_RANGE);
     assert_int_equal(check_values(edges, 0), INTERVENED_RANGE);

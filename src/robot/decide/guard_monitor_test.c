@@ -67,6 +67,7 @@ static void a_value_that_moves_too_fast(void **state)
     guard_monitor_init(&monitor);
     assert_int_equal(values(&monitor, 0, 0, 1, 0, 2), INTERVENTION_COUNT);
     assert_int_equal(values(&monitor, 0, 2.5f, 1, S, 2), INTERVENED_RATE);
+    assert_int_equal(values(&monitor, 2.5f, 0, 1, S, 2), INTERVENED_RATE);
     assert_int_equal(values(&monitor, 2, -2, 1, S, 2), INTERVENTION_COUNT);
     assert_int_equal(values(&monitor, 2, 1, 1, 2 * S, 2), INTERVENED_RATE);
     assert_int_equal(values(&monitor, 2, NAN, 1, 9 * S, 2), INTERVENED_RATE);
@@ -285,7 +286,13 @@ static void values_agree(void **state)
     assert_false(same(tie, a, 4, true)); /* of equals the first one counts */
     assert_true(same(a, a, 0, false));
     assert_false(same(a, zero, 2, true));
-    const float last[4] = {0, 0, 0, 1};
+    const float last[4] = {0, 0, 0, 1}, third[5] = {0, 0, 1, 0, 9}, beyond[5] = {0, 0, 1, 0, 0},
+                small[4] = {0, 0.01f, 0, 0}, first[4] = {2, 5, 2, 3};
+    assert_false(same(third, last, 4, true));
+    assert_true(same(third, beyond, 4, true)); /* what is beyond the count is not looked at */
+    assert_true(same(third, beyond, 4, false));
+    assert_false(same(zero, small, 4, false));
+    assert_false(same(a, first, 4, false));
     assert_true(same(last, last, 4, true));
     assert_false(same(a, last, 4, true));
     struct guard_payload values = {.is_values = true, .count = 0}, boxes = {.count = 0};

@@ -16,7 +16,7 @@ static const struct verb_row {
     unsigned flags;
     const char *needs; /* where the state does not know it */
 } verbs[CTL_VERB_END] = {
-    [0] = {"unknown", GUARD_EVENT_COUNT, 0, ""},
+    [0] = {.name = "unknown", .event = GUARD_EVENT_COUNT},
     [CTL_VERB_HOLD] = {"hold", GUARD_EV_HOLD, LOCAL_WORD,
                        "it holds a robot at work; `stop` stops from anywhere"},
     [CTL_VERB_RELEASE] = {"release", GUARD_EV_RELEASE, TAKES_BACK,
@@ -83,8 +83,7 @@ static void take_effect(struct oversight *oversight, const struct verb_row *row,
 {
     if (rank == OVERSIGHT_LOCAL && (row->flags & LOCAL_WORD))
         oversight->local_word = true;
-    if (row->flags & WANTS_TTL)
-        oversight->until_ns = now_ns + (int64_t)ttl_ms * 1000000;
+    oversight->until_ns = now_ns + (int64_t)ttl_ms * 1000000; /* means something only while held */
     if (row->event == GUARD_EV_OVERRIDE) {
         oversight->lease++;
         oversight->held = true;

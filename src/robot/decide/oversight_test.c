@@ -19,7 +19,8 @@ static struct err err; /* of the last command */
 static int say(struct robot *robot, enum ctl_verb verb, uint64_t lease, enum oversight_rank rank)
 {
     struct oversight_effect effect;
-    struct ctl_command command = {.verb = verb, .lease = lease, .ttl_ms = 1000};
+    bool wants_ttl = verb == CTL_VERB_OVERRIDE || verb == CTL_VERB_RENEW;
+    struct ctl_command command = {.verb = verb, .lease = lease, .ttl_ms = wants_ttl ? 1000 : 0};
     err = (struct err){0};
     if (oversight_command(&robot->oversight, robot->state, &command, rank, robot->now_ns, &effect, &err) < 0)
         return -1;
@@ -53,6 +54,7 @@ static void an_override_is_a_lease(void **state)
     assert_int_equal(robot.oversight.lease, 1);
     assert_int_equal(robot.oversight.until_ns, 1000 * MS);
     refused(OVERRIDE, 0, REMOTE, DENIED);
+    assert_non_null(strstr(err.text, "another operator"));
     refused(RELEASE, 0, REMOTE, DENIED);
     refused(RELEASE, 2, REMOTE, CONFLICT);
     refused(RENEW, 0, REMOTE, CONFLICT);
@@ -97,6 +99,7 @@ static void a_local_operator_takes_over(void **state)
     assert_int_equal(robot.oversight.lease, 2);
     refused(RENEW, 1, REMOTE, CONFLICT);
     refused(OVERRIDE, 0, REMOTE, DENIED);
+    assert_non_null(strstr(err.text, "a local operator"));
     refused(OVERRIDE, 0, LOCAL, DENIED); /* another one beside the robot: not behind his back either */
     says(OVERRIDE, 2, LOCAL);
     assert_int_equal(robot.oversight.lease, 3);
@@ -126,6 +129,41 @@ static void a_local_word_is_taken_back_locally(void **state)
         says(HOLD, 0, REMOTE);
         says(RELEASE, 0, REMOTE);
     }
+}
+
+static void a_remote_operator_may_be_stricter(void **state)
+{
+    struct robot robot = {.state = GUARD_AUTO};
+    says(FALLBACK, 0, LOCAL);
+    says(HOLD, 0, REMOTE);
+    refused(RELEASE, 0, REMOTE, DENIED);
+    says(SERVICE, 0, REMOTE);
+    says(STOP, 0, REMOTE);
+    says(RESET, 0, LOCAL);
+    says(RESTART, 0, LOCAL);
+}
+
+/* What a former state left behind does not count, even where nobody told us that it ended. */
+static void only_the_state_as_it_is_counts(void **state)
+{
+    struct robot robot = {
+        .state = GUARD_AUTO,
+        .oversight = {.lease = 7, .held = true, .local_word = true, .rank = OVERSIGHT_LOCAL, .until_ns = 9}};
+    refused(RENEW, 7, REMOTE, CONFLICT);
+    says(HOLD, 0, REMOTE);
+    assert_false(robot.oversight.held);
+    assert_false(robot.oversight.local_word);
+    says(RELEASE, 0, REMOTE);
+    says(OVERRIDE, 0, REMOTE);
+    assert_int_equal(robot.oversight.lease, 8);
+    oversight_follow(&robot.oversight, GUARD_OVERRIDE);
+    assert_true(robot.oversight.held);
+    robot.oversight.local_word = true;
+    oversight_follow(&robot.oversight, GUARD_SAFE_STOP);
+    assert_false(robot.oversight.held);
+    assert_true(robot.oversight.local_word);
+    oversight_follow(&robot.oversight, GUARD_STANDBY);
+    assert_false(robot.oversight.local_word);
 }
 
 static void what_is_malformed(void **state)
@@ -386,6 +424,8 @@ int main(void)
         cmocka_unit_test(a_lease_that_runs_out_stops),
         cmocka_unit_test(a_local_operator_takes_over),
         cmocka_unit_test(a_local_word_is_taken_back_locally),
+        cmocka_unit_test(a_remote_operator_may_be_stricter),
+        cmocka_unit_test(only_the_state_as_it_is_counts),
         cmocka_unit_test(what_is_malformed),
         cmocka_unit_test(a_restart_comes_back_latched),
         cmocka_unit_test(verbs_have_names),
