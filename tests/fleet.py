@@ -111,7 +111,8 @@ class Place:
         for keys in ("keys", "strange"):
             assert run("muster", "keys", "init", "--dir", dir / keys, "--name", keys).status == 0
 
-    def pack(self, version, *, targets="x86_64, aarch64", extra_bytes=300000, name="quadrants", sign="keys", more=""):
+    def pack(self, version, *, targets="x86_64, aarch64", extra_bytes=300000, name="quadrants", sign="keys", more="",
+             postprocess="{decoder: yolov8}"):
         """A release whose layer extra.bin no other release has."""
         out = self.dir / f"release-{name}-{version}"
         extra = self.dir / version / "extra.bin"
@@ -119,7 +120,8 @@ class Place:
         extra.write_bytes(os.urandom(extra_bytes))
         recipe = extra.parent / "release.yaml"
         recipe.write_text(RECIPE.format(name=name, version=version, targets=targets, extra=extra,
-                                        golden=ROOT / "models/golden", model=ROOT / "tests/data/models/quadrants.onnx") + more)
+                                        golden=ROOT / "models/golden", model=ROOT / "tests/data/models/quadrants.onnx")
+                          .replace("{decoder: yolov8}", postprocess) + more)
         done = run("muster", "pack", recipe, "-o", out)
         assert done.status == 0, done.lines
         if sign:
