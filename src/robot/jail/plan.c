@@ -268,7 +268,10 @@ static int fill(struct jail *jail, const struct jail_job *job, const struct imag
         return -1;
     if (file_exists(CPU_SYSFS) && jail_bind(jail, JAIL_DATA, CPU_SYSFS, NULL, err) < 0)
         return -1;
-    return add_env(jail, mem_strdup("PATH=/usr/bin"), err);
+    if (add_env(jail, mem_strdup("PATH=/usr/bin"), err) < 0)
+        return -1;
+    return add_env(jail, mem_printf("MUSTER_RUN_DIR=%s", job->run_dir),
+                   err); /* whose it is, for people outside */
 }
 
 int jail_plan(const struct jail_job *job, struct jail **out, struct err *err)
