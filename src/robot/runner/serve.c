@@ -73,6 +73,14 @@ static size_t result_bytes(const struct ring_result *result)
     return (offsetof(struct ring_result, detections) + result->count * each + 7) & ~(size_t)7;
 }
 
+/* To the guard, where it shares this core: ahead of what is still to do here. A real-time guard needs no such help, and a
+ * runner that has the next frame already has no time to give away. */
+static void hand_over(const struct server *server)
+{
+    if (server->options->wait != RUNNER_WAIT_PACE && ring_newest(&server->link.frames) <= server->done_seq)
+        sched_yield();
+}
+
 static void answer(struct server *server, enum ring_result_status status)
 {
     struct ring_result *result = &server->result;
@@ -82,7 +90,7 @@ static void answer(struct server *server, enum ring_result_status status)
     result->finished_ns = clock_mono_ns();
     if (ring_put(&server->results, ++server->result_count, result, result_bytes(result)) && !server->no_bell)
         ring_guard(server);
-    sched_yield(); /* to the guard, where it shares this core: ahead of what is still to do here */
+    hand_over(server);
 }
 
 static void begin_result(struct server *server, uint64_t seq, int64_t now_ns, bool shadow)
