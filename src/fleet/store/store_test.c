@@ -731,6 +731,214 @@ static void test_one_upload_per_robot(void **state)
     assert_true(digest_is_zero(&out));
 }
 
+/* ---- commands and the audit log ---- */
+
+static uint64_t add_command(struct fixture *f, const char *nonce, enum command_verb verb, int64_t created_ms)
+{
+    struct err err = {0};
+    uint64_t id = 0;
+    char envelope[] = "{\"command\":\"e30=\"}";
+    struct command_row row = {.envelope = envelope,
+                              .verb = verb,
+                              .operator_name = "alice",
+                              .reason = "blocked aisle",
+                              .sent_by = "ops",
+                              .issued_ms = 10,
+                              .expires_ms = 1000,
+                              .created_ms = created_ms,
+                              .lease = 7,
+                              .ttl_ms = 5000};
+    str_copy(row.nonce, sizeof row.nonce, nonce);
+    assert_ok(OPS(f)->command_add(f->store, &row, &id, &err), err);
+    return id;
+}
+
+static void set_state(struct fixture *f, uint64_t command, const char *robot, enum command_state state)
+{
+    struct err err = {0};
+    struct command_robot_row row = {.command = command,
+                                    .state = state,
+                                    .state_ms = 5,
+                                    .expires_ms = 1000,
+                                    .lease = 9,
+                                    .generation = 4,
+                                    .release = digest_of(3),
+                                    .text = "why"};
+    str_copy(row.robot, sizeof row.robot, robot);
+    assert_ok(OPS(f)->command_robot_save(f->store, &row, &err), err);
+}
+
+struct seen_ids {
+    size_t count;
+    uint64_t ids[16];
+    bool envelopes;
+};
+
+static int see_command(const struct command_row *row, void *arg)
+{
+    struct seen_ids *seen = arg;
+    seen->ids[seen->count++] = row->id;
+    seen->envelopes = row->envelope != NULL;
+    return 0;
+}
+
+static int see_robot(const struct command_robot_row *row, void *arg)
+{
+    struct seen_ids *seen = arg;
+    seen->ids[seen->count++] = row->command;
+    return 0;
+}
+
+static struct seen_ids due(struct fixture *f, const char *robot, uint64_t after, int64_t now_ms)
+{
+    struct err err = {0};
+    struct seen_ids seen = {0};
+    assert_ok(OPS(f)->command_due(f->store, robot, after, now_ms, 16, see_command, &seen, &err), err);
+    return seen;
+}
+
+static void test_command_round_trip(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    begin(f);
+    add_robot(f, "r1");
+    uint64_t id = add_command(f, "a", COMMAND_OVERRIDE, 20);
+    set_state(f, id, "r1", COMMAND_ACCEPTED);
+    commit(f);
+    cleanup_command_row struct command_row row = {0};
+    struct command_robot_row robot;
+    assert_ok(OPS(f)->command_get(f->store, id, &row, &err), err);
+    assert_string_equal(row.envelope, "{\"command\":\"e30=\"}");
+    assert_true(row.verb == COMMAND_OVERRIDE && row.issued_ms == 10 && row.expires_ms == 1000 &&
+                row.created_ms == 20 && row.lease == 7 && row.ttl_ms == 5000);
+    assert_string_equal(row.operator_name, "alice");
+    assert_string_equal(row.reason, "blocked aisle");
+    assert_string_equal(row.nonce, "a");
+    assert_string_equal(row.sent_by, "ops");
+    assert_ok(OPS(f)->command_robot_get(f->store, id, "r1", &robot, &err), err);
+    struct digest release = digest_of(3);
+    assert_true(robot.state == COMMAND_ACCEPTED && robot.lease == 9 && robot.generation == 4 &&
+                digest_equal(&robot.release, &release));
+    assert_int_equal(OPS(f)->command_robot_get(f->store, id, "r2", &robot, &err), -1);
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    cleanup_command_row struct command_row none = {0};
+    assert_int_equal(OPS(f)->command_get(f->store, id + 1, &none, &err), -1);
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
+static void test_a_nonce_is_used_once(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    char envelope[] = "{}";
+    struct command_row again = {.envelope = envelope, .nonce = "a", .operator_name = "bob"};
+    uint64_t id = 0;
+    begin(f);
+    add_command(f, "a", COMMAND_STOP, 20);
+    assert_int_equal(OPS(f)->command_add(f->store, &again, &id, &err), -1);
+    assert_int_equal(err.code, ERR_EXISTS);
+    commit(f);
+}
+
+/* Due: queued, or handed over and asked for anew; not answered, not expired, for this robot. */
+static void test_what_is_due(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    begin(f);
+    add_robot(f, "r1");
+    add_robot(f, "r2");
+    uint64_t one = add_command(f, "a", COMMAND_HOLD, 20), two = add_command(f, "b", COMMAND_STOP, 20);
+    set_state(f, one, "r1", COMMAND_QUEUED);
+    set_state(f, two, "r1", COMMAND_QUEUED);
+    set_state(f, two, "r2", COMMAND_ACCEPTED);
+    struct seen_ids seen = due(f, "r1", 0, 500);
+    assert_true(seen.count == 2 && seen.ids[0] == one && seen.ids[1] == two && seen.envelopes);
+    assert_int_equal(due(f, "r2", 0, 500).count, 0);
+    assert_int_equal(due(f, "r1", 0, 1000).count, 0);
+    assert_ok(OPS(f)->command_delivered(f->store, "r1", one, 30, &err), err);
+    assert_int_equal(due(f, "r1", 0, 500).count, 2);
+    seen = due(f, "r1", two, 500); /* what was never handed over is due whatever he has */
+    assert_true(seen.count == 1 && seen.ids[0] == two);
+    set_state(f, two, "r1", COMMAND_REFUSED);
+    seen = due(f, "r1", 0, 500);
+    assert_true(seen.count == 1 && seen.ids[0] == one);
+    struct seen_ids late = {0};
+    assert_ok(OPS(f)->command_overdue(f->store, 1000, 16, see_robot, &late, &err), err);
+    assert_int_equal(late.count, 0);
+    assert_ok(OPS(f)->command_overdue(f->store, 1001, 16, see_robot, &late, &err), err);
+    assert_true(late.count == 1 && late.ids[0] == one);
+    commit(f);
+}
+
+static void test_commands_are_listed_and_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    begin(f);
+    add_robot(f, "r1");
+    uint64_t last = 0, hold = add_command(f, "a", COMMAND_HOLD, 100),
+             renew = add_command(f, "b", COMMAND_RENEW, 100);
+    set_state(f, hold, "r1", COMMAND_QUEUED);
+    set_state(f, renew, "r1", COMMAND_ACCEPTED);
+    static const struct {
+        struct command_filter filter;
+        size_t count;
+    } table[] = {{{.robot = "", .limit = 9}, 2},   {{.robot = "r1", .limit = 9}, 2},
+                 {{.robot = "r2", .limit = 9}, 0}, {{.robot = "", .open = true, .limit = 9}, 1},
+                 {{.robot = "", .limit = 1}, 1},   {{.robot = "", .before = 1, .limit = 9}, 0}};
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct seen_ids seen = {0};
+        assert_ok(OPS(f)->command_each(f->store, &table[i].filter, see_command, &seen, &err), err);
+        assert_int_equal(seen.count, table[i].count);
+        assert_true(seen.count < 2 || seen.ids[0] > seen.ids[1]);
+    }
+    assert_ok(OPS(f)->command_prune(f->store, 101, 100, &err), err); /* the renewal goes first */
+    cleanup_command_row struct command_row gone = {0}, kept = {0};
+    assert_int_equal(OPS(f)->command_get(f->store, renew, &gone, &err), -1);
+    assert_ok(OPS(f)->command_get(f->store, hold, &kept, &err), err);
+    assert_ok(OPS(f)->command_prune(f->store, 101, 101, &err), err);
+    assert_int_equal(OPS(f)->command_get(f->store, hold, &gone, &err), -1);
+    assert_ok(OPS(f)->command_last_id(f->store, &last, &err), err);
+    assert_int_equal(last, renew); /* numbers never come again */
+    assert_true(add_command(f, "c", COMMAND_HOLD, 100) > renew);
+    commit(f);
+}
+
+static int see_entry(const struct audit_row *row, void *arg)
+{
+    struct seen_ids *seen = arg;
+    seen->ids[seen->count++] = row->seq;
+    assert_string_equal(row->entry, "{}");
+    return 0;
+}
+
+static void test_the_audit_log_only_grows(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct digest hash, wanted = digest_of(9);
+    uint64_t seq = 1;
+    char entry[] = "{}";
+    assert_ok(OPS(f)->audit_last(f->store, &seq, &hash, &err), err);
+    assert_true(seq == 0 && digest_is_zero(&hash));
+    begin(f);
+    for (seq = 1; seq <= 3; seq++) {
+        const struct audit_row row = {.seq = seq, .entry = entry, .hash = digest_of(9)};
+        assert_ok(OPS(f)->audit_add(f->store, &row, &err), err);
+    }
+    const struct audit_row again = {.seq = 2, .entry = entry, .hash = digest_of(8)};
+    assert_int_equal(OPS(f)->audit_add(f->store, &again, &err), -1);
+    assert_int_equal(err.code, ERR_EXISTS);
+    commit(f);
+    assert_ok(OPS(f)->audit_last(f->store, &seq, &hash, &err), err);
+    assert_true(seq == 3 && digest_equal(&hash, &wanted));
+    struct seen_ids seen = {0};
+    assert_ok(OPS(f)->audit_after(f->store, 1, 16, see_entry, &seen, &err), err);
+    assert_true(seen.count == 2 && seen.ids[0] == 2 && seen.ids[1] == 3);
+}
+
 #define BOTH(test)                                                                                           \
     {#test " (file)", test, open_file, close_any, NULL},                                                     \
     {                                                                                                        \
@@ -756,6 +964,11 @@ int main(void)
         BOTH(test_telemetry_round_trip),
         BOTH(test_rollout_round_trip),
         BOTH(test_events_grow),
+        BOTH(test_command_round_trip),
+        BOTH(test_a_nonce_is_used_once),
+        BOTH(test_what_is_due),
+        BOTH(test_commands_are_listed_and_forgotten),
+        BOTH(test_the_audit_log_only_grows),
         BOTH(test_incidents),
         BOTH(test_one_upload_per_robot),
         FILE_ONLY(test_reopen_finds_everything_and_refuses_strangers),

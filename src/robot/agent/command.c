@@ -217,13 +217,13 @@ static int open_command(struct commands *commands, const void *text, size_t len,
     return -1;
 }
 
-void commands_take(struct commands *commands, uint64_t id, const void *envelope, size_t len)
+static void take_one(struct commands *commands, uint64_t id, const char *envelope)
 {
     struct err err = {0};
     cleanup_command struct command command = {0};
     struct digest release = {0};
     struct command_outcome outcome = {.id = id, .who = "nobody"};
-    bool opened = open_command(commands, envelope, len, &command, &err) == 0;
+    bool opened = open_command(commands, envelope, strlen(envelope), &command, &err) == 0;
     outcome.verb = command.verb;
     if (command.operator_name[0])
         str_copy(outcome.who, sizeof outcome.who, command.operator_name);
@@ -271,7 +271,7 @@ static int take_all(struct commands *commands, const struct buf *body, struct er
         cleanup_free char *envelope = json_canonical(json_child(at, "envelope"));
         if (!envelope || reader.err.code != ERR_NONE)
             break;
-        commands_take(commands, id, envelope, strlen(envelope));
+        take_one(commands, id, envelope);
         commands->after = MAX(commands->after, id);
     }
     return json_finish(&reader, err);

@@ -55,9 +55,6 @@ void commands_tick(struct commands *commands, const struct ctl_status *status, i
 int64_t
 commands_next_ms(const struct commands *commands); /* monotonic; when commands_tick has something to do */
 
-/* One envelope, as if the server had sent it under this number (command.c, and its test). */
-void commands_take(struct commands *commands, uint64_t id, const void *envelope, size_t len);
-
 /* The line of a report about a command that was given at the robot itself; false: it was not. */
 bool commands_local_outcome(const struct ctl_message *notice, char *out, size_t out_size);
 
