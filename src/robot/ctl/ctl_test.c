@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 static int pair[2];
 
@@ -55,6 +56,23 @@ static void check_refuses_each_wrong_field(void **state)
         reply.result = results[i];
         assert_false(ctl_check(&reply, sizeof reply));
     }
+    struct ctl_message command;
+    ctl_message_init(&command, CTL_COMMAND);
+    static const uint32_t verbs[] = {0, CTL_VERB_END, UINT32_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        command.command.verb = verbs[i];
+        assert_false(ctl_check(&command, sizeof command));
+    }
+    command.command.verb = CTL_VERB_SERVICE;
+    assert_true(ctl_check(&command, sizeof command));
+    struct ctl_message unending = command;
+    memset(unending.command.who, 'x', sizeof unending.command.who);
+    assert_false(ctl_check(&unending, sizeof unending));
+    unending = command;
+    memset(unending.command.reason, 'x', sizeof unending.command.reason);
+    assert_false(ctl_check(&unending, sizeof unending));
+    good.role = CTL_ROLE_END;
+    assert_false(ctl_check(&good, sizeof good));
     struct ctl_message status;
     ctl_message_init(&status, CTL_STATUS);
     assert_false(ctl_check(&status, sizeof status)); /* a status without its body */
@@ -127,6 +145,40 @@ static void a_late_reply_is_not_taken_for_the_new_one(void **state)
     assert_fails(ctl_call(pair[0], &ask, 0, &err), err, ERR_TIMEOUT);
 }
 
+/* Commands carry a number of the caller's, by which he knows the reply; what it gives is the lease. */
+static void a_commands_reply_gives_the_lease(void **state)
+{
+    struct err err = {0};
+    struct ctl_command command = {.verb = CTL_VERB_OVERRIDE, .ttl_ms = 1000, .who = "ann"};
+    struct ctl_message reply;
+    uint64_t lease = 0;
+    ctl_message_init(&reply, CTL_REPLY);
+    reply.count = CTL_COMMAND;
+    reply.generation = 41;
+    reply.fallback = 1; /* of a command long ago */
+    assert_ok(ctl_send(pair[1], &reply, NULL, &err), err);
+    pid_t pid = fork();
+    if (pid == 0) {
+        union ctl_packet packet;
+        struct ctl_fds fds;
+        if (ctl_await(pair[1], &packet, &fds, 20000, &err) != 1)
+            _exit(1);
+        reply.generation = 42;
+        reply.fallback = packet.message.fallback;
+        reply.result = packet.message.command.verb == CTL_VERB_OVERRIDE ? 0 : ERR_DENIED;
+        _exit(ctl_send(pair[1], &reply, NULL, &err) < 0);
+    }
+    assert_ok(ctl_command(pair[0], &command, 20000, &lease, &err), err);
+    assert_int_equal(lease, 42);
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_fails(ctl_command(pair[0], &command, 0, NULL, &err), err, ERR_TIMEOUT);
+    mem_cleanup_close(&pair[1]);
+    pair[1] = -1;
+    assert_fails(ctl_command(pair[0], &command, 1000, NULL, &err), err, ERR_UNREACHABLE);
+}
+
 static void no_guard_is_one_clear_error(void **state)
 {
     struct err err = {0};
@@ -143,6 +195,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(descriptors_travel_and_surplus_ones_are_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(nonsense_is_refused_and_hangup_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_late_reply_is_not_taken_for_the_new_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_commands_reply_gives_the_lease, setup, teardown),
         cmocka_unit_test(no_guard_is_one_clear_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -459,6 +459,78 @@ static void impossible_orders_are_refused(void **state)
     harness_admit(&h, CTL_MAX_RUNNERS + 1);
 }
 
+/* Every bound of the limits, on both sides. */
+static void limits_have_limits(void **state)
+{
+#define BOXES(...)                                                                                           \
+    {                                                                                                        \
+        .deadline_us = 1000, .max_detections = 4, .label_count = 3, __VA_ARGS__                              \
+    }
+#define NUMBERS(...)                                                                                         \
+    {                                                                                                        \
+        .deadline_us = 1000, .value_count = 4, __VA_ARGS__                                                   \
+    }
+    static const struct ctl_limits good[] = {
+        BOXES(.min_score = 0),
+        BOXES(.min_score = 1),
+        {.deadline_us = 1, .label_count = 1},
+        {.deadline_us = 60000000, .label_count = 65536, .max_detections = RING_MAX_DETECTIONS},
+        BOXES(.max_age_us = 60000000, .max_jump = 3, .max_rate = 2),
+        NUMBERS(.value_min = -1, .value_max = -1),
+        {.deadline_us = 1, .value_count = RING_MAX_VALUES},
+    };
+    static const struct ctl_limits bad[] = {
+        {.deadline_us = 1000, .max_detections = 4},
+        {.deadline_us = 1000, .max_detections = 4, .label_count = 65537},
+        {.deadline_us = 1000, .max_detections = RING_MAX_DETECTIONS + 1, .label_count = 3},
+        BOXES(.min_score = -0.1f),
+        BOXES(.min_score = 1.1f),
+        BOXES(.min_score = NAN),
+        {.max_detections = 4, .label_count = 3},
+        {.deadline_us = 60000001, .max_detections = 4, .label_count = 3},
+        BOXES(.max_age_us = 60000001),
+        BOXES(.max_rate = -1),
+        BOXES(.max_rate = INFINITY),
+        BOXES(.max_jump = -1),
+        BOXES(.max_jump = NAN),
+        {.deadline_us = 1000, .value_count = RING_MAX_VALUES + 1, .value_max = 1},
+        NUMBERS(.value_min = NAN, .value_max = 1),
+        NUMBERS(.value_min = 0, .value_max = INFINITY),
+        NUMBERS(.value_min = 2, .value_max = 1),
+    };
+    struct ctl_message message;
+    struct err err = {0};
+    ctl_message_init(&message, CTL_ADMIT);
+    message.generation = 1;
+    message.release = harness_release(1);
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        message.limits = good[i];
+        assert_ok(ctl_call(h.agent, &message, PATIENCE_MS, &err), err);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        message.limits = bad[i];
+        assert_fails(ctl_call(h.agent, &message, PATIENCE_MS, &err), err, ERR_INVALID);
+    }
+}
+
+/* Scores count from the connected program only, in bounds, for a known generation. */
+static void senseless_scores_count_nothing(void **state)
+{
+    struct puppet p;
+    struct muster_verdict verdict = {.generation = 1, .seq = 1};
+    start_puppet(&p);
+    muster_score(h.robot, &verdict, 257, 0, 0);
+    muster_score(h.robot, &verdict, 0, 257, 0);
+    muster_score(h.robot, &verdict, 0, 0, 257);
+    verdict.generation = 99;
+    muster_score(h.robot, &verdict, 1, 1, 1);
+    verdict.generation = 1;
+    muster_score(h.robot, &verdict, 256, 256, 256);
+    harness_until(&h, status, status.runners[0].counters.score_frames == 1);
+    assert_int_equal(harness_runner(&h, 1).counters.score_tp, 256);
+    puppet_close(&p);
+}
+
 /* A writer that lies about its own counters keeps nobody busy and is never believed. */
 static void hostile_memory_is_bounded(void **state)
 {
@@ -492,6 +564,8 @@ int main(void)
         GUARD_TEST(strangers_are_shown_the_door),
         GUARD_TEST(only_one_of_each),
         GUARD_TEST(impossible_orders_are_refused),
+        GUARD_TEST(limits_have_limits),
+        GUARD_TEST(senseless_scores_count_nothing),
         GUARD_TEST(hostile_memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,35 @@ static void every_flipped_bit_is_a_stop(void **state)
     assert_non_null(strstr(got.reason, "damaged"));
 }
 
+/* With a checksum that holds: still no state that there is, no version of ours, no text without end. */
+static void seal(struct latch_record *record)
+{
+    const uint8_t *byte = (const uint8_t *)record;
+    record->checksum = 0xcbf29ce484222325;
+    for (size_t i = 0; i < offsetof(struct latch_record, checksum); i++)
+        record->checksum = (record->checksum ^ byte[i]) * 0x100000001b3;
+}
+
+static void a_good_checksum_is_not_enough(void **state)
+{
+    struct latch_record good = sample(GUARD_HOLD, 1), bad[5], parsed;
+    good.magic = 0x48434c4d;
+    good.version = 1;
+    seal(&good);
+    assert_true(latch_parse(&good, sizeof good, &parsed));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        bad[i] = good;
+    bad[0].magic++;
+    bad[1].version++;
+    bad[2].state = GUARD_STATE_COUNT;
+    memset(bad[3].who, 'x', sizeof bad[3].who);
+    memset(bad[4].reason, 'x', sizeof bad[4].reason);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        seal(&bad[i]);
+        assert_false(latch_parse(&bad[i], sizeof bad[i], &parsed));
+    }
+}
+
 static void a_directory_that_is_none_is_a_stop(void **state)
 {
     struct latch latch;

@@ -4,6 +4,7 @@
 #include "robot/guard/guard.h"
 
 #include <getopt.h>
+#include <unistd.h>
 
 static const char usage[] =
     "usage: muster-guard --run-dir DIR [--state-dir DIR] [options]\n"
@@ -44,7 +45,8 @@ static bool users(const char *text, struct guard_options *out)
             *comma++ = 0;
         if (!str_to_u64(from, &uid) || uid >= UINT32_MAX || out->runner_user_count == GUARD_MAX_RUNNER_USERS)
             return false;
-        out->runner_users[out->runner_user_count++] = (uint32_t)uid;
+        if (uid != geteuid()) /* our own may be runners in any case */
+            out->runner_users[out->runner_user_count++] = (uint32_t)uid;
     }
     return true;
 }
