@@ -200,9 +200,10 @@ int main(void)
 {
 #define LATCH_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        LATCH_TEST(what_is_kept_is_there_again), LATCH_TEST(the_same_again_costs_no_write),
-        LATCH_TEST(every_flipped_bit_is_a_stop), LATCH_TEST(a_directory_that_is_none_is_a_stop),
-        LATCH_TEST(kill_at_any_moment),          LATCH_TEST(a_full_disk_does_not_hinder_a_stop),
+        LATCH_TEST(what_is_kept_is_there_again),        LATCH_TEST(the_same_again_costs_no_write),
+        LATCH_TEST(every_flipped_bit_is_a_stop),        LATCH_TEST(a_good_checksum_is_not_enough),
+        LATCH_TEST(a_directory_that_is_none_is_a_stop), LATCH_TEST(kill_at_any_moment),
+        LATCH_TEST(a_full_disk_does_not_hinder_a_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
