@@ -296,6 +296,95 @@ static void a_shadow_is_compared_and_never_used(void **state)
     puppet_close(&new);
 }
 
+static struct ring_result shadow_result(const struct puppet *p, uint64_t seq)
+{
+    struct ring_result result = puppet_result(p, seq);
+    result.shadow = 1;
+    return result;
+}
+
+/* What cannot be compared counts neither for nor against it; nobody is shadowed by two, and 0 frames is the end. */
+static void only_what_compares_counts(void **state)
+{
+    struct puppet old, new, third;
+    struct muster_verdict verdict;
+    start_puppet(&old, &boxes);
+    puppet_open(&new, &h, 2);
+    puppet_open(&third, &h, 3);
+    harness_admit(&h, 2);
+    puppet_take_stream(&new);
+    assert_int_equal(shadow(3, 5), ERR_CONFLICT); /* not admitted */
+    harness_admit(&h, 3);
+    assert_int_equal(shadow(1, 0), 0); /* it is none, and no more now */
+    assert_int_equal(shadow(3, 5), 0);
+    until_mode(&third, RING_MODE_SHADOW);
+    assert_int_equal(shadow(2, 5), 0);
+    until_mode(&third, RING_MODE_IDLE);
+    until_mode(&new, RING_MODE_SHADOW);
+
+    uint64_t first = frame_send(&h, LONG_MS);
+    struct ring_result nonsense = shadow_result(&new, first + 7), result = shadow_result(&new, first);
+    puppet_say(&new, &nonsense); /* no such frame */
+    nonsense = result;
+    nonsense.generation = 3;
+    puppet_say(&new, &nonsense); /* not its own name */
+    nonsense = result;
+    nonsense.status = RING_RESULT_STALE;
+    puppet_say(&new, &nonsense); /* overtaken */
+    result = puppet_result(&old, first);
+    result.count = 100;
+    assert_int_equal(answer(&old, &result, &verdict), MUSTER_SAFE);
+    uint64_t second = frame_send(&h, LONG_MS);
+    result = shadow_result(&new, second); /* of the first there is nothing to compare with */
+    result.count = 100;
+    puppet_say(&new, &result);
+    harness_until(&h, status, status.runners[1].shadow_failed == 1);
+    result = puppet_result(&old, second);
+    assert_int_equal(answer(&old, &result, &verdict), MUSTER_OK);
+    for (int i = 0; i < 2 * RING_SLOTS; i++) {
+        result = puppet_result(&old, frame_send(&h, LONG_MS));
+        assert_int_equal(answer(&old, &result, &verdict), MUSTER_OK);
+    }
+    result = shadow_result(&new, second + 1); /* its verdict is gone from the page */
+    puppet_say(&new, &result);
+    uint64_t pending = frame_send(&h, LONG_MS);
+    result = shadow_result(&new, pending);
+    puppet_say(&new, &result);
+    assert_int_equal(shadow(2, 0), 0); /* the end, before there was a verdict */
+    until_mode(&new, RING_MODE_IDLE);
+    result = puppet_result(&old, pending);
+    assert_int_equal(answer(&old, &result, &verdict), MUSTER_OK);
+    result = shadow_result(&new, pending); /* one more that was under way */
+    puppet_say(&new, &result);
+    struct ctl_runner_status status = harness_runner(&h, 2);
+    assert_int_equal(status.shadow_frames, 0);
+    assert_int_equal(status.shadow_failed, 1);
+    for (int i = 0; i < INTERVENTION_COUNT; i++)
+        assert_int_equal(status.counters.interventions[i], 0);
+    puppet_close(&old);
+    puppet_close(&new);
+    puppet_close(&third);
+}
+
+/* A runner that nobody admitted: it may be there, and its word counts for nothing. */
+static void a_stranger_says_nothing(void **state)
+{
+    struct puppet p, stranger;
+    struct muster_verdict verdict;
+    start_puppet(&p, &boxes);
+    puppet_open(&stranger, &h, 2);
+    puppet_take_stream(&stranger);
+    uint64_t seq = frame_send(&h, LONG_MS);
+    struct ring_result result = puppet_result(&stranger, seq);
+    puppet_say(&stranger, &result);
+    harness_until(&h, status, status.runners[1].counters.interventions[INTERVENED_SEQUENCE] == 1);
+    result = puppet_result(&p, seq);
+    assert_int_equal(answer(&p, &result, &verdict), MUSTER_OK);
+    assert_int_equal(verdict.generation, 1);
+    puppet_close(&stranger);
+    puppet_close(&p);
+}
+
 /* The frame that it had in hand as a shadow is the first one given to it: its result is the answer. */
 static void a_switch_in_the_middle_of_shadowing_loses_nothing(void **state)
 {
@@ -458,6 +547,8 @@ int main(void)
         FLOW_TEST(an_old_frame_is_stale_at_once),
         FLOW_TEST(degraded_is_told),
         FLOW_TEST(a_shadow_is_compared_and_never_used),
+        FLOW_TEST(only_what_compares_counts),
+        FLOW_TEST(a_stranger_says_nothing),
         FLOW_TEST(a_switch_in_the_middle_of_shadowing_loses_nothing),
         FLOW_TEST(forty_switches_with_shadows_lose_nothing),
         FLOW_TEST(a_switch_waits_for_the_end_of_a_sequence),

@@ -79,10 +79,10 @@ bool guard_shadow_take(struct guard *guard, struct guard_runner *runner, const s
 void guard_shadow_compare(struct guard *guard)
 {
     struct ring_result *result = &guard->shadows[guard->verdict.seq % GUARD_SHADOWS];
-    if (result->seq == 0 || result->seq != guard->verdict.seq)
+    if (result->seq != guard->verdict.seq) /* of this stream: a new one forgets them all */
         return;
     struct guard_runner *runner = guard_runner_find(guard, result->generation);
-    if (runner && runner->shadow_left && result->stream == guard->verdict.stream)
+    if (runner && runner->shadow_left)
         compare(guard, runner, &guard->verdict, result);
     result->seq = 0;
 }
