@@ -190,8 +190,8 @@ int sqlite_telemetry_save(struct store *store, const struct telemetry_row *row, 
                     "uuuu"
                     "udbb",
                     &row->release, row->robot, row->robots, row->first_ms, row->last_ms, row->frames,
-                    row->results, row->lost, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7],
-                    i[8], i[9], i[10], row->score_frames, row->score_tp, row->score_fp, row->score_fn, row->detections,
+                    row->results, row->lost, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[8], i[9],
+                    i[10], row->score_frames, row->score_tp, row->score_fp, row->score_fn, row->detections,
                     row->confidence_sum, latency, latency_len, frame, frame_len);
 }
 

@@ -14,6 +14,12 @@
 
 enum { CALL_MS = 500, POLL_GRACE_MS = 20000, MAX_ORDERS = 64, MAX_ANSWER_BYTES = 2 << 20 };
 
+/* Who answers, and so has to stand back. */
+struct answering {
+    uint64_t generation; /* 0: nobody */
+    struct digest release;
+};
+
 struct commands {
     struct commands_options options;
     struct command_memory *memory;
@@ -21,6 +27,7 @@ struct commands {
     struct backoff backoff;
     enum err_code complained; /* the last error that was logged */
     uint64_t after;
+    struct answering last; /* as the guard said last; a stop does not wait for a newer word */
 };
 
 int commands_new(const struct commands_options *options, struct commands **out, struct err *err)
@@ -78,12 +85,17 @@ static const struct ctl_runner_status *runner_of(const struct ctl_status *status
     return NULL;
 }
 
-/* Who answers now, and so has to stand back. */
-static uint64_t answering(const struct ctl_status *status)
+static struct answering answering(const struct ctl_status *status)
 {
+    struct answering out = {0};
     if (status->state == GUARD_FALLBACK || status->state == GUARD_FORCED)
-        return status->fallback_generation;
-    return status->state == GUARD_AUTO || status->state == GUARD_DEGRADED ? status->active_generation : 0;
+        out.generation = status->fallback_generation;
+    else if (status->state == GUARD_AUTO || status->state == GUARD_DEGRADED)
+        out.generation = status->active_generation;
+    const struct ctl_runner_status *runner = runner_of(status, out.generation);
+    if (runner)
+        out.release = runner->release;
+    return out;
 }
 
 /* ---- rollback ---- */
@@ -141,27 +153,44 @@ static void end_bridge(struct commands *commands, const struct ctl_status *statu
 
 /* ---- one command ---- */
 
-/* *out: what to report; *out_release: whose output stood back. */
-static int carry_out(struct commands *commands, const struct command *command, struct command_outcome *out,
-                     struct digest *out_release, struct err *err)
+/* Does not wait for WELCOME: a guard that does not take us hangs up. */
+static int dial(const struct commands *commands, int *out_fd, struct err *err)
 {
-    cleanup_close int guard = -1;
-    struct ctl_status status = {0};
-    struct err ignored = {0};
-    uint32_t verb;
-    if (ctl_connect(commands->options.run_dir, CTL_ROLE_AGENT, &guard, err) < 0)
+    struct ctl_message hello;
+    ctl_message_init(&hello, CTL_HELLO);
+    hello.role = CTL_ROLE_AGENT;
+    if (ctl_dial(commands->options.run_dir, out_fd, err) < 0)
         return -1;
-    bool known = ctl_status(guard, CALL_MS, &status, &ignored) == 0;
-    out->generation = known ? answering(&status) : 0;
-    const struct ctl_runner_status *runner = runner_of(&status, out->generation);
-    *out_release = runner ? runner->release : (struct digest){0};
-    if (!to_guard(command->verb, &verb))
-        return known ? roll_back(commands, guard, &status, command, err) : (*err = ignored, -1);
+    return ctl_send(*out_fd, &hello, NULL, err);
+}
+
+static int give(int guard, const struct command *command, uint32_t verb, struct command_outcome *out,
+                struct err *err)
+{
     struct ctl_command order = order_of(verb, command->operator_name, command->reason);
     order.lease = command->lease;
     order.ttl_ms = command->ttl_ms;
     out->lease = command->verb == COMMAND_RENEW ? command->lease : 0;
     return ctl_command(guard, &order, CALL_MS, command->verb == COMMAND_OVERRIDE ? &out->lease : NULL, err);
+}
+
+/* *out: what to report; *out_release: whose output stood back. */
+static int carry_out(struct commands *commands, const struct command *command, struct command_outcome *out,
+                     struct digest *out_release, struct err *err)
+{
+    cleanup_close int guard = -1;
+    struct ctl_status status;
+    uint32_t verb;
+    bool for_guard = to_guard(command->verb, &verb);
+    if (dial(commands, &guard, err) < 0)
+        return -1;
+    if (command->verb != COMMAND_STOP && ctl_status(guard, CALL_MS, &status, err) < 0)
+        return -1;
+    const struct answering stands_back = command->verb == COMMAND_STOP ? commands->last : answering(&status);
+    out->generation = stands_back.generation;
+    *out_release = stands_back.release;
+    return for_guard ? give(guard, command, verb, out, err)
+                     : roll_back(commands, guard, &status, command, err);
 }
 
 static int check(const struct commands *commands, const struct command *command, struct err *err)
@@ -308,8 +337,10 @@ static void ask(struct commands *commands)
 
 void commands_tick(struct commands *commands, const struct ctl_status *status, int64_t now_ms)
 {
-    if (status)
+    if (status) {
+        commands->last = answering(status);
         end_bridge(commands, status);
+    }
     if (commands->transfer == 0 && backoff_ready(&commands->backoff, now_ms))
         ask(commands);
 }

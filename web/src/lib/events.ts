@@ -21,6 +21,8 @@ const LOOKS: Record<string, [Tone, string]> = {
   'report.failed': ['bad', 'failed'],
   'report.guard': ['warn', 'intervening'],
   'report.restarted': ['warn', 'late'],
+  'report.operator': ['warn', 'intervening'],
+  command: ['warn', 'intervening'],
 };
 
 export function eventLook(kind: string): [Tone, string] {
