@@ -248,6 +248,15 @@ export class World {
     return this.fleet.filter((robot) => robot.target === rollout.kind).map((robot) => robot.by.get(rollout.kind)?.frames ?? 0);
   }
 
+  incidents() {
+    const [one, two] = [this.fleet[0], this.fleet.at(-1)];
+    if (!one) return [];
+    return [
+      { id: 2, robot: one.id, name: '000002-x-3-safe_stop', cause: 'safe_stop', severity: 3, text: 'stop: auto -> safe_stop', who: 'ann', time_ms: this.startMs + 5000, bytes: 8400000 },
+      { id: 1, robot: two.id, name: '000001-x-0-interventions', cause: 'interventions', severity: 0, text: '10 interventions in 1.4 s', who: '', time_ms: this.startMs, bytes: 5100000 },
+    ];
+  }
+
   rollouts() {
     return this.plan.map((rollout) => ({
       id: rollout.id,

@@ -49,6 +49,7 @@ function api(world, path, request, reply) {
   if (what === 'robots') return sendJson(reply, { robots: world.robots(), next: null }, world.nowMs);
   if (what === 'releases') return sendJson(reply, { releases: world.releases() }, world.nowMs);
   if (what === 'rollouts') return sendJson(reply, { rollouts: world.rollouts() }, world.nowMs);
+  if (what === 'incidents' && !id) return sendJson(reply, { incidents: world.incidents() }, world.nowMs);
   return reply.writeHead(404).end();
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as m from '../src/lib/model.ts';
 
 const HOSTILE: unknown[] = [null, undefined, 0, -1, NaN, Infinity, '', 'x', true, [], [null], {}, { digest: 5 }, [[[]]], { frames: '7' }];
-const READERS = [m.readRobot, m.readRobotDetail, m.readRelease, m.readRollout, m.readEvent, m.readReleaseRef] as ((x: unknown) => unknown)[];
+const READERS = [m.readRobot, m.readRobotDetail, m.readRelease, m.readRollout, m.readEvent, m.readIncident, m.readReleaseRef] as ((x: unknown) => unknown)[];
 
 test('nothing the server may send throws', () => {
   const keys = ['id', 'digest', 'labels', 'release', 'telemetry', 'reports', 'waves', 'gates', 'score', 'interventions', 'budgets', 'signed_by'];
@@ -39,6 +39,9 @@ test('the documents of docs/api.md are read whole', () => {
   assert.equal(detail.telemetry[0]!.telemetry.frames, 3);
   assert.equal(detail.reports[0]!.kind, 'committed');
   assert.equal(m.readRollout({ id: 1, gates: [{ name: 'failures', evidence: 120 }] })!.gates[0]!.evidence, 120);
+  const incident = m.readIncident({ id: 4, robot: 'r1', name: 'n', cause: 'estop', severity: 3, who: 'ann', time_ms: 5, bytes: 6 })!;
+  assert.deepEqual([incident.id, incident.cause, incident.severity, incident.who, incident.timeMs], [4, 'estop', 3, 'ann', 5]);
+  assert.equal(m.readIncident({ id: 'x', robot: 'r1' }), null);
   assert.equal(m.readNext({ next: 'r9' }), 'r9');
   assert.equal(m.readNext({ next: null }), null);
 });

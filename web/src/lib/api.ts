@@ -53,6 +53,20 @@ export async function apiGet(path: string, token: string, signal: AbortSignal): 
   }
 }
 
+/** The bytes of an incident's recording. Only the time to the first byte is limited: files take as long as they take. */
+export async function readFile(path: string, token: string, signal: AbortSignal): Promise<Blob> {
+  const response = await fetch(apiUrl(path), {
+    headers: { Authorization: `Bearer ${token}` },
+    signal,
+    cache: 'no-store',
+    redirect: 'error',
+  }).catch(() => {
+    throw new ApiError(0, strings.error.unreachable);
+  });
+  if (!response.ok) throw await errorOf(response);
+  return response.blob();
+}
+
 export function openEvents(token: string, lastId: string, signal: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: 'text/event-stream' };
   if (lastId) headers['Last-Event-ID'] = lastId;

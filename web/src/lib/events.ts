@@ -10,6 +10,7 @@ const LOOKS: Record<string, [Tone, string]> = {
   rollout: ['busy', 'running'],
   wave: ['busy', 'running'],
   gate: ['warn', 'intervening'],
+  incident: ['warn', 'intervening'],
   'report.started': ['unknown', 'running'],
   'report.assigned': ['unknown', 'moving'],
   'report.downloaded': ['unknown', 'moving'],

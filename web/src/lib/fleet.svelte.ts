@@ -1,11 +1,12 @@
 // What the page knows at this moment: polled lists, the event stream, their ages and the link to the server. One instance per
 // signed-in session; `stop` ends every request and timer.
 
-import { ApiError, apiGet, openEvents } from './api.ts';
+import { ApiError, apiGet, openEvents, readFile } from './api.ts';
 import { ServerClock } from './clock.ts';
 import { History } from './history.ts';
 import {
   readEvent,
+  readIncident,
   readList,
   readNext,
   readRelease,
@@ -13,6 +14,7 @@ import {
   readRobotDetail,
   readRollout,
   type FleetEvent,
+  type Incident,
   type Release,
   type Robot,
   type RobotDetail,
@@ -46,6 +48,8 @@ export class Fleet {
   releases = $state.raw<Release[]>([]);
   rollouts = $state.raw<Rollout[]>([]);
   events = $state.raw<FleetEvent[]>([]);
+  /** Null: not known (yet, or the server has none to tell of). */
+  incidents = $state.raw<Incident[] | null>(null);
   detail = $state.raw<RobotDetail | null>(null);
   detailProblem = $state('');
   selected = $state('');
@@ -134,14 +138,31 @@ export class Fleet {
     return robots;
   }
 
+  /** An older server has none: that is no reason to show nothing else. */
+  async #readIncidents(): Promise<Incident[] | null> {
+    try {
+      return readList(await this.#get('incidents?limit=50'), 'incidents', readIncident);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** The recording of an incident. */
+  incidentFile(id: number): Promise<Blob> {
+    return readFile(`incidents/${id}/file`, this.#token, this.#abort.signal);
+  }
+
   async #poll(): Promise<void> {
     try {
-      const [robots, releases, rollouts] = await Promise.all([
+      const [robots, releases, rollouts, incidents] = await Promise.all([
         this.#readRobots(),
         this.#get('releases').then((body) => readList(body, 'releases', readRelease)),
         this.#get('rollouts').then((body) => readList(body, 'rollouts', readRollout)),
+        this.#readIncidents(),
         this.selected ? this.#readDetail() : null,
       ]);
+      this.incidents = incidents;
       this.#accept(robots, releases, rollouts);
     } catch (error) {
       this.#fail(error);

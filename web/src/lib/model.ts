@@ -101,6 +101,19 @@ export interface FleetEvent {
   text: string;
 }
 
+/** What a robot's black box sealed around an event. */
+export interface Incident {
+  id: number;
+  robot: string;
+  name: string;
+  cause: string;
+  severity: number | null;
+  text: string;
+  who: string;
+  timeMs: number | null;
+  bytes: number | null;
+}
+
 type Fields = Record<string, unknown>;
 
 function fields(x: unknown): Fields {
@@ -266,6 +279,23 @@ export function readEvent(x: unknown): FleetEvent | null {
   const id = number(f.id);
   if (id === null) return null;
   return { id, timeMs: number(f.time_ms), kind: text(f.kind) || 'unknown', robot: text(f.robot), text: text(f.text) };
+}
+
+export function readIncident(x: unknown): Incident | null {
+  const f = fields(x);
+  const id = number(f.id);
+  if (id === null) return null;
+  return {
+    id,
+    robot: text(f.robot),
+    name: text(f.name),
+    cause: text(f.cause) || 'unknown',
+    severity: number(f.severity),
+    text: text(f.text),
+    who: text(f.who),
+    timeMs: number(f.time_ms),
+    bytes: number(f.bytes),
+  };
 }
 
 /** The list under `key` of an answer such as {"robots": […]}; throws when the answer has no such list at all. */

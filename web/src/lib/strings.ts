@@ -233,6 +233,20 @@ export const strings = {
     filter: (robot: string) => `Open ${robot}`,
   },
 
+  incidents: {
+    title: 'Incidents',
+    empty: 'No robot has sent one.',
+    when: 'When',
+    robot: 'Robot',
+    cause: 'Cause',
+    what: 'What',
+    by: (who: string) => `by ${who}`,
+    file: 'Recording',
+    download: (size: string) => `MCAP, ${size}`,
+    downloadOf: (size: string, robot: string, cause: string) => `MCAP, ${size}: ${cause} on ${robot}`,
+    failed: (why: string) => `The recording could not be fetched: ${why}`,
+  },
+
   error: {
     http: (status: number, message: string) => (message ? `${message} (HTTP ${status})` : `HTTP ${status}`),
     notJson: 'the answer is not JSON',
