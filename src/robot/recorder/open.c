@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 
 enum { SCRATCH_BYTES = 2 << 20, QUIET_MS = 60000, WINDOW_MS = 10000, BOOST = 5 };
+enum { SLACK_AFTER_MS = 100 }; /* the last entry lies a look before the end */
 
 void recorder_defaults(struct recorder *r, const struct recorder_options *given)
 {
@@ -132,7 +133,7 @@ static void open_pure(struct recorder *r)
                                 });
     trigger_init(&r->trigger, &(struct trigger_options){
                                   .before_ns = o->before_ms * MS_NS,
-                                  .after_ns = o->after_ms * MS_NS,
+                                  .after_ns = (o->after_ms + SLACK_AFTER_MS) * MS_NS,
                                   .longest_ns = o->longest_ms * MS_NS,
                                   .interventions = o->interventions > 0 ? (uint32_t)o->interventions : 0,
                                   .window_ns = WINDOW_MS * MS_NS,
