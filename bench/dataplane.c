@@ -19,7 +19,8 @@
  * malloc; those that ONNX Runtime makes inside its Run() are counted apart. payload_copies: private memory and shared
  * memory other than frames that guard, runner and program touched while frames of 8 MiB went through, in payloads.
  *
- * `detector`: the detector of models/ on pictures, at the pace of a camera, with preprocessing and decoding.
+ * `detector`: the detector of models/ on pictures, with preprocessing and decoding, waiting as robots do by default
+ * (robot/ring/pace.h); back to back, or --fps.
  */
 #include "bench/dataplane.h"
 #include "base/clock.h"
@@ -210,11 +211,11 @@ static int take_turns(struct rig *rig, struct bare *bare, struct row *row, uint6
     return 0;
 }
 
-/* Payloads that guard, runner and program touched outside the frames' own memory, per frame that went through: a copy
- * of each would be at least one. */
+/* Payloads' worth of memory that guard, runner and program touched outside the frames' own while frames went through: a
+ * copy of each frame would be at least one. */
 static int count_copies(struct rig *rig, struct row *row, struct err *err)
 {
-    const pid_t pids[] = {rig->guard, rig->runner};
+    const pid_t pids[] = {rig->guard, rig->runner, getpid()};
     uint64_t bytes = 0, frames_bytes_seen = 0, sum = 0;
     for (size_t i = 0; i < ARRAY_LEN(pids); i++)
         if (touched_reset(pids[i], err) < 0)
@@ -640,7 +641,7 @@ int main(int argc, char **argv)
     char dir[] = "/tmp/muster-bench-XXXXXX";
     struct err err = {0};
     static struct bench bench = {
-        .args = {.model = MUSTER_MODELS "/detector-2.0.0/release.yaml", .frames = 800, .fps = 100}};
+        .args = {.model = MUSTER_MODELS "/detector-2.0.0/release.yaml", .frames = 800}};
     if (!parse(argc, argv, &bench.args)) {
         fputs(
             "usage: bench-dataplane [--json] [--frames N] [--model release.yaml | --store LAYOUT] [--fps F]\n"

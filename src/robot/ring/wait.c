@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { RELAX_PAUSES = 16, LOOKS_PER_YIELD = 2000 /* 50 us */ };
+enum { RELAX_PAUSES = 16, LOOKS_PER_YIELD = 40000 /* a millisecond */ };
 
 /* True if it rang. */
 static bool look_out(const struct ring *ring, uint32_t seen, int64_t until_ns)
