@@ -212,6 +212,34 @@ static void spoil_label(struct ring_verdict *v)
 {
     v->detections[0].label = 3;
 }
+static void spoil_kind(struct ring_verdict *v)
+{
+    v->kind = RING_VALUES + 1;
+}
+static void spoil_state(struct ring_verdict *v)
+{
+    v->state = GUARD_STATE_COUNT;
+}
+static void make_values(struct ring_verdict *v, uint32_t count)
+{
+    v->kind = RING_VALUES;
+    v->count = v->max_detections = count;
+    memset(v->values, 0, sizeof v->values);
+}
+static void spoil_values_nan(struct ring_verdict *v)
+{
+    make_values(v, 3);
+    v->values[2] = NAN;
+}
+static void spoil_values_few(struct ring_verdict *v)
+{
+    make_values(v, 3);
+    v->max_detections = 4;
+}
+static void spoil_values_many(struct ring_verdict *v)
+{
+    make_values(v, RING_MAX_VALUES + 1);
+}
 static void spoil_safe(struct ring_verdict *v)
 {
     v->status = RING_VERDICT_SAFE;
@@ -220,9 +248,10 @@ static void spoil_safe(struct ring_verdict *v)
 static void a_senseless_verdict_is_the_safe_state(void **state)
 {
     static void (*const spoil[])(struct ring_verdict *) = {
-        spoil_seq,    spoil_stream,      spoil_count,  spoil_count_wildly, spoil_many,
-        spoil_status, spoil_status_high, spoil_reason, spoil_generation,   spoil_time,
-        spoil_nan,    spoil_label,       spoil_safe};
+        spoil_seq,        spoil_stream,      spoil_count,  spoil_count_wildly, spoil_many,
+        spoil_status,     spoil_status_high, spoil_reason, spoil_generation,   spoil_time,
+        spoil_nan,        spoil_label,       spoil_kind,   spoil_state,        spoil_values_nan,
+        spoil_values_few, spoil_values_many, spoil_safe};
     struct muster_verdict out;
     open_robot();
     for (size_t i = 0; i < ARRAY_LEN(spoil); i++) {
@@ -234,6 +263,61 @@ static void a_senseless_verdict_is_the_safe_state(void **state)
         assert_int_equal(out.reason, MUSTER_REASON_INVALID);
         assert_int_equal(out.count, 0);
     }
+}
+
+static void values_and_states_are_given_out(void **state)
+{
+    struct muster_verdict out;
+    open_robot();
+    for (uint32_t count = 1; count <= RING_MAX_VALUES; count = count * 3 + 1) {
+        uint64_t seq = submit(MINUTE_US);
+        struct ring_verdict verdict = sound(seq);
+        make_values(&verdict, count);
+        for (uint32_t i = 0; i < count; i++)
+            verdict.values[i] = (float)(i + count);
+        verdict.state = GUARD_DEGRADED;
+        say(&verdict, seq);
+        assert_int_equal(muster_verdict_wait(robot, seq, &out), MUSTER_OK);
+        assert_int_equal(out.value_count, count);
+        assert_int_equal(out.count, 0);
+        assert_int_equal(out.state, MUSTER_STATE_DEGRADED);
+        assert_memory_equal(out.values, verdict.values, count * sizeof(float));
+    }
+}
+
+/* From the moment it is said until the guard's own word shows that it heard: nothing but SAFE, whatever the page holds. */
+static void an_emergency_stop_is_the_programs_word(void **state)
+{
+    struct muster_verdict out;
+    struct err err = {0};
+    union ctl_packet packet;
+    struct ctl_fds fds;
+    open_robot();
+    uint64_t seq = submit(MINUTE_US);
+    struct ring_verdict verdict = sound(seq);
+    say(&verdict, seq);
+    assert_int_equal(muster_estop(robot, 1), 0);
+    assert_int_equal(ctl_await(fake.peer, &packet, &fds, 20000, &err), 1);
+    assert_int_equal(packet.message.kind, CTL_ESTOP);
+    assert_int_equal(packet.message.count, 1);
+    assert_int_equal(muster_verdict_wait(robot, seq, &out), MUSTER_SAFE);
+    assert_int_equal(out.reason, MUSTER_REASON_OVERSIGHT);
+    assert_int_equal(muster_estop(robot, 0), 0);
+    assert_int_equal(muster_verdict_wait(robot, seq, &out),
+                     MUSTER_SAFE); /* it may not have heard of it yet */
+    seq = submit(MINUTE_US);
+    verdict = sound(seq);
+    verdict.status = RING_VERDICT_SAFE;
+    verdict.reason = INTERVENED_OVERSIGHT;
+    verdict.state = GUARD_SAFE_STOP;
+    verdict.count = 0;
+    say(&verdict, seq);
+    assert_int_equal(muster_verdict_wait(robot, seq, &out), MUSTER_SAFE);
+    assert_int_equal(out.state, MUSTER_STATE_SAFE_STOP);
+    seq = submit(MINUTE_US);
+    verdict = sound(seq);
+    say(&verdict, seq);
+    assert_int_equal(muster_verdict_wait(robot, seq, &out), MUSTER_OK);
 }
 
 static void a_hung_guard_costs_no_more_than_the_deadline(void **state)
@@ -339,6 +423,8 @@ int main(void)
         LINK_TEST(frames_arrive_as_they_were_written),
         LINK_TEST(a_sound_verdict_is_given_out),
         LINK_TEST(a_senseless_verdict_is_the_safe_state),
+        LINK_TEST(values_and_states_are_given_out),
+        LINK_TEST(an_emergency_stop_is_the_programs_word),
         LINK_TEST(a_hung_guard_costs_no_more_than_the_deadline),
         LINK_TEST(a_guard_that_dies_is_noticed_long_before_the_deadline),
         LINK_TEST(a_new_guard_is_found_and_the_old_ones_word_is_void),
