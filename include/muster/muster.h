@@ -42,9 +42,9 @@ struct muster;
 struct muster_options {
     const char *run_dir;    /* where muster-guard listens */
     uint32_t width, height; /* of the frames, pixels; RGB8, interleaved, rows from the top */
-    uint32_t floats;        /* instead of width and height: frames are this many float32, the model's input itself
+    uint32_t floats; /* instead of width and height: frames are this many float32, the model's input itself
                                (time series, observations of a control policy); at most 16 Mi */
-    uint32_t slots;         /* frames that can be in flight: a power of two, 2 to 64; 0: 8 */
+    uint32_t slots;  /* frames that can be in flight: a power of two, 2 to 64; 0: 8 */
     /* 0: look out for a verdict while it is due, at most half a millisecond a frame and only while they come at a
      * steady pace, which saves the cost of being woken. 1: always sleep. */
     uint32_t patient;
@@ -53,7 +53,7 @@ struct muster_options {
 };
 
 enum muster_answer {
-    MUSTER_OK = 1,   /* the checked result of the active release */
+    MUSTER_OK = 1, /* the checked result of the active release */
     MUSTER_FALLBACK, /* the checked result of the fallback release: the active one is lost, or a human wants it */
     MUSTER_SAFE      /* no result may be used: take the safe state */
 };
@@ -114,7 +114,8 @@ struct muster_verdict {
     uint32_t value_count; /* values; 0 if SAFE or the release gives detections */
     union {
         struct muster_detection detections[MUSTER_MAX_DETECTIONS];
-        float values[MUSTER_MAX_VALUES]; /* probabilities per label, an action, a tensor: what the release says */
+        float values
+            [MUSTER_MAX_VALUES]; /* probabilities per label, an action, a tensor: what the release says */
     };
 };
 

@@ -18,15 +18,26 @@ static int dial_in(int dir_fd, int sock)
 }
 
 /* A guard of somebody else's is none; but root's may have runners of another user. */
-static int check_owner(int sock, struct err *err)
+static int check_owner(int sock, bool or_root, struct err *err)
 {
     struct ucred who;
     socklen_t size = sizeof who;
     if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
         return err_errno(err, "SO_PEERCRED");
-    if (who.uid == geteuid() || who.uid == 0)
+    if (who.uid == geteuid() || (or_root && who.uid == 0))
         return 0;
-    return err_set(err, ERR_UNTRUSTED, "the guard belongs to user %u: run it as user %u", who.uid, geteuid());
+    return err_set(err, ERR_UNTRUSTED, "the guard belongs to user %u and this is user %u: be the same",
+                   who.uid, geteuid());
+}
+
+static int no_answer(const char *run_dir, struct err *err)
+{
+    if (errno == EACCES)
+        return err_set(err, ERR_DENIED, "the guard in %s is another user's: be that user", run_dir);
+    if (errno == EAGAIN)
+        return err_set(err, ERR_BUSY, "the guard in %s has too many callers: try again", run_dir);
+    return err_set(err, ERR_UNREACHABLE, "no guard answers in %s (%s): start muster-guard there", run_dir,
+                   strerror(errno));
 }
 
 int ctl_dial(const char *run_dir, int *out_fd, struct err *err)
@@ -38,9 +49,8 @@ int ctl_dial(const char *run_dir, int *out_fd, struct err *err)
     if (sock < 0)
         return err_errno(err, "socket");
     if (dial_in(dir, sock) < 0)
-        return err_set(err, ERR_UNREACHABLE, "no guard answers in %s (%s): start muster-guard there", run_dir,
-                       strerror(errno));
-    if (check_owner(sock, err) < 0)
+        return no_answer(run_dir, err);
+    if (check_owner(sock, true, err) < 0)
         return err_prefix(err, "run directory %s", run_dir);
     *out_fd = TAKE_FD(sock);
     return 0;
@@ -98,6 +108,8 @@ int ctl_connect(const char *run_dir, enum ctl_role role, int *out_fd, struct err
     cleanup_close int sock = -1;
     if (ctl_dial(run_dir, &sock, err) < 0)
         return -1;
+    if (check_owner(sock, false, err) < 0) /* it would show us the door */
+        return err_prefix(err, "run directory %s", run_dir);
     struct ctl_message hello;
     ctl_message_init(&hello, CTL_HELLO);
     hello.role = role;

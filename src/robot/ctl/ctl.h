@@ -221,8 +221,8 @@ struct ctl_message {
      * NOTICE: of an intervention, how many of them since the last notice; of a COMMAND, 1 if it was given at the robot
      * itself (`command` is it). */
     uint32_t count;
-    uint32_t notice; /* enum ctl_notice */
-    uint32_t state;  /* NOTICE: the guard's state then */
+    uint32_t notice;            /* enum ctl_notice */
+    uint32_t state;             /* NOTICE: the guard's state then */
     struct ctl_command command; /* COMMAND. NOTICE: `who` and `reason` of what stands */
     struct {
         uint64_t seq;
@@ -257,7 +257,8 @@ union ctl_packet {
 };
 
 /* RUN_DIR/guard.sock, connected; the length of RUN_DIR does not matter. No packet is sent yet.
- * Errors: UNREACHABLE or NOT_FOUND if no guard is there; UNTRUSTED if it is another user's. */
+ * Errors: UNREACHABLE or NOT_FOUND if no guard is there; BUSY; DENIED or UNTRUSTED if it is another user's. (Root's is
+ * nobody's but its runners': ctl_connect takes none but our own.) */
 int ctl_dial(const char *run_dir, int *out_fd, struct err *err) must_check;
 
 /* Sends one packet without waiting; `fds` may be NULL. Errors: BUSY if the socket is full; UNREACHABLE. */
