@@ -174,7 +174,7 @@ static int fill(const uint8_t *data, size_t len, size_t size, struct onnx_tensor
 
 int onnx_tensor_parse(const uint8_t *data, size_t len, struct onnx_tensor *out, struct err *err)
 {
-    size_t size;
+    size_t size = 0;
     *out = (struct onnx_tensor){0};
     if (read_head(data, len, out, err) < 0 || measure(out, &size, err) < 0)
         return -1;
