@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { MAX_VALUES_KEPT = 1024 };
-
 /* The head is the robot program's word: everything that is used is checked on a copy. */
 static bool sound(const struct ring *frames, const struct ring_frame *head, uint64_t seq)
 {
@@ -26,7 +24,7 @@ static enum capture_result keep_values(const struct capture *capture, const stru
                                        int64_t now_ns, size_t *out_bytes)
 {
     struct entry_values *entry = (void *)capture->scratch;
-    uint32_t count = MIN(head->width, (uint32_t)MAX_VALUES_KEPT);
+    uint32_t count = MIN(head->width, (uint32_t)CAPTURE_MAX_VALUES);
     size_t len = sizeof *entry + count * sizeof entry->values[0];
     *entry = (struct entry_values){.seq = head->seq,
                                    .stream = stream,

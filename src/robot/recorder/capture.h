@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { CAPTURE_MAX_VALUES = 1024 }; /* of a frame that is no picture, the first ones are kept */
+
 struct capture {
     struct arena *arena;
     int side, quality;

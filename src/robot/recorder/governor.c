@@ -36,12 +36,17 @@ void governor_cpu(struct governor *governor, int64_t cpu_ns, int64_t now_ns)
     governor->frames_ns = 0;
 }
 
-int64_t governor_interval_ns(const struct governor *governor, bool boosted)
+int64_t governor_floor_ns(const struct governor *governor, bool boosted)
 {
     const struct governor_options *options = &governor->options;
     double share = options->share * (boosted ? options->boost : 1);
     double left = MAX(share - governor->other_share, share / 5); /* some frames in every case */
     double by_cpu = governor->cost_ns / left;
     double by_memory = governor->bytes / (boosted ? options->boost_bytes_per_s : options->bytes_per_s) * 1e9;
-    return (int64_t)MAX(1e9 / options->max_rate, MAX(by_cpu, by_memory));
+    return (int64_t)MAX(by_cpu, by_memory);
+}
+
+int64_t governor_interval_ns(const struct governor *governor, bool boosted)
+{
+    return MAX((int64_t)(1e9 / governor->options.max_rate), governor_floor_ns(governor, boosted));
 }

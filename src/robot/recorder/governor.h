@@ -33,5 +33,6 @@ void governor_frame(struct governor *governor, int64_t cost_ns, uint64_t bytes);
 /* The process has used cpu_ns so far. Call it now and then. */
 void governor_cpu(struct governor *governor, int64_t cpu_ns, int64_t now_ns);
 int64_t governor_interval_ns(const struct governor *governor, bool boosted);
+int64_t governor_floor_ns(const struct governor *governor, bool boosted); /* without max_rate */
 
 #endif
