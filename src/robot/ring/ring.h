@@ -181,8 +181,9 @@ const uint8_t *ring_slot(const struct ring *ring, uint32_t slot);
  * it without sleeping for spin_ns. May return early. */
 uint32_t ring_bell(const struct ring *ring);
 void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t spin_ns);
-/* Looks out for it all the time and never sleeps: for a core that is free to burn. Every millisecond others of this core
- * have their turn. Whoever rings somebody who may wait on the same core yields right after it: that is the quick way. */
+/* Looks out for it all the time and never sleeps: for a core that is free to burn. Others of this core have their turn every
+ * millisecond; more often where it turns out that the one who rings is among them. Whoever rings somebody who may wait on
+ * the same core yields right after it: that is the quick way. */
 void ring_spin(const struct ring *ring, uint32_t seen, int64_t until_ns);
 void ring_relax(void); /* a moment between two looks */
 

@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { RELAX_PAUSES = 16, LOOKS_PER_YIELD = 40000 /* a millisecond */ };
+enum { RELAX_PAUSES = 16, LOOKS_SHARED = 32, LOOKS_ALONE = 40000 /* a millisecond */ };
 
 /* True if it rang. */
 static bool look_out(const struct ring *ring, uint32_t seen, int64_t until_ns)
@@ -38,12 +38,22 @@ void ring_wait(const struct ring *ring, uint32_t seen, int64_t until_ns, int64_t
         syscall(SYS_futex, &bell->bell, FUTEX_WAIT_BITSET, seen, &until, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
+/* Whether the one who rang last shares this core: then it rang while we had yielded. Where it does not, yielding is only a
+ * loss, and to whoever else wants this core a gift of milliseconds. */
+static _Thread_local bool shares_core;
+
 void ring_spin(const struct ring *ring, uint32_t seen, int64_t until_ns)
 {
     while (ring_bell(ring) == seen && clock_mono_ns() < until_ns) {
-        for (int i = 0; i < LOOKS_PER_YIELD && ring_bell(ring) == seen; i++)
+        int looks = shares_core ? LOOKS_SHARED : LOOKS_ALONE;
+        while (looks-- > 0) {
+            if (ring_bell(ring) != seen) {
+                shares_core = false;
+                return;
+            }
             ring_relax();
-        if (ring_bell(ring) == seen)
-            sched_yield();
+        }
+        sched_yield();
+        shares_core |= ring_bell(ring) != seen;
     }
 }
