@@ -6,7 +6,8 @@
  * verdict in its hands that says SAFE_STOP: a frame is submitted as soon as its guard tells that it stopped, so that the
  * figure does not depend on when the next frame would have been due; a program at F frames/s sees it with its next frame.
  *
- * All of it runs on this one machine, which is busier than a hundred robots would be. */
+ * All of it runs on this one machine, which is busier than a hundred robots would be: so without their black boxes, whose
+ * cost bench-blackbox tells. */
 #include "bench/stop.h"
 #include "base/clock.h"
 #include "base/str.h"
@@ -22,7 +23,7 @@ enum { ROUND_LIMIT_MS = 30000, DEADLINE_US = 20000 };
 struct bench {
     struct stop_fleet fleet;
     int epoll_fd;
-    int64_t rounds, fps;
+    int64_t rounds, fps, settle_ms;
     int64_t ordered_ns; /* the clock of this round */
     double *ms;         /* all rounds */
     size_t measured, unobeyed;
@@ -147,9 +148,31 @@ static int one_round(struct bench *bench, struct err *err)
     return carry_out(bench, COMMAND_RESTART, GUARD_STANDBY, err);
 }
 
+/* Frames alone, until the reports of the last orders are through: an operator stops a fleet that is at work. */
+static void settle(struct bench *bench)
+{
+    size_t next = 0;
+    int64_t next_ns = clock_mono_ns(), until_ms = clock_mono_ms() + bench->settle_ms;
+    while (clock_mono_ms() < until_ms && !interrupted)
+        turn(bench, &next, &next_ns);
+}
+
+/* The first round counts for nothing: it finds out that everybody hears. */
+static int all_rounds(struct bench *bench, struct err *err)
+{
+    for (int64_t i = 0; i <= bench->rounds; i++) {
+        settle(bench);
+        if (one_round(bench, err) < 0)
+            return -1;
+        if (i == 0)
+            bench->measured = bench->unobeyed = 0;
+    }
+    return 0;
+}
+
 static int open_bench(struct bench *bench, int64_t robots, struct err *err)
 {
-    bench->ms = mem_zalloc((size_t)(bench->rounds * robots), sizeof bench->ms[0]);
+    bench->ms = mem_zalloc((size_t)((bench->rounds + 1) * robots), sizeof bench->ms[0]);
     bench->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (!bench->ms || bench->epoll_fd < 0)
         return err_no_memory(err);
@@ -194,29 +217,34 @@ static void say(struct bench *bench, bool json)
 
 static int parse(int argc, char **argv, struct bench *bench, int64_t *out_robots, bool *out_json)
 {
-    static const struct option options[] = {{"robots", required_argument, NULL, 'r'},
-                                            {"rounds", required_argument, NULL, 'n'},
-                                            {"fps", required_argument, NULL, 'f'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {0}};
+    static const struct option options[] = {
+        {"robots", required_argument, NULL, 'r'}, {"rounds", required_argument, NULL, 'n'},
+        {"fps", required_argument, NULL, 'f'},    {"settle-ms", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},         {0}};
     bool ok = true;
     for (int opt; ok && (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        int64_t *number = opt == 'r' ? out_robots : opt == 'n' ? &bench->rounds : &bench->fps;
+        int64_t *number = opt == 'r'   ? out_robots
+                          : opt == 'n' ? &bench->rounds
+                          : opt == 's' ? &bench->settle_ms
+                                       : &bench->fps;
+        int64_t max = opt == 's' ? 60000 : STOP_MAX_ROBOTS;
         if (opt == 'j')
             *out_json = true;
         else
-            ok = opt != '?' && str_to_i64(optarg, number) && *number >= 1 && *number <= STOP_MAX_ROBOTS;
+            ok = opt != '?' && str_to_i64(optarg, number) && *number >= 1 && *number <= max;
     }
     if (ok && optind == argc)
         return 0;
-    fprintf(stderr, "usage: bench-stop [--robots 100] [--rounds 10] [--fps 5] [--json]    (1 to %d)\n",
-            STOP_MAX_ROBOTS);
+    fprintf(
+        stderr,
+        "usage: bench-stop [--robots 100] [--rounds 10] [--fps 5] [--settle-ms 2000] [--json]    (1 to %d)\n",
+        STOP_MAX_ROBOTS);
     return -1;
 }
 
 int main(int argc, char **argv)
 {
-    static struct bench bench = {.rounds = 10, .fps = 5, .epoll_fd = -1};
+    static struct bench bench = {.rounds = 10, .fps = 5, .settle_ms = 2000, .epoll_fd = -1};
     const struct sigaction action = {.sa_handler = on_signal};
     int64_t robots = 100;
     bool json = false;
@@ -227,9 +255,7 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     int rc = open_bench(&bench, robots, &err);
     if (rc == 0)
-        sleep(2); /* the agents ask for their commands */
-    for (int64_t i = 0; i < bench.rounds && rc == 0; i++)
-        rc = one_round(&bench, &err);
+        rc = all_rounds(&bench, &err);
     if (rc == 0)
         say(&bench, json);
     else

@@ -155,6 +155,8 @@ static int start_robot(struct stop_fleet *fleet, size_t index, struct err *err)
                                 token,
                                 "--ca",
                                 ca,
+                                "--recorder-memory-mib",
+                                "0",
                                 "--telemetry-ms",
                                 "60000",
                                 NULL};
