@@ -280,7 +280,8 @@ def offered(site, release, **lies):
     site.proxy.offer = assignment, release
     wait_for(lambda: site.robot.reports("failed", after=mark), lambda: f"a refusal: {site.robot.tail()}")
     site.proxy.offer = None
-    site.robot.settled(site.good)  # the real server has the word again
+    wait_for(lambda: site.robot.own_state()["assignment_counter"] > counter, "the real server to have the word again")
+    site.robot.settled(site.good)
     return mark
 
 
