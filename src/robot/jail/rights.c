@@ -23,7 +23,9 @@ int rights_limit(const struct jail *jail, bool memory, bool tasks, struct err *e
         {true, RLIMIT_NOFILE, MAX_FDS},
         {true, RLIMIT_FSIZE, JAIL_LOG_MAX_BYTES},
         {true, RLIMIT_MEMLOCK, MAX_LOCKED_BYTES},
+#if !defined(__SANITIZE_ADDRESS__) /* the shadow memory of an instrumented build counts as data */
         {memory, RLIMIT_DATA, jail->memory_bytes},
+#endif
         {tasks, RLIMIT_NPROC, jail->tasks},
     };
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
