@@ -93,4 +93,53 @@ bool count_possible(void); /* not under a sanitizer: it brings an allocator of i
 int touched_reset(pid_t pid, struct err *err) must_check;
 int touched_read(pid_t pid, uint64_t *out_bytes, uint64_t *out_frames_bytes, struct err *err) must_check;
 
+/* ---- what is measured (dataplane_row.c), and how it is told (dataplane_report.c) ---- */
+
+enum { SIZES = 5, BENCH_LARGEST = 8 << 20, COUNTED_FRAMES = 500 };
+
+struct arguments {
+    const char *model, *store;
+    uint64_t frames, fps, try_bytes;
+};
+
+struct series {
+    double *us;
+    size_t count;
+};
+
+enum what { WHOLE, BARE, OWN_RUN, OWN_ADDED, TO_RUNNER, TO_GUARD, TO_PROGRAM, HTTP, WHATS };
+
+/* One size in one mode. */
+struct row {
+    struct frames frames;
+    const struct mode *mode;
+    bool reads_all, by_cpu; /* by_cpu: the frame is written through the caches, see paint */
+    uint64_t not_ok;
+    struct series series[WHATS];
+    double guard_cpu_us, copies;
+};
+
+struct bench {
+    struct arguments args;
+    char *dir;
+    bool niced;       /* this process and all its children */
+    uint8_t *picture; /* owned; of any size: what the HTTP peer is sent */
+    struct mode spin, sleep, pace;
+    struct row rows[2 * SIZES + 4], detector;
+    size_t row_count;
+    struct count counts[COUNT_ROLES];
+    uint64_t guard_rss_kib;
+};
+
+/* Fills in the timings of a row that says what it is: the whole way and the bare Run() in turn; and of the HTTP peer. */
+int row_measure(struct bench *bench, const char *store, struct row *row, struct err *err) must_check;
+int row_behind_http(const struct bench *bench, const char *store, struct row *row,
+                    struct err *err) must_check;
+void row_free(struct row *row);
+/* One frame the whole way; `counts`: it is noted. */
+void row_frame(struct rig *rig, struct row *row, uint64_t n, bool counts);
+
+void report_row(const struct row *row); /* one JSON object on stdout */
+void report_all(const struct bench *bench);
+
 #endif
