@@ -56,8 +56,9 @@ static int64_t loaded_mib(struct installer *installer)
 {
     struct err ignored = {0};
     const struct install *install = installer_state(installer);
+    bool spare = install_previous_hot(install) && !installer->options.config->no_fallback;
     const struct install_slot *slots[] = {install->gap ? NULL : &install->current,
-                                          install_previous_hot(install) ? &install->previous : NULL};
+                                          spare ? &install->previous : NULL};
     int64_t sum = 0;
     for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
         const struct shelf_item *item = slots[i] && !digest_is_zero(&slots[i]->release)
