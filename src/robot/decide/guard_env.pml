@@ -379,7 +379,7 @@ init
                 if (guard_fsm_latched((enum guard_state)s) != (s >= GUARD_FORCED))
                     now.dropped = 1;
         };
-        assert(!dropped); /* LATCHED above */
+        assert(dropped == false); /* LATCHED above */
         move(E_STARTED);
         settle()
     }
