@@ -7,7 +7,8 @@
  * figure does not depend on when the next frame would have been due; a program at F frames/s sees it with its next frame.
  *
  * All of it runs on this one machine, which is busier than a hundred robots would be: so without their black boxes, whose
- * cost bench-blackbox tells. */
+ * cost bench-blackbox tells, and with the robots' state in memory (/dev/shm), since they do not share one disk. The server's
+ * database is on a real one. */
 #include "bench/stop.h"
 #include "base/clock.h"
 #include "base/str.h"

@@ -29,7 +29,9 @@ struct stop_robot {
 };
 
 struct stop_fleet {
-    char dir[64], bin[256], token[80], server[64], operators[64];
+    char dir[64];        /* the server's, on a disk */
+    char robots_dir[64]; /* the robots', in memory: each of them has a disk of its own */
+    char bin[256], token[80], server[64], operators[64];
     pid_t musterd;
     struct signing_key *key;
     struct fetch *fetch;

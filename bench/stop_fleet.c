@@ -128,12 +128,12 @@ static int start_robot(struct stop_fleet *fleet, size_t index, struct err *err)
 {
     struct stop_robot *robot = &fleet->robots[index];
     snprintf(robot->id, sizeof robot->id, "r%03zu", index);
-    PATH(run_dir, "%s/r%03zu/run", fleet->dir, index);
+    PATH(run_dir, "%s/r%03zu/run", fleet->robots_dir, index);
     str_copy(robot->run_dir, sizeof robot->run_dir, run_dir);
     PATH(program, "%s/muster-agent", fleet->bin);
-    PATH(dir, "%s/%s", fleet->dir, robot->id);
-    PATH(state, "%s/%s/state", fleet->dir, robot->id);
-    PATH(token, "%s/%s/token", fleet->dir, robot->id);
+    PATH(dir, "%s/%s", fleet->robots_dir, robot->id);
+    PATH(state, "%s/%s/state", fleet->robots_dir, robot->id);
+    PATH(token, "%s/%s/token", fleet->robots_dir, robot->id);
     PATH(ca, "%s/server/ca.pem", fleet->dir);
     PATH(keys, "%s/operators.json", fleet->dir);
     const char *const argv[] = {program,
@@ -186,7 +186,7 @@ static int attach(struct stop_robot *robot, struct err *err)
 /* Until its agent is enrolled: only then it asks for commands. */
 static int await_enrolled(const struct stop_fleet *fleet, const struct stop_robot *robot, struct err *err)
 {
-    PATH(cert, "%s/%s/state/device.pem", fleet->dir, robot->id);
+    PATH(cert, "%s/%s/state/device.pem", fleet->robots_dir, robot->id);
     for (int64_t until_ms = clock_mono_ms() + UP_LIMIT_MS; !file_exists(cert); usleep(20000))
         if (clock_mono_ms() > until_ms)
             return err_set(err, ERR_TIMEOUT, "%s did not enrol; see %s/%s.log", robot->id, fleet->dir,
@@ -197,9 +197,10 @@ static int await_enrolled(const struct stop_fleet *fleet, const struct stop_robo
 int stop_fleet_open(struct stop_fleet *fleet, size_t robots, struct err *err)
 {
     cleanup_free char *bin = proc_self_dir();
-    *fleet = (struct stop_fleet){.dir = "/tmp/muster-stop-XXXXXX"};
-    if (!bin || !mkdtemp(fleet->dir))
-        return err_errno(err, "%s", fleet->dir);
+    *fleet =
+        (struct stop_fleet){.dir = "/tmp/muster-stop-XXXXXX", .robots_dir = "/dev/shm/muster-stop-XXXXXX"};
+    if (!bin || !mkdtemp(fleet->dir) || !mkdtemp(fleet->robots_dir))
+        return err_errno(err, "%s, %s", fleet->dir, fleet->robots_dir);
     str_copy(fleet->bin, sizeof fleet->bin, bin);
     if (make_keys(fleet, err) < 0 || start_server(fleet, err) < 0 ||
         open_fetch(fleet, &fleet->fetch, err) < 0)
@@ -236,6 +237,7 @@ void stop_fleet_close(struct stop_fleet *fleet)
     if (fleet->fetch)
         fetch_free(fleet->fetch);
     signing_key_free(fleet->key);
+    (void)!file_remove_tree(fleet->robots_dir, &ignored);
     (void)!file_remove_tree(fleet->dir, &ignored);
 }
 
