@@ -37,7 +37,7 @@ static int find_head(const uint8_t *data, size_t len, size_t *out_start, size_t 
 
 static int skip_npy_head(const uint8_t *data, size_t len, size_t *out_skip, struct err *err)
 {
-    size_t start, head_len;
+    size_t start = 0, head_len = 0;
     if (find_head(data, len, &start, &head_len, err) < 0)
         return -1;
     char head[MAX_HEAD + 1];

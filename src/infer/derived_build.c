@@ -158,7 +158,7 @@ static int explain(const struct child *child, int status, struct err *err)
 
 static int run(const struct task *task, int64_t until_ms, struct err *err)
 {
-    struct child child;
+    struct child child = {.pidfd = -1, .words = -1};
     int status = 0;
     if (start(task, &child, err) < 0)
         return -1;

@@ -114,7 +114,8 @@ int sandbox_build(struct sandbox *sandbox, const struct jail *jail, const char *
         return 0;
     if (unshare(CLONE_NEWCGROUP) < 0)
         missing_add(&sandbox->missing, "cgroup namespace");
-    (void)sethostname("runner", strlen("runner")); /* of our own namespace, or it is not allowed */
+    int ignored = sethostname("runner", strlen("runner")); /* of our own namespace, or it is not allowed */
+    (void)ignored;
     return mount_tree(jail, base, &sandbox->missing, err) < 0 ? -1 : change_root(base, err);
 }
 
