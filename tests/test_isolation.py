@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ for program in ("musterd", "muster-agent", "muster-guard", "muster-runner", "mus
     if not (BIN / program).exists():
         pytest.skip(f"{program} is not built", allow_module_level=True)
 
+USER = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+if subprocess.run(["unshare", *USER, "--pid", "--mount", "--net", "--fork", "true"], capture_output=True).returncode != 0:
+    pytest.skip("namespaces are not allowed here", allow_module_level=True)
 HAS_RUNTIME = any(shutil.which(name, path="/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin") for name in ("crun", "runc"))
 
 
