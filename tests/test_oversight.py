@@ -148,7 +148,8 @@ def test_fallback_and_release(site):
 
 def test_a_stop_wants_two_acts(site):
     site.obeyed("stop", who="bob")
-    assert site.here() | {"state": "safe_stop", "latched": True, "who": "bob"} == site.here()
+    now = site.here()
+    assert (now["state"], now["latched"], now["who"]) == ("safe_stop", True, "bob"), now
     site.refused("release", "reset")
     site.refused("restart", "reset")
     site.refused("override", "reset")
