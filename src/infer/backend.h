@@ -23,13 +23,15 @@ struct backend_load {
     const char *runtime_path; /* NULL: searched, see runtime.h */
     int threads;              /* ≥ 1 */
     bool spin;
-    bool derived; /* the file is what `optimize` wrote on this machine */
+    bool derived;                 /* the file is what `optimize` wrote on this machine */
+    enum provider provider;       /* TENSORRT: the file holds an engine that was made on this machine */
+    const char *provider_version; /* for stats; NULL: none */
     size_t input_count, output_count;
     const struct tensor_spec *inputs, *outputs; /* borrowed until unload */
 };
 
 struct backend_stats {
-    char description[64]; /* "onnxruntime 1.22.0 cpu" */
+    char description[64]; /* "onnxruntime 1.22.0 cpu", "… tensorrt 10.3.0.30" */
     uint64_t runs;        /* with warm-up */
     int64_t load_ns;      /* file to ready session */
 };
@@ -54,6 +56,6 @@ struct backend {
     void (*unload)(struct backend_model *model);
 };
 
-extern const struct backend ort_backend; /* ONNX Runtime, CPU */
+extern const struct backend ort_backend; /* ONNX Runtime */
 
 #endif

@@ -76,6 +76,7 @@ struct task {
     const char *source, *target;
     const struct derived_limits *limits;
     bool build; /* else verify */
+    pid_t parent;
 };
 
 static int do_task(const struct task *task, struct err *err)
@@ -93,6 +94,8 @@ static void run_child(const struct task *task, int words)
     struct err err = {0};
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != task->parent) /* it died before it could be our death */
+        _exit(1);
     prctl(PR_SET_NAME, "derive");
     reset_signals();
     be_modest(task->limits);
@@ -181,8 +184,12 @@ int derived_build(const struct derived_builder *builder, const char *source, con
                   const struct derived_limits *limits, struct err *err)
 {
     int64_t until_ms = clock_mono_ms() + limits->time_ms;
-    struct task task = {
-        .builder = builder, .source = source, .target = target, .limits = limits, .build = true};
+    struct task task = {.builder = builder,
+                        .source = source,
+                        .target = target,
+                        .limits = limits,
+                        .build = true,
+                        .parent = getpid()};
     if (run(&task, until_ms, err) < 0)
         return err_prefix(err, "build");
     task.build = false;

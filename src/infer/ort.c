@@ -62,14 +62,17 @@ static int set_config(const OrtApi *api, OrtSessionOptions *options, const struc
 static int set_options(const OrtApi *api, OrtSessionOptions *options, const struct backend_load *load,
                        struct err *err)
 {
-    /* A derived file is optimized already. */
-    GraphOptimizationLevel level = load->derived ? ORT_DISABLE_ALL : ORT_ENABLE_ALL;
+    /* A derived file is optimized already, an engine even more. */
+    bool done = load->derived || load->provider == PROVIDER_TENSORRT;
+    GraphOptimizationLevel level = done ? ORT_DISABLE_ALL : ORT_ENABLE_ALL;
     if (ort_fail(api, api->SetIntraOpNumThreads(options, load->threads), ERR_INVALID, "threads", err) ||
         ort_fail(api, api->SetInterOpNumThreads(options, 1), ERR_INTERNAL, "threads", err) ||
         ort_fail(api, api->SetSessionExecutionMode(options, ORT_SEQUENTIAL), ERR_INTERNAL, "execution mode",
                  err) ||
         ort_fail(api, api->SetSessionGraphOptimizationLevel(options, level), ERR_INTERNAL, "optimization",
                  err))
+        return -1;
+    if (ort_set_provider(api, options, load->provider, err) < 0)
         return -1;
     return set_config(api, options, load, err);
 }
@@ -159,8 +162,11 @@ static int ort_load(const struct backend_load *load, struct backend_model **out,
                                     .api = runtime->api,
                                     .inputs = load->inputs,
                                     .outputs = load->outputs,
+                                    .provider = load->provider,
                                     .input_count = load->input_count,
                                     .output_count = load->output_count};
+    if (load->provider_version)
+        str_copy(model->provider_version, sizeof model->provider_version, load->provider_version);
     int64_t start_ns = clock_mono_ns();
     if (create_session(model, load, err) < 0 || ort_check_tensors(model, err) < 0 ||
         create_rest(model, err) < 0) {
@@ -220,7 +226,8 @@ static void ort_renew(struct backend_model *model)
 static void ort_stats(const struct backend_model *model, struct backend_stats *out)
 {
     *out = (struct backend_stats){.runs = model->runs, .load_ns = model->load_ns};
-    snprintf(out->description, sizeof out->description, "onnxruntime %s cpu", model->runtime->version);
+    snprintf(out->description, sizeof out->description, "onnxruntime %.24s %s%s%s", model->runtime->version,
+             provider_name(model->provider), model->provider_version[0] ? " " : "", model->provider_version);
 }
 
 const struct backend ort_backend = {

@@ -20,7 +20,9 @@ struct backend_model {
     OrtSession *session;
     OrtRunOptions *run_options;
     OrtMemoryInfo *memory;
-    struct file_map derived; /* the session reads its weights from here */
+    enum provider provider;
+    char provider_version[32]; /* "10.3.0.30" */
+    struct file_map derived;   /* the session reads its weights from here */
     size_t input_count, output_count;
     const struct tensor_spec *inputs, *outputs;
     struct ort_binding *bindings; /* owned */
@@ -31,6 +33,14 @@ struct backend_model {
 
 /* Turns a status into an error line and releases it. NULL is success. */
 int ort_fail(const OrtApi *api, OrtStatus *status, enum err_code code, const char *what, struct err *err);
+
+/* Has the session run on this provider where it can, on the CPU where not. Nothing to do for the CPU itself. Errors: UNSUPPORTED. */
+int ort_set_provider(const OrtApi *api, OrtSessionOptions *options, enum provider provider,
+                     struct err *err) must_check;
+/* The TensorRT provider's own engine of `model_path`, embedded in a model at `out_path`. It takes minutes.
+ * Errors: UNSUPPORTED; REFUSED if the model is not for it. */
+int ort_write_engine(const char *runtime_path, const char *model_path, const char *out_path, int level,
+                     int workspace_mib, struct err *err) must_check;
 
 /* The session of model->session and the specs name the same tensors. Errors: REFUSED. */
 int ort_check_tensors(const struct backend_model *model, struct err *err) must_check;

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "infer/accelerator.h"
 #include "infer/convert.h"
 #include "infer/decode_scores.h"
 #include "infer/pipeline_inside.h"
@@ -45,12 +44,19 @@ static int load(struct pipeline *pipeline, const char *path, bool derived,
                 const struct pipeline_options *options, struct err *err)
 {
     const struct release *release = &pipeline->release;
+    char version[32] = "";
+    if (pipeline->provider == PROVIDER_TENSORRT) {
+        const int *by = pipeline->machine->tensorrt.version;
+        snprintf(version, sizeof version, "%d.%d.%d.%d", by[0], by[1], by[2], by[3]);
+    }
     const struct backend_load request = {
         .model_path = path,
         .runtime_path = options->runtime_path,
         .threads = options->threads > 0 ? options->threads : MAX(release->runtime.threads, 1),
         .spin = options->spin || release->runtime.spin,
-        .derived = derived,
+        .derived = derived && pipeline->provider == PROVIDER_CPU,
+        .provider = pipeline->provider,
+        .provider_version = version,
         .input_count = release->input_count,
         .output_count = release->output_count,
         .inputs = release->inputs,
@@ -83,11 +89,11 @@ void pipeline_unload(struct pipeline *pipeline)
 static void describe(struct pipeline *pipeline)
 {
     struct backend_stats stats;
+    const char *how = !pipeline->derived                        ? ""
+                      : pipeline->provider == PROVIDER_TENSORRT ? " (cache hit)"
+                                                                : ", optimized";
     pipeline->backend->stats(pipeline->model, &stats);
-    snprintf(pipeline->description, sizeof pipeline->description, "%s%s", stats.description,
-             pipeline->derived ? ", optimized" : "");
-    accelerator_degraded("/dev", &pipeline->release, PROVIDER_CPU, pipeline->degraded,
-                         sizeof pipeline->degraded);
+    snprintf(pipeline->description, sizeof pipeline->description, "%s%s", stats.description, how);
     malloc_trim(0); /* optimizing the graph left a few MiB that nobody will ask for again */
 }
 
@@ -97,20 +103,28 @@ static void give_up_run(void *arg)
     pipeline->backend->terminate(pipeline->model);
 }
 
-static int open_parts(struct pipeline *pipeline, const char *path, bool derived,
+enum file { A_MODEL, AN_OPTIMIZED_MODEL, AN_ENGINE };
+
+static int load_file(struct pipeline *pipeline, const char *path, enum file file,
+                     const struct pipeline_options *options, struct err *err)
+{
+    if (file == A_MODEL)
+        return pipeline_load_best(pipeline, path, options, err);
+    pipeline->provider = file == AN_ENGINE ? PROVIDER_TENSORRT : PROVIDER_CPU;
+    return pipeline_load(pipeline, path, true, options, err);
+}
+
+static int open_parts(struct pipeline *pipeline, const char *path, enum file file,
                       const struct pipeline_options *options, struct err *err)
 {
     if (init_frames(pipeline, err) < 0 || init_decoder(pipeline, err) < 0 ||
-        pipeline_make_memory(pipeline, err) < 0)
-        return -1;
-    bool loaded = options->cache && !derived && pipeline_load_derived(pipeline, path, options);
-    if (!loaded && pipeline_load(pipeline, path, derived, options, err) < 0)
+        pipeline_make_memory(pipeline, err) < 0 || load_file(pipeline, path, file, options, err) < 0)
         return -1;
     describe(pipeline);
     return options->deadlines ? watchdog_start(give_up_run, pipeline, &pipeline->watchdog, err) : 0;
 }
 
-static int open_file(const char *path, bool derived, const struct release *release,
+static int open_file(const char *path, enum file file, const struct release *release,
                      const struct pipeline_options *options, struct pipeline **out, struct err *err)
 {
     struct pipeline *pipeline = mem_zalloc(1, sizeof *pipeline);
@@ -118,7 +132,8 @@ static int open_file(const char *path, bool derived, const struct release *relea
         return err_no_memory(err);
     pipeline->release = *release;
     pipeline->backend = &ort_backend;
-    if (open_parts(pipeline, path, derived, options, err) < 0) {
+    pipeline->machine = options->machine ? options->machine : machine_get(options->runtime_path);
+    if (open_parts(pipeline, path, file, options, err) < 0) {
         pipeline_close(pipeline);
         return -1;
     }
@@ -129,14 +144,22 @@ static int open_file(const char *path, bool derived, const struct release *relea
 int pipeline_open(const char *model_path, const struct release *release,
                   const struct pipeline_options *options, struct pipeline **out, struct err *err)
 {
-    return open_file(model_path, false, release, options ? options : &(struct pipeline_options){0}, out, err);
+    return open_file(model_path, A_MODEL, release, options ? options : &(struct pipeline_options){0}, out,
+                     err);
 }
 
 int pipeline_open_derived(const char *path, const struct release *release, const char *runtime_path,
                           struct pipeline **out, struct err *err)
 {
     const struct pipeline_options options = {.runtime_path = runtime_path};
-    return open_file(path, true, release, &options, out, err);
+    return open_file(path, AN_OPTIMIZED_MODEL, release, &options, out, err);
+}
+
+int pipeline_open_engine(const char *path, const struct release *release, const struct machine *machine,
+                         const char *runtime_path, struct pipeline **out, struct err *err)
+{
+    const struct pipeline_options options = {.runtime_path = runtime_path, .machine = machine};
+    return open_file(path, AN_ENGINE, release, &options, out, err);
 }
 
 void pipeline_close(struct pipeline *pipeline)
@@ -309,6 +332,11 @@ const float *pipeline_output(const struct pipeline *pipeline, size_t index, size
 const char *pipeline_backend(const struct pipeline *pipeline)
 {
     return pipeline->description;
+}
+
+enum provider pipeline_provider(const struct pipeline *pipeline)
+{
+    return pipeline->provider;
 }
 
 bool pipeline_is_derived(const struct pipeline *pipeline)

@@ -25,6 +25,7 @@
 enum { PIPELINE_MAX_SLOTS = 64, PIPELINE_MAX_VALUES = 768 };
 
 struct pipeline;
+struct machine;
 
 /* Where this machine keeps what it derived from models (derived.h): the optimized graph is used if it is there, and made if there are golden
  * cases to test it with and the process has a single thread. Any trouble: the plain model runs. */
@@ -40,6 +41,8 @@ struct pipeline_options {
     bool spin;                /* busy-wait between operators even where the release does not ask for it */
     const struct pipeline_cache *cache; /* NULL: none */
     bool deadlines;                     /* frames may have deadlines: starts the watchdog (one thread) */
+    unsigned skip;                 /* providers that are not to be tried, a bit each: 1u << PROVIDER_CUDA */
+    const struct machine *machine; /* what it has; NULL: this one (machine.h) */
 };
 
 struct pipeline_times {
@@ -68,6 +71,12 @@ struct pipeline_result {
 int pipeline_open(const char *model_path, const struct release *release,
                   const struct pipeline_options *options, struct pipeline **out, struct err *err) must_check;
 void pipeline_close(struct pipeline *pipeline);
+
+/* Makes the engine for the accelerator that the release prefers here, proves it and keeps it in options->cache, which has to have golden
+ * cases; takes minutes, at the lowest priority, within limits. 0: it is there. The process must have a single thread.
+ * Errors: UNSUPPORTED if there is nothing to build here; REFUSED with the reason, which is remembered for 24 h; BUSY if somebody builds. */
+int pipeline_build_engine(const char *model_path, const struct release *release,
+                          const struct pipeline_options *options, struct err *err) must_check;
 
 /* Tells where float32 frames will lie (the payloads of a ring's slots), so that the model reads them in place. Allocates;
  * meant for once per ring. The memory must stay readable until the next call or pipeline_close; `count` 0: forget it all.
@@ -100,9 +109,11 @@ const float *pipeline_output(const struct pipeline *pipeline, size_t index, size
 int pipeline_self_test(struct pipeline *pipeline, const struct golden *golden, double tolerance,
                        struct err *err) must_check;
 
-/* "onnxruntime 1.22.0 cpu", with ", optimized" behind it if it runs what the cache held: for reports. Lives as long as the pipeline. */
+/* "onnxruntime 1.22.0 cpu", "… cuda", "… tensorrt 10.3.0.30"; with ", optimized" or " (cache hit)" behind it if it runs what the cache
+ * held: for reports. Lives as long as the pipeline. */
 const char *pipeline_backend(const struct pipeline *pipeline);
 
+enum provider pipeline_provider(const struct pipeline *pipeline);
 bool pipeline_is_derived(const struct pipeline *pipeline); /* runs what the cache held */
 /* NULL, or why there is a cache but the plain model runs. Lives as long as the pipeline. */
 const char *pipeline_plain_because(const struct pipeline *pipeline);

@@ -39,8 +39,8 @@ static int compare_case(const struct pipeline *pipeline, const struct golden_cas
     return 0;
 }
 
-static int test_case(struct pipeline *pipeline, const struct golden_case *expected, double tolerance,
-                     struct err *err)
+static int run_case(struct pipeline *pipeline, const struct golden_case *expected,
+                    struct pipeline_times *times, struct err *err)
 {
     struct detection found[1];
     float value;
@@ -50,11 +50,27 @@ static int test_case(struct pipeline *pipeline, const struct golden_case *expect
         .data = expected->data, .width = (int)expected->width, .height = (int)expected->height};
     if (expected->format != pipeline->release.frame)
         return err_set(err, ERR_REFUSED, "a frame of another format than the release has");
-    if (pipeline_process(pipeline, &frame, &result, NULL, err) < 0) {
-        err->code = ERR_REFUSED;
+    if (pipeline_process(pipeline, &frame, &result, times, err) == 0)
+        return 0;
+    err->code = ERR_REFUSED;
+    return -1;
+}
+
+static int test_case(struct pipeline *pipeline, const struct golden_case *expected, double tolerance,
+                     struct err *err)
+{
+    if (run_case(pipeline, expected, NULL, err) < 0)
         return -1;
-    }
     return compare_case(pipeline, expected, tolerance, err);
+}
+
+int pipeline_time_golden(struct pipeline *pipeline, const struct golden_case *golden, int64_t *out_ns,
+                         struct err *err)
+{
+    struct pipeline_times times = {0};
+    int result = run_case(pipeline, golden, &times, err);
+    *out_ns = times.run_ns;
+    return result;
 }
 
 int pipeline_self_test(struct pipeline *pipeline, const struct golden *golden, double tolerance,

@@ -13,6 +13,7 @@
 #include "infer/decode_yolov8.h"
 #include "infer/pipeline.h"
 #include "infer/preprocess.h"
+#include "infer/providers.h"
 #include "infer/watchdog.h"
 
 struct pipeline_state {
@@ -36,8 +37,10 @@ struct pipeline {
     struct decoder decoder;
     struct watchdog *watchdog; /* NULL: no deadlines */
     bool derived;              /* runs the optimized model of this machine */
+    enum provider provider;    /* that it is loaded with */
+    const struct machine *machine;
     char plain_because[160];
-    char description[96], degraded[96];
+    char description[96], degraded[160];
 };
 
 /* Memory for all tensors, and what is state. */
@@ -52,9 +55,22 @@ void *pipeline_output_memory(const struct pipeline *pipeline, size_t index, size
 int pipeline_load(struct pipeline *pipeline, const char *path, bool derived,
                   const struct pipeline_options *options, struct err *err) must_check;
 void pipeline_unload(struct pipeline *pipeline);
+/* With the best provider that this machine has for the release. */
+int pipeline_load_best(struct pipeline *pipeline, const char *model_path,
+                       const struct pipeline_options *options, struct err *err) must_check;
 /* False: the plain model has to be loaded; pipeline->plain_because says why. */
 bool pipeline_load_derived(struct pipeline *pipeline, const char *model_path,
                            const struct pipeline_options *options);
+/* Loads the engine that the cache holds. Errors: why there is none, or what is wrong with it. */
+int pipeline_load_engine(struct pipeline *pipeline, const char *model_path,
+                         const struct pipeline_options *options, struct err *err) must_check;
+/* The bare run of a golden case. */
+int pipeline_time_golden(struct pipeline *pipeline, const struct golden_case *golden, int64_t *out_ns,
+                         struct err *err) must_check;
+/* An engine of tensorrt.h itself. */
+int pipeline_open_engine(const char *path, const struct release *release, const struct machine *machine,
+                         const char *runtime_path, struct pipeline **out, struct err *err) must_check;
+
 /* A file of optimize.h itself. */
 int pipeline_open_derived(const char *path, const struct release *release, const char *runtime_path,
                           struct pipeline **out, struct err *err) must_check;
