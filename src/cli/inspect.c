@@ -82,6 +82,24 @@ static void print_words(const char *kind, const char *words, size_t count, size_
     puts("");
 }
 
+/* What sets this release apart from one whose every frame stands for itself and that is switched at once. */
+static void print_manner(const struct release *release)
+{
+    printf("task        %s, frames of %s\n", task_name(release->task),
+           release->frame == FRAME_FLOAT32 ? "float32" : "rgb8");
+    for (size_t i = 0; i < release->state_count; i++)
+        printf("state       %s becomes the next frame's %s\n", release->state[i].output,
+               release->state[i].input);
+    printf("switch      ");
+    if (release->switching.policy == SWITCH_MEMORY)
+        printf("the old runner leaves first");
+    else if (release->switching.shadow_frames > 0)
+        printf("after %d shadow frames", release->switching.shadow_frames);
+    else
+        printf("at once");
+    puts(release->switching.at == SWITCH_AT_SEQUENCE_END ? ", at the end of a sequence" : "");
+}
+
 static void print_text(const struct image *image, const struct signature_envelope *envelope)
 {
     const struct release *release = &image->release;
@@ -90,7 +108,9 @@ static void print_text(const struct image *image, const struct signature_envelop
            release->description);
     printf("digest      %s\n", digest.text);
     print_words("machines", release->targets[0], release->target_count, sizeof release->targets[0]);
-    print_words("labels", release->labels[0], release->label_count, sizeof release->labels[0]);
+    print_manner(release);
+    if (release->label_count > 0)
+        print_words("labels", release->labels[0], release->label_count, sizeof release->labels[0]);
     print_tensors("input", release->inputs, release->input_count);
     print_tensors("output", release->outputs, release->output_count);
     printf("budgets     p99 %g ms, deadline %g ms, %d MiB\n", release->budgets.latency_p99_ms,

@@ -99,8 +99,21 @@ static void decode_preprocess(const struct decoder *decoder, struct json_at root
         decode_triple(at, "std", out->preprocess.std);
 }
 
+/* A person need not say what the task leaves no choice about. */
+static enum decoder_kind decoder_of_task(enum release_task task)
+{
+    static const enum decoder_kind decoders[] = {[TASK_DETECTION] = DECODER_YOLOV8,
+                                                 [TASK_CLASSIFICATION] = DECODER_SCORES,
+                                                 [TASK_TIMESERIES] = DECODER_SCORES,
+                                                 [TASK_CONTROL] = DECODER_RAW,
+                                                 [TASK_RAW] = DECODER_RAW};
+    return (unsigned)task < ARRAY_LEN(decoders) ? decoders[task] : DECODER_YOLOV8;
+}
+
 static void decode_postprocess(const struct decoder *decoder, struct json_at root)
 {
+    if (decoder->lenient)
+        decoder->out->postprocess.decoder = decoder_of_task(decoder->out->task);
     if (!given(decoder, root, "postprocess"))
         return;
     struct release *out = decoder->out;
@@ -238,11 +251,15 @@ static void decode_golden(const struct decoder *decoder, struct json_at root)
         json_get_double(at, "tolerance", 0, 1, &decoder->out->golden_tolerance);
 }
 
-static void decode_words(struct json_at root, struct release *out)
+static void decode_words(const struct decoder *decoder, struct json_at root)
 {
+    struct release *out = decoder->out;
     struct json_at targets = json_list(root, "targets", RELEASE_MAX_TARGETS, &out->target_count);
     for (size_t i = 0; i < out->target_count; i++)
         json_as_name(json_item(targets, i), out->targets[i], sizeof out->targets[i]);
+    bool of_numbers = out->task == TASK_CONTROL || out->task == TASK_RAW; /* these may do without labels */
+    if (of_numbers && !given(decoder, root, "labels"))
+        return;
     struct json_at labels = json_list(root, "labels", RELEASE_MAX_LABELS, &out->label_count);
     for (size_t i = 0; i < out->label_count; i++)
         json_as_string(json_item(labels, i), out->labels[i], sizeof out->labels[i]);
@@ -270,7 +287,7 @@ static void decode(const struct decoder *decoder, struct json_at root)
     if (given(decoder, root, "description"))
         json_get_line(root, "description", out->description, sizeof out->description);
     GET_CHOICE(root, "task", task_words, out->task);
-    decode_words(root, out);
+    decode_words(decoder, root);
     decode_model(decoder, root);
     if (given(decoder, root, "frame"))
         GET_CHOICE(root, "frame", frame_words, out->frame);

@@ -199,6 +199,7 @@ int release_check_machine(const struct release *release, const char *machine,
 
 /* How many values a result has; 0: detections. */
 size_t release_value_count(const struct release *release);
+const char *task_name(enum release_task task);     /* "timeseries" */
 const char *provider_name(enum provider provider); /* "tensorrt" */
 
 const char *tensor_dtype_name(enum tensor_dtype dtype);   /* "float32"; "unknown type" */

@@ -11,6 +11,11 @@ const char *tensor_dtype_name(enum tensor_dtype dtype)
     return known ? dtype_words[dtype] : "unknown type";
 }
 
+const char *task_name(enum release_task task)
+{
+    return (unsigned)task < ARRAY_LEN(task_words) ? task_words[task] : "unknown task";
+}
+
 const char *provider_name(enum provider provider)
 {
     return (unsigned)provider < ARRAY_LEN(provider_words) ? provider_words[provider] : "unknown provider";

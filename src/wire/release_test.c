@@ -321,6 +321,26 @@ static void a_policy_with_memory_is_read_whole(void **state)
     assert_int_equal(release_value_count(&detector), 0);
 }
 
+/* What the task leaves no choice about may be left out, and reads as if it had been said. */
+static void the_task_says_how_results_are_read(void **state)
+{
+    struct err err = {0};
+    struct release said = sample_policy(), unsaid;
+    char path[64];
+    cleanup_free char *text = mem_strdup(policy_sample);
+    assert_non_null(text);
+    static const char *const lines[] = {"postprocess: {decoder: values}", "labels: []"};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        char *line = strstr(text, lines[i]);
+        assert_non_null(line);
+        *line = '#';
+    }
+    assert_ok(release_parse_yaml("release.yaml", text, strlen(text), &unsaid, path, sizeof path, &err), err);
+    cleanup_free char *a = release_format(&said);
+    cleanup_free char *b = release_format(&unsaid);
+    assert_string_equal(a, b);
+}
+
 static void every_member_is_checked_and_no_other_is_taken(void **state)
 {
     struct release release = sample();
@@ -587,6 +607,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_release_survives_the_round_trip),
         cmocka_unit_test(the_yaml_of_a_person_becomes_the_documented_release),
+        cmocka_unit_test(the_task_says_how_results_are_read),
         cmocka_unit_test(every_member_is_checked_and_no_other_is_taken),
         cmocka_unit_test(what_does_not_hold_together_is_refused),
         cmocka_unit_test(a_policy_with_memory_is_read_whole),
