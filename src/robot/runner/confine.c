@@ -176,20 +176,86 @@ static int no_new_privileges(void)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-void confine_self(char *out_missing, size_t size)
+struct layer {
+    const char *name;
+    int (*apply)(void);
+};
+
+static void apply_all(const struct layer *layers, size_t count, char *out_missing, size_t size)
 {
-    static const struct {
-        const char *name;
-        int (*apply)(void);
-    } layers[] = {{"core-limit", no_core},
-                  {"no-new-privileges", no_new_privileges},
-                  {"landlock", deny_files},
-                  {"seccomp", filter_calls},
-                  {"seccomp-open", filter_opens}};
     size_t used = 0;
     out_missing[0] = 0;
-    for (size_t i = 0; i < ARRAY_LEN(layers); i++)
+    for (size_t i = 0; i < count; i++)
         if (layers[i].apply() < 0 && used < size)
             used +=
                 (size_t)snprintf(out_missing + used, size - used, "%s%s", used ? " " : "", layers[i].name);
+}
+
+void confine_self(char *out_missing, size_t size)
+{
+    static const struct layer layers[] = {{"core-limit", no_core},
+                                          {"no-new-privileges", no_new_privileges},
+                                          {"landlock", deny_files},
+                                          {"seccomp", filter_calls},
+                                          {"seccomp-open", filter_opens}};
+    apply_all(layers, ARRAY_LEN(layers), out_missing, size);
+}
+
+/* ---- building an engine ---- */
+
+static int filter_build(void)
+{
+    static struct sock_filter code[] = {
+        LOAD(arch),
+        IF_NOT(OUR_ARCH, 1),
+        BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+        RETURN(SECCOMP_RET_KILL_PROCESS),
+        LOAD(nr),
+#if defined(__x86_64__)
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000u, 0, 1),
+        DENY,
+#endif
+        DENY_CALL(SYS_io_uring_setup),
+        DENY_CALL(SYS_ptrace),
+        DENY_CALL(SYS_process_vm_readv),
+        DENY_CALL(SYS_process_vm_writev),
+        DENY_CALL(SYS_pidfd_getfd),
+        DENY_CALL(SYS_bpf),
+        DENY_CALL(SYS_unshare),
+        DENY_CALL(SYS_setns),
+        DENY_CALL(SYS_mount),
+        DENY_CALL(SYS_keyctl),
+        DENY_CALL(SYS_add_key),
+        DENY_CALL(SYS_perf_event_open),
+        DENY_CALL(SYS_userfaultfd),
+        IF_NOT(SYS_socket, 4),
+        LOAD(args[0]),
+        IF_NOT(AF_UNIX, 1),
+        RETURN(SECCOMP_RET_ALLOW),
+        DENY,
+        RETURN(SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = ARRAY_LEN(code), .filter = code};
+    return OUR_ARCH ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) : -1;
+}
+
+static int write_only_below(const char *dir)
+{
+    uint64_t truncate = truncate_if_known();
+    struct landlock_ruleset_attr writes = {.handled_access_fs = WRITES | truncate};
+    cleanup_close int rules = (int)syscall(SYS_landlock_create_ruleset, &writes, sizeof writes, 0);
+    if (rules < 0 || allow(rules, dir, WRITES | truncate) < 0 ||
+        allow(rules, "/dev", LANDLOCK_ACCESS_FS_WRITE_FILE | truncate) < 0)
+        return -1;
+    return (int)syscall(SYS_landlock_restrict_self, rules, 0);
+}
+
+void confine_build(const char *dir, char *out_missing, size_t size)
+{
+    static const struct layer layers[] = {
+        {"core-limit", no_core}, {"no-new-privileges", no_new_privileges}, {"seccomp", filter_build}};
+    apply_all(layers, ARRAY_LEN(layers), out_missing, size);
+    size_t used = strlen(out_missing);
+    if (write_only_below(dir) < 0)
+        (void)snprintf(out_missing + used, size - used, "%slandlock", used ? " " : "");
 }

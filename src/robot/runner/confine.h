@@ -23,4 +23,8 @@
 /* Writes a list like "landlock" into out_missing ("" if all held). */
 void confine_self(char *out_missing, size_t size);
 
+/* What a process that builds an engine (build.h), and all that it starts, gives up: writing anything but below `dir` and devices, every
+ * network, new privileges, a look into other processes. It may start programs and read what its user may. */
+void confine_build(const char *dir, char *out_missing, size_t size);
+
 #endif

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -176,10 +177,61 @@ static void no_file_is_emptied(void **state)
         skip(); /* Landlock is missing here, or older than its third version */
 }
 
+/* ---- building an engine ---- */
+
+static char build_dir[] = "/tmp/muster-build-XXXXXX";
+
+static bool build_denied(int (*attempt)(void))
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        confine_build(build_dir, missing, sizeof missing);
+        errno = 0;
+        _exit(attempt() < 0 && (errno == EPERM || errno == EACCES) ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int write_into_the_cache(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/engine", build_dir);
+    cleanup_close int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    return fd < 0 ? -1 : unlink(path);
+}
+
+static int run_a_program(void)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(run_a_shell() < 0 ? 9 : 0);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+}
+
+static void whoever_builds_writes_only_the_cache_and_has_no_network(void **state)
+{
+    assert_non_null(mkdtemp(build_dir));
+    assert_true(build_denied(inet_socket));
+    assert_true(build_denied(inet6_socket));
+    assert_true(build_denied(packet_socket));
+    assert_false(build_denied(write_into_the_cache));
+    assert_false(build_denied(run_a_program));
+    bool refused = build_denied(write_a_file);
+    assert_int_equal(rmdir(build_dir), 0);
+    if (!refused) {
+        assert_int_equal(unlink("/tmp/muster-confine-test"), 0);
+        skip(); /* no Landlock here */
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(no_network_no_programs_no_files),
-                                       cmocka_unit_test(no_new_files_where_the_kernel_has_landlock),
-                                       cmocka_unit_test(no_file_is_emptied)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_network_no_programs_no_files),
+        cmocka_unit_test(no_new_files_where_the_kernel_has_landlock), cmocka_unit_test(no_file_is_emptied),
+        cmocka_unit_test(whoever_builds_writes_only_the_cache_and_has_no_network)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,20 +74,35 @@ void engine_close(struct engine *engine)
     *engine = (struct engine){0};
 }
 
+/* Something else than the model itself on the processor failed: the next best is loaded. */
+static int fall_back(struct engine *engine, const struct err *why, struct err *err)
+{
+    enum provider provider = pipeline_provider(engine->pipeline);
+    if (provider == PROVIDER_CPU) {
+        log_warn("what was derived from the model gives something else here, so the model itself runs: %s",
+                 why->text);
+    } else {
+        log_warn("on %s the model gives something else here, so another provider runs it: %s",
+                 provider_name(provider), why->text);
+        engine->options.skip |= 1U << provider;
+    }
+    pipeline_close(TAKE_PTR(engine->pipeline));
+    return open_plain(engine, &engine->options, err);
+}
+
 static int run_golden(struct engine *engine, const struct golden *golden, struct err *err)
 {
     double tolerance = engine->image.release.golden_tolerance;
-    if (pipeline_self_test(engine->pipeline, golden, tolerance, err) == 0)
-        return 0;
-    if (!pipeline_is_derived(engine->pipeline))
-        return -1;
-    log_warn("what was derived from the model gives something else here, so the model itself runs: %s",
-             err->text);
-    pipeline_close(TAKE_PTR(engine->pipeline));
-    *err = (struct err){0};
-    if (open_plain(engine, &engine->options, err) < 0)
-        return -1;
-    return pipeline_self_test(engine->pipeline, golden, tolerance, err);
+    for (;;) {
+        if (pipeline_self_test(engine->pipeline, golden, tolerance, err) == 0)
+            return 0;
+        if (pipeline_provider(engine->pipeline) == PROVIDER_CPU && !pipeline_is_derived(engine->pipeline))
+            return -1;
+        const struct err why = *err;
+        *err = (struct err){0};
+        if (fall_back(engine, &why, err) < 0)
+            return -1;
+    }
 }
 
 int engine_self_test(struct engine *engine, struct err *err)

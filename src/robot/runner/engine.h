@@ -24,7 +24,8 @@ int engine_open(struct engine *engine, const char *layout, const struct digest *
                 const struct pipeline_options *options, struct err *err) must_check;
 void engine_close(struct engine *engine); /* a zeroed one is fine; it is zeroed again */
 
-/* The golden cases, in this very process, with this very model. What was derived from it and fails is given up for the model itself.
+/* The golden cases, in this very process, with this very model. An accelerator or what was derived from the model that fails is given up for the
+ * next best, at last the model itself on the processor.
  * Errors: REFUSED. */
 int engine_self_test(struct engine *engine, struct err *err) must_check;
 

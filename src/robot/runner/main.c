@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "robot/runner/build.h"
 #include "robot/runner/confine.h"
 #include "robot/runner/engine.h"
 #include "robot/runner/priority.h"
@@ -12,6 +13,7 @@
 static const char usage[] =
     "usage: muster-runner --run-dir DIR --store LAYOUT --release DIGEST --generation N [OPTION…]\n"
     "       muster-runner --self-test --store LAYOUT --release DIGEST [--cache DIR]\n"
+    "       muster-runner --build-engine --store LAYOUT --release DIGEST --cache DIR [--user UID:GID]\n"
     "Runs the model of one release on the frames of this robot, or only checks it against its golden cases.\n"
     "It says HELLO to the guard only after the golden cases held in this very process.\n"
     "  --run-dir DIR      where muster-guard listens\n"
@@ -22,6 +24,11 @@ static const char usage[] =
     "  --cache DIR        what this machine derived from models (an optimized graph): used if it is there, "
     "made by "
     "--self-test\n"
+    "  --build-engine     makes the engine that the release wants for this machine's accelerator, at the "
+    "lowest\n"
+    "                     priority; exit status 0 if it is in the cache then\n"
+    "  --user UID:GID     whose the cache is, and who builds\n"
+    "  --cpu-only         no accelerator, whatever the release prefers\n"
     "  --cpu LIST         only these cores: 2, 0-1, 0,2-3\n"
     "  --priority P       low: at the lowest priority until the model is ready, for a robot that another "
     "runner\n"
@@ -43,7 +50,8 @@ struct arguments {
     struct pipeline_options pipeline;
     uint64_t threads;
     enum loading loading;
-    bool self_test, wait_given, bad, answered;
+    uint64_t uid, gid;
+    bool self_test, build_engine, wait_given, bad, answered;
 };
 
 static bool take_word(const char *text, const char *const words[3], unsigned *out)
@@ -77,9 +85,33 @@ static bool take_number(struct arguments *args, int opt)
     return str_to_u64(optarg, &args->threads) && args->threads <= 256;
 }
 
+static bool take_user(const char *text, struct arguments *args)
+{
+    char uid[16];
+    const char *colon = strchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof uid)
+        return false;
+    snprintf(uid, sizeof uid, "%.*s", (int)(colon - text), text);
+    return str_to_u64(uid, &args->uid) && str_to_u64(colon + 1, &args->gid) && args->uid < UINT32_MAX &&
+           args->gid < UINT32_MAX;
+}
+
+static void take_flag(struct arguments *args, int opt)
+{
+    if (opt == 'p')
+        args->pipeline.spin = true;
+    else if (opt == 'T')
+        args->self_test = true;
+    else if (opt == 'B')
+        args->build_engine = true;
+    else if (opt == 'O')
+        args->pipeline.skip = ~(1U << PROVIDER_CPU);
+}
+
 static void take_option(struct arguments *args, int opt)
 {
     bool ok = opt != '?';
+    take_flag(args, opt);
     if (opt == 'd')
         args->runner.run_dir = optarg;
     else if (opt == 's')
@@ -96,10 +128,8 @@ static void take_option(struct arguments *args, int opt)
         ok = take_priority(optarg, args);
     else if (opt == 'w')
         ok = take_wait(optarg, args);
-    else if (opt == 'p')
-        args->pipeline.spin = true;
-    else if (opt == 'T')
-        args->self_test = true;
+    else if (opt == 'u')
+        ok = take_user(optarg, args);
     else if (opt == 'h' || opt == 'v')
         args->answered = fputs(opt == 'h' ? usage : "muster-runner " MUSTER_VERSION "\n", stdout) >= 0;
     args->bad |= !ok;
@@ -108,13 +138,23 @@ static void take_option(struct arguments *args, int opt)
 static void parse(int argc, char **argv, struct arguments *args)
 {
     static const struct option options[] = {
-        {"run-dir", required_argument, NULL, 'd'}, {"store", required_argument, NULL, 's'},
-        {"release", required_argument, NULL, 'r'}, {"generation", required_argument, NULL, 'g'},
-        {"threads", required_argument, NULL, 't'}, {"cpu", required_argument, NULL, 'c'},
-        {"cache", required_argument, NULL, 'C'},   {"priority", required_argument, NULL, 'P'},
-        {"wait", required_argument, NULL, 'w'},    {"spin", no_argument, NULL, 'p'},
-        {"self-test", no_argument, NULL, 'T'},     {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},       {0},
+        {"run-dir", required_argument, NULL, 'd'},
+        {"store", required_argument, NULL, 's'},
+        {"release", required_argument, NULL, 'r'},
+        {"generation", required_argument, NULL, 'g'},
+        {"threads", required_argument, NULL, 't'},
+        {"cpu", required_argument, NULL, 'c'},
+        {"cache", required_argument, NULL, 'C'},
+        {"priority", required_argument, NULL, 'P'},
+        {"wait", required_argument, NULL, 'w'},
+        {"spin", no_argument, NULL, 'p'},
+        {"self-test", no_argument, NULL, 'T'},
+        {"build-engine", no_argument, NULL, 'B'},
+        {"cpu-only", no_argument, NULL, 'O'},
+        {"user", required_argument, NULL, 'u'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;)
         take_option(args, opt);
@@ -122,7 +162,7 @@ static void parse(int argc, char **argv, struct arguments *args)
     args->pipeline.deadlines = !args->self_test;
     bool serve = args->runner.run_dir && args->runner.generation;
     if (optind != argc || !args->store || digest_is_zero(&args->runner.release) ||
-        (!args->self_test && !serve))
+        (!args->self_test && !serve && !args->build_engine) || (args->build_engine && !args->cache))
         args->bad = true;
 }
 
@@ -169,10 +209,25 @@ static int serve(struct arguments *args, struct engine *engine, struct err *err)
     return runner_serve(&args->runner, &served, err);
 }
 
+static int build_engine(const struct arguments *args, struct err *err)
+{
+    const struct engine_job job = {.layout = args->store,
+                                   .cache_dir = args->cache,
+                                   .release = &args->runner.release,
+                                   .uid = (uid_t)args->uid,
+                                   .gid = (gid_t)args->gid};
+    if (engine_job_run(&job, err) < 0)
+        return -1;
+    printf("the engine is in %s\n", args->cache);
+    return 0;
+}
+
 static int run(struct arguments *args, struct engine *engine, struct err *err)
 {
     if (args->cpu && priority_pin(args->cpu, err) < 0)
         return -1;
+    if (args->build_engine)
+        return build_engine(args, err);
     if (args->loading == LOAD_LOW)
         priority_lower();
     engine->cache_dir = args->cache;
@@ -197,7 +252,7 @@ int main(int argc, char **argv)
     engine_close(&engine);
     if (done == 0)
         return 0;
-    if (args.self_test)
+    if (args.self_test || args.build_engine)
         fprintf(stderr, "muster-runner: %s\n", err.text);
     else
         log_error("%s", err.text);
