@@ -88,6 +88,8 @@ int operate_local(const struct operate *operate, struct err *err)
     const struct ctl_command order = order_of(operate, verb, local_lease(operate, guard));
     if (ctl_command(guard, &order, CALL_MS, verb == CTL_VERB_OVERRIDE ? &lease : NULL, err) < 0)
         return -1;
+    if (err->text[0])
+        fprintf(stderr, "muster: %s\n", err->text);
     if (tell(operate, guard, lease, err) < 0)
         return -1;
     return operate->hold_open ? hold_open(operate, guard, lease, err) : 0;

@@ -152,5 +152,6 @@ int ctl_command(int fd, const struct ctl_command *command, int timeout_ms, uint6
         return -1;
     if (out_lease)
         *out_lease = answer.message.generation;
+    memcpy(err->text, answer.message.text, sizeof answer.message.text); /* terminated: ctl_check */
     return 0;
 }

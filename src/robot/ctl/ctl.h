@@ -279,7 +279,8 @@ int ctl_connect(const char *run_dir, enum ctl_role role, int *out_fd, struct err
 int ctl_call(int fd, const struct ctl_message *message, int timeout_ms, struct err *err) must_check;
 int ctl_status(int fd, int timeout_ms, struct ctl_status *out, struct err *err) must_check;
 /* Sends a human's command (agent, operator) and waits for the guard's word. *out_lease: the lease's number after an
- * OVERRIDE; `out_lease` may be NULL. Errors: the guard's refusal (oversight.h), TIMEOUT, UNREACHABLE. */
+ * OVERRIDE; `out_lease` may be NULL. On success err->text (no code) is the guard's remark, if it has one: in force, but not
+ * kept over a restart. Errors: the guard's refusal (oversight.h), TIMEOUT, UNREACHABLE. */
 int ctl_command(int fd, const struct ctl_command *command, int timeout_ms, uint64_t *out_lease,
                 struct err *err) must_check;
 

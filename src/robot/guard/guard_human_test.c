@@ -222,6 +222,45 @@ static void no_way_out_that_could_not_be_written_down(void **state)
     assert_int_equal(remote(CTL_VERB_RESTART), 0);
 }
 
+/* The robot stops all the same, and the human is told what he cannot rely on. */
+static void what_could_not_be_written_down_is_said(void **state)
+{
+    char path[96], away[96];
+    snprintf(path, sizeof path, "%s/guard.latch", state_dir);
+    snprintf(away, sizeof away, "%s/guard.latch.new", state_dir);
+    struct ctl_command stop = {.verb = CTL_VERB_STOP, .who = "ann", .reason = "a test"};
+    struct err err = {0};
+    cleanup_close int observer = -1;
+    assert_ok(ctl_connect(h.dir, CTL_ROLE_OBSERVER, &observer, &err), err);
+    assert_ok(ctl_command(operator_fd, &stop, PATIENCE_MS, NULL, &err), err);
+    assert_string_equal(err.text, "");
+    assert_int_equal(remote(CTL_VERB_RESET), ERR_DENIED);
+    assert_int_equal(say(operator_fd, CTL_VERB_RESET, 0, 0, NULL), 0);
+    close_guard();
+    assert_int_equal(mkdir(away, 0700), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    open_guard();
+    mem_cleanup_close(&observer);
+    assert_ok(ctl_connect(h.dir, CTL_ROLE_OBSERVER, &observer, &err), err);
+    assert_ok(ctl_command(operator_fd, &stop, PATIENCE_MS, NULL, &err), err);
+    assert_non_null(
+        strstr(err.text, "safe_stop, but not kept over a restart: guard.latch cannot be written"));
+    assert_int_equal(state_now(), GUARD_SAFE_STOP);
+    union ctl_packet packet;
+    struct ctl_fds fds;
+    do
+        assert_int_equal(ctl_await(observer, &packet, &fds, PATIENCE_MS, &err), 1);
+    while (packet.message.kind != CTL_NOTICE || packet.message.notice != CTL_NOTICE_COMMAND);
+    assert_non_null(strstr(packet.message.text, "not kept over a restart"));
+    assert_int_equal(packet.message.result, 0);
+    rmdir(path);
+    rmdir(away);
+    err = (struct err){0};
+    assert_ok(ctl_command(operator_fd, &stop, PATIENCE_MS, NULL, &err), err);
+    assert_string_equal(err.text, "");
+}
+
 static void a_lease_is_one_holders(void **state)
 {
     struct puppet p;
@@ -539,6 +578,7 @@ int main(void)
         HUMAN_TEST(a_latch_outlives_the_power),
         HUMAN_TEST(a_damaged_latch_is_a_stop),
         HUMAN_TEST(no_way_out_that_could_not_be_written_down),
+        HUMAN_TEST(what_could_not_be_written_down_is_said),
         HUMAN_TEST(a_lease_is_one_holders),
         HUMAN_TEST(a_lost_link_ends_in_the_stop),
         HUMAN_TEST(the_fallback_answers_when_a_human_wants_it),

@@ -29,13 +29,20 @@ static struct latch_record record_of(enum guard_state state, const struct oversi
     return record;
 }
 
-void guard_keep(struct guard *guard)
+static int keep(struct guard *guard, struct err *err)
 {
-    struct err err = {0};
     struct latch_record record = record_of(guard->state, &guard->oversight, guard->who, guard->reason);
     bool was_kept = guard->latch.kept;
-    if (latch_keep(&guard->latch, &record, &err) < 0 && was_kept)
-        log_error("%s: %s is not kept over a restart", err.text, guard_state_name(guard->state));
+    int done = latch_keep(&guard->latch, &record, err);
+    if (done < 0 && was_kept)
+        log_error("%s: %s is not kept over a restart", err->text, guard_state_name(guard->state));
+    return done;
+}
+
+void guard_keep(struct guard *guard)
+{
+    struct err ignored = {0};
+    (void)!keep(guard, &ignored);
 }
 
 void guard_restore(struct guard *guard)
@@ -76,10 +83,14 @@ static int carry_out(struct guard *guard, const struct ctl_command *command, enu
     guard->oversight = next;
     remember(guard, command->who, command->reason);
     guard_event(guard, effect.event, now_ns);
-    guard_keep(guard); /* a new lease, or another reason, in the same state */
+    struct err unkept = {0}; /* a new lease, or another reason, in the same state */
+    if (keep(guard, &unkept) < 0 && guard_fsm_latched(guard->state))
+        snprintf(err->text, sizeof err->text, "%s, but not kept over a restart: %.150s",
+                 guard_state_name(guard->state), unkept.text);
     return 0;
 }
 
+/* Obeyed, with something to add: *err holds the remark, and no code. */
 int guard_command(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
                   int64_t now_ns, struct err *err)
 {
@@ -88,7 +99,8 @@ int guard_command(struct guard *guard, const struct guard_peer *peer, const stru
     if (done < 0)
         tell(guard, &order->command, rank, err->code, err->text);
     else if (order->command.verb != CTL_VERB_RENEW)
-        tell(guard, &order->command, rank, ERR_NONE, guard_state_name(guard->state));
+        tell(guard, &order->command, rank, ERR_NONE,
+             err->text[0] ? err->text : guard_state_name(guard->state));
     return done;
 }
 
