@@ -271,22 +271,28 @@ static int64_t sleep_ns(struct guard *guard)
     return 0;
 }
 
-int guard_run(struct guard *guard, struct err *err)
+int guard_turn(struct guard *guard, struct err *err)
 {
     struct epoll_event events[EVENTS];
-    while (!guard->stop) {
-        int count = await_events(guard, events, sleep_ns(guard));
-        if (count < 0 && errno != EINTR)
-            return err_errno(err, "epoll_wait");
-        int64_t now_ns = clock_mono_ns();
-        for (int i = 0; i < count; i++)
-            dispatch(guard, events[i].data.u64, now_ns);
-        if (now_ns >= guard_next_deadline_ns(guard))
-            guard_frames_expire(guard, now_ns);
-        guard_humans_tick(guard, now_ns);
-        if (now_ns >= guard->next_tick_ns)
-            tick(guard, now_ns);
-    }
+    int count = await_events(guard, events, sleep_ns(guard));
+    if (count < 0 && errno != EINTR)
+        return err_errno(err, "epoll_wait");
+    int64_t now_ns = clock_mono_ns();
+    for (int i = 0; i < count; i++)
+        dispatch(guard, events[i].data.u64, now_ns);
+    if (now_ns >= guard_next_deadline_ns(guard))
+        guard_frames_expire(guard, now_ns);
+    guard_humans_tick(guard, now_ns);
+    if (now_ns >= guard->next_tick_ns)
+        tick(guard, now_ns);
+    return 0;
+}
+
+int guard_run(struct guard *guard, struct err *err)
+{
+    while (!guard->stop)
+        if (guard_turn(guard, err) < 0)
+            return -1;
     return 0;
 }
 

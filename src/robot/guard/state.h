@@ -130,6 +130,9 @@ enum guard_source {
 int guard_watch(struct guard *guard, int fd, uint32_t events, enum guard_source source, size_t index,
                 struct err *err) must_check;
 
+/* guard.c: once around the loop: sleeps until there is something to do, does it */
+int guard_turn(struct guard *guard, struct err *err) must_check;
+
 /* peers.c */
 void guard_accept(struct guard *guard, int64_t now_ns);
 void guard_peer_ready(struct guard *guard, struct guard_peer *peer, int64_t now_ns);

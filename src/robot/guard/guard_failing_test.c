@@ -1,0 +1,447 @@
+/* Every system call that the guard makes fails once, wherever it makes it. Then it either refuses to start, with one clear line and
+ * nothing left open; or it shows one peer the door and serves the others; or it goes on, and what a human stopped stays so. */
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/testing.h"
+#include "robot/guard/desk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static struct desk d;
+static const int errors[] = {EIO, EMFILE, ENOSPC, ENOMEM};
+
+static bool one_of(const char *name, const char *const *list)
+{
+    for (; *list; list++)
+        if (str_eq(*list, name))
+            return true;
+    return false;
+}
+
+static void expect_one_clear_line(const struct err *err, const char *must_say)
+{
+    assert_true(err->code != ERR_NONE && strlen(err->text) > 10);
+    assert_null(strchr(err->text, '\n'));
+    assert_non_null(strstr(err->text, must_say));
+}
+
+/* It runs: orders are carried out, and a stop is one. */
+static void expect_to_obey(void)
+{
+    d.agent = desk_join(&d, CTL_ROLE_AGENT);
+    assert_int_equal(desk_command(&d, d.agent, CTL_VERB_STOP, 0, 0), 0);
+    assert_int_equal(d.guard->state, GUARD_SAFE_STOP);
+}
+
+/* ---- start ---- */
+
+/* Without these there is no guard; without the others there is one. */
+static const char *const needed[] = {"open",   "flock", "ftruncate", "epoll_create1", "signalfd", "epoll_ctl",
+                                     "socket", "bind",  "listen",    "fchmodat",      NULL};
+static const char *const optional[] = {"getrandom", "mlockall", "sched_setscheduler", "madvise", NULL};
+
+static void whatever_fails_at_the_start(void **state)
+{
+    const struct guard_options options = {
+        .realtime = true, .state_dir = "", .runner_users = {65534}, .runner_user_count = 1};
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        bool failed = true;
+        for (unsigned nth = 1; failed; nth++) {
+            struct err err = {0};
+            desk_make(&d);
+            int fds = testbed_fds();
+            testbed_fail(nth, errors[i]);
+            int done = desk_start(&d, &options, &err);
+            failed = testbed_stop();
+            if (done < 0) {
+                assert_true(failed);
+                assert_false(one_of(testbed_failed(), optional));
+                expect_one_clear_line(&err, d.dir);
+                assert_int_equal(testbed_fds(), fds);
+            } else {
+                if (failed && one_of(testbed_failed(), needed))
+                    assert_int_equal(d.guard->state, GUARD_SAFE_STOP); /* of the latch's directory */
+                if (!failed || one_of(testbed_failed(), optional))
+                    assert_int_equal(d.guard->state, GUARD_STANDBY);
+                expect_to_obey();
+            }
+            desk_close(&d);
+            assert_int_equal(testbed_fds(), fds);
+        }
+    }
+}
+
+/* What was latched is latched, or the stop is; or there is no guard. */
+static void whatever_fails_a_latch_holds(void **state)
+{
+    const struct guard_options options = {.state_dir = ""};
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        bool failed = true;
+        for (unsigned nth = 1; failed; nth++) {
+            struct err err = {0};
+            desk_open(&d, &options);
+            assert_int_equal(desk_command(&d, d.agent, CTL_VERB_HOLD, 0, 0), 0);
+            mem_cleanup_close(&d.agent);
+            guard_close(d.guard);
+            testbed_fail(nth, errors[i]);
+            int done = desk_start(&d, &options, &err);
+            failed = testbed_stop();
+            assert_true(failed || done == 0);
+            if (done == 0) {
+                assert_true(d.guard->state == GUARD_HOLD || (failed && d.guard->state == GUARD_SAFE_STOP));
+                assert_true(d.guard->state == GUARD_HOLD || strstr(d.guard->reason, strerror(errors[i])));
+                d.agent = desk_join(&d, CTL_ROLE_AGENT);
+                desk_pass(&d, 200 * DESK_MS); /* what could not be written is written later */
+                assert_true(d.guard->latch.kept == (d.guard->latch.dir_fd >= 0));
+            }
+            desk_close(&d);
+        }
+    }
+}
+
+/* What it makes in its directory, for whom; and a directory that is none. */
+static void its_files_are_its_own(void **state)
+{
+    struct err err = {0};
+    struct guard *guard = NULL;
+    struct stat st;
+    char file[96], pid[16] = "", want[16];
+    desk_open(&d, NULL);
+    snprintf(file, sizeof file, "%s/guard.lock", d.dir);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    cleanup_close int fd = open(file, O_RDONLY | O_CLOEXEC);
+    snprintf(want, sizeof want, "%d\n", (int)getpid());
+    assert_int_equal(pread(fd, pid, sizeof pid - 1, 0), strlen(want));
+    assert_string_equal(pid, want);
+    snprintf(file, sizeof file, "%s/guard.sock", d.dir);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    desk_reopen(&d, NULL); /* over the socket that is still there */
+    desk_reopen(&d, &(struct guard_options){.runner_users = {65534}, .runner_user_count = 1});
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0666);
+    desk_close(&d);
+    struct guard_options options = {.run_dir = "/dev/null"};
+    assert_fails(guard_open(&options, &guard, &err), err, ERR_IO);
+    expect_one_clear_line(&err, "/dev/null");
+    assert_null(guard);
+    testbed_short("pwrite", 1);
+    desk_make(&d);
+    assert_true(desk_start(&d, NULL, &err) < 0);
+    assert_true(testbed_stop());
+    expect_one_clear_line(&err, "guard.lock");
+    desk_sweep(&d);
+}
+
+/* ---- peers ---- */
+
+static void expect_service(struct desk_runner *runner, struct desk_robot *robot)
+{
+    uint64_t seq = desk_frame(&d, robot, DESK_FAR);
+    struct ring_result result = desk_result(&d, runner, seq);
+    desk_say(&d, runner, &result);
+    const struct ring_verdict *verdict = desk_verdict(robot, seq);
+    assert_non_null(verdict);
+    assert_int_equal(verdict->status, RING_VERDICT_OK);
+    assert_int_equal(verdict->generation, runner->generation);
+}
+
+static const struct guard_options with_users = {.runner_users = {1, 2}, .runner_user_count = 2};
+
+/* A runner comes: it is welcome whole or not at all, the one that answers goes on answering, and nothing is left of it. */
+static void a_runner_that_comes_disturbs_nobody(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        bool failed = true;
+        for (unsigned nth = 1; failed; nth++) {
+            struct desk_runner old, new;
+            struct desk_robot robot;
+            desk_open(&d, &with_users);
+            desk_runner_open(&d, &old, 1);
+            desk_robot_open(&d, &robot);
+            assert_int_equal(desk_order(&d, CTL_ACTIVATE, 1, 0, 0), 0);
+            expect_service(&old, &robot);
+            int fds = testbed_fds(), mappings = testbed_mappings();
+            testbed_fail(nth, errors[i]);
+            bool welcome = desk_runner_try(&d, &new, 2, 0);
+            failed = testbed_stop();
+            assert_true(welcome || failed);
+            assert_true(welcome == (desk_slot(&d, 2) !=
+                                    NULL)); /* a stranger's place is its own only while it is there */
+            expect_service(&old, &robot);
+            desk_runner_close(&d, &new);
+            assert_null(desk_slot(&d, 2));
+            assert_int_equal(testbed_fds(), fds);
+            assert_int_equal(testbed_mappings(), mappings);
+            desk_runner_open(&d, &new, 2); /* next time it works */
+            expect_service(&old, &robot);
+            desk_runner_close(&d, &new);
+            desk_runner_close(&d, &old);
+            desk_robot_close(&d, &robot);
+            desk_close(&d);
+        }
+    }
+}
+
+/* One that was admitted before keeps its place, whatever fails. */
+static void an_admitted_runner_keeps_its_place(void **state)
+{
+    bool failed = true;
+    for (unsigned nth = 1; failed; nth++) {
+        struct desk_runner r;
+        desk_open(&d, NULL);
+        assert_int_equal(desk_admit(&d, 1, &desk_limits), 0);
+        testbed_fail(nth, EIO);
+        bool welcome = desk_runner_try(&d, &r, 1, 0);
+        failed = testbed_stop();
+        assert_true(welcome || failed);
+        assert_non_null(desk_slot(&d, 1));
+        assert_true(welcome == guard_runner_live(desk_slot(&d, 1)));
+        assert_true(desk_slot(&d, 1)->admitted);
+        desk_runner_close(&d, &r);
+        assert_false(guard_runner_live(desk_slot(&d, 1)));
+        desk_close(&d);
+    }
+}
+
+static void a_robot_program_comes_whole_or_not_at_all(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        bool failed = true;
+        for (unsigned nth = 1; failed; nth++) {
+            struct desk_runner r;
+            struct desk_robot robot;
+            desk_open(&d, NULL);
+            desk_runner_open(&d, &r, 1);
+            assert_int_equal(desk_order(&d, CTL_ACTIVATE, 1, 0, 0), 0);
+            int observer = desk_join(&d, CTL_ROLE_OBSERVER);
+            int fds = testbed_fds(), mappings = testbed_mappings();
+            testbed_fail(nth, errors[i]);
+            bool welcome = desk_robot_try(&d, &robot, RING_SLOTS);
+            failed = testbed_stop();
+            assert_true(welcome || failed);
+            assert_true(welcome == (d.guard->stream.peer != NULL));
+            if (welcome)
+                expect_service(&r, &robot);
+            desk_robot_close(&d, &robot);
+            assert_null(d.guard->stream.peer);
+            assert_int_equal(testbed_fds(), fds);
+            assert_int_equal(testbed_mappings(), mappings);
+            desk_robot_open(&d, &robot);
+            expect_service(&r, &robot);
+            desk_robot_close(&d, &robot);
+            desk_leave(&d, &observer);
+            desk_runner_close(&d, &r);
+            desk_close(&d);
+        }
+    }
+}
+
+/* Agent, operator, mirror, observer: in or out, and who is out may come again. */
+static void the_others_may_come_again(void **state)
+{
+    for (uint32_t role = CTL_ROLE_AGENT; role < CTL_ROLE_END; role++) {
+        bool failed = true;
+        for (unsigned nth = 1; failed; nth++) {
+            struct ctl_message hello;
+            union ctl_packet packet;
+            struct desk_robot robot;
+            desk_open(&d, NULL);
+            desk_robot_open(&d, &robot);
+            int fds = testbed_fds();
+            ctl_message_init(&hello, CTL_HELLO);
+            hello.role = role;
+            testbed_fail(nth, EIO);
+            int fd = desk_knock(&d);
+            struct err err = {0};
+            if (ctl_send(fd, &hello, NULL, &err) == 0)
+                desk_settle(&d);
+            failed = testbed_stop();
+            bool welcome = desk_hear(fd, &packet, NULL) && packet.message.kind == CTL_WELCOME;
+            assert_true(welcome || failed);
+            desk_pass(&d, 2200 * DESK_MS); /* who is in stays in, who did not get far is out by now */
+            assert_true(desk_hung_up(fd) == (!welcome || str_eq(testbed_failed(), "recvmsg")));
+            /* A mirror that was never in is none that went away. */
+            bool lost = welcome && desk_hung_up(fd) && role == CTL_ROLE_ESTOP;
+            assert_int_equal(d.guard->state, lost ? GUARD_ESTOP : GUARD_STANDBY);
+            desk_leave(&d, &fd);
+            assert_int_equal(testbed_fds(), fds);
+            fd = desk_join(&d, (enum ctl_role)role);
+            desk_leave(&d, &fd);
+            desk_robot_close(&d, &robot);
+            desk_close(&d);
+        }
+    }
+}
+
+/* ---- orders ---- */
+
+/* A stop is a stop, whatever fails: at once, and on the disk as soon as that is possible. */
+static void a_stop_cannot_fail(void **state)
+{
+    const struct guard_options options = {.state_dir = ""};
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        bool failed = true;
+        for (unsigned nth = 1; failed; nth++) {
+            struct desk_runner r;
+            struct desk_robot robot;
+            desk_open(&d, &options);
+            desk_runner_open(&d, &r, 1);
+            desk_robot_open(&d, &robot);
+            int observer = desk_join(&d, CTL_ROLE_OBSERVER);
+            assert_int_equal(desk_order(&d, CTL_ACTIVATE, 1, 0, 0), 0);
+            uint64_t seq = desk_frame(&d, &robot, DESK_FAR);
+            testbed_fail(nth, errors[i]);
+            int told = desk_command(&d, d.agent, CTL_VERB_STOP, 0, 0);
+            failed = testbed_stop();
+            if (d.guard->state !=
+                GUARD_SAFE_STOP) { /* the order itself did not get through, and that was told */
+                assert_true(failed &&
+                            (str_eq(testbed_failed(), "recvmsg") || str_eq(testbed_failed(), "poll")));
+                assert_true(told != 0);
+            } else {
+                assert_int_equal(desk_verdict(&robot, seq)->reason, INTERVENED_OVERSIGHT);
+                desk_pass(&d, 200 * DESK_MS);
+                assert_true(d.guard->latch.kept);
+                desk_reopen(&d, &options);
+                assert_int_equal(d.guard->state, GUARD_SAFE_STOP);
+            }
+            mem_cleanup_close(&observer);
+            desk_runner_close(&d, &r);
+            desk_robot_close(&d, &robot);
+            desk_close(&d);
+        }
+    }
+}
+
+/* Out of a latch only what is on the disk: either it is out, there too, or it is not. */
+static void a_way_out_is_whole_or_none(void **state)
+{
+    const struct guard_options options = {.state_dir = ""};
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        bool failed = true;
+        for (unsigned nth = 1; failed; nth++) {
+            desk_open(&d, &options);
+            assert_int_equal(desk_command(&d, d.agent, CTL_VERB_HOLD, 0, 0), 0);
+            testbed_fail(nth, errors[i]);
+            int told = desk_command(&d, d.agent, CTL_VERB_RELEASE, 0, 0);
+            failed = testbed_stop();
+            assert_true(told != 0 || d.guard->state == GUARD_STANDBY);
+            assert_true(told <= 0 || d.guard->state == GUARD_HOLD);
+            uint32_t was = d.guard->state;
+            desk_reopen(&d, &options);
+            assert_int_equal(d.guard->state, was);
+            desk_close(&d);
+        }
+    }
+}
+
+/* Neither new file nor old one can be written: the stop stands, says that it is not kept, and stays when it can be. */
+static void a_disk_that_is_dead_for_a_while(void **state)
+{
+    static const struct guard_options options = {.state_dir = ""};
+    static const char *const calls[] = {"openat", "pwrite", "fsync", "renameat"};
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        desk_open(&d, &options);
+        testbed_fail_call(calls[i], 1, 1000, ENOSPC);
+        assert_int_equal(desk_command(&d, d.agent, CTL_VERB_STOP, 0, 0), 0);
+        assert_int_equal(d.guard->state, GUARD_SAFE_STOP);
+        guard_fill_status(d.guard);
+        bool overwritten = str_eq(calls[i], "openat") || str_eq(calls[i], "renameat");
+        assert_int_equal(d.guard->status.status.oversight.latched, overwritten);
+        int told = desk_command(&d, d.agent, CTL_VERB_RESET, 0, 0);
+        assert_int_equal(told, 0); /* from latch to latch: allowed */
+        told = desk_command(&d, d.agent, CTL_VERB_RESTART, 0, 0);
+        assert_int_equal(told == 0, overwritten);
+        assert_int_equal(d.guard->state, overwritten ? GUARD_STANDBY : GUARD_ACK_WAIT);
+        testbed_stop();
+        desk_pass(&d, 200 * DESK_MS);
+        guard_fill_status(d.guard);
+        assert_int_equal(d.guard->status.status.oversight.latched, !overwritten);
+        desk_close(&d);
+    }
+}
+
+/* ---- the loop ---- */
+
+static void a_loop_that_cannot_wait_ends_with_one_line(void **state)
+{
+    struct err err = {0};
+    desk_open(&d, NULL);
+    testbed_pause(false);
+    testbed_fail_call("epoll_pwait2", 1, 1, EINTR); /* a signal is none */
+    assert_ok(guard_turn(d.guard, &err), err);
+    assert_true(testbed_stop());
+    testbed_fail_call("epoll_pwait2", 1, 1, EBADF);
+    assert_true(guard_run(d.guard, &err) < 0);
+    testbed_stop();
+    expect_one_clear_line(&err, "epoll_wait");
+    desk_close(&d);
+}
+
+/* A kernel without epoll_pwait2: by milliseconds, never too early. */
+static void an_older_kernel_will_do(void **state)
+{
+    desk_open(&d, NULL);
+    testbed_fail_call("epoll_pwait2", 1, 1000000, ENOSYS);
+    desk_settle(&d);
+    desk_jump(&d, 1);
+    desk_turn(&d);
+    assert_int_equal(testbed_slept_ns(), 100 * DESK_MS); /* 99.999999 */
+    desk_jump(&d, 98 * DESK_MS);
+    desk_turn(&d);
+    assert_int_equal(testbed_slept_ns(), 2 * DESK_MS); /* 1.999999 */
+    assert_int_equal(desk_command(&d, d.agent, CTL_VERB_STOP, 0, 0), 0);
+    testbed_stop();
+    desk_close(&d);
+}
+
+static void without_descriptors_callers_are_sent_away(void **state)
+{
+    static const int none[] = {EMFILE, ENFILE};
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        struct err err = {0};
+        int fd = -1, spare;
+        desk_open(&d, NULL);
+        int fds = testbed_fds();
+        spare = d.guard->spare_fd;
+        testbed_fail_call("accept4", 1, 1, none[i]);
+        assert_ok(ctl_dial(d.dir, &fd, &err), err);
+        desk_settle(&d);
+        assert_true(testbed_stop());
+        assert_true(desk_hung_up(fd));
+        close(fd);
+        assert_int_equal(testbed_fds(), fds);
+        assert_int_equal(d.guard->spare_fd, spare);
+        testbed_fail_call("accept4", 1, 1, ECONNABORTED); /* any other reason: nobody is there */
+        fd = desk_knock(&d);
+        testbed_stop();
+        desk_settle(&d);
+        assert_false(desk_hung_up(fd));
+        close(fd);
+        desk_close(&d);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whatever_fails_at_the_start),
+        cmocka_unit_test(whatever_fails_a_latch_holds),
+        cmocka_unit_test(its_files_are_its_own),
+        cmocka_unit_test(a_runner_that_comes_disturbs_nobody),
+        cmocka_unit_test(an_admitted_runner_keeps_its_place),
+        cmocka_unit_test(a_robot_program_comes_whole_or_not_at_all),
+        cmocka_unit_test(the_others_may_come_again),
+        cmocka_unit_test(a_stop_cannot_fail),
+        cmocka_unit_test(a_way_out_is_whole_or_none),
+        cmocka_unit_test(a_disk_that_is_dead_for_a_while),
+        cmocka_unit_test(a_loop_that_cannot_wait_ends_with_one_line),
+        cmocka_unit_test(an_older_kernel_will_do),
+        cmocka_unit_test(without_descriptors_callers_are_sent_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
