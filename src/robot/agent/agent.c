@@ -8,6 +8,7 @@
 #include "robot/agent/blackbox.h"
 #include "robot/agent/command.h"
 #include "robot/agent/crew.h"
+#include "robot/agent/derive.h"
 #include "robot/agent/enroll.h"
 #include "robot/agent/incidents.h"
 #include "robot/agent/installer.h"
@@ -41,6 +42,8 @@ struct agent {
     char *tally_path;
     struct spawn_options spawn;
     char *engines; /* where engines of releases are unpacked */
+    char *derived; /* where this robot keeps what it makes of models */
+    struct derive derive;
     struct crew *crew;
     struct installer *installer;
     struct enroll *enroll;     /* NULL: enrolled */
@@ -169,18 +172,21 @@ static int open_crew(struct agent *agent, struct err *err)
 {
     const struct agent_config *config = agent->config;
     agent->engines = store_path(agent->store, "engines");
+    agent->derived = store_path(agent->store, "derived");
     agent->spawn = (struct spawn_options){
         .run_dir = config->run_dir,
         .layout = store_layout(agent->store),
         .runner = config->runner,
         .engines = agent->engines,
+        .derived = agent->derived,
         .isolation = config->isolation,
         .runner_user = config->runner_user,
     };
-    if (!agent->engines)
+    if (!agent->engines || !agent->derived)
         return err_no_memory(err);
     if (spawn_prepare(&agent->spawn, err) < 0)
         return -1;
+    derive_init(&agent->derive, &agent->spawn, on_note, agent);
     struct crew_options crew = {
         .run_dir = config->run_dir,
         .state_dir = config->state_dir,
@@ -294,6 +300,7 @@ static void close_all(struct agent *agent)
     tally_free(agent->tally);
     free(agent->tally_path);
     free(agent->engines);
+    free(agent->derived);
     report_log_free(agent->log);
     store_free(agent->store);
     mem_cleanup_close(&agent->signal_fd);
@@ -306,7 +313,8 @@ static void reap(struct agent *agent, int64_t now_ms)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        if (!blackbox_reaped(&agent->blackbox, pid, now_ms))
+        if (!blackbox_reaped(&agent->blackbox, pid, now_ms) &&
+            !derive_reaped(&agent->derive, pid, status, now_ms))
             crew_reaped(agent->crew, pid, status, now_ms);
 }
 
@@ -355,6 +363,14 @@ static void tick_server(struct agent *agent, const struct ctl_status *status, in
         incidents_tick(agent->incidents, link_is_busy(agent), now_ms);
 }
 
+static void tick_derive(struct agent *agent, const struct ctl_status *status, int64_t now_ms)
+{
+    const struct install *install = &store_state(agent->store)->install;
+    if (derive_tick(&agent->derive, install, status, now_ms) &&
+        installer_reload(agent->installer, "an engine for its accelerator is ready"))
+        derive_taken(&agent->derive, now_ms);
+}
+
 static void tick(struct agent *agent, int64_t now_ms)
 {
     bool fresh = false;
@@ -366,6 +382,7 @@ static void tick(struct agent *agent, int64_t now_ms)
     if (fresh)
         tally_observe(agent->tally, status);
     installer_tick(agent->installer, status, fresh, now_ms);
+    tick_derive(agent, status, now_ms);
     say_unsaid(agent);
     blackbox_tick(&agent->blackbox, now_ms);
     tick_server(agent, status, now_ms);

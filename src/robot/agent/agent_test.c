@@ -501,6 +501,62 @@ static void while_a_human_stands_above_nothing_is_judged_or_exchanged(void **sta
     wait_for(answers(&three));
 }
 
+/* ---- engines for accelerators ---- */
+
+static bool answers_with(const struct made *release, const char *backend)
+{
+    struct ctl_status status;
+    if (!guard_status(&status))
+        return false;
+    const struct ctl_runner_status *active = runner(&status, status.active_generation);
+    return active && active->connected && digest_equal(&active->release, &release->digest) &&
+           str_eq(active->backend, backend);
+}
+
+static void an_engine_is_built_beside_and_taken_by_a_switch(void **state)
+{
+    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.7", key);
+    script(&two, "wants-engine");
+    install(&one);
+    install(&two);
+    wait_for(answers_with(&two, "played 1.0 tensorrt (cache hit)"));
+    wait_for(fleet_reports(REPORT_RESTARTED, &two.digest) == 1);
+    expect_text(REPORT_RESTARTED, &two, "an engine for its accelerator is ready");
+    wait_for(falls_back_to(&one));
+    end_agent(SIGKILL); /* the next agent leaves it as it is */
+    start_agent();
+    usleep(500000);
+    assert_true(answers_with(&two, "played 1.0 tensorrt (cache hit)"));
+}
+
+static void an_engine_that_fails_is_said_once_and_changes_nothing(void **state)
+{
+    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.8", key);
+    script(&two, "wants-engine fails-engine");
+    install(&one);
+    install(&two);
+    wait_for(fleet_reports(REPORT_GUARD, &two.digest) == 1);
+    expect_text(REPORT_GUARD, &two, "no engine for its accelerator: tensorrt-trtexec: out of memory");
+    usleep(1000000);
+    assert_int_equal(fleet_reports(REPORT_GUARD, &two.digest), 1);
+    assert_true(answers_with(&two, "played 1.0 cpu"));
+}
+
+/* The new runner dies with its engine: the old one answers meanwhile, at last one without. */
+static void an_engine_that_takes_its_runner_down_is_left_alone(void **state)
+{
+    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.9", key);
+    script(&two, "wants-engine deadly-engine");
+    install(&one);
+    install(&two);
+    wait_for(fleet_reports(REPORT_RESTARTED, &two.digest) >= 3);
+    wait_for(answers_with(&two, "played 1.0 cpu") && falls_back_to(&one));
+    uint64_t restarts = fleet_reports(REPORT_RESTARTED, &two.digest);
+    usleep(1500000);
+    assert_true(answers_with(&two, "played 1.0 cpu"));
+    assert_int_equal(fleet_reports(REPORT_RESTARTED, &two.digest), restarts); /* no loop */
+}
+
 /* Whatever is killed, and whenever: the robot ends where it should, and no report or count is lost or made
  * up. */
 static void killed_anywhere_it_converges(void **state)
@@ -639,6 +695,9 @@ int main(void)
                                         unbox, box),
         cmocka_unit_test_setup_teardown(while_a_human_stands_above_nothing_is_judged_or_exchanged, unbox,
                                         box),
+        cmocka_unit_test_setup_teardown(an_engine_is_built_beside_and_taken_by_a_switch, unbox, box),
+        cmocka_unit_test_setup_teardown(an_engine_that_fails_is_said_once_and_changes_nothing, unbox, box),
+        cmocka_unit_test_setup_teardown(an_engine_that_takes_its_runner_down_is_left_alone, unbox, box),
         cmocka_unit_test_setup_teardown(killed_anywhere_it_converges, unbox, box),
         cmocka_unit_test_setup_teardown(without_an_agent_the_robot_goes_on, unbox, box),
         cmocka_unit_test_setup_teardown(a_lost_state_stops_nothing, unbox, box),

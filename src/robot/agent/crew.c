@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 enum { MAX_CHILDREN = 8, MAX_LEAVING = 8, LEAVE_MS = 5000, CALL_MS = 1000, MAX_SILENCES = 3 };
+enum { MAX_BAD_STARTS = 2, MAX_SHORT_LIVES = 3 }; /* with an accelerator */
 enum { HURRY_MS = 50, CALM_MS = 500, STEADY_MS = 10000 };
 
 struct child {           /* a runner that this agent started */
@@ -28,7 +29,7 @@ struct child {           /* a runner that this agent started */
     int64_t since_ms;
     bool connected; /* ever, this process */
     bool refused;   /* it said that the release is at fault */
-    unsigned failed_starts, starts;
+    unsigned failed_starts, starts, short_lives;
     struct backoff backoff;
 };
 
@@ -310,8 +311,12 @@ static void start_runner(struct crew *crew, const struct wanted_item *item, int6
     struct err err = {0};
     snprintf(generation, sizeof generation, "%llu", (unsigned long long)item->generation);
     log_path(crew, "runner", item->generation, log, sizeof log);
-    struct spawn_job job = {
-        .release = &item->release, .generation = item->generation, .log_path = log, .low = item->standby};
+    struct spawn_job job = {.release = &item->release,
+                            .generation = item->generation,
+                            .log_path = log,
+                            .low = item->standby,
+                            .cpu_only = child->failed_starts >= MAX_BAD_STARTS ||
+                                        child->short_lives >= MAX_SHORT_LIVES};
     if (child->starts > 0) /* the first new start is at once */
         backoff_failed(&child->backoff, now_ms, random_bits());
     if (spawn_runner(crew->options.spawn, &job, &child->pid, &err) < 0) {
@@ -349,6 +354,8 @@ bool crew_reaped(struct crew *crew, pid_t pid, int status, int64_t now_ms)
             child->failed_starts++;
         else if (now_ms - child->since_ms > STEADY_MS)
             backoff_reset(&child->backoff);
+        else
+            child->short_lives++;
         return true;
     }
     return false;

@@ -4,8 +4,11 @@
  *     agent-fake --run-dir DIR                                the guard: speaks ctl.h, invents frames as it
  * is asked agent-fake --run-dir DIR --release D --generation N …   a runner: connects, stays until told to go
  *
+ *     agent-fake --build-engine --release D --cache DIR …     makes an "engine" that a degraded runner wants
+ *
  * What is wrong with a release is said in $MUSTER_FAKE_SCRIPT/<hex digest>: "slow", "weird" (the guard steps
- * in often), "fails-test", "dies" (its runner does not start), "disagrees" and "unsound" (as a shadow), "idle" (no frames
+ * in often), "fails-test", "dies" (its runner does not start), "disagrees" and "unsound" (as a shadow), "wants-engine", "fails-engine", "deadly-engine"
+ * (its runner is degraded without one), "idle" (no frames
  * come while it answers). Humans: HOLD, FALLBACK and RELEASE, from anybody. */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -173,6 +176,7 @@ static void hello(struct peer *peer, const struct ctl_message *message)
         runner->connected = 1;
         runner->pid = peer->pid;
         str_copy(runner->backend, sizeof runner->backend, message->text);
+        runner->degraded = message->count != 0;
         settle();
     }
     ctl_message_init(&welcome, CTL_WELCOME);
@@ -249,7 +253,8 @@ static int play_guard(const char *run_dir)
 /* A runner. */
 
 /* False: refused, or told to go. */
-static bool stay_connected(const char *run_dir, const struct digest *release, uint64_t generation)
+static bool stay_connected(const char *run_dir, const struct digest *release, uint64_t generation,
+                           bool engine)
 {
     struct err err = {0};
     cleanup_close int fd = -1;
@@ -260,7 +265,9 @@ static bool stay_connected(const char *run_dir, const struct digest *release, ui
     message.role = CTL_ROLE_RUNNER;
     message.release = *release;
     message.generation = generation;
-    str_copy(message.text, sizeof message.text, "played 1.0 cpu");
+    message.count = !engine && script_says(release, "wants-engine");
+    str_copy(message.text, sizeof message.text,
+             engine ? "played 1.0 tensorrt (cache hit)" : "played 1.0 cpu");
     if (ctl_send(fd, &message, NULL, &err) < 0)
         return true;
     bool welcome = false;
@@ -280,8 +287,29 @@ static bool stay_connected(const char *run_dir, const struct digest *release, ui
     }
 }
 
-static int play_runner(const char *run_dir, const struct digest *release, uint64_t generation)
+static int play_builder(const struct digest *release, const char *cache)
 {
+    struct err err = {0};
+    cleanup_free char *path = file_join(cache, "engine");
+    if (script_says(release, "fails-engine")) {
+        fprintf(stderr, "muster-runner: tensorrt-trtexec: out of memory\n");
+        return 3;
+    }
+    return path && file_make_dirs(cache, 0755, &err) == 0 && file_replace(path, "engine", 6, 0644, &err) == 0
+               ? 0
+               : 1;
+}
+
+/* An engine that takes its runner down with it, unless that runs on the processor alone. */
+static bool engine_kills(const struct digest *release, bool engine)
+{
+    return engine && script_says(release, "deadly-engine");
+}
+
+static int play_runner(const char *run_dir, const struct digest *release, uint64_t generation, bool engine)
+{
+    if (engine_kills(release, engine))
+        return 1;
     if (script_says(release, "dies")) {
         fprintf(stderr, "muster-runner: the model cannot be loaded\n");
         return 3;
@@ -291,25 +319,34 @@ static int play_runner(const char *run_dir, const struct digest *release, uint64
         return 3;
     }
     int64_t until_ms = clock_mono_ms() + 20000; /* a test that was killed leaves nothing behind for long */
-    while (clock_mono_ms() < until_ms && stay_connected(run_dir, release, generation))
+    while (clock_mono_ms() < until_ms && stay_connected(run_dir, release, generation, engine))
         usleep(20000);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    const char *run_dir = NULL;
+    const char *run_dir = NULL, *cache = NULL;
     struct digest release = {0};
     uint64_t generation = 0;
+    bool build = false, cpu_only = false;
     for (int i = 1; i < argc; i++) {
         if (i + 1 < argc && str_eq(argv[i], "--run-dir"))
             run_dir = argv[++i];
         else if (i + 1 < argc && str_eq(argv[i], "--release") && !digest_parse(argv[++i], &release))
             return 2;
+        else if (i + 1 < argc && str_eq(argv[i], "--cache"))
+            cache = argv[++i];
+        else if (str_eq(argv[i], "--build-engine"))
+            build = true;
+        else if (str_eq(argv[i], "--cpu-only"))
+            cpu_only = true;
         else if (i + 1 < argc && str_eq(argv[i], "--generation") && !str_to_u64(argv[++i], &generation))
             return 2;
     }
+    if (build && cache)
+        return play_builder(&release, cache);
     if (!run_dir)
         return 2;
-    return generation ? play_runner(run_dir, &release, generation) : play_guard(run_dir);
+    return generation ? play_runner(run_dir, &release, generation, cache && !cpu_only) : play_guard(run_dir);
 }

@@ -160,6 +160,21 @@ static void make_room(struct installer *installer, const struct ctl_status *stat
     }
 }
 
+bool installer_reload(struct installer *installer, const char *why)
+{
+    struct err err = {0};
+    char no_room[128];
+    const struct install *install = installer_state(installer);
+    if (install->phase != INSTALL_IDLE || digest_is_zero(&install->current.release))
+        return false;
+    const struct shelf_item *item = installer_shelf(installer, &install->current.release, &err);
+    if (!item || item->memory_first || !fits(installer, item, no_room, sizeof no_room))
+        return false;
+    installer_report(installer, REPORT_RESTARTED, &install->current, "its runner is started anew: %s", why);
+    installer_event(installer, INSTALL_EV_RELOAD);
+    return !installer->unsaved;
+}
+
 /* The runner. */
 
 bool installer_runner_failed(struct installer *installer, uint64_t generation)

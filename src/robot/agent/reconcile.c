@@ -71,7 +71,7 @@ static struct choice choose(const struct wanted *wanted, const struct ctl_status
             return as_it_is;
         uint64_t older = i == 0 ? stand_in(wanted, status) : 0;
         if (older)
-            return (struct choice){older, 0, NULL};
+            return (struct choice){older, next ? next->generation : 0, NULL};
     }
     if (may_answer(wanted, status->active_generation))
         return as_it_is; /* nothing lives: it answers again as soon as its runner is back */

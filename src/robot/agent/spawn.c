@@ -203,6 +203,7 @@ struct command {
     size_t count;
     struct digest_text release;
     char generation[24], uid[16], gid[16];
+    const char *derived; /* NULL: nothing was derived yet */
 };
 
 static void add(struct command *command, const char *const *words)
@@ -222,6 +223,13 @@ static void add_bare(struct command *command, const struct spawn_options *option
     add(command, job->generation ? serve : test);
 }
 
+/* Read-only, where there is something. */
+static void add_shown(struct command *command)
+{
+    if (command->derived)
+        add(command, (const char *const[]){"--show", command->derived, NULL});
+}
+
 static void add_jailed(struct command *command, const struct spawn_options *options, bool container)
 {
     const char *const common[] = {
@@ -235,7 +243,48 @@ static void add_jailed(struct command *command, const struct spawn_options *opti
         add(command, oci);
     else if (options->namespaces & CLONE_NEWUSER)
         add(command, mapped);
+    add_shown(command);
     add(command, (const char *const[]){"--", NULL});
+}
+
+char *spawn_derived(const struct spawn_options *options, const struct digest *release)
+{
+    struct digest_text text = digest_format(release);
+    return options->derived ? file_join(options->derived, digest_hex(&text)) : NULL;
+}
+
+int spawn_build(const struct spawn_options *options, const struct digest *release, const char *log_path,
+                pid_t *out_pid, struct err *err)
+{
+    struct digest_text digest = digest_format(release);
+    cleanup_free char *dir = spawn_derived(options, release);
+    char user[32];
+    snprintf(user, sizeof user, "%u:%u", options->uid, options->gid);
+    if (!dir)
+        return err_no_memory(err);
+    const char *const argv[] = {options->runner,
+                                "--build-engine",
+                                "--store",
+                                options->layout,
+                                "--release",
+                                digest.text,
+                                "--cache",
+                                dir,
+                                "--user",
+                                user,
+                                NULL};
+    const struct proc_options child = {.argv = argv, .log_path = log_path, .detach = true, .keep_fd = -1};
+    return proc_spawn(&child, out_pid, err);
+}
+
+static void add_ways(struct command *command, const struct spawn_job *job)
+{
+    if (command->derived)
+        add(command, (const char *const[]){"--cache", command->derived, NULL});
+    if (job->cpu_only)
+        add(command, (const char *const[]){"--cpu-only", NULL});
+    if (job->low)
+        add(command, (const char *const[]){"--priority", "low", NULL});
 }
 
 int spawn_runner(const struct spawn_options *options, const struct spawn_job *job, pid_t *out_pid,
@@ -243,6 +292,8 @@ int spawn_runner(const struct spawn_options *options, const struct spawn_job *jo
 {
     enum isolation wall = wall_for(options, job->release);
     struct command command = {.release = digest_format(job->release)};
+    cleanup_free char *derived = spawn_derived(options, job->release);
+    command.derived = derived && file_exists(derived) ? derived : NULL;
     snprintf(command.generation, sizeof command.generation, "%" PRIu64, job->generation);
     snprintf(command.uid, sizeof command.uid, "%u", options->uid);
     snprintf(command.gid, sizeof command.gid, "%u", options->gid);
@@ -250,8 +301,7 @@ int spawn_runner(const struct spawn_options *options, const struct spawn_job *jo
         add_bare(&command, options, job);
     else
         add_jailed(&command, options, wall == ISOLATION_OCI);
-    if (job->low)
-        add(&command, (const char *const[]){"--priority", "low", NULL});
+    add_ways(&command, job);
     struct proc_options child = {.argv = command.argv,
                                  .log_path = job->log_path,
                                  .detach = job->generation != 0,

@@ -27,7 +27,8 @@ enum isolation { ISOLATION_AUTO, ISOLATION_OCI, ISOLATION_SANDBOX, ISOLATION_NON
 struct spawn_options {
     const char *run_dir, *layout, *runner; /* borrowed */
     const char *engines;                   /* borrowed; where engines of releases are unpacked */
-    const char *isolation, *runner_user;   /* borrowed; "" for the default */
+    const char *derived; /* borrowed; below it a folder for each release: what this robot derived from it */
+    const char *isolation, *runner_user; /* borrowed; "" for the default */
 
     /* Found out by spawn_prepare. */
     enum isolation wall;    /* AUTO: decided by each release */
@@ -43,7 +44,8 @@ struct spawn_job {
     const struct digest *release;
     uint64_t generation; /* 0: a self-test, which ends with the agent */
     const char *log_path;
-    bool low; /* another one serves meanwhile: at the lowest priority until it is to answer */
+    bool cpu_only; /* no accelerator: with one it did not come up */
+    bool low;      /* another one serves meanwhile: at the lowest priority until it is to answer */
 };
 
 /* Once, before the first runner: tries the walls out (some 30 ms). Errors: USAGE for an unknown isolation or user;
@@ -53,6 +55,13 @@ int spawn_prepare(struct spawn_options *options, struct err *err) must_check;
 /* The child is to be reaped by the caller. Errors: as proc_spawn. */
 int spawn_runner(const struct spawn_options *options, const struct spawn_job *job, pid_t *out_pid,
                  struct err *err) must_check;
+
+/* Starts the building of the engine that the release wants here (muster-runner --build-engine) into its folder; behind its own walls, as
+ * the user of runners. It outlives the agent. */
+int spawn_build(const struct spawn_options *options, const struct digest *release, const char *log_path,
+                pid_t *out_pid, struct err *err) must_check;
+/* The folder of a release, "DERIVED/HEX"; NULL: out of memory; free() it. */
+char *spawn_derived(const struct spawn_options *options, const struct digest *release);
 
 /* A guard has come: runners behind walls find it from now on. */
 void spawn_guard_came(const struct spawn_options *options);

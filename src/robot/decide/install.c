@@ -229,6 +229,11 @@ bool install_step(struct install *install, const struct install_event *event, en
             return false;
         install->previous_cold = true;
         return true;
+    case INSTALL_EV_RELOAD:
+        if (phase != INSTALL_IDLE || is_empty(&install->current))
+            return false;
+        install->current.generation = install->next_generation++;
+        return true;
     case INSTALL_EV_ROLL_BACK:
         if (is_empty(&install->previous))
             return false;

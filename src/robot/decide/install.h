@@ -16,6 +16,9 @@
  * is `previous` and its runner is still hot, it is one switch away (IDLE → ACTIVATE). A rollback that a human orders is
  * the one of a failed probation, from any phase: at once, and what was left is blocked.
  *
+ * RELOAD (an engine for the accelerator is ready): current gets a new generation; the old one answers until the new one does. Release and
+ * phase stay.
+ *
  * Slots: `current` is what answers (during probation: the candidate has become current and `previous` is its hot
  * fallback). After the commit `previous` stays hot for its hold time, then it is cold: known, in the store, not loaded.
  * Invariants: current is left only for a newer assignment, after a failed probation or for a human, then for what ran
@@ -78,7 +81,8 @@ enum install_event_kind {
     INSTALL_EV_PROBATION_PAUSED, /* for pause_ms a human stood above the model: that time does not count */
     INSTALL_EV_HOLD_OVER,        /* IDLE: the previous release need not be hot any more */
     INSTALL_EV_ROLL_BACK,        /* a human says so */
-    INSTALL_EV_RESTARTED,        /* the agent came up and loaded this state */
+    INSTALL_EV_RELOAD, /* IDLE: current is loaded once more, as another generation, for what was derived from it */
+    INSTALL_EV_RESTARTED, /* the agent came up and loaded this state */
 };
 
 struct install_event {

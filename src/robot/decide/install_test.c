@@ -257,6 +257,29 @@ static void no_walk_breaks_the_invariants(void **state)
     }
 }
 
+static void what_runs_is_loaded_anew_only_when_nothing_else_is_under_way(void **state)
+{
+    struct install install = {.next_generation = 1};
+    struct install_event reload = {.kind = INSTALL_EV_RELOAD};
+    enum install_action action;
+    assert_false(install_step(&install, &reload, &action)); /* nothing runs */
+    run_to_probation(&install, 1);
+    assert_false(install_step(&install, &reload, &action));
+    step(&install, INSTALL_EV_PROBATION_PASSED);
+    run_to_probation(&install, 2);
+    step(&install, INSTALL_EV_PROBATION_PASSED);
+    struct install before = install;
+    assert_true(install_step(&install, &reload, &action));
+    assert_true(install_valid(&install));
+    assert_int_equal(action, INSTALL_DO_NOTHING);
+    assert_true(install.current.generation > before.current.generation);
+    assert_int_equal(number_of(&install.current), 2);
+    assert_int_equal(install.previous.generation, before.previous.generation);
+    assert_true(install_previous_hot(&install));
+    assign(&install, 3, false);
+    assert_false(install_step(&install, &reload, &action));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_human_goes_back_from_any_phase),
         cmocka_unit_test(time_under_a_human_does_not_count),
         cmocka_unit_test(no_walk_breaks_the_invariants),
+        cmocka_unit_test(what_runs_is_loaded_anew_only_when_nothing_else_is_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

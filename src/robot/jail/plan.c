@@ -15,7 +15,8 @@
 #include <libgen.h>
 #include <sys/stat.h>
 
-#define RUNTIME_TARGET "/usr/lib/muster/libonnxruntime.so.1"
+#define RUNTIME_DIR "/usr/lib/muster"
+#define RUNTIME_TARGET RUNTIME_DIR "/libonnxruntime.so.1"
 #define CPU_SYSFS "/sys/devices/system/cpu"
 
 int jail_bind(struct jail *jail, enum jail_kind kind, const char *source, const char *target, struct err *err)
@@ -77,6 +78,23 @@ static int bind_libraries(struct jail *jail, const char *file, struct err *err)
     return 0;
 }
 
+/* The parts of the runtime that it opens by itself lie beside it; their own libraries are among the driver's (device.c). */
+static int bind_providers(struct jail *jail, const char *library, struct err *err)
+{
+    static const char *const parts[] = {"shared", "cuda", "tensorrt"};
+    const char *slash = strrchr(library, '/');
+    for (size_t i = 0; slash && i < ARRAY_LEN(parts); i++) {
+        cleanup_free char *source =
+            mem_printf("%.*s/libonnxruntime_providers_%s.so", (int)(slash - library), library, parts[i]);
+        cleanup_free char *target = mem_printf(RUNTIME_DIR "/libonnxruntime_providers_%s.so", parts[i]);
+        if (!source || !target)
+            return err_no_memory(err);
+        if (file_exists(source) && jail_bind(jail, JAIL_LIBRARY, source, target, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* ONNX Runtime, where this machine has one: without it the runner itself says what is missing. */
 static int bind_runtime(struct jail *jail, const char *runner, struct err *err)
 {
@@ -86,7 +104,8 @@ static int bind_runtime(struct jail *jail, const char *runner, struct err *err)
     if (!library || !file_exists(library))
         return 0;
     if (bind_libraries(jail, library, err) < 0 ||
-        jail_bind(jail, JAIL_LIBRARY, library, RUNTIME_TARGET, err) < 0)
+        jail_bind(jail, JAIL_LIBRARY, library, RUNTIME_TARGET, err) < 0 ||
+        bind_providers(jail, library, err) < 0)
         return -1;
     return add_env(jail, mem_printf("MUSTER_ONNXRUNTIME=%s", jail->in_place ? library : RUNTIME_TARGET), err);
 }
