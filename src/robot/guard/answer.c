@@ -149,12 +149,15 @@ void guard_runner_ready(struct guard *guard, const struct guard_runner *runner, 
     guard_direct(guard);
 }
 
+/* No look at the frames in between: one that came since the runner went is not its own, but whoever's answers now. */
 void guard_runner_lost(struct guard *guard, struct guard_runner *runner, int64_t now_ns)
 {
+    enum guard_state before = guard->state;
     if (runner->generation == guard->active)
-        raise_event(guard, GUARD_EV_PRIMARY_LOST, now_ns);
+        step(guard, GUARD_EV_PRIMARY_LOST);
     else if (runner->generation == guard->fallback)
-        raise_event(guard, GUARD_EV_FALLBACK_LOST, now_ns);
+        step(guard, GUARD_EV_FALLBACK_LOST);
+    rise(guard, before, now_ns);
     guard_frames_reassign(guard, runner->generation,
                           now_ns); /* before whoever inherits them is told where to begin */
     guard_direct(guard);
