@@ -15,28 +15,30 @@
 #include "robot/ctl/ctl.h"
 
 #include <getopt.h>
-#include <pthread.h>
+#include <poll.h>
 #include <signal.h>
-#include <sys/epoll.h>
 
-enum { ROUND_LIMIT_MS = 30000, DEADLINE_US = 20000 };
+enum { ROUND_LIMIT_MS = 30000, DEADLINE_US = 20000, LOOK_US = 5000 };
 
 struct bench {
     struct stop_fleet fleet;
-    int epoll_fd;
     int64_t rounds, fps, settle_ms;
     int64_t ordered_ns; /* the clock of this round */
-    double *ms;         /* all rounds */
-    size_t measured, unobeyed;
+    size_t measured, unobeyed, answered;
+    double *verdict_ms, *guard_ms; /* all rounds, a value per robot */
+    double *answer_ms;             /* all rounds: the server's answer to the operator */
 };
 
 static volatile sig_atomic_t interrupted;
+static _Atomic bool over;
 
 static void on_signal(int number)
 {
     (void)number;
     interrupted = 1;
 }
+
+/* ---- a robot program ---- */
 
 /* One frame; the state that its verdict tells. */
 static enum muster_state frame(struct stop_robot *robot)
@@ -48,86 +50,64 @@ static enum muster_state frame(struct stop_robot *robot)
     return verdict.answer == MUSTER_SAFE ? verdict.state : MUSTER_STATE_UNKNOWN;
 }
 
-static void try_one(struct bench *bench, struct stop_robot *robot)
-{
-    if (robot->state == GUARD_SAFE_STOP && robot->ms < 0 && frame(robot) == MUSTER_STATE_SAFE_STOP)
-        robot->ms = (double)(clock_mono_ns() - bench->ordered_ns) / 1e6;
-}
-
-static void hear(struct bench *bench, struct stop_robot *robot)
+static void hear(struct stop_robot *robot)
 {
     union ctl_packet packet;
     struct err err = {0};
     for (;;) {
         cleanup_ctl_fds struct ctl_fds fds;
-        ctl_fds_init(&fds);
         if (ctl_recv(robot->observer, &packet, &fds, &err) <= 0)
             return;
-        if (packet.message.kind == CTL_NOTICE)
-            robot->state = packet.message.state;
-        try_one(bench, robot);
+        if (packet.message.kind != CTL_NOTICE)
+            continue;
+        robot->state = packet.message.state;
+        if (robot->state == GUARD_SAFE_STOP && !robot->stopped_ns)
+            robot->stopped_ns = clock_mono_ns();
     }
 }
 
-/* Frames at the wanted pace, and whatever the guards say, for one millisecond or until something was said. */
-static void turn(struct bench *bench, size_t *next, int64_t *next_ns)
+/* Frames at the wanted pace; one at once when the guard says that it stopped. */
+static void *run_program(void *arg)
 {
-    struct epoll_event events[64];
-    struct stop_fleet *fleet = &bench->fleet;
-    int count = epoll_wait(bench->epoll_fd, events, ARRAY_LEN(events), 1);
-    for (int i = 0; i < count; i++)
-        hear(bench, &fleet->robots[events[i].data.u64]);
-    if (count > 0)
-        return;
-    for (size_t i = 0; i < fleet->count; i++)
-        try_one(bench, &fleet->robots[i]); /* a verdict that did not come in time is asked for again */
-    if (clock_mono_ns() < *next_ns)
-        return;
-    (void)frame(&fleet->robots[*next]);
-    *next = (*next + 1) % fleet->count;
-    *next_ns =
-        MAX(*next_ns, clock_mono_ns() - 1000000000) + 1000000000 / (bench->fps * (int64_t)fleet->count);
+    struct stop_robot *robot = arg;
+    int64_t next_ns = clock_mono_ns() + robot->phase_ns;
+    while (!over) {
+        struct pollfd wait = {.fd = robot->observer, .events = POLLIN};
+        int64_t left_ns = MAX(next_ns - clock_mono_ns(), (int64_t)0);
+        if (poll(&wait, 1, (int)((left_ns + 999999) / 1000000)) > 0)
+            hear(robot);
+        bool stopped = robot->state == GUARD_SAFE_STOP && !robot->safe_ns;
+        if (!stopped && clock_mono_ns() < next_ns)
+            continue;
+        if (frame(robot) == MUSTER_STATE_SAFE_STOP && stopped)
+            robot->safe_ns = clock_mono_ns();
+        if (clock_mono_ns() >= next_ns)
+            next_ns = MAX(next_ns + robot->period_ns, clock_mono_ns());
+    }
+    return NULL;
 }
+
+/* ---- rounds ---- */
 
 static bool all_in(const struct stop_fleet *fleet, enum guard_state state)
 {
     for (size_t i = 0; i < fleet->count; i++)
-        if (fleet->robots[i].state != state || (state == GUARD_SAFE_STOP && fleet->robots[i].ms < 0))
+        if (fleet->robots[i].state != state || (state == GUARD_SAFE_STOP && !fleet->robots[i].safe_ns))
             return false;
     return true;
 }
 
-struct order {
-    struct stop_fleet *fleet;
-    enum command_verb verb;
-    struct err err;
-    int rc;
-};
-
-static void *send_order(void *arg)
-{
-    struct order *order = arg;
-    order->rc = stop_fleet_order(order->fleet, order->verb, &order->err);
-    return NULL;
-}
-
-/* The command, and frames until every robot is where it should be. */
+/* The command, and time until every robot is where it should be. */
 static int carry_out(struct bench *bench, enum command_verb verb, enum guard_state wanted, struct err *err)
 {
-    struct order order = {.fleet = &bench->fleet, .verb = verb};
-    pthread_t thread;
-    size_t next = 0;
-    int64_t next_ns = clock_mono_ns(), until_ms = clock_mono_ms() + ROUND_LIMIT_MS;
+    int64_t until_ms = clock_mono_ms() + ROUND_LIMIT_MS;
     bench->ordered_ns = clock_mono_ns();
-    if (pthread_create(&thread, NULL, send_order, &order) != 0)
-        return err_set(err, ERR_NO_MEMORY, "no thread");
-    while (!all_in(&bench->fleet, wanted) && clock_mono_ms() < until_ms && !interrupted)
-        turn(bench, &next, &next_ns);
-    pthread_join(thread, NULL);
-    if (order.rc < 0) {
-        *err = order.err;
+    if (stop_fleet_order(&bench->fleet, verb, err) < 0)
         return -1;
-    }
+    if (verb == COMMAND_STOP)
+        bench->answer_ms[bench->answered++] = (double)(clock_mono_ns() - bench->ordered_ns) / 1e6;
+    while (!all_in(&bench->fleet, wanted) && clock_mono_ms() < until_ms && !interrupted)
+        usleep(LOOK_US);
     return interrupted ? err_set(err, ERR_CONFLICT, "interrupted") : 0;
 }
 
@@ -135,14 +115,17 @@ static int one_round(struct bench *bench, struct err *err)
 {
     struct stop_fleet *fleet = &bench->fleet;
     for (size_t i = 0; i < fleet->count; i++)
-        fleet->robots[i].ms = -1;
+        fleet->robots[i].safe_ns = fleet->robots[i].stopped_ns = 0;
     if (carry_out(bench, COMMAND_STOP, GUARD_SAFE_STOP, err) < 0)
         return -1;
     for (size_t i = 0; i < fleet->count; i++) {
-        if (fleet->robots[i].ms < 0)
+        const struct stop_robot *robot = &fleet->robots[i];
+        if (!robot->safe_ns) {
             bench->unobeyed++;
-        else
-            bench->ms[bench->measured++] = fleet->robots[i].ms;
+            continue;
+        }
+        bench->guard_ms[bench->measured] = (double)(robot->stopped_ns - bench->ordered_ns) / 1e6;
+        bench->verdict_ms[bench->measured++] = (double)(robot->safe_ns - bench->ordered_ns) / 1e6;
     }
     if (carry_out(bench, COMMAND_RESET, GUARD_ACK_WAIT, err) < 0)
         return -1;
@@ -150,12 +133,11 @@ static int one_round(struct bench *bench, struct err *err)
 }
 
 /* Frames alone, until the reports of the last orders are through: an operator stops a fleet that is at work. */
-static void settle(struct bench *bench)
+static void settle(const struct bench *bench)
 {
-    size_t next = 0;
-    int64_t next_ns = clock_mono_ns(), until_ms = clock_mono_ms() + bench->settle_ms;
+    int64_t until_ms = clock_mono_ms() + bench->settle_ms;
     while (clock_mono_ms() < until_ms && !interrupted)
-        turn(bench, &next, &next_ns);
+        usleep(LOOK_US);
 }
 
 /* The first round counts for nothing: it finds out that everybody hears. */
@@ -166,26 +148,41 @@ static int all_rounds(struct bench *bench, struct err *err)
         if (one_round(bench, err) < 0)
             return -1;
         if (i == 0)
-            bench->measured = bench->unobeyed = 0;
+            bench->measured = bench->unobeyed = bench->answered = 0;
     }
     return 0;
 }
 
 static int open_bench(struct bench *bench, int64_t robots, struct err *err)
 {
-    bench->ms = mem_zalloc((size_t)((bench->rounds + 1) * robots), sizeof bench->ms[0]);
-    bench->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (!bench->ms || bench->epoll_fd < 0)
+    const size_t values = (size_t)((bench->rounds + 1) * robots);
+    bench->verdict_ms = mem_zalloc(values, sizeof bench->verdict_ms[0]);
+    bench->guard_ms = mem_zalloc(values, sizeof bench->guard_ms[0]);
+    bench->answer_ms = mem_zalloc((size_t)bench->rounds + 1, sizeof bench->answer_ms[0]);
+    if (!bench->verdict_ms || !bench->guard_ms || !bench->answer_ms)
         return err_no_memory(err);
     if (stop_fleet_open(&bench->fleet, (size_t)robots, err) < 0)
         return -1;
     for (size_t i = 0; i < bench->fleet.count; i++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.u64 = i};
-        bench->fleet.robots[i].state = GUARD_STANDBY;
-        if (epoll_ctl(bench->epoll_fd, EPOLL_CTL_ADD, bench->fleet.robots[i].observer, &event) < 0)
-            return err_errno(err, "epoll");
+        struct stop_robot *robot = &bench->fleet.robots[i];
+        robot->state = GUARD_STANDBY;
+        robot->period_ns = 1000000000 / bench->fps;
+        robot->phase_ns = robot->period_ns * (int64_t)i / robots;
+        if (pthread_create(&robot->thread, NULL, run_program, robot) != 0)
+            return err_set(err, ERR_NO_MEMORY, "no thread");
     }
     return 0;
+}
+
+static void close_bench(struct bench *bench)
+{
+    over = true;
+    for (size_t i = 0; i < STOP_MAX_ROBOTS && bench->fleet.robots[i].thread; i++)
+        pthread_join(bench->fleet.robots[i].thread, NULL);
+    stop_fleet_close(&bench->fleet);
+    free(bench->verdict_ms);
+    free(bench->guard_ms);
+    free(bench->answer_ms);
 }
 
 static int compare(const void *a, const void *b)
@@ -196,24 +193,31 @@ static int compare(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static double quantile(const struct bench *bench, double q)
+static double quantile(double *values, size_t count, double q)
 {
-    return bench->measured ? bench->ms[(size_t)((double)(bench->measured - 1) * q)] : -1;
+    qsort(values, count, sizeof values[0], compare);
+    return count ? values[(size_t)((double)(count - 1) * q)] : -1;
 }
 
 static void say(struct bench *bench, bool json)
 {
-    qsort(bench->ms, bench->measured, sizeof bench->ms[0], compare);
-    double p50 = quantile(bench, 0.5), p99 = quantile(bench, 0.99), max = quantile(bench, 1);
-    if (json)
-        printf("{\"robots\": %zu, \"rounds\": %lld, \"stops\": %zu, \"unobeyed\": %zu, "
-               "\"stop_to_safe_verdict_p50_ms\": %.2f, \"stop_to_safe_verdict_p99_ms\": %.2f, "
-               "\"stop_to_safe_verdict_max_ms\": %.2f}\n",
-               bench->fleet.count, (long long)bench->rounds, bench->measured, bench->unobeyed, p50, p99, max);
-    else
+    double p50 = quantile(bench->verdict_ms, bench->measured, 0.5),
+           p99 = quantile(bench->verdict_ms, bench->measured, 0.99),
+           max = quantile(bench->verdict_ms, bench->measured, 1);
+    if (!json) {
         printf("%zu robots, %zu stops, %zu not obeyed: stop to safe verdict p50 %.1f ms, p99 %.1f ms, max "
                "%.1f ms\n",
                bench->fleet.count, bench->measured, bench->unobeyed, p50, p99, max);
+        return;
+    }
+    printf("{\"robots\": %zu, \"rounds\": %lld, \"stops\": %zu, \"unobeyed\": %zu, "
+           "\"stop_to_safe_verdict_p50_ms\": %.2f, \"stop_to_safe_verdict_p99_ms\": %.2f, "
+           "\"stop_to_safe_verdict_max_ms\": %.2f, ",
+           bench->fleet.count, (long long)bench->rounds, bench->measured, bench->unobeyed, p50, p99, max);
+    printf(
+        "\"stop_to_guard_p50_ms\": %.2f, \"stop_to_guard_p99_ms\": %.2f, \"stop_to_answer_p50_ms\": %.2f}\n",
+        quantile(bench->guard_ms, bench->measured, 0.5), quantile(bench->guard_ms, bench->measured, 0.99),
+        quantile(bench->answer_ms, bench->answered, 0.5));
 }
 
 static int parse(int argc, char **argv, struct bench *bench, int64_t *out_robots, bool *out_json)
@@ -245,7 +249,7 @@ static int parse(int argc, char **argv, struct bench *bench, int64_t *out_robots
 
 int main(int argc, char **argv)
 {
-    static struct bench bench = {.rounds = 10, .fps = 5, .settle_ms = 2000, .epoll_fd = -1};
+    static struct bench bench = {.rounds = 10, .fps = 5, .settle_ms = 2000};
     const struct sigaction action = {.sa_handler = on_signal};
     int64_t robots = 100;
     bool json = false;
@@ -261,7 +265,6 @@ int main(int argc, char **argv)
         say(&bench, json);
     else
         fprintf(stderr, "bench-stop: %s\n", err.text);
-    stop_fleet_close(&bench.fleet);
-    free(bench.ms);
+    close_bench(&bench);
     return rc < 0 ? err_exit_status(err.code) : bench.unobeyed ? 1 : 0;
 }

@@ -1,5 +1,5 @@
 /* What bench-stop is made of: a real musterd, and robots of a real muster-agent and muster-guard each, whose robot programs
- * (libmuster) all live in the bench's own process.
+ * (libmuster) live in the bench's own process, a thread each.
  *
  *     stop_fleet.c   starts and ends them, and sends signed commands
  *     stop.c         the measurement
@@ -13,6 +13,7 @@
 #include "trust/key.h"
 #include "wire/command.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,9 +24,12 @@ struct stop_robot {
     char id[16], run_dir[128];
     pid_t agent;
     int observer; /* the guard tells its state here; -1: not connected */
-    uint32_t state;
     struct muster *program;
-    double ms; /* from the order to the first safe verdict of this round; < 0: none yet */
+    pthread_t thread;            /* the robot program's; 0: not started */
+    int64_t period_ns, phase_ns; /* of its frames */
+    _Atomic uint32_t state;      /* as the guard said last */
+    _Atomic int64_t stopped_ns;  /* when it said SAFE_STOP in this round; 0: not yet */
+    _Atomic int64_t safe_ns;     /* the first safe verdict of this round; 0: none yet */
 };
 
 struct stop_fleet {

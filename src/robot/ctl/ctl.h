@@ -5,6 +5,8 @@
  *
  *   robot program ──HELLO(client) + frames memfd──▶ guard          the program writes frames, nobody else can
  *                 ◀──WELCOME + verdicts memfd──────                the guard writes verdicts, nobody else can
+ *                 ──FRAME─────────────────────────▶                "look": while nobody else will make it (ring_asked), and when
+ *                                                                  one got no verdict in time
  *   runner        ──HELLO(runner) + results memfd─▶ guard          the runner writes results, nobody else can
  *                 ◀──WELCOME + control memfd, doorbell pipe─────   mode word of this runner; rings the guard
  *                 ◀──STREAM + frames memfd─────────                whenever a robot program attaches
@@ -56,6 +58,7 @@ enum ctl_kind {
     CTL_COMMAND, /* agent or local operator → guard: what a human wants; `command` */
     CTL_ESTOP,   /* e-stop mirror or robot program → guard: count 1 pressed, 0 released */
     CTL_NOTICE, /* guard → observers and agent: something a recorder or a report should know; `notice` and text */
+    CTL_FRAME,  /* robot program → guard: there are frames to look at */
     CTL_KIND_END
 };
 

@@ -63,6 +63,10 @@ void guard_direct(struct guard *guard)
     struct guard_runner *answerer = guard->stream.peer ? guard_answerer(guard) : NULL;
     if (answerer && answerer->mode != RING_MODE_ACTIVE)
         tell(guard, answerer, RING_MODE_ACTIVE); /* the new one first: no frame falls between the two */
+    if (guard->stream.peer)
+        ring_ask(&guard->stream.verdicts, !answerer);
+    if (!answerer)
+        guard->next_tick_ns = 0; /* a frame that came just before */
     for (int i = 0; i < CTL_MAX_RUNNERS; i++) {
         struct guard_runner *runner = &guard->runners[i];
         enum ring_mode mode = mode_for(guard, runner, answerer);

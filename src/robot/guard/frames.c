@@ -175,8 +175,6 @@ static void admit_frame(struct guard *guard, uint64_t seq, uint64_t newest, int6
         guard_decide(guard, entry, NULL, INTERVENED_STALE, now_ns);
     head.capture_ns = MIN(head.capture_ns, now_ns);
     head.deadline_ns = MIN(head.deadline_ns, now_ns + MAX_WAIT_NS);
-    if (whole)
-        stream->patience_ns = MAX(head.deadline_ns, head.capture_ns) - head.capture_ns;
     *entry = (struct guard_entry){.frame = {
                                       .seq = seq,
                                       .stream = stream->number,

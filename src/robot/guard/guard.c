@@ -20,9 +20,9 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-enum { MIN_TICK_US = 500, BUSY_TICK_US = 10000, IDLE_TICK_US = 100000, IDLE_AFTER_MS = 5000, EVENTS = 16 };
+enum { TICK_NS = 100000000, EVENTS = 16 };
 enum { MADV_POPULATE_READ_ = 22 }; /* Linux 5.14, unknown to older headers */
-enum { SPIN_NS = 50000, SPIN_AFTER_MS = 500, STACK_BYTES = 96 << 10 };
+enum { SPIN_NS = 50000, SPIN_AFTER_NS = 500000000, STACK_BYTES = 96 << 10 };
 
 static struct guard the_guard;
 
@@ -162,26 +162,10 @@ int guard_open(const struct guard_options *options, struct guard **out, struct e
     return 0;
 }
 
-static bool frames_within(const struct guard *guard, int64_t now_ns, int64_t ms)
-{
-    return guard->stream.peer && now_ns - guard->stream.last_frame_ns < ms * 1000000;
-}
-
-/* Often enough to see every frame well before its time is up, although nobody announces frames to the guard. */
-static int64_t tick_us(struct guard *guard, int64_t now_ns)
-{
-    const struct guard_runner *runner = guard_answerer(guard);
-    if (!frames_within(guard, now_ns, IDLE_AFTER_MS))
-        return IDLE_TICK_US;
-    int64_t patience_us = guard->stream.patience_ns / 1000;
-    if (runner)
-        patience_us = MIN(patience_us, (int64_t)runner->limits.deadline_us);
-    return MAX((int64_t)MIN_TICK_US, MIN((int64_t)BUSY_TICK_US, patience_us / 4));
-}
-
-/* Bells may be lost with their runner's goodwill: the tick looks by itself. */
+/* Bells may be lost with their runner's or robot program's goodwill: the tick looks by itself. */
 static void tick(struct guard *guard, int64_t now_ns)
 {
+    guard->next_tick_ns = now_ns + TICK_NS;
     guard_frames_scan(guard, now_ns);
     for (int i = 0; i < CTL_MAX_RUNNERS; i++)
         guard_results_drain(guard, &guard->runners[i], now_ns);
@@ -189,7 +173,6 @@ static void tick(struct guard *guard, int64_t now_ns)
     guard_peers_tick(guard, now_ns);
     guard_activate_due(guard, false, now_ns);
     guard_keep(guard); /* what could not be written before */
-    guard->next_tick_ns = now_ns + tick_us(guard, now_ns) * 1000;
 }
 
 /* After the results, not before: the program is waiting. Bounded: a runner that floods its pipe is not served
@@ -265,7 +248,8 @@ static void look_out(struct guard *guard, int64_t until_ns)
 static int64_t sleep_ns(struct guard *guard)
 {
     int64_t now_ns = clock_mono_ns(), until_ns = next_wake_ns(guard);
-    if (!guard->options.spin || !frames_within(guard, now_ns, SPIN_AFTER_MS))
+    bool frames = guard->stream.peer && now_ns - guard->stream.last_frame_ns < SPIN_AFTER_NS;
+    if (!guard->options.spin || !frames)
         return MAX(until_ns - now_ns, 0);
     look_out(guard, MIN(until_ns, now_ns + SPIN_NS));
     return 0;

@@ -17,8 +17,9 @@
  * kept in STATE_DIR (guard/latch.h) and is there again after a restart of guard or robot.
  *
  * One thread, one epoll loop, libc only. All memory is in struct guard and in mappings: no heap after
- * guard_open. It wakes for results, for messages, for the death of a peer, at the nearest deadline, and on a tick: a
- * quarter of the frames' deadline while they come (0.5 to 10 ms), 100 ms when idle. With `spin` it looks at the rings all the time while frames come.
+ * guard_open. It wakes for results, for messages, for the death of a peer, at the nearest deadline, and on a tick every 100 ms.
+ * Of a frame it learns by its result; while nobody is to answer, and if none came in time, the robot program says that there is
+ * one (CTL_FRAME). With `spin` it looks at the rings all the time while frames come.
  */
 #ifndef MUSTER_ROBOT_GUARD_H
 #define MUSTER_ROBOT_GUARD_H

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/testing.h"
 #include "robot/guard/harness.h"
+#include "robot/link/link.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -536,10 +537,54 @@ static void a_spinning_guard_is_the_same_guard(void **state)
     assert_int_equal(frame_wait(&h, frame_send(&h, LONG_MS), &verdict), MUSTER_SAFE);
 }
 
+static void sync_with_guard(bool asked)
+{
+    (void)harness_status(&h);
+    assert_int_equal(ring_asked(&h.robot->verdicts), asked);
+}
+
+static void expect_safe(uint64_t seq, enum muster_reason reason)
+{
+    struct muster_verdict verdict;
+    assert_int_equal(frame_wait(&h, seq, &verdict), MUSTER_SAFE);
+    assert_int_equal(verdict.reason, reason);
+}
+
+/* The guard looks at frames when a result comes. While none will, it asks to be told; who does not tell is seen all the same. */
+static void frames_are_asked_for_while_nobody_answers(void **state)
+{
+    struct puppet p;
+    struct ctl_command command = {.verb = CTL_VERB_HOLD, .who = "ann", .reason = "a test"};
+    struct err err = {0};
+    harness_robot(&h);
+    sync_with_guard(true);
+    expect_safe(frame_send(&h, LONG_MS), MUSTER_REASON_RUNNER_LOST);
+    start_puppet(&p, &boxes);
+    sync_with_guard(false);
+    uint64_t seq = frame_send(&h, LONG_MS);
+    assert_ok(ctl_command(h.agent, &command, PATIENCE_MS, NULL, &err), err);
+    sync_with_guard(true);
+    expect_safe(seq, MUSTER_REASON_OVERSIGHT);
+    expect_safe(frame_send(&h, LONG_MS), MUSTER_REASON_OVERSIGHT);
+    command.verb = CTL_VERB_RELEASE;
+    assert_ok(ctl_command(h.agent, &command, PATIENCE_MS, NULL, &err), err);
+    sync_with_guard(false);
+    puppet_close(&p);
+    harness_until(&h, status, status.state == GUARD_STANDBY);
+    sync_with_guard(true);
+    (void)muster_frame_begin(h.robot);
+    int sock = h.robot->sock;
+    h.robot->sock = -1; /* it cannot tell */
+    seq = muster_frame_submit(h.robot, 0, LONG_MS * 1000);
+    h.robot->sock = sock;
+    expect_safe(seq, MUSTER_REASON_RUNNER_LOST);
+}
+
 int main(void)
 {
 #define FLOW_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        FLOW_TEST(frames_are_asked_for_while_nobody_answers),
         FLOW_TEST(values_are_checked_and_given_out),
         FLOW_TEST(all_the_room_is_usable),
         FLOW_TEST(a_value_that_moves_too_fast_is_not_passed_on),

@@ -169,6 +169,14 @@ static int score(struct guard *guard, const struct guard_peer *peer, const struc
     return 0;
 }
 
+/* There is one to look at. */
+static int frame(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
+                 int64_t now_ns, struct err *err)
+{
+    guard_frames_scan(guard, now_ns);
+    return 0;
+}
+
 static int send_status(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
                        int64_t now_ns, struct err *err)
 {
@@ -199,6 +207,7 @@ static const struct order_row {
     [CTL_COMMAND] = {guard_command, AGENT | OPERATOR, true},
     [CTL_STATUS_REQUEST] = {send_status, AGENT | OPERATOR | OBSERVER, false},
     [CTL_SCORE] = {score, CLIENT, false},
+    [CTL_FRAME] = {frame, CLIENT, false},
     [CTL_ESTOP] = {guard_estop, CLIENT | ESTOP, false},
 };
 

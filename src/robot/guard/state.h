@@ -75,7 +75,6 @@ struct guard_stream {
     uint64_t number;
     uint64_t seen; /* all frames up to here are in `entries` or forgotten */
     int64_t last_frame_ns;
-    int64_t patience_ns; /* of the newest frame: from its capture to its deadline */
     struct guard_monitor monitor;
     struct guard_entry entries[GUARD_PENDING]; /* frame seq at seq mod GUARD_PENDING */
 };

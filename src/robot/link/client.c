@@ -127,12 +127,14 @@ uint64_t muster_frame_submit(struct muster *robot, int64_t capture_ns, uint32_t 
                                                            .submitted_ns = now_ns};
     ring_publish(&robot->frames, seq);
     ring_wake(&robot->frames);
+    if (robot->stream && ring_asked(&robot->verdicts))
+        link_say_frame(robot);
     return seq;
 }
 
 static enum muster_answer safe(struct muster_verdict *out, uint64_t seq, enum muster_reason reason)
 {
-    memset(out, 0, offsetof(struct muster_verdict, detections));
+    memset(out, 0, sizeof *out); /* the last answer's objects, too */
     out->seq = seq;
     out->answer = MUSTER_SAFE;
     out->reason = reason;
@@ -178,6 +180,8 @@ static enum muster_answer translate(const struct muster *robot, struct muster_ve
     const struct ring_verdict *raw = &robot->raw;
     struct digest_text digest = digest_format(&raw->release);
     bool values = raw->kind == RING_VALUES;
+    if (raw->status == RING_VERDICT_SAFE)
+        memset(out, 0, sizeof *out);
     out->seq = raw->seq;
     out->answer = (enum muster_answer)raw->status;
     out->reason = (enum muster_reason)raw->reason;
@@ -253,8 +257,10 @@ enum muster_answer muster_verdict_wait(struct muster *robot, uint64_t seq, struc
             pace_observe(&robot->pace, now_ns - sent->submitted_ns);
             return accept(robot, sent, out);
         }
-        if (now_ns >= sent->deadline_ns)
+        if (now_ns >= sent->deadline_ns) {
+            link_say_frame(robot);
             return safe(out, seq, MUSTER_REASON_DEADLINE);
+        }
         int64_t look_ns = now_ns + LOOK_AT_SOCKET_NS;
         await_bell(robot, sent, bell, MIN(look_ns, sent->deadline_ns));
         if (clock_mono_ns() >= look_ns)

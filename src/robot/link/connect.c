@@ -4,7 +4,9 @@
 #include "robot/ctl/ctl.h"
 #include "robot/link/link.h"
 
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #define RETRY_NS 50000000ll
 
@@ -48,6 +50,17 @@ int link_say_estop(struct muster *robot)
         return -1;
     }
     return 0;
+}
+
+void link_say_frame(struct muster *robot)
+{
+    struct ctl_message message;
+    struct err ignored = {0};
+    int unread = 0;
+    if (ioctl(robot->sock, SIOCOUTQ, &unread) < 0 || unread > 0)
+        return;
+    ctl_message_init(&message, CTL_FRAME);
+    (void)!ctl_send(robot->sock, &message, NULL, &ignored); /* one that hung up is noticed by link_pump */
 }
 
 static int take_welcome(struct muster *robot, const struct ctl_message *message, struct ctl_fds *fds,

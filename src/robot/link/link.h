@@ -41,6 +41,9 @@ struct muster {
 /* Tells the guard; -1: there is none. */
 int link_say_estop(struct muster *robot);
 
+/* The guard is to look at the frames, unless it has not even read the last word yet. */
+void link_say_frame(struct muster *robot);
+
 /* Keeps the connection: reads packets, notices a guard that went away, dials again when it is time. Never
  * blocks. */
 void link_pump(struct muster *robot);

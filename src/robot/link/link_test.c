@@ -335,6 +335,40 @@ static void a_hung_guard_costs_no_more_than_the_deadline(void **state)
     }
 }
 
+/* FRAME packets that wait for the guard; they are taken. */
+static int calls(void)
+{
+    union ctl_packet packet;
+    struct err err = {0};
+    for (int count = 0;; count++) {
+        cleanup_ctl_fds struct ctl_fds fds;
+        if (ctl_recv(fake.peer, &packet, &fds, &err) != 1)
+            return count;
+        assert_int_equal(packet.message.kind, CTL_FRAME);
+    }
+}
+
+static void the_guard_is_told_of_frames_that_it_would_not_see(void **state)
+{
+    struct muster_verdict verdict;
+    open_robot();
+    struct ring_verdict first = sound(submit(MINUTE_US));
+    assert_int_equal(calls(), 0); /* a result will tell it */
+    ring_ask(&fake.verdicts, true);
+    (void)submit(MINUTE_US);
+    (void)submit(MINUTE_US);
+    assert_int_equal(calls(), 1); /* it had not read the first one yet */
+    (void)submit(MINUTE_US);
+    assert_int_equal(calls(), 1);
+    ring_ask(&fake.verdicts, false);
+    say(&first, 1);
+    assert_int_equal(muster_verdict_wait(robot, 1, &verdict), MUSTER_OK);
+    assert_int_equal(calls(), 0);
+    assert_int_equal(muster_verdict_wait(robot, submit(1), &verdict), MUSTER_SAFE);
+    assert_int_equal(verdict.reason, MUSTER_REASON_DEADLINE);
+    assert_int_equal(calls(), 1); /* nobody answered it */
+}
+
 static void *die_soon(void *unused)
 {
     poll(NULL, 0, 20);
@@ -426,6 +460,7 @@ int main(void)
         LINK_TEST(values_and_states_are_given_out),
         LINK_TEST(an_emergency_stop_is_the_programs_word),
         LINK_TEST(a_hung_guard_costs_no_more_than_the_deadline),
+        LINK_TEST(the_guard_is_told_of_frames_that_it_would_not_see),
         LINK_TEST(a_guard_that_dies_is_noticed_long_before_the_deadline),
         LINK_TEST(a_new_guard_is_found_and_the_old_ones_word_is_void),
         LINK_TEST(senseless_welcomes_are_no_connection),

@@ -21,7 +21,7 @@ struct region_head {
 
 struct region_bell {
     _Atomic uint64_t newest;
-    _Atomic uint32_t bell;
+    _Atomic uint32_t bell, asked;
 };
 
 _Static_assert(sizeof(struct ring_frame) == 64, "no padding");

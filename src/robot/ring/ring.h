@@ -13,6 +13,7 @@
  *
  *   0        struct head: magic, version, kind, slot_count, body_bytes, stride
  *   128      u64 newest: sequence number of the newest entry       u32 bell: futex word, +1 with every entry
+ *            u32 asked: VERDICTS only, 1 while the guard wants to be told of every frame (CTL_FRAME)
  *   4096     slot 0 │ slot 1 │ …  each: u64 version, 56 bytes unused, body (stride bytes in all, multiple of
  * 64)
  *
@@ -176,6 +177,11 @@ const void *ring_peek(const struct ring *ring, uint64_t seq);
 bool ring_still(const struct ring *ring, uint64_t seq);
 /* Where the body of every entry with seq mod slot_count == slot lies, whether there is one or not. */
 const uint8_t *ring_slot(const struct ring *ring, uint32_t slot);
+
+/* Verdicts: the guard asks to be told of frames while no result will make it look. It looks at the frames after it asked, and
+ * the robot program at ring_asked after it published: one of the two sees the other's word. */
+void ring_ask(struct ring *ring, bool asked);
+bool ring_asked(const struct ring *ring);
 
 /* Sleeps until the bell no longer reads `seen`, at most until until_ns (CLOCK_MONOTONIC); first looks out for
  * it without sleeping for spin_ns. May return early. */
