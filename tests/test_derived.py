@@ -1,11 +1,12 @@
 """muster-runner --cache: the graph optimized for this machine is made by the self-test, used when whole, and never needed."""
 import hashlib
 import json
+import os
 import pathlib
 
 import pytest
 
-from conftest import run
+from conftest import BIN, run
 
 MODEL = pathlib.Path(__file__).resolve().parent.parent / "models/detector-2.0.0"
 
@@ -74,3 +75,29 @@ def test_without_a_folder_the_model_itself_runs(release, tmp_path):
     (tmp_path / "file").write_text("")
     said = self_test(release, tmp_path / "file")
     assert "self-test passed" in said and ", optimized" not in said and "not optimized: " in said
+
+
+def test_behind_walls_it_is_seen_and_not_written(release, tmp_path):
+    """What the agent does for a serving runner: the folder is shown, read-only."""
+    cache, runs = tmp_path / "closed" / "cache", tmp_path / "run"
+    runs.mkdir()
+    self_test(release, cache)
+    cache.parent.chmod(0o700)
+    before = sorted((path.name, path.read_bytes()) for path in cache.iterdir())
+    folder, digest = release
+    if os.geteuid() != 0:
+        pytest.skip("as root only")
+    jailed = run("/usr/bin/unshare", "--pid", "--fork", BIN / "muster-jail", "--run-dir", runs, "--store", folder,
+                 "--release", digest, "--runner", BIN / "muster-runner", "--show", cache, "--", "--cache", cache)
+    if "mount namespace" in "".join(jailed.lines):
+        pytest.skip("no namespaces here")
+    assert jailed.status == 0 and ", optimized" in jailed.out
+    assert sorted((path.name, path.read_bytes()) for path in cache.iterdir()) == before
+
+
+def test_there_is_no_engine_to_build_without_an_accelerator(release, tmp_path):
+    folder, digest = release
+    done = run("muster-runner", "--build-engine", "--store", folder, "--release", digest, "--cache", tmp_path / "cache")
+    if not pathlib.Path("/dev/nvidia0").exists():
+        assert done.status == 1 and "needs no engine on this machine" in done.lines[-1]
+    assert not (tmp_path / "cache" / "model.onnx").exists()

@@ -41,6 +41,13 @@ static int take(struct pipeline *pipeline, const char *path, const struct pipeli
     return -1;
 }
 
+/* Of several reasons the first that says more than `nothing`. */
+static void keep_reason(struct err *kept, const struct err *why, enum err_code nothing)
+{
+    if (kept->code == ERR_NONE || (kept->code == nothing && why->code != nothing))
+        *kept = *why;
+}
+
 /* One way's entry. What does not load after all is not offered again. */
 static int load_made(struct pipeline *pipeline, enum tensorrt_way way, const char *model_path,
                      const struct pipeline_options *options, struct err *err)
@@ -62,9 +69,10 @@ int pipeline_load_engine(struct pipeline *pipeline, const char *model_path,
     if (!options->cache)
         return err_set(err, ERR_NOT_FOUND, "its engine needs a cache (--cache)");
     for (enum tensorrt_way way = 0; way < TENSORRT_WAY_COUNT; way++) {
-        *err = (struct err){0};
-        if (load_made(pipeline, way, model_path, options, err) == 0)
+        struct err why = {0};
+        if (load_made(pipeline, way, model_path, options, &why) == 0)
             return 0;
+        keep_reason(err, &why, ERR_NOT_FOUND);
     }
     return -1;
 }
@@ -155,9 +163,10 @@ int pipeline_build_engine(const char *model_path, const struct release *release,
     if (wants_engine(release, machine, err) < 0)
         return -1;
     for (enum tensorrt_way way = 0; way < TENSORRT_WAY_COUNT; way++) {
-        *err = (struct err){0};
-        if (build_one(asked, way, model_path, options, err) == 0)
+        struct err why = {0};
+        if (build_one(asked, way, model_path, options, &why) == 0)
             return 0;
+        keep_reason(err, &why, ERR_UNSUPPORTED);
     }
     return -1;
 }

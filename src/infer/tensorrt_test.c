@@ -328,6 +328,95 @@ static void the_folder_keeps_its_limit(void **state)
     stage_close(&stage);
 }
 
+/* ---- with the real runtime, which has no TensorRT here ---- */
+
+static struct pipeline *open_preferring_tensorrt(struct stage *stage, const struct golden *golden)
+{
+    struct pipeline *pipeline = NULL;
+    struct err err = {0};
+    struct pipeline_cache cache = {
+        .dir = stage->cache, .model = stage->request.source_digest, .golden = golden};
+    const struct pipeline_options options = {.machine = &stage->machine, .cache = &cache};
+    stage->release.runtime.provider_count = 2;
+    stage->release.runtime.providers[0] = PROVIDER_TENSORRT;
+    stage->release.runtime.providers[1] = PROVIDER_CPU;
+    assert_ok(pipeline_open(stage->model, &stage->release, &options, &pipeline, &err), err);
+    return pipeline;
+}
+
+static void an_engine_that_the_runtime_does_not_take_gives_way_to_the_cpu(void **state)
+{
+    struct stage stage;
+    struct err err = {0};
+    float out[PIPELINE_MAX_VALUES];
+    stage_open(&stage);
+    stage.request.now_ms = clock_wall_ms();
+    assert_true(engine(&stage, NULL, 0));
+    for (int i = 0; i < 2; i++) { /* the second time it is not even looked for */
+        struct pipeline *pipeline = open_preferring_tensorrt(&stage, NULL);
+        assert_int_equal(pipeline_provider(pipeline), PROVIDER_CPU);
+        assert_non_null(
+            strstr(pipeline_degraded(pipeline), i == 0 ? "no tensorrt: TensorRT: " : "not built yet"));
+        assert_ok(run_values(pipeline, (const float[]){1, 2, 3, 4}, 4, out, &err), err);
+        assert_true(out[3] == 4);
+        pipeline_close(pipeline);
+        assert_int_equal(engines_kept(&stage), 0);
+        stage.request.now_ms = clock_wall_ms();
+        assert_false(engine(&stage, NULL, 0)); /* and not built again before its time */
+    }
+    stage_close(&stage);
+}
+
+/* The engine of another TensorRT under a record that vouches for it: nobody deserializes it. */
+static void the_header_is_looked_at_before_the_engine_is_opened(void **state)
+{
+    struct stage stage;
+    struct err err = {0};
+    stage_open(&stage);
+    cleanup_derived struct derived_result result = ask(&stage);
+    assert_true(result.ready);
+    assert_ok(tensorrt_check_file(&stage.machine, result.path, &err), err);
+    stage.machine.tensorrt.version[2]++;
+    assert_fails(tensorrt_check_file(&stage.machine, result.path, &err), err, ERR_REFUSED);
+    stage_close(&stage);
+}
+
+static void a_build_that_cannot_be_proved_is_a_failure_with_its_reason(void **state)
+{
+    static struct golden golden;
+    static float values[4] = {1, 2, 3, 4};
+    struct stage stage;
+    struct err err = {0};
+    golden = (struct golden){.count = 1,
+                             .cases = {{.format = FRAME_FLOAT32,
+                                        .width = 4,
+                                        .height = 1,
+                                        .data = (const uint8_t *)values,
+                                        .output_count = 1,
+                                        .output_len = {4},
+                                        .outputs = {(const uint8_t *)values}}}};
+    stage_open(&stage);
+    struct pipeline_cache cache = {
+        .dir = stage.cache, .model = stage.request.source_digest, .golden = &golden};
+    const struct pipeline_options options = {.machine = &stage.machine, .cache = &cache};
+    stage.release.runtime.provider_count = 2;
+    stage.release.runtime.providers[0] = PROVIDER_TENSORRT;
+    stage.release.runtime.providers[1] = PROVIDER_CPU;
+    for (int i = 0; i < 2; i++) {
+        err = (struct err){0};
+        assert_fails(pipeline_build_engine(stage.model, &stage.release, &options, &err), err, ERR_REFUSED);
+        assert_non_null(strstr(err.text, "tensorrt-trtexec: verify: "));
+        assert_int_equal(builds(&stage), 1); /* by trtexec: once, then remembered */
+    }
+    assert_int_equal(engines_kept(&stage), 0);
+    stage_close(&stage);
+}
+
+static int needs_runtime(void **state)
+{
+    return scratch_with_runtime(state) || scratch_close(state);
+}
+
 /* ---- killed anywhere ---- */
 
 /* A process that builds is killed after `delay_us`, with all that it started; then the machine comes up again. */
@@ -383,6 +472,9 @@ int main(void)
         cmocka_unit_test(every_ingredient_is_another_engine),
         cmocka_unit_test(the_old_engine_stays_until_the_new_one_has_passed),
         cmocka_unit_test(the_folder_keeps_its_limit),
+        cmocka_unit_test_setup(an_engine_that_the_runtime_does_not_take_gives_way_to_the_cpu, needs_runtime),
+        cmocka_unit_test(the_header_is_looked_at_before_the_engine_is_opened),
+        cmocka_unit_test_setup(a_build_that_cannot_be_proved_is_a_failure_with_its_reason, needs_runtime),
         cmocka_unit_test(a_kill_at_any_instant_leaves_a_whole_engine_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

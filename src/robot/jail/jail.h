@@ -31,7 +31,12 @@
 enum { JAIL_MAX_BINDS = 256, JAIL_MAX_FILES = 8, JAIL_MAX_ARGS = 48 };
 
 /* On top of the release's own budget: the engine's code and tables, stacks, page tables. */
-enum { JAIL_ENGINE_MARGIN_MIB = 256, JAIL_THREADS_BESIDES = 16, JAIL_LOG_MAX_BYTES = 16 << 20 };
+enum {
+    JAIL_ENGINE_MARGIN_MIB = 256,
+    JAIL_ACCELERATOR_MARGIN_MIB = 1024,
+    JAIL_THREADS_BESIDES = 16,
+    JAIL_LOG_MAX_BYTES = 16 << 20
+};
 
 #define JAIL_STORE "/store"
 #define JAIL_RUN "/run/muster"

@@ -261,6 +261,16 @@ static int set_command(struct jail *jail, const struct jail_job *job, struct err
     return add_args(jail, err, job->extra);
 }
 
+/* A GPU's context lives in the memory of its process; on Jetsons so does what it computes on. */
+static void allow_for_accelerator(struct jail *jail)
+{
+    for (size_t i = 0; i < jail->bind_count; i++)
+        if (jail->binds[i].kind == JAIL_DEVICE && !device_is_standard(jail->binds[i].target)) {
+            jail->memory_bytes += (uint64_t)JAIL_ACCELERATOR_MARGIN_MIB << 20;
+            return;
+        }
+}
+
 /* Unique per robot and instance; container runtimes and cgroups take it as a name. */
 static void set_id(struct jail *jail, const struct jail_job *job)
 {
@@ -295,6 +305,7 @@ static int fill(struct jail *jail, const struct jail_job *job, const struct imag
         bind_shown(jail, job, err) < 0 || bind_release(jail, image, err) < 0 ||
         bind_door(jail, job, err) < 0 || device_bind(jail, &image->release, err) < 0)
         return -1;
+    allow_for_accelerator(jail);
     if (file_exists(CPU_SYSFS) && jail_bind(jail, JAIL_DATA, CPU_SYSFS, NULL, err) < 0)
         return -1;
     if (add_sanitizer_env(jail, err) < 0 || add_env(jail, mem_strdup("PATH=/usr/bin"), err) < 0)
