@@ -137,7 +137,7 @@ void muster_sequence_end(struct muster *robot);
 uint64_t muster_frame_submit(struct muster *robot, int64_t capture_ns, uint32_t deadline_us);
 
 /* The verdict on a submitted frame, at its deadline at the latest. *out is filled in completely in every
- * case. */
+ * case: with MUSTER_SAFE detections and values are zeros, else they are valid up to their count. */
 enum muster_answer muster_verdict_wait(struct muster *robot, uint64_t seq, struct muster_verdict *out);
 
 /* Tells the fleet how a verdict compared with what the program knew (a reference station): true and false

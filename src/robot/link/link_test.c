@@ -312,8 +312,11 @@ static void an_emergency_stop_is_the_programs_word(void **state)
     verdict.state = GUARD_SAFE_STOP;
     verdict.count = 0;
     say(&verdict, seq);
+    memset(&out, 0xff, sizeof out);
     assert_int_equal(muster_verdict_wait(robot, seq, &out), MUSTER_SAFE);
     assert_int_equal(out.state, MUSTER_STATE_SAFE_STOP);
+    for (size_t k = 0; k < MUSTER_MAX_VALUES; k++) /* nothing of an older answer is left to act upon */
+        assert_true(out.values[k] == 0);
     seq = submit(MINUTE_US);
     verdict = sound(seq);
     say(&verdict, seq);

@@ -22,6 +22,8 @@ static void without_a_guard_every_frame_is_safe(void **state)
         assert_int_equal(verdict.reason, MUSTER_REASON_NO_GUARD);
         assert_int_equal(verdict.count, 0);
         assert_int_equal(verdict.seq, seq);
+        for (size_t k = 0; k < MUSTER_MAX_VALUES; k++) /* nothing of an older answer is left to act upon */
+            assert_true(verdict.values[k] == 0);
     }
     struct muster_verdict verdict;
     assert_int_equal(muster_verdict_wait(robot, 999, &verdict), MUSTER_SAFE);
