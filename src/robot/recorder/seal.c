@@ -20,6 +20,7 @@ struct content {
 
 struct output {
     int fd;
+    uint64_t left; /* may still be written */
     size_t used;
     uint8_t bytes[WRITE_BYTES];
 };
@@ -98,6 +99,9 @@ static const struct ring_verdict *verdict_on(const struct content *content, cons
 
 static int drain(struct output *out, struct err *err)
 {
+    if (out->used > out->left)
+        return err_set(err, ERR_NO_SPACE, "it is longer than what incidents may still take of the disk");
+    out->left -= out->used;
     for (size_t done = 0; done < out->used;) {
         ssize_t some = write(out->fd, out->bytes + done, out->used - done);
         if (some < 0 && errno != EINTR)
@@ -154,6 +158,7 @@ static int write_temp(struct seal *seal, const struct content *content, char *te
     cleanup_free struct output *out = mem_zalloc(1, sizeof *out);
     if (!out)
         return err_no_memory(err);
+    out->left = seal->max_bytes ? seal->max_bytes : UINT64_MAX;
     out->fd = mkostemp(temp, O_CLOEXEC);
     if (out->fd < 0)
         return err_errno(err, "%s", temp);

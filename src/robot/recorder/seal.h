@@ -20,6 +20,7 @@ struct seal {
     const struct incident_signer *signer; /* NULL: not signed */
     int64_t from_ns, at_ns, until_ns;     /* CLOCK_MONOTONIC; what lies between goes in */
     int64_t wall_offset_ns;
+    uint64_t max_bytes; /* a longer file is given up (NO_SPACE); 0: any length */
     struct incident_facts
         facts; /* id, robot, cause, severity, text, who, reason; the rest is found in the arena */
 };

@@ -137,6 +137,35 @@ static void test_what_goes_in_comes_out(void **state)
     assert_int_equal(verdict.signature, INCIDENT_UNSIGNED);
 }
 
+static int nothing_left(const char *name, void *arg)
+{
+    fail_msg("left behind: %s", name);
+    return 0;
+}
+
+/* What does not fit into its share of the disk leaves nothing there. */
+static void test_no_longer_than_allowed(void **state)
+{
+    struct err err = {0};
+    static const char id[] = "000001-20260102T030405Z-1-hold";
+    char path[512];
+    uint64_t bytes = 0;
+    fill();
+    struct seal seal = plan(id);
+    seal.max_bytes = 1;
+    assert_fails(seal_write(&seal, &err), err, ERR_NO_SPACE);
+    assert_ok(file_list(dir, nothing_left, NULL, &err), err);
+    seal = plan(id);
+    assert_ok(seal_write(&seal, &err), err);
+    assert_ok(shelf_path(dir, id, ".mcap", path, sizeof path, &err), err);
+    assert_ok(file_size(path, &bytes, &err), err);
+    for (int less = 1; less >= 0; less--) {
+        seal = plan(id);
+        seal.max_bytes = bytes - (uint64_t)less;
+        assert_int_equal(seal_write(&seal, &err), -less);
+    }
+}
+
 struct counted {
     unsigned frames, annotations, verdicts, states, logs;
 };
@@ -224,10 +253,8 @@ static void test_no_directory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fresh(test_what_goes_in_comes_out),
-        fresh(test_topics),
-        fresh(test_a_kill_leaves_nothing_or_all),
-        fresh(test_no_directory),
+        fresh(test_what_goes_in_comes_out),       fresh(test_no_longer_than_allowed), fresh(test_topics),
+        fresh(test_a_kill_leaves_nothing_or_all), fresh(test_no_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,14 +71,18 @@ static uint64_t quota(const struct recorder *r)
 static int seal_event(struct recorder *r, struct seal *seal)
 {
     struct err err = {0};
+    uint64_t own = 0;
     struct shelf_limits limits = {.events = (size_t)r->options.keep, .bytes = quota(r)};
     cleanup_incident_signer struct incident_signer *signer = load_signer(r);
     seal->signer = signer;
     if (signer)
         str_copy(seal->facts.robot, sizeof seal->facts.robot, incident_signer_name(signer));
     if (shelf_make_room(r->incidents, &limits, seal->facts.severity, r->memory_bytes / 4, &err) == 0 &&
-        seal_write(seal, &err) == 0)
-        return 0;
+        shelf_bytes(r->incidents, &own, &err) == 0) {
+        seal->max_bytes = MAX(limits.bytes, own + 1) - own; /* never 0: that would be any length */
+        if (seal_write(seal, &err) == 0)
+            return 0;
+    }
     log_error("%s", err.text);
     return 1;
 }
