@@ -412,7 +412,9 @@ def test_the_audit_log_shows_it_all_and_shows_a_change(site, tmp_path):
     for e in (e for e in site.audit(kind="outcome", text="accepted") if e["what"] in ("hold", "stop")):
         assert e["who"] in ("alice", "bob") and e["why"].endswith("in a test"), e
     assert any(e.get("release") in (site.old.digest, site.new.digest) for e in site.audit(kind="outcome"))
-    assert site.audit(kind="guard") and site.audit(kind="command")
+    assert site.audit(kind="guard", text="auto -> hold") and site.audit(kind="command")
+    for e in site.audit(kind="guard"):
+        assert e["text"].count(" -> ") <= 1, e  # a change of state is said once
     head = tmp_path / "head"
     done = site.server.muster("audit", "verify", "--remember", head)
     assert done.status == 0 and "sound" in done.out, done.lines

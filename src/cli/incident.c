@@ -102,7 +102,7 @@ static int list_all(struct client *client, const char *robot, struct json_writer
 {
     uint64_t before = 0;
     if (!json)
-        printf("%6s  %-16s %-24s  %-14s %s\n", "ID", "ROBOT", "WHEN", "CAUSE", "");
+        printf("%6s  %-16s %-24s  %-14s %s\n", "ID", "ROBOT", "WHEN", "CAUSE", "WHAT");
     do {
         if (list_page(client, robot, json, &before, err) < 0)
             return -1;

@@ -88,9 +88,9 @@ static void take_state(struct timeline *timeline, struct json_at at, double at_s
     json_get_line(at, "text", text, sizeof text);
     json_get_line(at, "who", who, sizeof who);
     json_get_line(at, "why", why, sizeof why);
-    bool human = str_eq(notice, "command") && who[0];
-    snprintf(line, sizeof line, "%s%s%s%s%s%s; state %s", text, human ? ", by " : "", human ? who : "",
-             human && why[0] ? " (" : "", human ? why : "", human && why[0] ? ")" : "", state);
+    bool human = str_eq(notice, "command") && who[0]; /* its text says who */
+    snprintf(line, sizeof line, "%s%s%s%s; state %s", text, human && why[0] ? " (" : "", human ? why : "",
+             human && why[0] ? ")" : "", state);
     end_run(timeline);
     say(timeline, at_s, notice, line);
 }

@@ -118,7 +118,7 @@ static void print_text(const struct image *image, const struct signature_envelop
     printf("safe state  %s\n", release->safe_state);
     for (size_t i = 0; i < image->manifest.layer_count; i++) {
         const struct oci_descriptor *layer = &image->manifest.layers[i];
-        printf("layer       %-16s %9s  %s\n", layer->filepath, format_bytes(layer->size).text,
+        printf("layer       %-20s %9s  %s\n", layer->filepath, format_bytes(layer->size).text,
                layer->media_type);
     }
     for (size_t i = 0; i < envelope->count; i++)

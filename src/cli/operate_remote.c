@@ -282,10 +282,10 @@ static void print_robot(struct json_at at)
     json_get_string(at, "state", state, sizeof state);
     json_get_string(at, "text", text, sizeof text);
     json_get_u64(at, "lease", INT64_MAX, &lease);
-    printf("%-16s %-9s", id, str_eq(state, "queued") || str_eq(state, "delivered") ? "no answer" : state);
+    printf("%-16s %s", id, str_eq(state, "queued") || str_eq(state, "delivered") ? "no answer" : state);
     if (lease)
         printf(" lease %" PRIu64, lease);
-    printf("%s%s\n", text[0] ? " " : "", text);
+    printf("%s%s\n", text[0] ? ": " : "", text);
 }
 
 /* Asks once. `visit` may be NULL. The first robot's lease goes to *out_lease if that is not NULL. */

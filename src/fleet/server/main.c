@@ -23,6 +23,7 @@ static const char help[] =
     "           --max-blob-mib N   the largest blob (4096)\n"
     "           --config FILE      YAML with the same names (robot_listen: …); flags win\n"
     "\n"
+    "examples:\n"
     "  musterd init --dir /var/lib/muster --hosts fleet.example.org --token-file operator.token\n"
     "  musterd serve --dir /var/lib/muster --robot-listen 0.0.0.0:8443 --operator-listen 0.0.0.0:8444 \\\n"
     "      --keyring keyring.json --console-listen 127.0.0.1:8080\n"

@@ -49,7 +49,7 @@ static int take_one(struct sqlite_store *s, sqlite3_stmt *stmt, struct incident_
     if (row < 0)
         return -1;
     if (!row)
-        return err_set(err, ERR_NOT_FOUND, "there is no such incident");
+        return err_set(err, ERR_NOT_FOUND, "there is no such incident; see muster incident list");
     read_row(stmt, out);
     return 0;
 }

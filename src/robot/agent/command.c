@@ -242,7 +242,8 @@ static int open_command(struct commands *commands, const void *text, size_t len,
     if (command_open(&envelope, ring, out, err) == 0)
         return 0;
     if (no_keys && err->code == ERR_UNTRUSTED)
-        return err_set(err, ERR_UNTRUSTED, "no operators' keyring: %.150s", keys.text);
+        return err_set(err, ERR_UNTRUSTED, "no operators' keyring: %.110s; give the robot operators.json",
+                       keys.text);
     return -1;
 }
 

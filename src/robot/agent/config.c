@@ -85,7 +85,13 @@ static const char usage[] =
     "  --model-memory-mib N         what loaded models may take in all (default: what is free)\n"
     "  --no-fallback                do not keep the previous release loaded\n"
     "  --stop                       stop guard and runners of --run-dir\n"
-    "SIGTERM ends the agent alone: guard and runners go on.\n";
+    "SIGTERM ends the agent alone: guard and runners go on.\n"
+    "examples:\n"
+    "  muster-agent --state-dir /var/lib/muster --run-dir /run/muster --server https://fleet:8443 \\\n"
+    "      --keyring keyring.json --enroll-url https://fleet:8444 --enroll-token-file r7.token --ca ca.pem "
+    "--robot r7\n"
+    "  muster-agent --config /etc/muster/agent.json      the same names, with _ for -\n"
+    "  muster-agent --stop --run-dir /run/muster\n";
 
 const char *agent_config_usage(void)
 {

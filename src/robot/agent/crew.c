@@ -8,6 +8,7 @@
 #include "robot/agent/command.h"
 #include "robot/agent/lastline.h"
 #include "robot/agent/spawn.h"
+#include "robot/decide/guard_fsm.h"
 #include "sys/file.h"
 #include "sys/proc.h"
 
@@ -175,15 +176,15 @@ static void connect_guard(struct crew *crew, int64_t now_ms)
 
 static void note_state(struct crew *crew, uint32_t state, const char *why)
 {
-    static const char *const names[GUARD_STATE_COUNT] = {"init",      "standby", "auto",     "degraded",
-                                                         "fallback",  "forced",  "hold",     "override",
-                                                         "safe stop", "estop",   "ack wait", "service"};
     if (state == crew->state_noted || state >= GUARD_STATE_COUNT)
         return;
-    char text[API_MAX_SUMMARY];
+    char text[API_MAX_SUMMARY], change[64];
     bool first = crew->state_noted >= GUARD_STATE_COUNT;
-    snprintf(text, sizeof text, "guard: %s -> %s%s%s", first ? "start" : names[crew->state_noted],
-             names[state], why[0] ? ": " : "", why);
+    const char *before = first ? "start" : guard_state_name((enum guard_state)crew->state_noted);
+    snprintf(change, sizeof change, "%s -> %s", before, guard_state_name((enum guard_state)state));
+    if (str_eq(why, change)) /* a notice that says no more than this */
+        why = "";
+    snprintf(text, sizeof text, "%s%s%s", change, why[0] ? ": " : "", why);
     crew->state_noted = state;
     if (!first)
         note(crew, REPORT_GUARD, NULL, text);
