@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -27,22 +28,39 @@ static int play_agent(const char *run_dir)
     return err.code == ERR_DENIED ? 1 : 2;
 }
 
+/* As many connections as it gets, and keeps. */
+static int play_crowd(const char *run_dir)
+{
+    for (int i = 0; i < 2 * 16; i++) {
+        int fd = -1;
+        struct err err = {0};
+        (void)!ctl_dial(run_dir, &fd, &err);
+    }
+    raise(SIGSTOP);
+    return 0;
+}
+
 static bool become_walled(void)
 {
     return unshare(CLONE_NEWPID) == 0;
 }
 
-static int run_as(const char *name, bool walled)
+static void copy_self(const char *path)
 {
-    char path[128];
     struct stat st;
-    snprintf(path, sizeof path, "%s/%s", h.dir, name);
     int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
     assert_true(from >= 0 && to >= 0 && fstat(from, &st) == 0);
     assert_int_equal(sendfile(to, from, NULL, (size_t)st.st_size), st.st_size);
     close(from);
     close(to);
+}
+
+static int run_as(const char *name, bool walled)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", h.dir, name);
+    copy_self(path);
     pid_t pid = fork();
     if (pid == 0) {
         pid_t inner =
@@ -103,6 +121,32 @@ static void a_runner_behind_walls_serves(void **state)
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     harness_until(&h, status, status.state == GUARD_STANDBY);
+    harness_sweep(&h);
+}
+
+/* However many connections a runner opens: whoever wants to stop the robot gets in. */
+static void a_runner_cannot_keep_a_human_out(void **state)
+{
+    char path[128];
+    struct err err = {0};
+    int operator_fd = -1, status = 0;
+    harness_open(&h, NULL, NULL);
+    snprintf(path, sizeof path, "%s/muster-runner", h.dir);
+    copy_self(path);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execl(path, "muster-runner", h.dir, "crowd", (char *)NULL);
+    }
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    assert_ok(ctl_connect(h.dir, CTL_ROLE_OPERATOR, &operator_fd, &err), err);
+    struct ctl_command stop = {.verb = CTL_VERB_STOP, .who = "bob", .reason = "test"};
+    assert_ok(ctl_command(operator_fd, &stop, PATIENCE_MS, NULL, &err), err);
+    close(operator_fd);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    unlink(path);
     harness_sweep(&h);
 }
 
@@ -284,10 +328,13 @@ int main(int argc, char **argv)
 {
     if (argc == 2)
         return play_agent(argv[1]);
+    if (argc == 3)
+        return play_crowd(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_runner_cannot_give_orders),
         cmocka_unit_test(nor_under_another_name_behind_walls),
         cmocka_unit_test(a_runner_behind_walls_serves),
+        cmocka_unit_test(a_runner_cannot_keep_a_human_out),
         cmocka_unit_test(the_runners_user_may_be_a_runner_and_nothing_else),
         cmocka_unit_test(it_lives_without_descriptors),
         cmocka_unit_test(it_outlives_the_reader_of_its_log),

@@ -190,7 +190,7 @@ static bool is_runners_image(const char *image)
 
 /* A runner cannot exec and cannot change its image (runner/confine.h), and where its walls are thicker it lives in a PID
  * namespace of its own: that tells what it is, whatever it says. Whoever does not let itself be looked at counts as one. */
-static bool is_runner(const struct guard_peer *peer)
+bool guard_peer_is_runner(const struct guard_peer *peer)
 {
     char image[PATH_MAX], ours[64], theirs[64];
     if (peer->foreign || !read_link(peer->pid, "exe", image, sizeof image) || is_runners_image(image))
@@ -209,7 +209,7 @@ static bool may_be_client(const struct guard_peer *peer)
 /* Agent, operator, e-stop mirror, observer: nothing to hand over. */
 static int hello_plain(struct guard *guard, const struct guard_peer *peer, uint32_t role, struct err *err)
 {
-    if (is_runner(peer))
+    if (guard_peer_is_runner(peer))
         return err_set(err, ERR_DENIED, "process %d is a runner, or hides its program: no orders from it",
                        (int)peer->pid);
     if (welcome(peer, guard->epoch, -1, -1, err) < 0)

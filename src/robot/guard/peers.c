@@ -44,6 +44,15 @@ static bool runners_user(const struct guard *guard, uid_t uid)
     return false;
 }
 
+/* Runners never take the places that a human, the agent and the robot program need. */
+static bool runners_crowd(const struct guard *guard)
+{
+    int runners = 0;
+    for (int i = 0; i < GUARD_MAX_PEERS; i++)
+        runners += guard->peers[i].used && guard_peer_is_runner(&guard->peers[i]);
+    return runners >= GUARD_MAX_RUNNER_PEERS;
+}
+
 static int welcome_peer(struct guard *guard, int fd, int64_t now_ns, struct err *err)
 {
     struct ucred who;
@@ -53,9 +62,9 @@ static int welcome_peer(struct guard *guard, int fd, int64_t now_ns, struct err 
     bool own = who.uid == geteuid();
     if (!own && !runners_user(guard, who.uid))
         return err_set(err, ERR_DENIED, "process %d belongs to user %u", (int)who.pid, who.uid);
-    struct guard_peer *peer = free_place(guard);
-    if (!peer)
-        return err_set(err, ERR_BUSY, "%d connections are open already", GUARD_MAX_PEERS);
+    struct guard_peer caller = {.pid = who.pid, .foreign = !own}, *peer = free_place(guard);
+    if (!peer || (guard_peer_is_runner(&caller) && runners_crowd(guard)))
+        return err_set(err, ERR_BUSY, "too many connections are open already");
     size_t place = (size_t)(peer - guard->peers);
     if (guard_watch(guard, fd, EPOLLIN, GUARD_BY_PEER, place, err) < 0)
         return -1;

@@ -26,7 +26,12 @@
 
 #include <sys/types.h>
 
-enum { GUARD_MAX_PEERS = 16, GUARD_PENDING = RING_MAX_SLOTS, GUARD_SHADOWS = 8 };
+enum {
+    GUARD_MAX_PEERS = 16,
+    GUARD_MAX_RUNNER_PEERS = 2 * CTL_MAX_RUNNERS,
+    GUARD_PENDING = RING_MAX_SLOTS,
+    GUARD_SHADOWS = 8
+};
 
 struct guard_peer {
     bool used;
@@ -147,6 +152,7 @@ int guard_reply(const struct guard_peer *peer, const struct ctl_message *asked, 
 int guard_hello(struct guard *guard, struct guard_peer *peer, const struct ctl_message *hello,
                 struct ctl_fds *fds, int64_t now_ns, struct err *err) must_check;
 void guard_runner_disconnect(struct guard *guard, struct guard_runner *runner);
+bool guard_peer_is_runner(const struct guard_peer *peer); /* or hides what it is */
 
 /* orders.c; false: this kind is none of ours */
 bool guard_order(struct guard *guard, struct guard_peer *peer, const struct ctl_message *order,
