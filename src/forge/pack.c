@@ -62,7 +62,9 @@ static int make_golden(const struct recipe *recipe, struct pipeline *pipeline, s
 static int try_model(const struct recipe *recipe, const struct pack_options *options, struct buf *golden,
                      struct pack_report *report, struct err *err)
 {
-    struct pipeline_options pipeline_options = {.runtime_path = options ? options->runtime_path : NULL};
+    /* The reference is the processor: every robot has one, and it repeats itself. */
+    struct pipeline_options pipeline_options = {.runtime_path = options ? options->runtime_path : NULL,
+                                                .skip = ~(1U << PROVIDER_CPU)};
     struct pipeline *pipeline = NULL;
     if (pipeline_open(recipe->model_path, &recipe->release, &pipeline_options, &pipeline, err) < 0)
         return err->code == ERR_UNSUPPORTED ? -1 : err_prefix(err, "%s", recipe->model_path);

@@ -14,6 +14,7 @@
 #include <link.h>
 #include <onnxruntime_c_api.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -310,10 +311,13 @@ static void look(const char *runtime_path, struct machine *out)
 
 const struct machine *machine_get(const char *runtime_path)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static struct machine machine;
     static bool looked;
+    pthread_mutex_lock(&lock);
     if (!looked)
         look(runtime_path, &machine);
     looked = true;
+    pthread_mutex_unlock(&lock);
     return &machine;
 }

@@ -14,9 +14,10 @@ static const char *const accelerators[] = {
     "/dev/nvsciipc",       "/dev/host1x-fence", "/dev/dri/renderD*",
 };
 
-/* Without its user-space driver a device is of no use; it lives in these on Debian, Ubuntu and L4T. */
+/* Without its user-space driver a device is of no use; it lives in these on Debian, Ubuntu and L4T. The last one says which L4T it is: engines
+ * depend on it. */
 static const char *const driver_dirs[] = {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu",
-                                          "/usr/local/cuda", "/etc/ld.so.cache"};
+                                          "/usr/local/cuda", "/etc/ld.so.cache", "/etc/nv_tegra_release"};
 
 bool device_is_standard(const char *path)
 {
