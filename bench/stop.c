@@ -8,7 +8,8 @@
  *
  * All of it runs on this one machine, which is busier than a hundred robots would be: so without their black boxes, whose
  * cost bench-blackbox tells, and with the robots' state in memory (/dev/shm), since they do not share one disk. The server's
- * database is on a real one. */
+ * database is on a real one, and it goes before the robots' agents where they want the same core (nice): it has a machine of
+ * its own. */
 #include "bench/stop.h"
 #include "base/clock.h"
 #include "base/str.h"

@@ -52,14 +52,21 @@ static int orders_text(struct fleet *fleet, const char *robot, uint64_t after, c
     return *out_text ? 0 : -1;
 }
 
-static int mark_delivered(struct fleet *fleet, const char *robot, uint64_t last, struct err *err)
+struct handed { /* over, up to this command */
+    const char *robot;
+    uint64_t last;
+};
+
+static int mark_delivered(struct fleet *fleet, const struct handed *handed, size_t count, struct err *err)
 {
     if (group_enter(fleet->group, err) < 0)
         return -1;
-    if (fleet->store->ops->command_delivered(fleet->store, robot, last, clock_wall_ms(), err) < 0) {
-        group_cancel(fleet->group);
-        return -1;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (fleet->store->ops->command_delivered(fleet->store, handed[i].robot, handed[i].last,
+                                                 clock_wall_ms(), err) < 0) {
+            group_cancel(fleet->group);
+            return -1;
+        }
     return group_leave(fleet->group, err);
 }
 
@@ -85,7 +92,8 @@ int orders_get(struct call *call, struct err *err)
         return -1;
     if (!text)
         return hold_question(call, ROSTER_COMMANDS, after, wait_s, err);
-    if (mark_delivered(fleet, call->robot.id, last, err) < 0)
+    const struct handed handed = {.robot = call->robot.id, .last = last};
+    if (mark_delivered(fleet, &handed, 1, err) < 0)
         return -1;
     call->urgent = true;
     return call_json(call, 200, TAKE_PTR(text), err);
@@ -94,10 +102,7 @@ int orders_get(struct call *call, struct err *err)
 struct wake {
     struct fleet *fleet;
     size_t count;
-    struct {
-        const char *robot; /* of the roster */
-        uint64_t last;
-    } * handed; /* owned */
+    struct handed *handed; /* owned; the robots' names are the roster's */
 };
 
 /* True if it was answered with what is due. */
@@ -127,8 +132,7 @@ static void wake_one(struct roster_entry *entry, void *arg)
     if (!more)
         return; /* it stays queued, and is offered again */
     wake->handed = more;
-    wake->handed[wake->count].robot = entry->id;
-    wake->handed[wake->count++].last = last;
+    wake->handed[wake->count++] = (struct handed){.robot = entry->id, .last = last};
 }
 
 void orders_wake(struct api *api)
@@ -140,10 +144,7 @@ void orders_wake(struct api *api)
         return;
     fleet->changed[ROSTER_COMMANDS] = false;
     roster_each(fleet->roster, wake_one, &wake); /* first all answers, then the book-keeping */
-    for (size_t i = 0; i < wake.count; i++)
-        if (mark_delivered(fleet, wake.handed[i].robot, wake.handed[i].last, &err) < 0) {
-            log_warn("commands: %s", err.text);
-            break;
-        }
+    if (wake.count && mark_delivered(fleet, wake.handed, wake.count, &err) < 0)
+        log_warn("commands: %s", err.text);
     free(wake.handed);
 }

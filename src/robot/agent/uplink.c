@@ -8,7 +8,7 @@
 
 #include <sys/random.h>
 
-enum { POST_TIMEOUT_MS = 20000 };
+enum { POST_TIMEOUT_MS = 20000, GATHER_MS = 100 };
 
 struct talk { /* one conversation */
     const char *what;
@@ -22,7 +22,8 @@ struct uplink {
     struct talk poll, reports, metrics;
     uint64_t after;
     int64_t next_metrics_ms;
-    bool posting; /* a frozen export is being tried */
+    int64_t reports_ms; /* when those that wait are sent; 0: none wait, or it is not known yet */
+    bool posting;       /* a frozen export is being tried */
 };
 
 int uplink_new(const struct uplink_options *options, struct uplink **out, struct err *err)
@@ -209,6 +210,17 @@ static void post_metrics(struct uplink *uplink, int64_t now_ms)
     start(uplink, &uplink->metrics, &request, "/v1/metrics", on_metrics);
 }
 
+/* One post for what comes together (an order: its outcome, the guard's new state), and not in the moment in which every robot of
+ * a fleet is being stopped. */
+static bool reports_due(struct uplink *uplink, int64_t now_ms)
+{
+    if (report_log_pending(uplink->options.log) == 0)
+        return false;
+    if (!uplink->reports_ms)
+        uplink->reports_ms = now_ms + GATHER_MS;
+    return now_ms >= uplink->reports_ms;
+}
+
 static bool ready(const struct talk *talk, int64_t now_ms)
 {
     return talk->transfer == 0 && backoff_ready(&talk->backoff, now_ms);
@@ -218,8 +230,10 @@ void uplink_tick(struct uplink *uplink, int64_t now_ms)
 {
     if (ready(&uplink->poll, now_ms))
         poll_assignment(uplink);
-    if (ready(&uplink->reports, now_ms) && report_log_pending(uplink->options.log) > 0)
+    if (ready(&uplink->reports, now_ms) && reports_due(uplink, now_ms)) {
+        uplink->reports_ms = 0;
         post_reports(uplink);
+    }
     if (ready(&uplink->metrics, now_ms) && (uplink->posting || now_ms >= uplink->next_metrics_ms))
         post_metrics(uplink, now_ms);
 }
@@ -230,7 +244,7 @@ int64_t uplink_next_ms(const struct uplink *uplink)
     if (uplink->poll.transfer == 0)
         next = uplink->poll.backoff.until_ms;
     if (uplink->reports.transfer == 0 && report_log_pending(uplink->options.log) > 0)
-        next = MIN(next, uplink->reports.backoff.until_ms);
+        next = MIN(next, MAX(uplink->reports.backoff.until_ms, uplink->reports_ms));
     if (uplink->metrics.transfer == 0)
         next = MIN(next, uplink->posting ? uplink->metrics.backoff.until_ms : uplink->next_metrics_ms);
     return next;
