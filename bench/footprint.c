@@ -86,8 +86,14 @@ static int measure(struct stage *stage, struct cast *cast, struct cost cost[2], 
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    for (int i = 1; i < argc; i++)
+        if (!str_eq(argv[i], "--json")) /* it is JSON in any case */
+            return fputs("usage: bench-footprint [--json]    a demo of one robot, what its agent and guard "
+                         "take\n",
+                         stderr),
+                   2;
     struct stage stage;
     struct cast *cast = NULL;
     struct cost cost[2];

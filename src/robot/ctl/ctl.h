@@ -58,7 +58,7 @@ enum ctl_kind {
     CTL_COMMAND, /* agent or local operator → guard: what a human wants; `command` */
     CTL_ESTOP,   /* e-stop mirror or robot program → guard: count 1 pressed, 0 released */
     CTL_NOTICE, /* guard → observers and agent: something a recorder or a report should know; `notice` and text */
-    CTL_FRAME,  /* robot program → guard: there are frames to look at */
+    CTL_FRAME, /* robot program → guard: there are frames to look at */
     CTL_KIND_END
 };
 

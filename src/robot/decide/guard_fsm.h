@@ -35,7 +35,7 @@ enum guard_answer guard_fsm_answer(enum guard_state state);
 int guard_fsm_severity(enum guard_state state);
 bool guard_fsm_latched(enum guard_state state);
 enum guard_source_of_event guard_fsm_source(enum guard_event event);
-bool guard_fsm_clears(enum guard_event event); /* may lead to a less severe state */
+bool guard_fsm_clears(enum guard_event event);        /* may lead to a less severe state */
 const char *guard_state_name(enum guard_state state); /* "auto" */
 const char *guard_event_name(enum guard_event event); /* "primary_lost" */
 
