@@ -405,6 +405,26 @@ def test_roll_back_to_a_release_that_is_not_loaded(site):
     site.robot.answers(site.old)
 
 
+def test_whoever_orders_the_fallback_meanwhile_is_not_undone(site):
+    """The end of a rollback takes back what bridged it, and no other person's word."""
+    newest = site.place.pack("4.0.0", more="\nswitch: {hold_s: 1}\n")
+    site.server.push(newest)
+    site.robot.install(newest)
+    site.robot.answers(newest)
+    wait_for(lambda: site.here()["fallback"] is None, lambda: f"the previous release to leave: {site.here()}")
+    site.obeyed("rollback")
+    site.obeyed("fallback", who="bob")
+    wait_for(
+        lambda: (site.here()["active"] or {}).get("release") not in (None, newest.digest),
+        lambda: f"the previous release: {site.here()} {site.robot.tail()}",
+    )
+    for _ in range(20):  # the agent has looked many times
+        assert site.here()["state"] == "forced"
+        time.sleep(0.1)
+    site.obeyed("release", who="bob")
+    site.reaches("auto", "degraded")
+
+
 # ---- the log ----
 
 

@@ -130,6 +130,15 @@ static int roll_back(struct commands *commands, int guard, const struct ctl_stat
     return 0;
 }
 
+/* Who orders the fallback now means it: his word is not taken back when the rollback of another is done. */
+static void adopt_bridge(struct commands *commands, uint32_t verb)
+{
+    struct err err = {0};
+    if (verb == CTL_VERB_FALLBACK && command_memory_rolling(commands->memory)[0] &&
+        command_memory_set_rolling(commands->memory, "", &err) < 0)
+        log_warn("rollback: %s", err.text);
+}
+
 /* The previous release is there: what bridged the gap ends. */
 static void end_bridge(struct commands *commands, const struct ctl_status *status)
 {
@@ -164,14 +173,17 @@ static int dial(const struct commands *commands, int *out_fd, struct err *err)
     return ctl_send(*out_fd, &hello, NULL, err);
 }
 
-static int give(int guard, const struct command *command, uint32_t verb, struct command_outcome *out,
-                struct err *err)
+static int give(struct commands *commands, int guard, const struct command *command, uint32_t verb,
+                struct command_outcome *out, struct err *err)
 {
     struct ctl_command order = order_of(verb, command->operator_name, command->reason);
     order.lease = command->lease;
     order.ttl_ms = command->ttl_ms;
     out->lease = command->verb == COMMAND_RENEW ? command->lease : 0;
-    return ctl_command(guard, &order, CALL_MS, command->verb == COMMAND_OVERRIDE ? &out->lease : NULL, err);
+    if (ctl_command(guard, &order, CALL_MS, command->verb == COMMAND_OVERRIDE ? &out->lease : NULL, err) < 0)
+        return -1;
+    adopt_bridge(commands, verb);
+    return 0;
 }
 
 /* *out: what to report; *out_release: whose output stood back. */
@@ -189,7 +201,7 @@ static int carry_out(struct commands *commands, const struct command *command, s
     const struct answering stands_back = command->verb == COMMAND_STOP ? commands->last : answering(&status);
     out->generation = stands_back.generation;
     *out_release = stands_back.release;
-    return for_guard ? give(guard, command, verb, out, err)
+    return for_guard ? give(commands, guard, command, verb, out, err)
                      : roll_back(commands, guard, &status, command, err);
 }
 
