@@ -6,7 +6,7 @@
 
 bool guard_runner_live(const struct guard_runner *runner)
 {
-    return runner && runner->generation && runner->admitted && runner->peer;
+    return runner && runner->admitted && runner->peer;
 }
 
 struct guard_runner *guard_answerer(struct guard *guard)
@@ -26,7 +26,7 @@ static enum ring_mode mode_for(const struct guard *guard, const struct guard_run
         return RING_MODE_IDLE;
     if (runner == answerer)
         return RING_MODE_ACTIVE;
-    return runner->shadow_left && runner->admitted ? RING_MODE_SHADOW : RING_MODE_IDLE;
+    return runner->shadow_left ? RING_MODE_SHADOW : RING_MODE_IDLE;
 }
 
 static void kick(const struct guard_runner *runner)
@@ -52,8 +52,8 @@ static void tell(struct guard *guard, struct guard_runner *runner, enum ring_mod
     runner->silent_frames = 0;
     if (mode == RING_MODE_ACTIVE)
         runner->shadow_left = 0;
-    if (ring_put(&runner->control, ++runner->control_seq, &page, sizeof page))
-        ring_wake(&runner->control);
+    (void)ring_put(&runner->control, ++runner->control_seq, &page, sizeof page);
+    ring_wake(&runner->control);
     if (mode != RING_MODE_IDLE)
         kick(runner);
 }
@@ -143,13 +143,10 @@ void guard_activate(struct guard *guard, uint64_t generation, uint64_t fallback,
     guard_direct(guard);
 }
 
-void guard_runner_ready(struct guard *guard, const struct guard_runner *runner, int64_t now_ns)
+void guard_runners_changed(struct guard *guard, int64_t now_ns)
 {
-    if (guard_runner_live(runner) &&
-        (runner->generation == guard->active || runner->generation == guard->fallback)) {
-        guard_frames_scan(guard, now_ns);
-        rise(guard, guard->state, now_ns);
-    }
+    guard_frames_scan(guard, now_ns);
+    rise(guard, guard->state, now_ns);
     guard_direct(guard);
 }
 

@@ -10,8 +10,7 @@ static int bucket_of(double us)
 {
     if (us <= 1.0)
         return 0;
-    int index = (int)ceil(log2(us) * (1 << CTL_HIST_SCALE)) - 1;
-    return index < 0 ? 0 : MIN(index, CTL_HIST_BUCKETS - 1);
+    return MIN((int)ceil(log2(us) * (1 << CTL_HIST_SCALE)), CTL_HIST_BUCKETS) - 1;
 }
 
 void guard_count_latency(uint32_t buckets[CTL_HIST_BUCKETS], int64_t ns)
@@ -21,8 +20,7 @@ void guard_count_latency(uint32_t buckets[CTL_HIST_BUCKETS], int64_t ns)
 
 int64_t guard_plausible_run_ns(int64_t claimed_ns, int64_t capture_ns, int64_t now_ns)
 {
-    int64_t most_ns = now_ns > capture_ns && capture_ns >= 0 ? now_ns - capture_ns : 0;
-    return claimed_ns < 0 ? 0 : MIN(claimed_ns, most_ns);
+    return MAX(MIN(claimed_ns, now_ns - capture_ns), 0);
 }
 
 void guard_count_result(struct ctl_counters *counters, const struct ring_result *result, int64_t frame_ns)
@@ -63,7 +61,7 @@ static void fill_oversight(struct ctl_oversight *out, const struct guard *guard)
     *out = (struct ctl_oversight){
         .lease = oversight->lease,
         .lease_until_ns = oversight->held ? oversight->until_ns : 0,
-        .local = oversight->local_word || (oversight->held && oversight->rank == OVERSIGHT_LOCAL),
+        .local = oversight->local_word,
         .latched = latched && guard->latch.kept,
     };
     memcpy(out->who, guard->who, sizeof out->who);

@@ -91,6 +91,27 @@ void desk_close(struct desk *d)
     desk_sweep(d);
 }
 
+static struct {
+    unsigned nth;
+    void (*act)(void);
+} between;
+
+void desk_between(unsigned nth, void (*act)(void))
+{
+    between.nth = nth;
+    between.act = act;
+}
+
+bool __real_ring_read(const struct ring *ring, uint64_t seq, void *out, size_t len);
+bool __wrap_ring_read(const struct ring *ring, uint64_t seq, void *out, size_t len);
+bool __wrap_ring_read(const struct ring *ring, uint64_t seq, void *out, size_t len)
+{
+    bool done = __real_ring_read(ring, seq, out, len);
+    if (between.nth > 0 && --between.nth == 0)
+        between.act();
+    return done;
+}
+
 void desk_turn(struct desk *d)
 {
     struct err err = {0};
@@ -118,7 +139,8 @@ void desk_pass(struct desk *d, int64_t ns)
         if (left_ns == 0)
             return;
         assert_true(turns < 200000);
-        testbed_clock_set(testbed_clock() + (slept_ns < left_ns ? slept_ns : left_ns));
+        slept_ns = MAX(slept_ns, 1); /* it wakes at that very moment and looks again in the next */
+        testbed_clock_set(testbed_clock() + MIN(slept_ns, left_ns));
     }
 }
 

@@ -27,6 +27,9 @@ void desk_make(struct desk *d);
 int desk_start(struct desk *d, const struct guard_options *options, struct err *err);
 void desk_sweep(struct desk *d);
 
+/* Done between the nth look into shared memory from now on (ring_read) and what follows it; once. */
+void desk_between(unsigned nth, void (*act)(void));
+
 void desk_turn(struct desk *d);             /* once around its loop */
 void desk_settle(struct desk *d);           /* until nothing more comes; the clock stands */
 void desk_pass(struct desk *d, int64_t ns); /* the time passes, the guard wakes when it wants to */

@@ -99,7 +99,7 @@ static void count_checked(struct guard *guard, const struct guard_entry *entry,
     guard->checked++;
     if (!runner)
         return;
-    guard_count_result(&runner->counters, result, MAX(now_ns - entry->frame.capture_ns, 0));
+    guard_count_result(&runner->counters, result, now_ns - entry->frame.capture_ns);
     (void)guard_monitor_verdict(&guard->stream.monitor, true, &runner->limits);
 }
 
@@ -173,8 +173,8 @@ static void admit_frame(struct guard *guard, uint64_t seq, uint64_t newest, int6
     struct guard_entry *entry = slot(guard, seq);
     if (entry->frame.seq && !entry->frame.decided)
         guard_decide(guard, entry, NULL, INTERVENED_STALE, now_ns);
-    head.capture_ns = MIN(head.capture_ns, now_ns);
-    head.deadline_ns = MIN(head.deadline_ns, now_ns + MAX_WAIT_NS);
+    head.capture_ns = MAX(MIN(head.capture_ns, now_ns), 0);
+    head.deadline_ns = MAX(MIN(head.deadline_ns, now_ns + MAX_WAIT_NS), 0);
     *entry = (struct guard_entry){.frame = {
                                       .seq = seq,
                                       .stream = stream->number,

@@ -180,7 +180,7 @@ static void tick(struct guard *guard, int64_t now_ns)
 static void silence_bell(const struct guard_runner *runner)
 {
     char rings[4096];
-    ssize_t ignored = runner->bell_fd >= 0 ? read(runner->bell_fd, rings, sizeof rings) : 0;
+    ssize_t ignored = read(runner->bell_fd, rings, sizeof rings);
     (void)ignored;
 }
 
@@ -195,12 +195,10 @@ static void dispatch(struct guard *guard, uint64_t data, int64_t now_ns)
         guard->stop = true;
         break;
     case GUARD_BY_PEER:
-        if (guard->peers[index].used)
-            guard_peer_ready(guard, &guard->peers[index], now_ns);
+        guard_peer_ready(guard, &guard->peers[index], now_ns);
         break;
     case GUARD_BY_DEATH:
-        if (guard->peers[index].used)
-            guard_peer_died(guard, &guard->peers[index], now_ns);
+        guard_peer_died(guard, &guard->peers[index], now_ns);
         break;
     case GUARD_BY_BELL:
         guard_results_drain(guard, &guard->runners[index], now_ns);

@@ -162,14 +162,14 @@ static int hello_runner(struct guard *guard, struct guard_peer *peer, const stru
     peer->runner = runner;
     /* Its death may be known here before its socket, shared or slow to close, says so. */
     struct err ignored = {0};
-    if (peer->pid_fd >= 0 && guard_watch(guard, peer->pid_fd, EPOLLIN, GUARD_BY_DEATH,
-                                         (size_t)(peer - guard->peers), &ignored) < 0)
+    if (guard_watch(guard, peer->pid_fd, EPOLLIN, GUARD_BY_DEATH, (size_t)(peer - guard->peers), &ignored) <
+        0)
         log_debug("runner %d: %s", (int)peer->pid, ignored.text);
     if (guard->stream.peer)
         guard_tell_stream(guard, peer, false);
     log_info("runner %d of generation %llu is connected", (int)peer->pid,
              (unsigned long long)runner->generation);
-    guard_runner_ready(guard, runner, now_ns);
+    guard_runners_changed(guard, now_ns);
     return 0;
 }
 

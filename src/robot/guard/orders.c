@@ -76,7 +76,7 @@ static int admit(struct guard *guard, const struct guard_peer *peer, const struc
     runner->limits = order->limits;
     runner->admitted = true;
     if (news)
-        guard_runner_ready(guard, runner, now_ns);
+        guard_runners_changed(guard, now_ns);
     return 0;
 }
 

@@ -123,8 +123,7 @@ void guard_peer_died(struct guard *guard, struct guard_peer *peer, int64_t now_n
 
 void guard_peer_kill(const struct guard_peer *peer)
 {
-    if (peer->pid_fd >= 0)
-        syscall(SYS_pidfd_send_signal, peer->pid_fd, SIGKILL, NULL, 0);
+    syscall(SYS_pidfd_send_signal, peer->pid_fd, SIGKILL, NULL, 0);
 }
 
 static void stream_end(struct guard *guard)
@@ -163,6 +162,7 @@ void guard_peer_drop(struct guard *guard, struct guard_peer *peer, int64_t now_n
     peer->used = false;
     mem_cleanup_close(&peer->fd);
     mem_cleanup_close(&peer->pid_fd);
+    peer->pid_fd = -1;
     if (peer->role == CTL_ROLE_ESTOP)
         guard_mirror_gone(guard, now_ns);
 }

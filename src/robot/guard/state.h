@@ -180,7 +180,7 @@ bool guard_runner_live(const struct guard_runner *runner); /* NULL is fine */
 struct guard_runner *guard_answerer(struct guard *guard);  /* NULL: the safe state answers */
 void guard_event(struct guard *guard, enum guard_event event, int64_t now_ns);
 void guard_activate(struct guard *guard, uint64_t generation, uint64_t fallback, int64_t now_ns);
-void guard_runner_ready(struct guard *guard, const struct guard_runner *runner, int64_t now_ns);
+void guard_runners_changed(struct guard *guard, int64_t now_ns); /* one more may be live */
 void guard_runner_lost(struct guard *guard, struct guard_runner *runner, int64_t now_ns);
 void guard_direct(struct guard *guard); /* writes the control pages that changed */
 

@@ -35,6 +35,9 @@ static struct {
 static struct {
     int64_t mono_ns, wall_ms, slept_ns;
     unsigned kills;
+    int64_t peer; /* 1 + uid; 0: the real one */
+    unsigned link_nth;
+    const char *link;
 } world;
 
 static void note(const char *name)
@@ -203,6 +206,31 @@ int __wrap_ioctl(int fd, unsigned long what, ...)
     return fails("ioctl") ? -1 : __real_ioctl(fd, what, more);
 }
 
+int __real_getsockopt(int fd, int level, int what, void *out, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int what, void *out, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int what, void *out, socklen_t *size)
+{
+    if (fails("getsockopt"))
+        return -1;
+    int done = __real_getsockopt(fd, level, what, out, size);
+    if (done == 0 && world.peer && !plan.paused && level == SOL_SOCKET && what == SO_PEERCRED)
+        ((struct ucred *)out)->uid = (uid_t)(world.peer - 1);
+    return done;
+}
+
+ssize_t __real_readlink(const char *path, char *out, size_t size);
+ssize_t __wrap_readlink(const char *path, char *out, size_t size);
+ssize_t __wrap_readlink(const char *path, char *out, size_t size)
+{
+    if (fails("readlink"))
+        return -1;
+    if (world.link_nth == 0 || --world.link_nth > 0)
+        return __real_readlink(path, out, size);
+    size_t len = strlen(world.link);
+    memcpy(out, world.link, len < size ? len : size);
+    return (ssize_t)(len < size ? len : size);
+}
+
 int __wrap_mlockall(int flags);
 int __wrap_mlockall(int flags)
 {
@@ -286,6 +314,7 @@ int64_t __wrap_clock_wall_ms(void)
 
 void testbed_clock_set(int64_t mono_ns)
 {
+    world.kills = world.mono_ns && mono_ns ? world.kills : 0;
     world.mono_ns = mono_ns;
 }
 
@@ -297,6 +326,17 @@ int64_t testbed_clock(void)
 void testbed_wall_set(int64_t wall_ms)
 {
     world.wall_ms = wall_ms;
+}
+
+void testbed_peer(int64_t uid)
+{
+    world.peer = uid + 1;
+}
+
+void testbed_link(unsigned nth, const char *target)
+{
+    world.link_nth = nth;
+    world.link = target;
 }
 
 int64_t testbed_slept_ns(void)

@@ -40,7 +40,12 @@ int64_t testbed_clock(void);
 void testbed_wall_set(int64_t wall_ms); /* 0: the real one */
 /* How long the last epoll would have slept; -1: it had something to tell at once. */
 int64_t testbed_slept_ns(void);
-unsigned testbed_kills(void); /* since the clock was set */
+unsigned testbed_kills(void); /* since the clock stands still */
+
+/* Whoever is at the other end of a socket (SO_PEERCRED): this user, until it is set again, pauses excepted. -1: the real one. */
+void testbed_peer(int64_t uid);
+/* The nth readlink from now on: this. */
+void testbed_link(unsigned nth, const char *target);
 
 /* Open descriptors of this process, and mappings of memfds. */
 int testbed_fds(void);
