@@ -146,7 +146,9 @@ void muster_score(struct muster *robot, const struct muster_verdict *verdict, ui
                   uint32_t fn);
 
 /* Mirrors a hardware emergency stop (1 pressed, 0 released): every verdict is MUSTER_SAFE from then on, through reset
- * and restart by a human after the release. It is told to the next guard too. 0, or -1 if no guard is there now. */
+ * and restart by a human after the release. It is told to the next guard too. What was pressed outlives the program and the
+ * power, and only a word of the hardware ends it: say at start how it stands, also if it is released. 0, or -1 if no guard is
+ * there now. */
 int muster_estop(struct muster *robot, int pressed);
 
 int muster_connected(const struct muster *robot);          /* 1 while a guard is there */
