@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { RECORD_MAX = 4096, MAX_ENTRIES = 256, KEY_LEN = 64 };
 
@@ -112,6 +113,12 @@ static bool is_key(const char *name)
 static int collect(const char *name, void *arg)
 {
     struct entries *entries = arg;
+    if (strstr(name, FILE_TEMP_MARK)) { /* a record that was being written when its writer died */
+        cleanup_free char *path = file_join(entries->dir, name);
+        if (path)
+            unlink(path);
+        return 0;
+    }
     if (!is_key(name) || entries->count == MAX_ENTRIES)
         return 0;
     struct entry *last = entries->count ? &entries->items[entries->count - 1] : NULL;
