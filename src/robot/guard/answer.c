@@ -64,7 +64,7 @@ void guard_direct(struct guard *guard)
     if (answerer && answerer->mode != RING_MODE_ACTIVE)
         tell(guard, answerer, RING_MODE_ACTIVE); /* the new one first: no frame falls between the two */
     if (guard->stream.peer)
-        ring_ask(&guard->stream.verdicts, !answerer);
+        ring_ask(&guard->stream.verdicts, answerer ? answerer->limits.deadline_us / 2 : 0);
     if (!answerer)
         guard->next_tick_ns = 0; /* a frame that came just before */
     for (int i = 0; i < CTL_MAX_RUNNERS; i++) {

@@ -72,11 +72,9 @@ static int admit(struct guard *guard, const struct guard_peer *peer, const struc
     if (!digest_equal(&runner->release, &order->release))
         return err_set(err, ERR_CONFLICT, "generation %llu is of another release",
                        (unsigned long long)order->generation);
-    bool news = !runner->admitted;
     runner->limits = order->limits;
     runner->admitted = true;
-    if (news)
-        guard_runners_changed(guard, now_ns);
+    guard_runners_changed(guard, now_ns); /* or it has another deadline now */
     return 0;
 }
 

@@ -9,7 +9,7 @@
 
 #include <float.h>
 
-#define LOOK_AT_SOCKET_NS 5000000ll /* how often a waiting program looks whether the guard is still there */
+#define LOOK_AT_SOCKET_NS 2000000ll /* how often a waiting program looks whether the guard is still there */
 
 _Static_assert(sizeof(struct muster_detection) == sizeof(struct detection), "copied as a block");
 _Static_assert((int)MUSTER_MAX_DETECTIONS == (int)RING_MAX_DETECTIONS, "the same limit");
@@ -127,7 +127,7 @@ uint64_t muster_frame_submit(struct muster *robot, int64_t capture_ns, uint32_t 
                                                            .submitted_ns = now_ns};
     ring_publish(&robot->frames, seq);
     ring_wake(&robot->frames);
-    if (robot->stream && ring_asked(&robot->verdicts))
+    if (robot->stream && ring_asked(&robot->verdicts) == 0)
         link_say_frame(robot);
     return seq;
 }
@@ -243,11 +243,20 @@ static void await_bell(struct muster *robot, const struct link_sent *sent, uint3
         pace_wait(&robot->pace, &robot->verdicts, bell, sent->submitted_ns, until_ns);
 }
 
+/* When the guard wants to hear that there is no verdict yet. */
+static int64_t tell_ns(const struct muster *robot, const struct link_sent *sent)
+{
+    uint32_t after_us = robot->stream ? ring_asked(&robot->verdicts) : RING_ASKED_NEVER;
+    bool never = after_us == RING_ASKED_NEVER || after_us == 0; /* 0: it was told at once */
+    return never ? INT64_MAX : sent->capture_ns + after_us * 1000ll;
+}
+
 enum muster_answer muster_verdict_wait(struct muster *robot, uint64_t seq, struct muster_verdict *out)
 {
     const struct link_sent *sent = &robot->sent[seq % RING_MAX_SLOTS];
     if (seq == 0 || sent->seq != seq)
         return safe(out, seq, MUSTER_REASON_UNKNOWN);
+    int64_t told_ns = tell_ns(robot, sent);
     for (;;) {
         if (!robot->stream || robot->stream != sent->stream)
             return safe(out, seq, MUSTER_REASON_NO_GUARD);
@@ -261,8 +270,12 @@ enum muster_answer muster_verdict_wait(struct muster *robot, uint64_t seq, struc
             link_say_frame(robot);
             return safe(out, seq, MUSTER_REASON_DEADLINE);
         }
+        if (now_ns >= told_ns) {
+            link_say_frame(robot);
+            told_ns = INT64_MAX;
+        }
         int64_t look_ns = now_ns + LOOK_AT_SOCKET_NS;
-        await_bell(robot, sent, bell, MIN(look_ns, sent->deadline_ns));
+        await_bell(robot, sent, bell, MIN(MIN(look_ns, told_ns), sent->deadline_ns));
         if (clock_mono_ns() >= look_ns)
             link_pump(robot);
     }

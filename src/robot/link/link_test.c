@@ -357,19 +357,45 @@ static void the_guard_is_told_of_frames_that_it_would_not_see(void **state)
     open_robot();
     struct ring_verdict first = sound(submit(MINUTE_US));
     assert_int_equal(calls(), 0); /* a result will tell it */
-    ring_ask(&fake.verdicts, true);
+    ring_ask(&fake.verdicts, 0);
     (void)submit(MINUTE_US);
     (void)submit(MINUTE_US);
     assert_int_equal(calls(), 1); /* it had not read the first one yet */
     (void)submit(MINUTE_US);
     assert_int_equal(calls(), 1);
-    ring_ask(&fake.verdicts, false);
+    ring_ask(&fake.verdicts, RING_ASKED_NEVER);
     say(&first, 1);
     assert_int_equal(muster_verdict_wait(robot, 1, &verdict), MUSTER_OK);
     assert_int_equal(calls(), 0);
     assert_int_equal(muster_verdict_wait(robot, submit(1), &verdict), MUSTER_SAFE);
     assert_int_equal(verdict.reason, MUSTER_REASON_DEADLINE);
     assert_int_equal(calls(), 1); /* nobody answered it */
+}
+
+static struct ring_verdict waiting;
+
+static void *answer_when_called(void *unused)
+{
+    union ctl_packet packet;
+    struct err err = {0};
+    struct ctl_fds fds;
+    if (ctl_await(fake.peer, &packet, &fds, 20000, &err) == 1 && packet.message.kind == CTL_FRAME)
+        say(&waiting, waiting.seq);
+    return NULL;
+}
+
+/* Long before the program itself would give up: the release's deadline may be shorter. */
+static void the_guard_is_told_of_a_frame_that_waits(void **state)
+{
+    struct muster_verdict verdict;
+    pthread_t thread;
+    open_robot();
+    ring_ask(&fake.verdicts, 2000);
+    waiting = sound(submit(MINUTE_US));
+    assert_int_equal(calls(), 0);
+    assert_int_equal(pthread_create(&thread, NULL, answer_when_called, NULL), 0);
+    assert_int_equal(muster_verdict_wait(robot, waiting.seq, &verdict), MUSTER_OK);
+    pthread_join(thread, NULL);
 }
 
 static void *die_soon(void *unused)
@@ -464,6 +490,7 @@ int main(void)
         LINK_TEST(an_emergency_stop_is_the_programs_word),
         LINK_TEST(a_hung_guard_costs_no_more_than_the_deadline),
         LINK_TEST(the_guard_is_told_of_frames_that_it_would_not_see),
+        LINK_TEST(the_guard_is_told_of_a_frame_that_waits),
         LINK_TEST(a_guard_that_dies_is_noticed_long_before_the_deadline),
         LINK_TEST(a_new_guard_is_found_and_the_old_ones_word_is_void),
         LINK_TEST(senseless_welcomes_are_no_connection),

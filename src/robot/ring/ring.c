@@ -106,16 +106,16 @@ bool ring_read(const struct ring *ring, uint64_t seq, void *out, size_t len)
     return ring_still(ring, seq);
 }
 
-void ring_ask(struct ring *ring, bool asked)
+void ring_ask(struct ring *ring, uint32_t after_us)
 {
-    atomic_store_explicit(&bell_of(ring)->asked, asked, memory_order_relaxed);
+    atomic_store_explicit(&bell_of(ring)->asked, after_us + 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
 }
 
-bool ring_asked(const struct ring *ring)
+uint32_t ring_asked(const struct ring *ring)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    return atomic_load_explicit(&bell_of(ring)->asked, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&bell_of(ring)->asked, memory_order_relaxed) - 1;
 }
 
 uint32_t ring_bell(const struct ring *ring)

@@ -13,7 +13,8 @@
  *
  *   0        struct head: magic, version, kind, slot_count, body_bytes, stride
  *   128      u64 newest: sequence number of the newest entry       u32 bell: futex word, +1 with every entry
- *            u32 asked: VERDICTS only, 1 while the guard wants to be told of every frame (CTL_FRAME)
+ *            u32 asked: VERDICTS only: 0, or 1 + how many us after its capture the guard wants to be told (CTL_FRAME) of a
+ *            frame without a verdict; 1: of every frame, at once
  *   4096     slot 0 │ slot 1 │ …  each: u64 version, 56 bytes unused, body (stride bytes in all, multiple of
  * 64)
  *
@@ -178,10 +179,12 @@ bool ring_still(const struct ring *ring, uint64_t seq);
 /* Where the body of every entry with seq mod slot_count == slot lies, whether there is one or not. */
 const uint8_t *ring_slot(const struct ring *ring, uint32_t slot);
 
-/* Verdicts: the guard asks to be told of frames while no result will make it look. It looks at the frames after it asked, and
- * the robot program at ring_asked after it published: one of the two sees the other's word. */
-void ring_ask(struct ring *ring, bool asked);
-bool ring_asked(const struct ring *ring);
+/* Verdicts: the guard asks to be told of frames that no result has made it look at: at once (0), or when they have waited so
+ * long since their capture. It looks at the frames after it asked, and the robot program at ring_asked after it published: one of
+ * the two sees the other's word. */
+#define RING_ASKED_NEVER UINT32_MAX
+void ring_ask(struct ring *ring, uint32_t after_us);
+uint32_t ring_asked(const struct ring *ring);
 
 /* Sleeps until the bell no longer reads `seen`, at most until until_ns (CLOCK_MONOTONIC); first looks out for
  * it without sleeping for spin_ns. May return early. */
