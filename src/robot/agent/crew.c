@@ -225,7 +225,8 @@ void crew_guard_speaks(struct crew *crew, int64_t now_ms)
             lose_guard(crew);
         } else if (packet.message.kind == CTL_NOTICE) {
             take_notice(crew, &packet.message);
-            crew->next_ms = now_ms;
+            bool lost = packet.message.notice == CTL_NOTICE_LOST; /* other news come in twos and threes */
+            crew->next_ms = lost ? now_ms : MIN(crew->next_ms, now_ms + HURRY_MS);
         }
     }
 }
