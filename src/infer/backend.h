@@ -26,6 +26,8 @@ struct backend_load {
     bool derived;                 /* the file is what `optimize` wrote on this machine */
     enum provider provider;       /* TENSORRT: the file holds an engine that was made on this machine */
     const char *provider_version; /* for stats; NULL: none */
+    bool
+        elsewhere; /* the model computes in other memory than ours: each run hands its inputs over and fetches its outputs */
     size_t input_count, output_count;
     const struct tensor_spec *inputs, *outputs; /* borrowed until unload */
 };

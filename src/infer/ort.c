@@ -150,6 +150,14 @@ static void ort_unload(struct backend_model *model)
     free(model);
 }
 
+static void name_tensors(struct backend_model *model)
+{
+    for (size_t i = 0; i < model->input_count; i++)
+        model->input_names[i] = model->inputs[i].name;
+    for (size_t i = 0; i < model->output_count; i++)
+        model->output_names[i] = model->outputs[i].name;
+}
+
 static int ort_load(const struct backend_load *load, struct backend_model **out, struct err *err)
 {
     const struct runtime *runtime = NULL;
@@ -163,10 +171,12 @@ static int ort_load(const struct backend_load *load, struct backend_model **out,
                                     .inputs = load->inputs,
                                     .outputs = load->outputs,
                                     .provider = load->provider,
+                                    .elsewhere = load->elsewhere,
                                     .input_count = load->input_count,
                                     .output_count = load->output_count};
     if (load->provider_version)
         str_copy(model->provider_version, sizeof model->provider_version, load->provider_version);
+    name_tensors(model);
     int64_t start_ns = clock_mono_ns();
     if (create_session(model, load, err) < 0 || ort_check_tensors(model, err) < 0 ||
         create_rest(model, err) < 0) {
@@ -178,11 +188,25 @@ static int ort_load(const struct backend_load *load, struct backend_model **out,
     return 0;
 }
 
+static OrtStatus *run_elsewhere(const struct backend_model *model, const struct ort_binding *bound)
+{
+    const OrtValue *inputs[RELEASE_MAX_TENSORS];
+    OrtValue *outputs[RELEASE_MAX_TENSORS];
+    for (size_t i = 0; i < model->input_count; i++)
+        inputs[i] = bound->values[i];
+    for (size_t i = 0; i < model->output_count; i++)
+        outputs[i] = bound->values[model->input_count + i];
+    return model->api->Run(model->session, model->run_options, model->input_names, inputs, model->input_count,
+                           model->output_names, model->output_count, outputs);
+}
+
 static int ort_run(struct backend_model *model, size_t binding, struct err *err)
 {
+    const struct ort_binding *bound = &model->bindings[binding];
     model->runs++;
-    OrtStatus *status =
-        model->api->RunWithBinding(model->session, model->run_options, model->bindings[binding].io);
+    OrtStatus *status = model->elsewhere
+                            ? run_elsewhere(model, bound)
+                            : model->api->RunWithBinding(model->session, model->run_options, bound->io);
     return ort_fail(model->api, status, ERR_INTERNAL, "the model does not run", err);
 }
 

@@ -8,8 +8,10 @@
 
 #include <onnxruntime_c_api.h>
 
+/* An IoBinding hands an input over once, when it is made. That is right where the session reads our memory itself, and wrong on
+ * accelerators: they would compute the same old frame for ever. There a run names its tensors. */
 struct ort_binding {
-    OrtIoBinding *io;
+    OrtIoBinding *io; /* NULL: elsewhere */
     OrtValue *values[2 * RELEASE_MAX_TENSORS];
     size_t value_count;
 };
@@ -23,8 +25,10 @@ struct backend_model {
     enum provider provider;
     char provider_version[32]; /* "10.3.0.30" */
     struct file_map derived;   /* the session reads its weights from here */
+    bool elsewhere;
     size_t input_count, output_count;
     const struct tensor_spec *inputs, *outputs;
+    const char *input_names[RELEASE_MAX_TENSORS], *output_names[RELEASE_MAX_TENSORS];
     struct ort_binding *bindings; /* owned */
     size_t binding_count;
     uint64_t runs;

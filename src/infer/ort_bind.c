@@ -17,6 +17,8 @@ static int bind_tensor(const struct backend_model *model, struct ort_binding *bi
                  ERR_INTERNAL, spec->name, err))
         return -1;
     binding->value_count++;
+    if (model->elsewhere)
+        return 0;
     return ort_fail(api, bind(binding->io, spec->name, *value), ERR_REFUSED, spec->name, err);
 }
 
@@ -24,7 +26,8 @@ static int fill(const struct backend_model *model, struct ort_binding *binding, 
                 void *const *outputs, struct err *err)
 {
     const OrtApi *api = model->api;
-    if (ort_fail(api, api->CreateIoBinding(model->session, &binding->io), ERR_NO_MEMORY, "binding", err))
+    if (!model->elsewhere &&
+        ort_fail(api, api->CreateIoBinding(model->session, &binding->io), ERR_NO_MEMORY, "binding", err))
         return -1;
     for (size_t i = 0; i < model->input_count; i++)
         if (bind_tensor(model, binding, &model->inputs[i], inputs[i], api->BindInput, err) < 0)

@@ -1,6 +1,7 @@
 /* The order in which providers are tried, what counts as degraded, and the real runtime on machines that are not there. */
 #include "infer/providers.h"
 
+#include "infer/backend.h"
 #include "infer/tasks_testing.h"
 
 #include "base/str.h"
@@ -130,6 +131,34 @@ static void a_provider_that_the_runtime_lacks_ends_on_the_cpu(void **state)
     pipeline_close(pipeline);
 }
 
+/* On accelerators each run has to hand its frame over; the same path, on the processor. */
+static void a_model_that_computes_elsewhere_sees_every_frame(void **state)
+{
+    struct err err = {0};
+    struct backend_model *model = NULL;
+    struct release release = values_release(1, 2);
+    const struct backend_load load = {.model_path = double_model(),
+                                      .threads = 1,
+                                      .elsewhere = true,
+                                      .input_count = 1,
+                                      .output_count = 1,
+                                      .inputs = release.inputs,
+                                      .outputs = release.outputs};
+    float frames[2][2] = {{0}}, out[2][2] = {{0}};
+    size_t binding[2];
+    assert_ok(ort_backend.load(&load, &model, &err), err);
+    for (int i = 0; i < 2; i++)
+        assert_ok(ort_backend.bind(model, (void *[]){frames[i]}, (void *[]){out[i]}, &binding[i], &err), err);
+    for (int round = 1; round < 10; round++) {
+        int i = round % 2;
+        frames[i][0] = (float)round;
+        frames[i][1] = (float)-round;
+        assert_ok(ort_backend.run(model, binding[i], &err), err);
+        assert_true(out[i][0] == (float)(2 * round) && out[i][1] == (float)(-2 * round));
+    }
+    ort_backend.unload(model);
+}
+
 static void without_a_cache_there_is_no_engine(void **state)
 {
     static const enum provider tensorrt_first[] = {PROVIDER_TENSORRT, PROVIDER_CPU};
@@ -184,6 +213,8 @@ int main(void)
         cmocka_unit_test(a_robot_without_the_hardware_is_not_degraded),
         cmocka_unit_test(if_nothing_loads_that_is_an_error),
         cmocka_unit_test_setup_teardown(a_provider_that_the_runtime_lacks_ends_on_the_cpu,
+                                        scratch_with_runtime, scratch_close),
+        cmocka_unit_test_setup_teardown(a_model_that_computes_elsewhere_sees_every_frame,
                                         scratch_with_runtime, scratch_close),
         cmocka_unit_test_setup_teardown(without_a_cache_there_is_no_engine, scratch_with_runtime,
                                         scratch_close),
