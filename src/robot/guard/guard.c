@@ -64,7 +64,7 @@ static int listen_in(struct guard *guard, int dir, struct err *err)
         fchmodat(dir, "guard.sock", guard->options.runner_user_count ? 0666 : 0600, 0) < 0 ||
         listen(guard->listen_fd, 16) < 0)
         return err_errno(err, "guard.sock");
-    return guard_watch(guard, guard->listen_fd, EPOLLIN, GUARD_BY_LISTEN, 0, err);
+    return guard_watch(guard, guard->listen_fd, EPOLLIN | EPOLLET, GUARD_BY_LISTEN, 0, err);
 }
 
 static int open_loop(struct guard *guard, struct err *err)
@@ -171,6 +171,7 @@ static void tick(struct guard *guard, int64_t now_ns)
         guard_results_drain(guard, &guard->runners[i], now_ns);
     guard_frames_expire(guard, now_ns);
     guard_peers_tick(guard, now_ns);
+    guard_accept(guard, now_ns); /* who could not be taken before */
     guard_activate_due(guard, false, now_ns);
     guard_keep(guard); /* what could not be written before */
 }

@@ -426,6 +426,31 @@ static void without_descriptors_callers_are_sent_away(void **state)
     }
 }
 
+/* The whole machine has no descriptor left: not even the one given up is had again. He who knocks is taken when there is. */
+static void who_cannot_be_sent_away_waits(void **state)
+{
+    static const int never[] = {ENFILE, EIO};
+    for (size_t i = 0; i < ARRAY_LEN(never); i++) {
+        struct err err = {0};
+        int fd = -1;
+        desk_open(&d, NULL);
+        int fds = testbed_fds();
+        testbed_fail_call("accept4", 1, 1000000, never[i]);
+        assert_ok(ctl_dial(d.dir, &fd, &err), err);
+        desk_settle(&d); /* it sleeps: he keeps nobody busy */
+        desk_pass(&d, 300 * DESK_MS);
+        assert_false(desk_hung_up(fd));
+        assert_int_equal(testbed_fds(), fds + 1);
+        testbed_stop();
+        desk_pass(&d, 200 * DESK_MS);
+        assert_true(testbed_fds() > fds + 1);
+        close(fd);
+        desk_settle(&d);
+        assert_int_equal(testbed_fds(), fds);
+        desk_close(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +467,7 @@ int main(void)
         cmocka_unit_test(a_loop_that_cannot_wait_ends_with_one_line),
         cmocka_unit_test(an_older_kernel_will_do),
         cmocka_unit_test(without_descriptors_callers_are_sent_away),
+        cmocka_unit_test(who_cannot_be_sent_away_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

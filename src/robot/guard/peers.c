@@ -82,24 +82,30 @@ static int take_caller(const struct guard *guard)
     return accept4(guard->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-/* No descriptor is left: whoever waits at the door is sent away, for else he would wake us for ever. */
-static void send_away(struct guard *guard)
+/* No descriptor is left: whoever waits at the door is sent away. False: not even that is possible (the whole machine has none
+ * left); he waits until the next tick, and costs nothing until then. */
+static bool send_away(struct guard *guard)
 {
     close(guard->spare_fd);
     int fd = take_caller(guard);
+    bool came = fd >= 0;
     mem_cleanup_close(&fd);
     guard->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     log_error("no file descriptor is left: a connection was refused; raise the limit (ulimit -n)");
+    return came;
 }
 
 void guard_accept(struct guard *guard, int64_t now_ns)
 {
-    for (;;) {
+    for (int failed = 0; failed < GUARD_MAX_PEERS;) {
         int fd = take_caller(guard);
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-            send_away(guard);
-        if (fd < 0)
+        bool none_left = fd < 0 && (errno == EMFILE || errno == ENFILE);
+        if ((fd < 0 && errno == EAGAIN) || (none_left && !send_away(guard)))
             return;
+        if (fd < 0) {
+            failed++;
+            continue;
+        }
         struct err err = {0};
         if (welcome_peer(guard, fd, now_ns, &err) < 0) {
             log_warn("connection refused: %s", err.text);

@@ -106,9 +106,8 @@ void guard_results_drain(struct guard *guard, struct guard_runner *runner, int64
     if (!runner->peer)
         return;
     uint64_t newest = ring_newest(&runner->results);
-    if (newest - runner->next_result >= runner->results.slot_count)
-        if (newest >= runner->next_result)
-            runner->next_result = newest - runner->results.slot_count + 1;
+    if (newest >= runner->next_result && newest - runner->next_result >= runner->results.slot_count)
+        runner->next_result = newest - runner->results.slot_count + 1;
     /* Bounded by the ring, whatever `newest` says. */
     for (uint32_t i = 0; i < runner->results.slot_count && runner->next_result <= newest;
          i++, runner->next_result++)
