@@ -154,6 +154,43 @@ static void only_the_right_users_guard_is_one(void **state)
     assert_int_equal(connect_as(ANN, ANN, true), 0);
 }
 
+/* Root's guard is everybody's to dial, and only root's to give orders. */
+static void roots_guard_has_runners_of_other_users(void **state)
+{
+    struct err err = {0};
+    char path[96];
+    int fd = -1;
+    snprintf(path, sizeof path, "%s/guard.sock", dir);
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_int_equal(chmod(path, 0777), 0);
+    uid_t was = geteuid();
+    assert_true(was != 0 || seteuid(65534) == 0);
+    testbed_peer(0);
+    assert_ok(ctl_dial(dir, &fd, &err), err);
+    close(fd);
+    close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+    fd = -1;
+    assert_fails(ctl_connect(dir, CTL_ROLE_AGENT, &fd, &err), err, ERR_UNTRUSTED);
+    assert_int_equal(fd, -1);
+    testbed_peer(-1);
+    assert_int_equal(seteuid(was), 0);
+}
+
+/* The same by the kernel's word alone, for whoever is not root. */
+static void a_stranger_is_no_guard(void **state)
+{
+    struct err err = {0};
+    int fd = -1;
+    testbed_peer(geteuid() + 1);
+    assert_fails(ctl_dial(dir, &fd, &err), err, ERR_UNTRUSTED);
+    assert_int_equal(fd, -1);
+    close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+    testbed_peer(geteuid());
+    assert_ok(ctl_dial(dir, &fd, &err), err);
+    close(fd);
+    testbed_peer(-1);
+}
+
 static void a_connection_that_fails_later_leaves_nothing(void **state)
 {
     static const struct {
@@ -398,6 +435,8 @@ int main(void)
         DIAL_TEST(whatever_fails_dialling_leaves_nothing),
         DIAL_TEST(a_full_house_is_busy),
         DIAL_TEST(only_the_right_users_guard_is_one),
+        DIAL_TEST(roots_guard_has_runners_of_other_users),
+        DIAL_TEST(a_stranger_is_no_guard),
         DIAL_TEST(a_connection_that_fails_later_leaves_nothing),
         PAIR_TEST(errors_of_the_socket_have_their_names),
         PAIR_TEST(surplus_descriptors_are_closed),

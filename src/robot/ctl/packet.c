@@ -82,7 +82,7 @@ static void put_fds(struct msghdr *header, union control_room *room, const struc
     memset(room, 0, sizeof *room);
     header->msg_control = room->bytes;
     header->msg_controllen = CMSG_SPACE(sizeof(int) * count);
-    struct cmsghdr *part = CMSG_FIRSTHDR(header);
+    struct cmsghdr *part = &room->align;
     part->cmsg_level = SOL_SOCKET;
     part->cmsg_type = SCM_RIGHTS;
     part->cmsg_len = CMSG_LEN(sizeof(int) * count);
@@ -103,13 +103,14 @@ int ctl_send(int fd, const struct ctl_message *message, const struct ctl_fds *fd
     return err_set(err, ERR_UNREACHABLE, "the peer hung up: %s", strerror(errno));
 }
 
+/* All descriptors of a packet come in one part. */
 static void keep_fds(const struct cmsghdr *part, struct ctl_fds *fds)
 {
     size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; i++) {
         int fd;
         memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-        if (i < CTL_MAX_FDS && fds->fd[i] < 0)
+        if (i < CTL_MAX_FDS)
             fds->fd[i] = fd;
         else
             close(fd);
@@ -119,7 +120,7 @@ static void keep_fds(const struct cmsghdr *part, struct ctl_fds *fds)
 static void take_fds(struct msghdr *header, struct ctl_fds *fds)
 {
     for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part))
-        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS)
+        if (part->cmsg_type == SCM_RIGHTS) /* such a socket knows no other level */
             keep_fds(part, fds);
 }
 

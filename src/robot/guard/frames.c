@@ -96,9 +96,7 @@ static void count_checked(struct guard *guard, const struct guard_entry *entry,
                           const struct ring_result *result, int64_t now_ns)
 {
     struct guard_runner *runner = guard_runner_find(guard, entry->frame.generation);
-    guard->checked++;
-    if (!runner)
-        return;
+    guard->checked++; /* and the runner is there: it has just spoken */
     guard_count_result(&runner->counters, result, now_ns - entry->frame.capture_ns);
     (void)guard_monitor_verdict(&guard->stream.monitor, true, &runner->limits);
 }
@@ -239,14 +237,12 @@ void guard_frames_expire(struct guard *guard, int64_t now_ns)
 
 static void reassign(struct guard *guard, struct guard_entry *entry, int64_t now_ns)
 {
-    struct guard_runner *next = guard_answerer(guard),
-                        *lost = guard_runner_find(guard, entry->frame.generation);
-    if (!next || next == lost) {
+    struct guard_runner *next = guard_answerer(guard);
+    if (!next) {
         guard_decide(guard, entry, NULL, INTERVENED_RUNNER_LOST, now_ns);
         return;
     }
-    if (lost)
-        lost->counters.interventions[INTERVENED_RUNNER_LOST]++;
+    guard_runner_find(guard, entry->frame.generation)->counters.interventions[INTERVENED_RUNNER_LOST]++;
     give(guard, entry, next, now_ns);
 }
 

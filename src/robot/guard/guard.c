@@ -176,38 +176,31 @@ static void tick(struct guard *guard, int64_t now_ns)
     guard_keep(guard); /* what could not be written before */
 }
 
-/* After the results, not before: the program is waiting. Bounded: a runner that floods its pipe is not served
- * first. */
-static void silence_bell(const struct guard_runner *runner)
+/* Silenced after the results are taken, not before: the program is waiting. Bounded: a runner that floods its pipe is not
+ * served first. */
+static void bell_rang(struct guard *guard, struct guard_runner *runner, int64_t now_ns)
 {
     char rings[4096];
+    guard_results_drain(guard, runner, now_ns);
     ssize_t ignored = read(runner->bell_fd, rings, sizeof rings);
     (void)ignored;
+    guard_results_drain(guard, runner, now_ns); /* one that rang meanwhile is silenced too */
 }
 
 static void dispatch(struct guard *guard, uint64_t data, int64_t now_ns)
 {
     size_t index = (size_t)(data & 0xffffffff);
-    switch ((enum guard_source)(data >> 32)) {
-    case GUARD_BY_LISTEN:
+    enum guard_source source = (enum guard_source)(data >> 32);
+    if (source == GUARD_BY_LISTEN)
         guard_accept(guard, now_ns);
-        break;
-    case GUARD_BY_SIGNAL:
+    else if (source == GUARD_BY_SIGNAL)
         guard->stop = true;
-        break;
-    case GUARD_BY_PEER:
+    else if (source == GUARD_BY_PEER)
         guard_peer_ready(guard, &guard->peers[index], now_ns);
-        break;
-    case GUARD_BY_DEATH:
+    else if (source == GUARD_BY_DEATH)
         guard_peer_died(guard, &guard->peers[index], now_ns);
-        break;
-    case GUARD_BY_BELL:
-        guard_results_drain(guard, &guard->runners[index], now_ns);
-        silence_bell(&guard->runners[index]);
-        guard_results_drain(guard, &guard->runners[index],
-                            now_ns); /* one that rang meanwhile is silenced too */
-        break;
-    }
+    else
+        bell_rang(guard, &guard->runners[index], now_ns);
 }
 
 static int64_t next_wake_ns(const struct guard *guard)

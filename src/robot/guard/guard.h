@@ -45,6 +45,9 @@ struct guard_options {
     size_t runner_user_count;
 };
 
+/* The program: from its command line to its exit status. */
+int guard_main(int argc, char **argv);
+
 /* The one guard of this process, in static memory. Errors: BUSY if another guard runs in that directory. */
 int guard_open(const struct guard_options *options, struct guard **out, struct err *err) must_check;
 

@@ -521,6 +521,11 @@ static void the_guards_list_goes_round_too(void **state)
 
 /* ---- pictures ---- */
 
+static struct ring_frame *frame_of(uint64_t seq)
+{
+    return (void *)(robot.frames.base + 4096 + (seq % RING_SLOTS) * robot.frames.stride + 64);
+}
+
 static void overwrite_newest_frame(void)
 {
     assert_non_null(ring_begin(&robot.frames, robot.seq + RING_SLOTS));
@@ -535,9 +540,7 @@ static void the_same_picture_again_and_again(void **state)
     for (int i = 0; i < 4; i++) {
         uint64_t seq = desk_submit(&robot, testbed_clock(), testbed_clock() + DESK_FAR, 0, 9);
         if (i == 0) /* only what the frame says it holds is looked at, and no more than there is room for */
-            ((struct ring_frame *)(void *)(robot.frames.base + 4096 +
-                                           (seq % RING_SLOTS) * robot.frames.stride + 64))
-                ->pixel_bytes = UINT64_MAX;
+            frame_of(seq)->pixel_bytes = UINT64_MAX;
         guard_frames_scan(d.guard, testbed_clock());
         assert_true((desk_verdict(&robot, seq) != NULL) == (i >= 1));
         if (i >= 1)
@@ -547,6 +550,15 @@ static void the_same_picture_again_and_again(void **state)
     guard_frames_scan(d.guard, testbed_clock());
     answer(&one, seq);
     expect(seq, RING_VERDICT_OK, INTERVENTION_COUNT, 1);
+    /* What lies behind its payload is none of the picture. */
+    for (uint8_t shade = 20; shade < 22; shade++) {
+        seq = desk_submit(&robot, testbed_clock(), testbed_clock() + DESK_FAR, 0, shade);
+        struct ring_frame *frame = frame_of(seq);
+        frame->pixel_bytes = 8;
+        memset(frame + 1, 5, 8);
+        guard_frames_scan(d.guard, testbed_clock());
+        assert_true((desk_verdict(&robot, seq) != NULL) == (shade == 21));
+    }
     /* Gone between two looks: no picture to compare, nothing is held against it. */
     seq = desk_submit(&robot, testbed_clock(), testbed_clock() + DESK_FAR, 0, 8);
     desk_between(1, overwrite_newest_frame);
@@ -576,8 +588,7 @@ static void age_is_counted_until_it_was_handed_over(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         int64_t now_ns = testbed_clock();
         uint64_t seq = desk_submit(&robot, now_ns - rows[i].capture_ago_ns, now_ns + DESK_FAR, 0, (uint8_t)i);
-        struct ring_frame *frame =
-            (void *)(robot.frames.base + 4096 + (seq % RING_SLOTS) * robot.frames.stride + 64);
+        struct ring_frame *frame = frame_of(seq);
         frame->submitted_ns = rows[i].submitted_ago_ns == INT64_MAX ? 0 : now_ns - rows[i].submitted_ago_ns;
         guard_frames_scan(d.guard, now_ns);
         assert_true((desk_verdict(&robot, seq) != NULL) == rows[i].stale);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 static struct desk d;
@@ -133,6 +135,172 @@ static void its_files_are_its_own(void **state)
     assert_true(desk_start(&d, NULL, &err) < 0);
     assert_true(testbed_stop());
     expect_one_clear_line(&err, "guard.lock");
+    desk_sweep(&d);
+}
+
+/* Real-time as far as allowed, but never for one who looks all the time: others need the core. */
+static void who_spins_is_not_realtime(void **state)
+{
+    for (int wishes = 0; wishes < 4; wishes++) {
+        const struct guard_options options = {.realtime = wishes & 1, .spin = wishes & 2};
+        struct err err = {0};
+        desk_make(&d);
+        testbed_fail_call("none", 1, 1, 0);
+        assert_ok(desk_start(&d, &options, &err), err);
+        assert_int_equal(testbed_count("mlockall"), options.realtime);
+        assert_int_equal(testbed_count("sched_setscheduler"), options.realtime && !options.spin);
+        testbed_stop();
+        desk_close(&d);
+    }
+}
+
+/* A run directory that is not there yet: for its user only, or to pass through where runners have users of their own. */
+static void it_makes_its_directory(void **state)
+{
+    for (size_t users = 0; users < 2; users++) {
+        struct err err = {0};
+        struct stat st;
+        desk_make(&d);
+        assert_int_equal(rmdir(d.dir), 0);
+        assert_ok(desk_start(&d, &(struct guard_options){.runner_users = {65534}, .runner_user_count = users},
+                             &err),
+                  err);
+        assert_int_equal(stat(d.dir, &st), 0);
+        assert_int_equal(st.st_mode & 0777, users ? 0711 : 0700);
+        desk_close(&d);
+    }
+}
+
+/* Lease numbers go on after a damaged file, whatever the wall clock says. */
+static void a_damaged_latch_gives_a_number_that_was_never_given(void **state)
+{
+    static const struct {
+        int64_t wall_ms;
+        uint64_t lease;
+    } rows[] = {{-5, 1}, {1, 1}, {1700000000000, 1700000000000}};
+    char path[96];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct guard_options options = {.state_dir = ""};
+        struct err err = {0};
+        desk_make(&d);
+        assert_int_equal(mkdir(d.state, 0700), 0);
+        snprintf(path, sizeof path, "%s/guard.latch", d.state);
+        close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        testbed_wall_set(rows[i].wall_ms);
+        assert_ok(desk_start(&d, &options, &err), err);
+        testbed_wall_set(0);
+        assert_int_equal(d.guard->state, GUARD_SAFE_STOP);
+        assert_int_equal(d.guard->oversight.lease, rows[i].lease);
+        assert_string_equal(d.guard->reason, "guard.latch: damaged; reset and restart to go on");
+        assert_string_equal(d.guard->who, "guard");
+        desk_close(&d);
+    }
+}
+
+/* ---- the program ---- */
+
+static int run_program(int argc, const char *const *words)
+{
+    char *argv[12] = {NULL};
+    for (int i = 0; i < argc; i++)
+        argv[i] = (char *)(uintptr_t)words[i];
+    optind = 1;
+    return guard_main(argc, argv);
+}
+
+/* Exit status 2 for a wrong command line, 0 for a question, the error's own else. */
+static void the_program_ends_with_the_right_status(void **state)
+{
+    static const struct {
+        const char *words[10];
+        int status;
+    } rows[] = {
+        {{"muster-guard"}, 2},
+        {{"muster-guard", "--help"}, 0},
+        {{"muster-guard", "--version"}, 0},
+        {{"muster-guard", "--run-dir", "/dev/null"}, 1},
+        {{"muster-guard", "--run-dir", "/dev/null", "more"}, 2},
+        {{"muster-guard", "--nonsense", "--run-dir", "/dev/null"}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--hang-frames", "0"}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--hang-frames", "1"}, 1},
+        {{"muster-guard", "--run-dir", "/dev/null", "--hang-ms", "1000000"}, 1},
+        {{"muster-guard", "--run-dir", "/dev/null", "--hang-ms", "1000001"}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--hang-ms", "x"}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--runner-user", "x"}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--runner-user", ""}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--runner-user", "1,"}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--runner-user", "4294967295"}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--runner-user", "4294967294"}, 1},
+        {{"muster-guard", "--run-dir", "/dev/null", "--runner-user", "1,2,3,4,5,6,7,8"}, 1},
+        {{"muster-guard", "--run-dir", "/dev/null", "--runner-user", "1,2,3,4,5,6,7,8,9"}, 2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--runner-user",
+          "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+          "1"},
+         2},
+        {{"muster-guard", "--run-dir", "/dev/null", "--realtime", "--spin", "--state-dir", "/dev/null"}, 1},
+    };
+    int kept = dup(STDOUT_FILENO);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int argc = 0;
+        while (rows[i].words[argc])
+            argc++;
+        fflush(stdout);
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        assert_true(dup2(null, STDOUT_FILENO) >= 0);
+        close(null);
+        int status = run_program(argc, rows[i].words);
+        fflush(stdout);
+        assert_true(dup2(kept, STDOUT_FILENO) >= 0);
+        assert_int_equal(status, rows[i].status);
+    }
+    close(kept);
+}
+
+/* What it was told, it does; and it ends by itself only for a reason. */
+static void the_program_does_what_it_is_told(void **state)
+{
+    char own[24];
+    desk_open(&d, NULL);
+    struct guard *guard = d.guard; /* there is only one in a process */
+    desk_close(&d);
+    desk_make(&d);
+    snprintf(own, sizeof own, "7,%u,9", geteuid());
+    const char *const words[] = {"muster-guard",  "--run-dir", d.dir,       "--state-dir", d.state,
+                                 "--runner-user", own,         "--hang-ms", "31",          "--spin"};
+    testbed_pause(false);
+    testbed_fail_call("epoll_pwait2", 1, 1, EBADF);
+    assert_int_equal(run_program(ARRAY_LEN(words), words), 1);
+    testbed_stop();
+    const struct guard_options *got = &guard->options;
+    assert_string_equal(got->run_dir, d.dir);
+    assert_string_equal(got->state_dir, d.state);
+    assert_int_equal(got->runner_user_count, 2); /* its own need not be named */
+    assert_true(got->runner_users[0] == 7 && got->runner_users[1] == 9);
+    assert_int_equal(got->hang_ms, 31);
+    assert_int_equal(got->hang_frames, GUARD_HANG_FRAMES);
+    assert_true(got->spin && !got->realtime);
+    guard_close(guard);
+    desk_sweep(&d);
+    desk_make(&d);
+    const char *const others[] = {"muster-guard", "--run-dir", d.dir, "--hang-frames", "32", "--realtime"};
+    testbed_pause(false);
+    testbed_fail_call("epoll_pwait2", 1, 1, EBADF);
+    assert_int_equal(run_program(ARRAY_LEN(others), others), 1);
+    testbed_stop();
+    assert_int_equal(got->hang_frames, 32);
+    assert_int_equal(got->hang_ms, GUARD_HANG_MS);
+    assert_true(got->realtime && !got->spin);
+    assert_null(got->state_dir);
+    guard_close(guard);
+    desk_sweep(&d);
+    desk_make(&d);
+    const char *const stopped[] = {"muster-guard", "--run-dir", d.dir};
+    assert_int_equal(raise(SIGTERM), 0); /* blocked since the first one */
+    assert_int_equal(run_program(ARRAY_LEN(stopped), stopped), 0);
+    sigset_t pending;
+    sigemptyset(&pending);
+    sigaddset(&pending, SIGTERM);
+    assert_int_equal(sigtimedwait(&pending, NULL, &(struct timespec){0}), SIGTERM);
     desk_sweep(&d);
 }
 
@@ -365,6 +533,49 @@ static void a_disk_that_is_dead_for_a_while(void **state)
     }
 }
 
+/* Nothing is latched and nothing can be written: what changes nothing is no half success. */
+static void an_order_without_effect_needs_no_disk(void **state)
+{
+    struct err err = {0};
+    struct ctl_message order, reply;
+    desk_make(&d);
+    testbed_fail_call("openat", 3, 1000, EROFS); /* the lock and the old latch can be looked at */
+    assert_ok(desk_start(&d, &(struct guard_options){.state_dir = ""}, &err), err);
+    d.agent = desk_join(&d, CTL_ROLE_AGENT);
+    assert_int_equal(d.guard->state, GUARD_STANDBY);
+    assert_false(d.guard->latch.kept);
+    ctl_message_init(&order, CTL_COMMAND);
+    order.command.verb = CTL_VERB_RELEASE;
+    assert_int_equal(desk_ask(&d, d.agent, &order, &reply), 0);
+    assert_string_equal(reply.text, "");
+    order.command.verb = CTL_VERB_STOP;
+    assert_int_equal(desk_ask(&d, d.agent, &order, &reply), 0);
+    assert_non_null(strstr(reply.text, "safe_stop, but not kept over a restart"));
+    testbed_stop();
+    desk_close(&d);
+}
+
+/* Who asks and does not read is not answered, and stays. */
+static void an_answer_that_does_not_go_out(void **state)
+{
+    struct ctl_message ask;
+    union ctl_packet packet;
+    desk_open(&d, NULL);
+    ctl_message_init(&ask, CTL_STATUS_REQUEST);
+    testbed_fail_call("sendmsg", 1, 1, EAGAIN);
+    desk_send(&d, d.agent, &ask);
+    assert_true(testbed_stop());
+    assert_false(desk_hear(d.agent, &packet, NULL));
+    desk_send(&d, d.agent, &ask);
+    assert_true(desk_hear(d.agent, &packet, NULL));
+    testbed_fail_call("sendmsg", 1, 1, EAGAIN); /* an order's reply, though, he would wait for */
+    assert_int_equal(desk_admit(&d, 1, &desk_limits), -1);
+    testbed_stop();
+    assert_true(desk_hung_up(d.agent));
+    assert_true(desk_slot(&d, 1)->admitted);
+    desk_close(&d);
+}
+
 /* ---- the loop ---- */
 
 static void a_loop_that_cannot_wait_ends_with_one_line(void **state)
@@ -457,6 +668,13 @@ int main(void)
         cmocka_unit_test(whatever_fails_at_the_start),
         cmocka_unit_test(whatever_fails_a_latch_holds),
         cmocka_unit_test(its_files_are_its_own),
+        cmocka_unit_test(who_spins_is_not_realtime),
+        cmocka_unit_test(it_makes_its_directory),
+        cmocka_unit_test(a_damaged_latch_gives_a_number_that_was_never_given),
+        cmocka_unit_test(the_program_ends_with_the_right_status),
+        cmocka_unit_test(the_program_does_what_it_is_told),
+        cmocka_unit_test(an_order_without_effect_needs_no_disk),
+        cmocka_unit_test(an_answer_that_does_not_go_out),
         cmocka_unit_test(a_runner_that_comes_disturbs_nobody),
         cmocka_unit_test(an_admitted_runner_keeps_its_place),
         cmocka_unit_test(a_robot_program_comes_whole_or_not_at_all),

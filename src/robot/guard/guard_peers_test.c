@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 static struct desk d;
 static struct desk_runner one, two;
@@ -982,6 +984,26 @@ static void scores_are_added_up(void **state)
     part();
 }
 
+/* News of a death for whoever sits there now: he lives. */
+static void news_of_a_death_is_looked_into(void **state)
+{
+    pair_up();
+    struct guard_peer *peer = desk_slot(&d, 1)->peer;
+    guard_peer_died(d.guard, peer, testbed_clock());
+    assert_ptr_equal(desk_slot(&d, 1)->peer, peer);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    close(peer->pid_fd);
+    peer->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0); /* as if he had been that one */
+    assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+    guard_peer_died(d.guard, peer, testbed_clock());
+    assert_null(desk_slot(&d, 1)->peer);
+    assert_int_equal(d.guard->state, GUARD_FALLBACK);
+    waitpid(pid, NULL, 0);
+    part();
+}
+
 /* ---- the end ---- */
 
 static void a_signal_ends_it(void **state)
@@ -1056,6 +1078,7 @@ int main(void)
         DESK(what_waits_to_be_compared_may_be_forgotten),
         DESK(a_shadow_that_says_nonsense),
         DESK(scores_are_added_up),
+        DESK(news_of_a_death_is_looked_into),
         DESK(a_signal_ends_it),
         DESK(an_end_with_everybody_there),
     };

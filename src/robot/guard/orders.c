@@ -51,7 +51,7 @@ static bool evict_stranger(struct guard *guard, int64_t now_ns)
 {
     for (int i = 0; i < CTL_MAX_RUNNERS; i++) {
         struct guard_runner *runner = &guard->runners[i];
-        if (runner->admitted || !runner->peer)
+        if (runner->admitted)
             continue;
         guard_peer_drop(guard, runner->peer, now_ns);
         return true;
@@ -157,8 +157,7 @@ static int score(struct guard *guard, const struct guard_peer *peer, const struc
 {
     struct guard_runner *runner = guard_runner_find(guard, order->generation);
     const uint32_t most = 256;
-    if (peer != guard->stream.peer || !runner || order->score.tp > most || order->score.fp > most ||
-        order->score.fn > most)
+    if (!runner || order->score.tp > most || order->score.fp > most || order->score.fn > most)
         return 0;
     runner->counters.score_frames++;
     runner->counters.score_tp += order->score.tp;

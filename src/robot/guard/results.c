@@ -72,7 +72,7 @@ static void take(struct guard *guard, struct guard_runner *runner, int64_t now_n
     struct guard_entry *entry = guard_frame_find(guard, result->stream, result->seq);
     bool asked =
         entry && entry->frame.generation == runner->generation && result->generation == runner->generation;
-    if (!asked || entry->answered || !runner->admitted) {
+    if (!asked || entry->answered) {
         if (!guard_shadow_take(guard, runner, entry))
             out_of_sequence(runner);
         return;

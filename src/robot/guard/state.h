@@ -11,6 +11,7 @@
  *   shadow.c    results compared and never used
  *   notice.c    what agents and observers are told
  *   counters.c  statistics
+ *   program.c   the command line
  */
 #ifndef MUSTER_ROBOT_GUARD_STATE_H
 #define MUSTER_ROBOT_GUARD_STATE_H

@@ -69,6 +69,20 @@ static void a_head_that_cannot_be_read_whole_is_refused(void **state)
     ring_fini(&writer);
 }
 
+/* Another magic, another version, another kind: another thing. */
+static void a_head_of_something_else_is_refused(void **state)
+{
+    for (size_t field = 0; field < 4; field++) {
+        struct ring writer, reader;
+        struct err err = {0};
+        assert_ok(ring_create(&writer, RING_CONTROL, 2, 0, &err), err);
+        ((uint32_t *)(void *)writer.base)[field]++;
+        assert_fails(ring_attach(&reader, dup(writer.fd), RING_CONTROL, &err), err, ERR_UNTRUSTED);
+        assert_int_equal(reader.fd, -1);
+        ring_fini(&writer);
+    }
+}
+
 /* A finished ring, a zeroed one, one that never came to be: none of them closes what is somebody else's. */
 static void an_end_closes_only_its_own(void **state)
 {
@@ -303,6 +317,7 @@ int main(void)
         cmocka_unit_test(whatever_fails_nothing_is_left),
         cmocka_unit_test(no_answer_about_seals_is_a_no),
         cmocka_unit_test(a_head_that_cannot_be_read_whole_is_refused),
+        cmocka_unit_test(a_head_of_something_else_is_refused),
         cmocka_unit_test(an_end_closes_only_its_own),
         cmocka_unit_test(the_layout_is_the_one_in_the_drawing),
         cmocka_unit_test(sequence_numbers_have_an_end),
