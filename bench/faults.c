@@ -39,9 +39,9 @@ static void on_signal(int number)
     interrupted = number;
 }
 
-static const struct group *const groups[] = {&faults_crash,  &faults_hang,  &faults_lies,
-                                             &faults_frames, &faults_peers, &faults_orders,
-                                             &faults_human,  &faults_latch, &faults_real};
+static const struct group *const groups[] = {&faults_crash, &faults_hang,  &faults_lies,   &faults_frames,
+                                             &faults_peers, &faults_hello, &faults_orders, &faults_human,
+                                             &faults_latch, &faults_real};
 
 /* All rows that are wanted, and how often each. */
 static int plan(const struct arguments *args, struct campaign *out, struct err *err)
@@ -106,7 +106,7 @@ static void run(struct world *world, struct campaign *campaign)
     campaign->took_s = (double)(clock_mono_ms() - begun_ms) / 1000;
 }
 
-/* What faults_peers.c starts under another name. */
+/* What faults_hello.c starts under another name. */
 static int pose(const struct arguments *args)
 {
     struct err err = {0};
@@ -166,6 +166,7 @@ static int carry_out(const struct arguments *args, struct campaign *campaign, st
     if (rc == 0)
         rc = world_open(&world, err);
     if (rc == 0) {
+        campaign->niced = world.niced;
         run(&world, campaign);
         (args->json ? report_json : report_text)(campaign);
     }

@@ -71,8 +71,8 @@ struct group {
     const struct fault_case *cases;
     size_t count;
 };
-extern const struct group faults_crash, faults_hang, faults_lies, faults_frames, faults_peers, faults_orders,
-    faults_human, faults_latch, faults_real;
+extern const struct group faults_crash, faults_hang, faults_lies, faults_frames, faults_peers, faults_hello,
+    faults_orders, faults_human, faults_latch, faults_real;
 
 /* Notes the first thing that is wrong; false if it is. */
 bool expect(struct sight *seen, bool holds, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -126,7 +126,7 @@ struct world {
     struct stage *stage;       /* [GENERATIONS] */
     struct ctl_limits limits[GENERATIONS];
     struct puppet puppet;
-    bool mounts; /* this process has mounts of its own */
+    bool mounts, niced; /* this process has mounts of its own, runs before others */
 };
 
 struct needs {
@@ -196,6 +196,7 @@ struct campaign {
     struct tally *tallies; /* owned */
     size_t count;
     double took_s;
+    bool niced;
 };
 
 void expected_text(const struct fault_case *row, char *out, size_t size);

@@ -301,7 +301,7 @@ static void spoil_memory(struct puppet *puppet, int how, const struct ring_resul
 
 static void hostile_memory(struct world *world, const struct fault_case *row, struct sight *seen)
 {
-    const struct ctl_limits limits = world_hasty();
+    const struct ctl_limits limits = row->measure == OVER_DEADLINE ? world_hasty() : world_limits();
     if (!ready(world, &limits, seen))
         return;
     int64_t capture_ns = now_ns();

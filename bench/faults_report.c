@@ -189,6 +189,7 @@ void report_json(const struct campaign *campaign)
     jsonw_i64(&out, "hang_over_deadline_p99_us", quantile(over.us, over.count, 0.99));
     jsonw_i64(&out, "hang_over_deadline_max_us", quantile(over.us, over.count, 1));
     jsonw_real(&out, "took_s", campaign->took_s);
+    jsonw_boolean(&out, "niced", campaign->niced);
     jsonw_array(&out, "case");
     for (size_t i = 0; i < campaign->count; i++)
         write_case(&out, &campaign->tallies[i]);
