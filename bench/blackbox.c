@@ -14,6 +14,7 @@
 #include "sys/file.h"
 #include "sys/proc.h"
 #include "trust/incident.h"
+#include "usage.h"
 #include "wire/json_stream.h"
 
 #include <math.h>
@@ -272,17 +273,22 @@ static int run(struct bench *b, int64_t armed_s, struct err *err)
     return print(&m, armed_s, err);
 }
 
+static const char usage[] = "usage: bench-blackbox [--seconds N (20, at least 15)] [--json]\n"
+                            "What a recorder costs the robot, and how soon a recording is sealed.\n"
+                            "example: bench-blackbox --seconds 30 --json\n";
+
 int main(int argc, char **argv)
 {
     static struct bench b;
     struct err err = {0}, ignored = {0};
     int64_t armed_s = 20;
+    usage_on_help(argc, argv, usage);
     for (int i = 1; i < argc; i++)
         if (str_eq(argv[i], "--seconds") && i + 1 < argc && str_to_i64(argv[i + 1], &armed_s) &&
             armed_s >= 15)
             i++;
         else if (!str_eq(argv[i], "--json"))
-            return fputs("usage: bench-blackbox [--seconds N (20, at least 15)] [--json]\n", stderr), 2;
+            return fputs(usage, stderr), 2;
     int done = run(&b, armed_s, &err);
     stop(&b.recorder);
     muster_close(b.robot);

@@ -29,6 +29,7 @@
 #include "forge/pack.h"
 #include "robot/runner/made_release.h"
 #include "sys/file.h"
+#include "usage.h"
 
 #include <getopt.h>
 #include <sched.h>
@@ -278,17 +279,21 @@ static void clean_up(struct bench *bench)
         fprintf(stderr, "bench-dataplane: %s\n", ignored.text);
 }
 
+static const char usage[] =
+    "usage: bench-dataplane [--json] [--frames N] [--model release.yaml | --store LAYOUT] [--fps F]\n"
+    "                       [--try BYTES]    one frame size in every way of waiting\n"
+    "What the way through ring, runner and guard adds to the bare Run().\n"
+    "example: bench-dataplane --frames 2000 --json\n";
+
 int main(int argc, char **argv)
 {
     char dir[] = "/tmp/muster-bench-XXXXXX";
     struct err err = {0};
     static struct bench bench = {
         .args = {.model = MUSTER_MODELS "/detector-2.0.0/release.yaml", .frames = 800}};
+    usage_on_help(argc, argv, usage);
     if (!parse(argc, argv, &bench.args)) {
-        fputs(
-            "usage: bench-dataplane [--json] [--frames N] [--model release.yaml | --store LAYOUT] [--fps F]\n"
-            "                       [--try BYTES]    one frame size in every way of waiting\n",
-            stderr);
+        fputs(usage, stderr);
         return 2;
     }
     log_init("bench");

@@ -10,6 +10,7 @@
 #include "forge/pack.h"
 #include "robot/runner/engine.h"
 #include "sys/file.h"
+#include "usage.h"
 #include "wire/golden.h"
 
 #include <fcntl.h>
@@ -196,13 +197,18 @@ static int parse(int argc, char **argv, struct bench *bench)
     return optind == argc && fits ? 0 : -1;
 }
 
+static const char usage[] = "usage: bench-derived [--release YAML] [--rounds N] [--frames N] [--json]\n"
+                            "A model as it was shipped against its optimized graph, in turns.\n"
+                            "example: bench-derived --rounds 15 --frames 500 --json\n";
+
 int main(int argc, char **argv)
 {
     static struct bench bench = {
         .yaml = MUSTER_MODELS "/detector-2.0.0/release.yaml", .rounds = 15, .frames = 200};
     struct err err = {0};
+    usage_on_help(argc, argv, usage);
     if (parse(argc, argv, &bench) < 0)
-        return fputs("usage: bench-derived [--release YAML] [--rounds N] [--frames N] [--json]\n", stderr), 2;
+        return fputs(usage, stderr), 2;
     int result = make_release(&bench, &err);
     if (result == 0)
         result = measure_all(&bench, &err);

@@ -12,6 +12,7 @@
 #include "cli/demo/tool.h"
 #include "cli/demo/view.h"
 #include "sys/proc.h"
+#include "usage.h"
 
 #include <unistd.h>
 
@@ -86,14 +87,16 @@ static int measure(struct stage *stage, struct cast *cast, struct cost cost[2], 
     return 0;
 }
 
+static const char usage[] =
+    "usage: bench-footprint [--json]    a demo of one robot, what its agent and guard take\n"
+    "example: bench-footprint --json\n";
+
 int main(int argc, char **argv)
 {
+    usage_on_help(argc, argv, usage);
     for (int i = 1; i < argc; i++)
         if (!str_eq(argv[i], "--json")) /* it is JSON in any case */
-            return fputs("usage: bench-footprint [--json]    a demo of one robot, what its agent and guard "
-                         "take\n",
-                         stderr),
-                   2;
+            return fputs(usage, stderr), 2;
     struct stage stage;
     struct cast *cast = NULL;
     struct cost cost[2];

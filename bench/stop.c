@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "robot/ctl/ctl.h"
+#include "usage.h"
 
 #include <getopt.h>
 #include <poll.h>
@@ -221,6 +222,11 @@ static void say(struct bench *bench, bool json)
         quantile(bench->answer_ms, bench->answered, 0.5));
 }
 
+static const char usage[] = "usage: bench-stop [--robots 100] [--rounds 10] [--fps 5] [--settle-ms 2000] "
+                            "[--json]    (1 to 256 robots)\n"
+                            "From an operator's stop to the safe verdict, on many robots behind one server.\n"
+                            "example: bench-stop --robots 100 --json\n";
+
 static int parse(int argc, char **argv, struct bench *bench, int64_t *out_robots, bool *out_json)
 {
     static const struct option options[] = {
@@ -241,10 +247,7 @@ static int parse(int argc, char **argv, struct bench *bench, int64_t *out_robots
     }
     if (ok && optind == argc)
         return 0;
-    fprintf(
-        stderr,
-        "usage: bench-stop [--robots 100] [--rounds 10] [--fps 5] [--settle-ms 2000] [--json]    (1 to %d)\n",
-        STOP_MAX_ROBOTS);
+    fputs(usage, stderr);
     return -1;
 }
 
@@ -255,6 +258,7 @@ int main(int argc, char **argv)
     int64_t robots = 100;
     bool json = false;
     struct err err = {0};
+    usage_on_help(argc, argv, usage);
     if (parse(argc, argv, &bench, &robots, &json) < 0)
         return err_exit_status(ERR_USAGE);
     sigaction(SIGINT, &action, NULL);

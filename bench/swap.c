@@ -28,6 +28,7 @@
 #include "robot/decide/shadow.h"
 #include "sys/file.h"
 #include "sys/proc.h"
+#include "usage.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -63,6 +64,11 @@ struct bench {
 
 /* The agent's part. */
 
+static void on_report(const struct api_report *report, void *arg)
+{
+    log_debug("%s: %s", report_kind_name(report->kind), report->text);
+}
+
 static void on_note(enum report_kind kind, const struct digest *release, const char *text, void *arg)
 {
     log_debug("%s: %s", report_kind_name(kind), text);
@@ -92,7 +98,8 @@ static int open_crew(struct bench *bench, struct err *err)
                                    .spawn = &bench->spawn,
                                    .start_ms = PATIENCE_MS,
                                    .epoll_fd = bench->epoll_fd,
-                                   .note = on_note};
+                                   .note = on_note,
+                                   .report = on_report};
     return crew_new(&options, &bench->crew, err);
 }
 
@@ -418,16 +425,20 @@ static void clean_up(struct bench *bench)
     free(bench->runner_path);
 }
 
+static const char usage[] =
+    "usage: bench-swap [--json] [--swaps N] [--kills N] [--fps F] [--shadow K] [--isolation MODE] [--check]\n"
+    "Switches releases under a robot program and counts what it loses.\n"
+    "example: bench-swap --swaps 100 --kills 10 --json\n";
+
 int main(int argc, char **argv)
 {
     static struct bench bench = {
         .args = {.swaps = 1000, .kills = 50, .fps = 60, .shadow = 5, .isolation = "none"}, .epoll_fd = -1};
     char dir[] = "/tmp/muster-swap-XXXXXX";
     struct err err = {0};
+    usage_on_help(argc, argv, usage);
     if (!parse(argc, argv, &bench.args)) {
-        fputs("usage: bench-swap [--json] [--swaps N] [--kills N] [--fps F] [--shadow K] [--isolation MODE] "
-              "[--check]\n",
-              stderr);
+        fputs(usage, stderr);
         return 2;
     }
     log_init("bench");

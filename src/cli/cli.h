@@ -83,11 +83,13 @@ struct option_def {
         .out = (struct option_list *)(target)                                                                \
     }
 
+enum { OPERANDS_MAX = 1024 };
+
 struct operands {      /* what is no option */
     const char *usage; /* "RELEASE", for errors */
-    size_t min, max;   /* max ≤ 16 */
+    size_t min, max;   /* max ≤ OPERANDS_MAX */
     size_t count;
-    const char *items[16];
+    const char *items[OPERANDS_MAX];
 };
 
 /* Options and operands in any order; "--" ends the options. Errors: USAGE. */

@@ -51,7 +51,9 @@ static const char help[] =
     "  muster reset r7 --key alice.key && muster restart r7 --key alice.key\n"
     "  muster hold --local --run-dir /run/muster --as \"shift lead\" --reason \"cleaning\"\n"
     "\n"
-    "exit status: 0 every robot obeyed, 1 some did not answer in time, 3 some refused\n";
+    "An unknown ROBOT: nothing is ordered; but stop reaches the others, and then says which it did not "
+    "find.\n"
+    "exit status: 0 every robot obeyed, 1 some did not answer in time, 3 some refused, 4 some are unknown\n";
 
 static volatile sig_atomic_t interrupted;
 
@@ -103,11 +105,15 @@ static int check(const struct operate *operate, struct err *err)
     return 0;
 }
 
+_Static_assert((int)COMMAND_MAX_ROBOTS <= (int)OPERANDS_MAX, "each may be named");
+
 static int run(int argc, char **argv, struct err *err)
 {
     bool wait = false;
-    struct operate operate = {
-        .robots = {.usage = "ROBOT", .max = 16}, .reason = "no reason given", .ttl_s = 5, .expires_s = 30};
+    struct operate operate = {.robots = {.usage = "ROBOT", .max = COMMAND_MAX_ROBOTS},
+                              .reason = "no reason given",
+                              .ttl_s = 5,
+                              .expires_s = 30};
     const struct option_def options[] = {
         CLIENT_OPTIONS(operate.where),
         OPT_LIST("select", 'l', &operate.select),

@@ -29,6 +29,9 @@ struct person { /* who orders */
 struct names { /* of robots */
     size_t count;
     char ids[COMMAND_MAX_ROBOTS][64];
+    bool known[COMMAND_MAX_ROBOTS]; /* mark_known: the server has it, and it is not revoked */
+    size_t lost_count;              /* a stop does not wait for these: nobody knows them */
+    char lost[COMMAND_MAX_ROBOTS][64];
 };
 
 /* ---- who ---- */
@@ -79,6 +82,27 @@ static int add_name(struct names *names, const char *id, struct err *err)
     return 0;
 }
 
+static int add_operand(const struct operate *operate, const char *id, struct names *names, struct err *err)
+{
+    if (operate->verb != COMMAND_STOP || str_is_name(id, API_ID_SIZE - 1))
+        return add_name(names, id, err);
+    str_copy(names->lost[names->lost_count++], sizeof names->lost[0], id);
+    return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static int mark_known(struct names *names, const char *id)
+{
+    const char(*found)[64] = bsearch(id, names->ids, names->count, sizeof names->ids[0], compare_ids);
+    if (found)
+        names->known[found - (const char(*)[64])names->ids] = true;
+    return 0;
+}
+
 static bool has_labels(struct json_at robot, const struct option_list *select)
 {
     struct json_at labels = json_child(robot, "labels");
@@ -94,8 +118,8 @@ static bool has_labels(struct json_at robot, const struct option_list *select)
     return true;
 }
 
-/* One page of the fleet; after[0] is 0 at its end. */
-static int select_page(const struct person *person, char after[API_ID_SIZE], struct names *names,
+/* One page of the fleet; after[0] is 0 at its end. `mark`: no robot is added, those that are named already are marked. */
+static int select_page(const struct person *person, bool mark, char after[API_ID_SIZE], struct names *names,
                        struct err *err)
 {
     cleanup_free char *path = mem_printf("/api/v1/robots?limit=%d&after=%s", PAGE, after);
@@ -115,8 +139,8 @@ static int select_page(const struct person *person, char after[API_ID_SIZE], str
         bool revoked = true;
         json_get_name(robot, "id", id, sizeof id);
         json_get_bool(robot, "revoked", &revoked);
-        if (!revoked && has_labels(robot, &person->operate->select))
-            rc = add_name(names, id, err);
+        if (!revoked && (mark || has_labels(robot, &person->operate->select)))
+            rc = mark ? mark_known(names, id) : add_name(names, id, err);
     }
     after[0] = 0;
     if (json_has(root, "next"))
@@ -136,21 +160,44 @@ static int select_robots(const struct person *person, struct names *names, struc
             return err_set(err, ERR_USAGE, "--select %.80s: it wants LABEL=VALUE", select->items[i]);
     }
     do {
-        if (select_page(person, after, names, err) < 0)
+        if (select_page(person, false, after, names, err) < 0)
             return -1;
     } while (after[0]);
     return names->count ? 0 : err_set(err, ERR_NOT_FOUND, "no robot has these labels; see muster robot list");
 }
 
-static int compare_ids(const void *a, const void *b)
+/* Drops whom the server does not know from what a stop names. */
+static int keep_known(const struct person *person, struct names *names, struct err *err)
 {
-    return strcmp(a, b);
+    char after[API_ID_SIZE] = "";
+    size_t kept = 0;
+    do {
+        if (select_page(person, true, after, names, err) < 0)
+            return -1;
+    } while (after[0]);
+    for (size_t i = 0; i < names->count; i++)
+        if (names->known[i])
+            memmove(names->ids[kept++], names->ids[i], sizeof names->ids[0]);
+        else if (names->lost_count < COMMAND_MAX_ROBOTS)
+            memcpy(names->lost[names->lost_count++], names->ids[i], sizeof names->ids[0]);
+    names->count = kept;
+    return 0;
+}
+
+/* Who was not ordered, after all others were. */
+static int say_lost(const struct names *names, struct err *err)
+{
+    char list[160] = "";
+    for (size_t i = 0; i < names->lost_count && strlen(list) < sizeof list - 1; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%.63s", i ? ", " : "", names->lost[i]);
+    return err_set(err, ERR_NOT_FOUND, "NOT STOPPED, not known or revoked: %s; %s", list,
+                   names->count ? "all others were ordered" : "nothing was ordered");
 }
 
 static int find_robots(const struct person *person, struct names *names, struct err *err)
 {
     for (size_t i = 0; i < person->operate->robots.count; i++)
-        if (add_name(names, person->operate->robots.items[i], err) < 0)
+        if (add_operand(person->operate, person->operate->robots.items[i], names, err) < 0)
             return -1;
     if (person->operate->select.count && select_robots(person, names, err) < 0)
         return -1;
@@ -342,26 +389,62 @@ static int send_all(const struct person *person, struct names *names, struct ord
     const struct operate *operate = person->operate;
     int64_t life_ms = (int64_t)(operate->expires_s * 1000);
     bool ask_lease = operate->verb == COMMAND_RELEASE && names->count <= LEASE_LOOKUP_MAX && !operate->lease;
-    size_t rest = 0;
+    size_t rest = 0, leased_count = 0;
+    char leased[LEASE_LOOKUP_MAX][64];
+    uint64_t leases[LEASE_LOOKUP_MAX];
     if (operate->lease && names->count > 1)
         return err_set(err, ERR_USAGE, "--lease: a lease is one robot's, name only that one");
     for (size_t i = 0; i < names->count; i++) {
         uint64_t lease = (uint64_t)operate->lease;
         if (ask_lease && find_lease(person, names->ids[i], &lease, err) < 0)
             return -1;
-        if (!lease)
+        if (lease) {
+            memcpy(leased[leased_count], names->ids[i], sizeof leased[0]);
+            leases[leased_count++] = lease;
+        } else {
             memmove(names->ids[rest++], names->ids[i], sizeof names->ids[0]);
-        else if (send_command(person, operate->verb, (const char(*)[64]) & names->ids[i], 1, lease, life_ms,
-                              &orders->ids[orders->count++], err) < 0)
-            return -1;
+        }
     }
-    if (rest == 0)
-        return 0;
-    return send_command(person, operate->verb, (const char(*)[64])names->ids, rest, 0, life_ms,
-                        &orders->ids[orders->count++], err);
+    /* First those of whom the server may not know one: then nothing was ordered. */
+    if (rest > 0 && send_command(person, operate->verb, (const char(*)[64])names->ids, rest, 0, life_ms,
+                                 &orders->ids[orders->count], err) < 0)
+        return -1;
+    orders->count += rest > 0;
+    for (size_t i = 0; i < leased_count; i++)
+        if (send_command(person, operate->verb, (const char(*)[64]) & leased[i], 1, leases[i], life_ms,
+                         &orders->ids[orders->count], err) < 0)
+            return -1;
+        else
+            orders->count++;
+    return 0;
 }
 
-static int say(const struct person *person, const struct orders *orders, struct tally *tally, struct err *err)
+/* A stop is never lost to a name that is wrong: it goes to all others. */
+static int order(const struct person *person, struct names *names, struct orders *orders, struct err *err)
+{
+    if (names->count && send_all(person, names, orders, err) == 0)
+        return 0;
+    bool unknown = err->code == ERR_NOT_FOUND || err->code == ERR_REFUSED;
+    if (person->operate->verb == COMMAND_STOP && unknown && orders->count == 0) {
+        struct err refused = *err;
+        size_t named = names->count;
+        *err = (struct err){0};
+        if (keep_known(person, names, err) < 0)
+            return -1;
+        if (names->count == named)
+            return *err = refused, -1;
+        if (names->count && send_all(person, names, orders, err) < 0)
+            return -1;
+    }
+    if (names->lost_count && err->code == ERR_NONE)
+        return names->count ? 0 : say_lost(names, err);
+    return orders->count || err->code == ERR_UNREACHABLE || err->code == ERR_TIMEOUT
+               ? -1
+               : err_prefix(err, "nothing was ordered");
+}
+
+static int say(const struct person *person, const struct orders *orders, const struct names *names,
+               struct tally *tally, struct err *err)
 {
     const bool json = person->operate->json;
     cleanup_json_writer struct json_writer out;
@@ -378,6 +461,10 @@ static int say(const struct person *person, const struct orders *orders, struct 
     jsonw_u64(&out, "accepted", tally->accepted);
     jsonw_u64(&out, "refused", tally->refused);
     jsonw_u64(&out, "unanswered", tally->expired + tally->open);
+    jsonw_array(&out, "unknown");
+    for (size_t i = 0; i < names->lost_count; i++)
+        jsonw_text(&out, NULL, names->lost[i]);
+    jsonw_close(&out);
     jsonw_close(&out);
     return json ? output_print(&out, err) : 0;
 }
@@ -476,13 +563,15 @@ int operate_remote(const struct operate *operate, struct err *err)
     operate_catch_signals();
     int64_t asked_ms = clock_mono_ms();
     int64_t until_ms = asked_ms + (int64_t)(operate->expires_s * 1000) + ANSWER_GRACE_MS;
-    if (send_all(&person, names, &orders, err) < 0)
+    if (order(&person, names, &orders, err) < 0)
         return -1;
     for (size_t i = 0; i < orders.count && !operate->no_wait; i++)
         if (await(&person, orders.ids[i], until_ms, err) < 0)
             return -1;
-    if (say(&person, &orders, &tally, err) < 0)
+    if (say(&person, &orders, names, &tally, err) < 0)
         return -1;
+    if (names->lost_count)
+        return say_lost(names, err);
     int status = status_of(operate, &tally);
     if (status != 0 || !operate->hold_open)
         return status;

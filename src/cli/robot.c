@@ -28,6 +28,10 @@ static const char help[] =
     "  revoke        its certificate is refused from now on; a new enrolment token admits it again\n"
     "  here          on the robot itself, without a server: the guard's state, who holds it and why\n"
     "\n"
+    "STATE is the guard's: auto answers; hold, override, safe_stop, estop, ack_wait, service and gone do "
+    "not. \"was\": "
+    "the robot\n"
+    "is not heard from, and this is what it said last.\n"
     "P99 and F1 (on labelled frames) are those of the release it runs, STEPPED is the share of frames on "
     "which the "
     "guard\n"
@@ -36,7 +40,8 @@ static const char help[] =
     "\n"
     "examples:\n"
     "  muster robot enroll-token r7 --label site=north --output r7.token\n"
-    "  muster robot list --json | jq -r '.robots[] | select(.presence != \"live\") | .id'\n";
+    "  muster robot list --json | jq -r '.robots[] | select(.presence != \"live\") | .id'\n"
+    "  muster robot list --json | jq -r '.robots[] | select(.guard.state == \"safe_stop\") | .id'\n";
 
 /* ---- what a robot looks like for people ---- */
 
@@ -61,8 +66,42 @@ static void print_real(struct json_at at, const char *key, double factor, const 
 
 static void print_head(void)
 {
-    printf("%-16s %-8s %-12s %-12s %-12s %10s %10s %8s %8s\n", "ROBOT", "PRESENCE", "RUNS", "TARGET", "PHASE",
-           "FRAMES", "P99", "STEPPED", "F1");
+    printf("%-16s %-8s %-13s %-12s %-12s %-12s %10s %10s %8s %8s\n", "ROBOT", "PRESENCE", "STATE", "RUNS",
+           "TARGET", "PHASE", "FRAMES", "P99", "STEPPED", "F1");
+}
+
+/* What is not heard from any more is told in the past. */
+static bool is_past(struct json_at robot)
+{
+    char presence[16] = "";
+    json_get_string(robot, "presence", presence, sizeof presence);
+    return !str_eq(presence, "live") && !str_eq(presence, "late");
+}
+
+static void print_state(struct json_at robot)
+{
+    char state[24] = "-", text[32];
+    if (json_has(robot, "guard"))
+        json_get_string(json_child(robot, "guard"), "state", state, sizeof state);
+    snprintf(text, sizeof text, "%s%s", json_has(robot, "guard") && is_past(robot) ? "was " : "", state);
+    printf(" %-13s", text);
+}
+
+/* One line under the table: since when, whose word, and why. */
+static void print_guard(struct json_at robot)
+{
+    if (!json_has(robot, "guard"))
+        return;
+    struct json_at guard = json_child(robot, "guard");
+    char state[24] = "", who[48] = "", text[API_MAX_SUMMARY] = "", when[CLOCK_RFC3339_SIZE];
+    int64_t since_ms = 0;
+    json_get_string(guard, "state", state, sizeof state);
+    json_get_string(guard, "who", who, sizeof who);
+    json_get_string(guard, "text", text, sizeof text);
+    json_get_int(guard, "since_ms", INT64_MIN, INT64_MAX, &since_ms);
+    clock_rfc3339(since_ms, when);
+    printf("  guard: %s since %s%s%s (%s)%s\n", state, when, who[0] ? ", by " : "", who, text,
+           is_past(robot) ? "; not heard from since, this may be over" : "");
 }
 
 static void print_row(struct json_at robot)
@@ -73,6 +112,7 @@ static void print_row(struct json_at robot)
     json_get_u64(robot, "frames", INT64_MAX, &frames);
     printf("%-16s", id);
     print_member(robot, "presence", NULL, 8);
+    print_state(robot);
     print_member(robot, "release", "version", 12);
     print_member(robot, "target", "version", 12);
     print_member(robot, "phase", NULL, 12);
@@ -191,6 +231,7 @@ static int print_answer(const struct buf *answer, bool json, struct err *err)
     struct json_at root = json_root(&reader);
     print_head();
     print_row(root);
+    print_guard(root);
     if (json_has(root, "reports"))
         print_reports(root);
     return json_finish(&reader, err);

@@ -15,6 +15,28 @@ static const char *const report_words[REPORT_KIND_COUNT] = {
     [REPORT_SHADOWED] = "shadowed",
 };
 
+static const char *const guard_words[API_GUARD_COUNT] = {
+    [API_GUARD_NONE] = "",
+    [API_GUARD_INIT] = "init",
+    [API_GUARD_STANDBY] = "standby",
+    [API_GUARD_AUTO] = "auto",
+    [API_GUARD_DEGRADED] = "degraded",
+    [API_GUARD_FALLBACK] = "fallback",
+    [API_GUARD_FORCED] = "forced",
+    [API_GUARD_HOLD] = "hold",
+    [API_GUARD_OVERRIDE] = "override",
+    [API_GUARD_SAFE_STOP] = "safe_stop",
+    [API_GUARD_ESTOP] = "estop",
+    [API_GUARD_ACK_WAIT] = "ack_wait",
+    [API_GUARD_SERVICE] = "service",
+    [API_GUARD_GONE] = "gone",
+};
+
+const char *api_guard_name(enum api_guard state)
+{
+    return (unsigned)state < API_GUARD_COUNT ? guard_words[state] : "";
+}
+
 const char *report_kind_name(enum report_kind kind)
 {
     return (unsigned)kind < REPORT_KIND_COUNT ? report_words[kind] : "unknown";
@@ -126,9 +148,22 @@ char *api_enrolled_format(const struct api_enrolled *enrolled)
 
 /* ---- reports ---- */
 
+/* Who stands behind a state is said with the state. */
+static void decode_guard(struct json_at at, struct api_report *out)
+{
+    int state = 0;
+    if (json_has(at, "guard"))
+        json_get_choice(at, "guard", guard_words + 1, API_GUARD_COUNT - 1, &state);
+    out->guard = json_has(at, "guard") ? (enum api_guard)(state + 1) : API_GUARD_NONE;
+    if (json_has(at, "who"))
+        json_get_line(at, "who", out->who, sizeof out->who);
+    if (out->who[0] && !out->guard)
+        json_fail(at, "who: goes with guard only");
+}
+
 static void decode_report(struct json_at at, struct api_report *out)
 {
-    JSON_ONLY(at, "seq", "time_ms", "kind", "release", "version", "bytes", "text");
+    JSON_ONLY(at, "seq", "time_ms", "kind", "release", "version", "bytes", "text", "guard", "who");
     int kind = 0;
     json_get_u64(at, "seq", INT64_MAX, &out->seq);
     json_get_int(at, "time_ms", 0, INT64_MAX, &out->time_ms);
@@ -142,6 +177,7 @@ static void decode_report(struct json_at at, struct api_report *out)
         json_get_u64(at, "bytes", INT64_MAX, &out->bytes);
     if (json_has(at, "text"))
         json_get_line(at, "text", out->text, sizeof out->text);
+    decode_guard(at, out);
 }
 
 static bool is_stream(const char *text)
@@ -187,6 +223,10 @@ static json_t *from_report(const struct api_report *report)
     if (report->bytes && json_object_set_new(out, "bytes", json_integer((json_int_t)report->bytes)) < 0)
         return NULL;
     if (report->text[0] && json_object_set_new(out, "text", json_from_line(report->text)) < 0)
+        return NULL;
+    if (json_put_text(out, "guard", api_guard_name(report->guard)) < 0)
+        return NULL;
+    if (report->guard && report->who[0] && json_object_set_new(out, "who", json_from_line(report->who)) < 0)
         return NULL;
     return TAKE_PTR(out);
 }

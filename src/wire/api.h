@@ -68,12 +68,32 @@ enum report_kind {
     REPORT_COMMITTED,   /* probation passed */
     REPORT_ROLLED_BACK, /* `release` was left; reason in `text` */
     REPORT_FAILED,      /* install of `release` failed for good; reason in `text` */
-    REPORT_GUARD,       /* the guard changed state; text */
+    REPORT_GUARD,       /* the guard changed state: `guard`; or what else concerns it; text */
     REPORT_RESTARTED,   /* a process of the robot had to be restarted; text names it */
     REPORT_OPERATOR, /* what became of a human's command: the line of wire/command.h; `release` stood back */
     REPORT_SHADOWED, /* what the comparison on live frames gave, or why there was none; text */
     REPORT_KIND_COUNT
 };
+/* The state of the guard, as robot/ctl/ctl.h has it, one higher; so that a fleet shows who is stopped without reading texts. */
+enum api_guard {
+    API_GUARD_NONE, /* the record says nothing about it */
+    API_GUARD_INIT,
+    API_GUARD_STANDBY,
+    API_GUARD_AUTO,
+    API_GUARD_DEGRADED,
+    API_GUARD_FALLBACK,
+    API_GUARD_FORCED,
+    API_GUARD_HOLD,
+    API_GUARD_OVERRIDE,
+    API_GUARD_SAFE_STOP,
+    API_GUARD_ESTOP,
+    API_GUARD_ACK_WAIT,
+    API_GUARD_SERVICE,
+    API_GUARD_GONE, /* there is no guard: no model answers */
+    API_GUARD_COUNT
+};
+const char *api_guard_name(enum api_guard state); /* "safe_stop"; "" for NONE */
+
 struct api_report {
     uint64_t seq;
     int64_t time_ms;
@@ -82,6 +102,8 @@ struct api_report {
     char version[64];      /* "" if none */
     uint64_t bytes;
     char text[API_MAX_SUMMARY];
+    enum api_guard guard; /* "guard": the state from now on */
+    char who[48];         /* with `guard`: whose word it stands on; "" nobody's. Why is in `text` */
 };
 struct api_reports {
     char stream[33]; /* 32 hex digits */

@@ -80,6 +80,9 @@ static void random_report(uint64_t *random, uint64_t seq, struct api_report *out
         out->bytes = random_u64(random) >> 1;
     if (random_below(random, 2))
         random_line(random, out->text, sizeof out->text - 1);
+    out->guard = (enum api_guard)random_below(random, API_GUARD_COUNT);
+    if (out->guard && random_below(random, 2))
+        random_line(random, out->who, sizeof out->who - 1);
 }
 
 static void any_reports_survive_the_round_trip(void **state)
@@ -126,7 +129,8 @@ static const char assignment[] =
 static const char reports[] =
     "{\"records\":[{\"bytes\":9,\"kind\":\"rolled_back\",\"release\":\"sha256:" HEX64
     "\",\"seq\":3,\"text\":\"p99 71 ms\",\"time_ms\":5,\"version\":\"2.0.0\"},"
-    "{\"kind\":\"started\",\"seq\":4,\"time_ms\":6}],"
+    "{\"kind\":\"started\",\"seq\":4,\"time_ms\":6},"
+    "{\"guard\":\"safe_stop\",\"kind\":\"guard\",\"seq\":5,\"time_ms\":7,\"who\":\"alice\"}],"
     "\"stream\":\"00112233445566778899aabbccddeeff\"}";
 static const char enroll[] = "{\"csr\":\"-----BEGIN X-----\\n\",\"token\":\"abc\"}";
 static const char enrolled[] =
@@ -157,7 +161,8 @@ static void the_texts_are_the_documented_ones(void **state)
 static void every_message_is_strict(void **state)
 {
     static const char *const assignment_optional[] = {"release", NULL};
-    static const char *const report_optional[] = {"bytes", "release", "text", "version", NULL};
+    static const char *const report_optional[] = {"bytes",   "guard", "release", "text",
+                                                  "version", "who",   NULL};
     static const struct {
         decode_fn *decode;
         const char *text;
@@ -211,6 +216,12 @@ static void wrong_values_are_refused(void **state)
          "{\"records\":[{\"seq\":2,\"time_ms\":1,\"kind\":\"started\"},{\"seq\":1,\"time_ms\":1,"
          "\"kind\":\"started\"}],\"stream\":\"00112233445566778899aabbccddeeff\"}"},
         {parse_reports, "{\"records\":[{\"seq\":1,\"time_ms\":-1,\"kind\":\"started\"}],"
+                        "\"stream\":\"00112233445566778899aabbccddeeff\"}"},
+        {parse_reports, "{\"records\":[{\"seq\":1,\"time_ms\":1,\"kind\":\"guard\",\"guard\":\"\"}],"
+                        "\"stream\":\"00112233445566778899aabbccddeeff\"}"},
+        {parse_reports, "{\"records\":[{\"seq\":1,\"time_ms\":1,\"kind\":\"guard\",\"guard\":\"fine\"}],"
+                        "\"stream\":\"00112233445566778899aabbccddeeff\"}"},
+        {parse_reports, "{\"records\":[{\"seq\":1,\"time_ms\":1,\"kind\":\"guard\",\"who\":\"alice\"}],"
                         "\"stream\":\"00112233445566778899aabbccddeeff\"}"},
         {parse_reports, "{\"records\":[{\"seq\":1,\"time_ms\":1,\"kind\":\"unknown\"}],"
                         "\"stream\":\"00112233445566778899aabbccddeeff\"}"},

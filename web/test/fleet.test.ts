@@ -53,6 +53,19 @@ test('the worst facet wins and says why', () => {
   assert.match(robotStatus(robot({ intervention_share: 0.2 }), FINE).why, /20\.0 %.*5\.00 %/);
 });
 
+test('who is stopped is seen, and by whom; what was said before a silence is not shown as if it were so', () => {
+  const guard = { state: 'safe_stop', since_ms: 90_000, who: 'alice', text: 'auto -> safe_stop: smoke' };
+  const stopped = robotStatus(robot({ guard }), FINE);
+  assert.equal(stopped.key, 'stopped');
+  assert.equal(stopped.tone, 'bad');
+  assert.match(stopped.why, /alice.*smoke/);
+  for (const state of ['hold', 'override', 'service', 'forced']) assert.equal(robotStatus(robot({ guard: { state } }), FINE).key, 'held');
+  for (const state of ['estop', 'ack_wait', 'gone']) assert.equal(robotStatus(robot({ guard: { state } }), FINE).key, 'stopped');
+  for (const state of ['auto', '', 7]) assert.equal(robotStatus(robot({ guard: { state } }), FINE).key, 'ok');
+  assert.equal(robotStatus(robot({ guard, presence: 'offline' }), FINE).key, 'offline');
+  assert.equal(robotStatus(robot({ guard }), { ...FINE, stale: true }).tone, 'unknown');
+});
+
 test('every status has its word, its place in the order, and no state is green by chance', () => {
   assert.deepEqual([...STATUS_ORDER].sort(), Object.keys(strings.status).sort());
   assert.equal(toneOf('something new'), 'unknown');

@@ -31,9 +31,20 @@ static void update_running(struct robot_row *row, const struct api_report *repor
     }
 }
 
+static void update_guard(struct robot_row *row, const struct api_report *report)
+{
+    if (!report->guard)
+        return;
+    row->guard = report->guard;
+    row->guard_ms = report->time_ms;
+    str_copy(row->guard_who, sizeof row->guard_who, report->who);
+    str_copy(row->guard_text, sizeof row->guard_text, report->text);
+}
+
 static void update_robot(struct robot_row *row, const struct api_report *report, int64_t now_ms)
 {
     update_running(row, report);
+    update_guard(row, report);
     if (phase_of[report->kind] == PHASE_COUNT)
         return;
     row->phase = phase_of[report->kind];

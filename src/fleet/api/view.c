@@ -96,6 +96,20 @@ void view_telemetry(struct json_writer *w, const struct telemetry_row *row, doub
     write_score(w, row);
 }
 
+static void write_guard(struct json_writer *w, const struct robot_row *row)
+{
+    if (!row->guard) {
+        jsonw_nothing(w, "guard");
+        return;
+    }
+    jsonw_object(w, "guard");
+    jsonw_text(w, "state", api_guard_name(row->guard));
+    jsonw_i64(w, "since_ms", row->guard_ms);
+    jsonw_text(w, "who", row->guard_who);
+    jsonw_text(w, "text", row->guard_text);
+    jsonw_close(w);
+}
+
 void view_robot(struct json_writer *w, struct fleet *fleet, const struct robot_row *row)
 {
     struct roster_entry *entry = roster_get(fleet->roster, row->id);
@@ -118,6 +132,7 @@ void view_robot(struct json_writer *w, struct fleet *fleet, const struct robot_r
     view_release_ref(w, "target", fleet, &row->target);
     jsonw_text(w, "phase", robot_phase_name(row->phase));
     jsonw_text(w, "phase_text", row->phase_text);
+    write_guard(w, row);
     jsonw_u64(w, "frames", shown.frames);
     jsonw_u64(w, "results", shown.results);
     jsonw_u64(w, "lost", shown.lost);

@@ -189,6 +189,56 @@ static uint64_t send_reports(const struct fixture *f, const char *name, uint64_t
     return send_padded(f, name, first, last, "");
 }
 
+static void send_guard(const struct fixture *f, uint64_t seq, enum api_guard guard, const char *who,
+                       const char *why)
+{
+    struct api_reports *reports = mem_zalloc(1, sizeof *reports);
+    str_copy(reports->stream, sizeof reports->stream, stream);
+    reports->count = 1;
+    struct api_report *report = &reports->records[0];
+    *report = (struct api_report){
+        .seq = seq, .time_ms = 1700000000000 + (int64_t)seq, .kind = REPORT_GUARD, .guard = guard};
+    str_copy(report->who, sizeof report->who, who);
+    str_copy(report->text, sizeof report->text, why);
+    cleanup_free char *text = api_reports_format(reports);
+    free(reports);
+    cleanup_reply struct reply reply =
+        robot_call(&f->h, &f->robot, "POST", "/api/v1/reports", text, strlen(text));
+    assert_int_equal(reply.status, 200);
+}
+
+static void assert_guard(const struct fixture *f, const char *want)
+{
+    static const char *const paths[] = {"/api/v1/robots", "/api/v1/robots/r1"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        cleanup_reply struct reply reply = harness_call(&f->h, "GET", paths[i], NULL, 0);
+        if (!strstr(reply.body, want))
+            fail_msg("no %s in %s", want, reply.body);
+    }
+}
+
+/* Who is stopped is seen in the list, by the last word about it, which outlives the server. */
+static void test_the_guards_state_is_shown(void **state)
+{
+    struct fixture *f = *state;
+    assert_guard(f, "\"guard\":null");
+    send_guard(f, 1, API_GUARD_AUTO, "", "start -> auto");
+    assert_guard(
+        f,
+        "\"guard\":{\"state\":\"auto\",\"since_ms\":1700000000001,\"who\":\"\",\"text\":\"start -> auto\"}");
+    send_guard(f, 2, API_GUARD_SAFE_STOP, "alice", "auto -> safe_stop: smoke");
+    const char *stopped = "\"guard\":{\"state\":\"safe_stop\",\"since_ms\":1700000000002,\"who\":\"alice\","
+                          "\"text\":\"auto -> safe_stop: smoke\"}";
+    assert_guard(f, stopped);
+    send_guard(f, 3, API_GUARD_NONE, "", "something else");
+    assert_guard(f, stopped);
+    send_guard(f, 1, API_GUARD_AUTO, "", "start -> auto"); /* once more: counts no more */
+    assert_guard(f, stopped);
+    harness_stop(&f->h, SIGKILL);
+    harness_start(&f->h);
+    assert_guard(f, stopped);
+}
+
 /* How many records the server shows, and that each is there once, newest first. */
 static int count_reports(const struct fixture *f)
 {
@@ -365,6 +415,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_revocation_ends_a_held_poll, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown_answers_what_is_held, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reports_count_once_and_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_guards_state_is_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exports_count_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_absurd_numbers_stay_harmless, setup, teardown),
         cmocka_unit_test_setup_teardown(test_event_stream_resumes, setup, teardown),

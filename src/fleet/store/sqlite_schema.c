@@ -105,6 +105,12 @@ static const char *const migrations[] = {
     "CREATE INDEX incidents_by_digest ON incidents (digest);"
     "CREATE TABLE incident_uploads (robot TEXT PRIMARY KEY REFERENCES robots(id), digest BLOB NOT NULL)"
     " STRICT, WITHOUT ROWID;",
+
+    /* In which state each robot's guard is. */
+    "ALTER TABLE robots ADD COLUMN guard INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE robots ADD COLUMN guard_who TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE robots ADD COLUMN guard_text TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE robots ADD COLUMN guard_ms INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

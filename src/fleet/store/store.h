@@ -71,6 +71,11 @@ struct robot_row {
     struct digest phase_release; /* the release `phase` speaks of */
     char phase_text[API_MAX_SUMMARY];
     int64_t phase_ms;
+
+    enum api_guard guard; /* NONE: it never said */
+    char guard_who[sizeof((struct api_report){0}.who)];
+    char guard_text[API_MAX_SUMMARY];
+    int64_t guard_ms; /* since when, by the robot's clock */
 };
 
 struct enroll_token_row {

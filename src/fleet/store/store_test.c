@@ -124,6 +124,10 @@ static void test_robot_round_trip(void **state)
     in.phase_release = digest_of(1);
     str_copy(in.phase_text, sizeof in.phase_text, "p99 71 ms over 40 ms");
     in.phase_ms = 6;
+    in.guard = API_GUARD_SAFE_STOP;
+    str_copy(in.guard_who, sizeof in.guard_who, "alice");
+    str_copy(in.guard_text, sizeof in.guard_text, "auto -> safe_stop: smoke");
+    in.guard_ms = 8;
     in.revoked = true;
     begin(f);
     assert_ok(OPS(f)->robot_save(f->store, &in, &err), err);

@@ -195,6 +195,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .start_ms = config->start_ms + config->self_test_ms,
         .epoll_fd = agent->epoll_fd,
         .note = on_note,
+        .report = on_report,
         .arg = agent,
     };
     if (crew_new(&crew, &agent->crew, err) < 0)

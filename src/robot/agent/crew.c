@@ -21,7 +21,7 @@
 
 enum { MAX_CHILDREN = 8, MAX_LEAVING = 8, LEAVE_MS = 5000, CALL_MS = 1000, MAX_SILENCES = 3 };
 enum { MAX_BAD_STARTS = 2, MAX_SHORT_LIVES = 3 }; /* with an accelerator */
-enum { HURRY_MS = 50, CALM_MS = 500, STEADY_MS = 10000 };
+enum { HURRY_MS = 50, CALM_MS = 500, STEADY_MS = 10000, GONE_MS = 3000 };
 
 struct child {           /* a runner that this agent started */
     uint64_t generation; /* 0: free */
@@ -46,7 +46,9 @@ struct crew {
     pid_t leaving[MAX_LEAVING]; /* told to go; 0: free */
     int64_t leaving_until_ms;   /* the guard has killed them long before */
     bool have_status, fresh;
-    uint32_t state_noted;
+    uint32_t state_noted; /* GUARD_STATE_COUNT: none yet, or that it is gone */
+    bool gone_noted;
+    int64_t lost_ms; /* since when there is no guard */
     struct ctl_status status;
 };
 
@@ -67,6 +69,7 @@ int crew_new(const struct crew_options *options, struct crew **out, struct err *
     crew->guard_fd = -1;
     crew->guard_backoff = (struct backoff){.min_ms = 200, .max_ms = 5000};
     crew->state_noted = GUARD_STATE_COUNT;
+    crew->lost_ms = clock_mono_ms();
     *out = crew;
     return 0;
 }
@@ -101,6 +104,7 @@ static void lose_guard(struct crew *crew)
     crew->guard_fd = -1;
     crew->have_status = false;
     crew->next_ms = 0;
+    crew->lost_ms = clock_mono_ms();
 }
 
 int crew_guard_fd(const struct crew *crew)
@@ -174,20 +178,42 @@ static void connect_guard(struct crew *crew, int64_t now_ms)
     spawn_guard_came(crew->options.spawn);
 }
 
-static void note_state(struct crew *crew, uint32_t state, const char *why)
+_Static_assert(API_GUARD_SERVICE == (int)GUARD_SERVICE + 1 && API_GUARD_GONE == (int)GUARD_STATE_COUNT + 1,
+               "the fleet knows the guard's states");
+
+static const char *noted_name(const struct crew *crew)
+{
+    if (crew->gone_noted)
+        return api_guard_name(API_GUARD_GONE);
+    return crew->state_noted < GUARD_STATE_COUNT ? guard_state_name((enum guard_state)crew->state_noted)
+                                                 : "start";
+}
+
+/* Above FALLBACK a person or a latch stands behind the state: `who` and `why`. */
+static void note_state(struct crew *crew, uint32_t state, const char *who, const char *why)
 {
     if (state == crew->state_noted || state >= GUARD_STATE_COUNT)
         return;
-    char text[API_MAX_SUMMARY], change[64];
-    bool first = crew->state_noted >= GUARD_STATE_COUNT;
-    const char *before = first ? "start" : guard_state_name((enum guard_state)crew->state_noted);
-    snprintf(change, sizeof change, "%s -> %s", before, guard_state_name((enum guard_state)state));
-    if (str_eq(why, change)) /* a notice that says no more than this */
-        why = "";
-    snprintf(text, sizeof text, "%s%s%s", change, why[0] ? ": " : "", why);
+    struct api_report report = {.kind = REPORT_GUARD, .guard = (enum api_guard)(state + 1)};
+    bool stands = state > GUARD_FALLBACK;
+    snprintf(report.text, sizeof report.text, "%s -> %s%s%s", noted_name(crew),
+             guard_state_name((enum guard_state)state), stands && why[0] ? ": " : "", stands ? why : "");
+    str_copy(report.who, sizeof report.who, stands ? who : "");
     crew->state_noted = state;
-    if (!first)
-        note(crew, REPORT_GUARD, NULL, text);
+    crew->gone_noted = false;
+    crew->options.report(&report, crew->options.arg);
+}
+
+/* A state that was true once is not shown for ever: without a guard no model answers. */
+static void note_gone(struct crew *crew, int64_t now_ms)
+{
+    if (crew->guard_fd >= 0 || crew->gone_noted || now_ms - crew->lost_ms < GONE_MS)
+        return;
+    struct api_report report = {.kind = REPORT_GUARD, .guard = API_GUARD_GONE};
+    snprintf(report.text, sizeof report.text, "%s -> gone: no guard answers on this robot", noted_name(crew));
+    crew->state_noted = GUARD_STATE_COUNT;
+    crew->gone_noted = true;
+    crew->options.report(&report, crew->options.arg);
 }
 
 static const struct digest *release_of(const struct crew *crew, uint64_t generation)
@@ -207,7 +233,7 @@ static void take_notice(struct crew *crew, const struct ctl_message *notice)
     if (notice->notice == CTL_NOTICE_LOST)
         note(crew, REPORT_GUARD, NULL, notice->text);
     if (notice->notice != CTL_NOTICE_INTERVENTION)
-        note_state(crew, notice->state, notice->notice == CTL_NOTICE_STATE ? notice->text : "");
+        note_state(crew, notice->state, notice->command.who, notice->command.reason);
 }
 
 void crew_guard_speaks(struct crew *crew, int64_t now_ms)
@@ -272,7 +298,7 @@ static bool ask_guard(struct crew *crew, int64_t now_ms)
     crew->have_status = crew->fresh = true;
     if (now_ms - crew->connected_ms > STEADY_MS)
         backoff_reset(&crew->guard_backoff);
-    note_state(crew, crew->status.state, "");
+    note_state(crew, crew->status.state, crew->status.oversight.who, crew->status.oversight.reason);
     return true;
 }
 
@@ -494,6 +520,7 @@ void crew_tick(struct crew *crew, struct wanted *wanted, bool hurry, int64_t now
     crew->next_ms = now_ms + HURRY_MS;
     if (crew->guard_fd < 0)
         connect_guard(crew, now_ms);
+    note_gone(crew, now_ms);
     if (crew->guard_fd < 0 || !ask_guard(crew, now_ms))
         return;
     mark_connected(crew);

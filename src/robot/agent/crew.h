@@ -32,6 +32,8 @@ struct crew_options {
     int epoll_fd; /* the guard's socket is watched there */
     /* Something a person should know: a report. */
     void (*note)(enum report_kind kind, const struct digest *release, const char *text, void *arg);
+    /* The guard's state, when it is first seen and when it changes: a report as well. */
+    void (*report)(const struct api_report *report, void *arg);
     void *arg;
 };
 

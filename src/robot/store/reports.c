@@ -83,9 +83,10 @@ static void encode_record(const struct api_report *report, uint64_t seq, uint8_t
 {
     put_number(out, seq, 8);
     put_number(out + 8, (uint64_t)report->time_ms, 8);
-    put_number(out + 16, (uint64_t)report->kind, 4);
+    put_number(out + 16, (uint64_t)report->kind, 2);
+    put_number(out + 18, (uint64_t)report->guard, 2);
     memcpy(out + 20, report->release.bytes, 32);
-    put_text(out + 52, VERSION_BYTES, report->version);
+    put_text(out + 52, VERSION_BYTES, report->guard ? report->who : report->version);
     put_number(out + 52 + VERSION_BYTES, report->bytes, 8);
     put_text(out + 60 + VERSION_BYTES, TEXT_BYTES, report->text);
     seal(out, RECORD_BYTES);
@@ -93,13 +94,19 @@ static void encode_record(const struct api_report *report, uint64_t seq, uint8_t
 
 static bool decode_record(const uint8_t in[RECORD_BYTES], uint64_t seq, struct api_report *out)
 {
-    uint64_t kind = get_number(in + 16, 4);
-    if (!sealed(in, RECORD_BYTES) || get_number(in, 8) != seq || kind >= REPORT_KIND_COUNT)
+    uint64_t kind = get_number(in + 16, 2), guard = get_number(in + 18, 2);
+    if (!sealed(in, RECORD_BYTES) || get_number(in, 8) != seq || kind >= REPORT_KIND_COUNT ||
+        guard >= API_GUARD_COUNT)
         return false;
-    *out = (struct api_report){
-        .seq = seq, .time_ms = (int64_t)get_number(in + 8, 8), .kind = (enum report_kind)kind};
+    *out = (struct api_report){.seq = seq,
+                               .time_ms = (int64_t)get_number(in + 8, 8),
+                               .kind = (enum report_kind)kind,
+                               .guard = (enum api_guard)guard};
     memcpy(out->release.bytes, in + 20, 32);
-    memcpy(out->version, in + 52, VERSION_BYTES - 1);
+    if (guard)
+        memcpy(out->who, in + 52, sizeof out->who - 1);
+    else
+        memcpy(out->version, in + 52, VERSION_BYTES - 1);
     out->bytes = get_number(in + 52 + VERSION_BYTES, 8);
     memcpy(out->text, in + 60 + VERSION_BYTES, TEXT_BYTES - 1);
     return true;

@@ -2,9 +2,9 @@
  *
  *   STATE_DIR/reports.log, numbers little-endian
  *     header   "MREPORT1"  u8[16] stream   u64 first seq of the file   u8[8] check
- *     record   u64 seq  i64 time_ms  u32 kind  u8[32] release  char[64] version  u64 bytes  char[160] text
+ *     record   u64 seq  i64 time_ms  u16 kind  u16 guard  u8[32] release  char[64] version  u64 bytes  char[160] text
  * u8[8] check
- *              ... each record 292 bytes; check = first 8 bytes of SHA-256 over the rest of header or record
+ *              ... each record 292 bytes; with a state of the guard who stands behind it is in the place of the version; check = first 8 bytes of SHA-256 over the rest of header or record
  *
  * - A report counts as made when report_log_append returns 0: the record is on the disk by then (fdatasync).
  * - seq starts at 1 in each stream and has no holes. Records are offered again and again until acknowledged;

@@ -10,6 +10,14 @@ export interface ReleaseRef {
   version: string;
 }
 
+/** The state of the robot's guard, as it said last; for one that stands, whose word it is and why. */
+export interface Guard {
+  state: string;
+  sinceMs: number | null;
+  who: string;
+  text: string;
+}
+
 export interface Robot {
   id: string;
   labels: Record<string, string>;
@@ -19,6 +27,7 @@ export interface Robot {
   target: ReleaseRef | null;
   phase: string;
   phaseText: string;
+  guard: Guard | null;
   frames: number | null;
   results: number | null;
   lost: number | null;
@@ -155,6 +164,12 @@ function readCounts(x: unknown): Record<string, number> {
   return Object.fromEntries(entries.filter((e): e is readonly [string, number] => e[1] !== null));
 }
 
+function readGuard(x: unknown): Guard | null {
+  const f = fields(x);
+  const state = text(f.state);
+  return state ? { state, sinceMs: number(f.since_ms), who: text(f.who), text: text(f.text) } : null;
+}
+
 export function readRobot(x: unknown): Robot | null {
   const f = fields(x);
   const id = text(f.id);
@@ -168,6 +183,7 @@ export function readRobot(x: unknown): Robot | null {
     target: readReleaseRef(f.target),
     phase: text(f.phase) || 'unknown',
     phaseText: text(f.phase_text),
+    guard: readGuard(f.guard),
     frames: number(f.frames),
     results: number(f.results),
     lost: number(f.lost),

@@ -12,6 +12,8 @@ export type StatusKey =
   | 'unknown'
   | 'never'
   | 'offline'
+  | 'stopped'
+  | 'held'
   | 'failed'
   | 'rolledBack'
   | 'late'
@@ -57,6 +59,16 @@ function lastSeen(robot: Robot, cx: StatusContext): string {
   return robot.lastSeenMs === null ? '' : strings.why.lastSeen(formatSpan(cx.nowMs - robot.lastSeenMs));
 }
 
+// A state that is not named here is the guard's own affair: it answers, or goes on by itself.
+const STOPPED = new Set(['safe_stop', 'estop', 'ack_wait', 'gone']);
+const HELD = new Set(['hold', 'forced', 'override', 'service']);
+
+function guardWord(robot: Robot): string {
+  const guard = robot.guard!;
+  const word = strings.guard[guard.state] ?? guard.state;
+  return `${word}${guard.who ? `, ${strings.why.by(guard.who)}` : ''}${guard.text ? ` (${guard.text})` : ''}`;
+}
+
 function phaseWord(robot: Robot): string {
   return robot.phaseText || (strings.phase[robot.phase] ?? robot.phase);
 }
@@ -67,6 +79,8 @@ const RULES: Rule[] = [
   { key: 'unknown', tone: 'unknown', applies: (r) => r.presence === 'unknown' },
   { key: 'never', tone: 'unknown', applies: (r) => r.presence === 'never' },
   { key: 'offline', tone: 'off', applies: (r) => r.presence === 'offline', why: lastSeen },
+  { key: 'stopped', tone: 'bad', applies: (r) => STOPPED.has(r.guard?.state ?? ''), why: guardWord },
+  { key: 'held', tone: 'warn', applies: (r) => HELD.has(r.guard?.state ?? ''), why: guardWord },
   { key: 'failed', tone: 'bad', applies: (r) => r.phase === 'failed', why: (r) => r.phaseText },
   { key: 'rolledBack', tone: 'bad', applies: (r) => r.phase === 'rolled_back', why: (r) => r.phaseText },
   { key: 'late', tone: 'warn', applies: (r) => r.presence === 'late', why: lastSeen },
@@ -103,6 +117,8 @@ export function robotStatus(robot: Robot, cx: StatusContext): Status {
 
 /** For sorting and legends: 0 is what wants attention first. */
 export const STATUS_ORDER: StatusKey[] = [
+  'stopped',
+  'held',
   'failed',
   'rolledBack',
   'stalled',
