@@ -397,3 +397,41 @@ const struct ring_verdict *desk_verdict(const struct desk_robot *r, uint64_t seq
 {
     return ring_peek(&r->verdicts, seq);
 }
+
+void desk_pair_up(struct desk *d)
+{
+    desk_runner_open(d, &d->one, 1);
+    desk_runner_open(d, &d->two, 2);
+    if (!d->guard->stream.peer)
+        desk_robot_open(d, &d->robot);
+    assert_int_equal(desk_order(d, CTL_ACTIVATE, 1, 2, 0), 0);
+    assert_int_equal(d->guard->state, GUARD_AUTO);
+}
+
+void desk_part(struct desk *d)
+{
+    desk_runner_close(d, &d->one);
+    desk_runner_close(d, &d->two);
+    desk_robot_close(d, &d->robot);
+}
+
+void desk_answer(struct desk *d, struct desk_runner *r, uint64_t seq)
+{
+    struct ring_result result = desk_result(d, r, seq);
+    desk_say(d, r, &result);
+}
+
+void desk_expect(const struct desk *d, uint64_t seq, enum ring_verdict_status status,
+                 enum intervention reason, uint64_t generation)
+{
+    const struct ring_verdict *verdict = desk_verdict(&d->robot, seq);
+    assert_non_null(verdict);
+    assert_int_equal(verdict->seq, seq);
+    assert_int_equal(verdict->stream, d->robot.stream);
+    assert_int_equal(verdict->status, status);
+    assert_int_equal(verdict->reason, reason);
+    assert_int_equal(verdict->generation, generation);
+    assert_int_equal(verdict->state, d->guard->state);
+    struct digest release = generation ? desk_release(generation) : (struct digest){{0}};
+    assert_memory_equal(&verdict->release, &release, sizeof release);
+}

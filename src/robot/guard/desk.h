@@ -11,10 +11,24 @@ enum { DESK_WIDTH = 32, DESK_HEIGHT = 16, DESK_PIXELS = DESK_WIDTH * DESK_HEIGHT
 #define DESK_MS 1000000ll
 #define DESK_FAR (60000 * DESK_MS)
 
+struct desk_runner {
+    uint64_t generation, stream, count;
+    int fd, bell;
+    struct ring results, control, frames;
+};
+
+struct desk_robot {
+    int fd;
+    uint64_t seq, stream;
+    struct ring frames, verdicts;
+};
+
 struct desk {
     char dir[64], state[64];
     struct guard *guard;
     int agent;
+    struct desk_runner one, two; /* where a test wants them */
+    struct desk_robot robot;
 };
 
 /* In `d`, zeroed or closed. `options` may be NULL; with `state_dir` set to anything the latch is kept on the desk. */
@@ -51,11 +65,6 @@ int desk_command(struct desk *d, int fd, enum ctl_verb verb, uint64_t lease, uin
 extern const struct ctl_limits desk_limits;
 struct digest desk_release(uint64_t generation);
 
-struct desk_runner {
-    uint64_t generation, stream, count;
-    int fd, bell;
-    struct ring results, control, frames;
-};
 /* False: refused. */
 bool desk_runner_try(struct desk *d, struct desk_runner *r, uint64_t generation, uint32_t degraded);
 void desk_runner_open(struct desk *d, struct desk_runner *r,
@@ -67,11 +76,6 @@ void desk_murmur(struct desk_runner *r, const struct ring_result *result);      
 struct ring_control desk_page(const struct desk_runner *r);
 struct guard_runner *desk_slot(struct desk *d, uint64_t generation);
 
-struct desk_robot {
-    int fd;
-    uint64_t seq, stream;
-    struct ring frames, verdicts;
-};
 bool desk_robot_try(struct desk *d, struct desk_robot *r, uint32_t slots);
 void desk_robot_open(struct desk *d, struct desk_robot *r);
 void desk_robot_close(struct desk *d, struct desk_robot *r);
@@ -81,5 +85,14 @@ uint64_t desk_submit(struct desk_robot *r, int64_t capture_ns, int64_t deadline_
 uint64_t desk_frame(struct desk *d, struct desk_robot *r,
                     int64_t within_ns); /* ... and seen by the guard's tick */
 const struct ring_verdict *desk_verdict(const struct desk_robot *r, uint64_t seq); /* NULL: none yet */
+
+/* d->one and d->two are generations 1 and 2, and the one answers with the other as its fallback. A robot program too, if there is
+ * none yet. */
+void desk_pair_up(struct desk *d);
+void desk_part(struct desk *d);                                        /* all three go */
+void desk_answer(struct desk *d, struct desk_runner *r, uint64_t seq); /* with a sound result */
+/* The verdict on that frame, to the last field that says who and why. */
+void desk_expect(const struct desk *d, uint64_t seq, enum ring_verdict_status status,
+                 enum intervention reason, uint64_t generation);
 
 #endif
