@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "robot/agent/backoff.h"
+#include "robot/agent/chore.h"
 #include "robot/recorder/shelf.h"
 #include "sys/file.h"
 #include "sys/hash.h"
@@ -15,7 +16,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PART_BYTES = 128 << 10, LOOK_MS = 5000, BUSY_MS = 2000, NO_ROOM_MS = 600000, TIMEOUT_MS = 60000 };
+enum {
+    HASHING_MS = 100,
+    PART_BYTES = 128 << 10,
+    LOOK_MS = 5000,
+    BUSY_MS = 2000,
+    NO_ROOM_MS = 600000,
+    TIMEOUT_MS = 60000
+};
 
 struct incidents {
     struct fetch *fetch;
@@ -28,7 +36,9 @@ struct incidents {
     int severity;
     struct digest digest;
     uint64_t total, have;
-    bool asked; /* what the server has of it */
+    bool asked;           /* what the server has of it */
+    struct chore hashing; /* of the one chosen next */
+    struct shelf_item chosen;
     enum err_code complained;
 };
 
@@ -54,6 +64,7 @@ void incidents_free(struct incidents *in)
         return;
     if (in->transfer)
         fetch_cancel(in->fetch, in->transfer);
+    chore_cancel(&in->hashing);
     free(in->dir);
     free(in);
 }
@@ -85,26 +96,55 @@ static int choose(struct incidents *in, struct shelf_item *out, struct err *err)
     return 0;
 }
 
+struct sum {
+    struct digest digest;
+    uint64_t total;
+};
+_Static_assert(sizeof(struct sum) <= CHORE_OUT_BYTES, "an answer holds it");
+
+/* In a process of its own: a recording has hundreds of megabytes. */
+static int hash_chosen(void *arg, void *out, struct err *err)
+{
+    const struct incidents *in = arg;
+    struct sum sum = {0};
+    char path[512];
+    if (shelf_path(in->dir, in->chosen.id, ".mcap", path, sizeof path, err) < 0 ||
+        hash_file(path, &sum.digest, &sum.total, err) < 0)
+        return -1;
+    memcpy(out, &sum, sizeof sum);
+    return 0;
+}
+
+static int hashed(struct incidents *in, struct err *err)
+{
+    uint8_t out[CHORE_OUT_BYTES];
+    struct sum sum;
+    enum chore_state state = chore_poll(&in->hashing, out, err);
+    if (state != CHORE_DONE)
+        return state == CHORE_RUNNING ? 0 : -1;
+    memcpy(&sum, out, sizeof sum);
+    in->digest = sum.digest;
+    in->total = sum.total;
+    in->severity = in->chosen.severity;
+    in->have = 0;
+    str_copy(in->id, sizeof in->id, in->chosen.id);
+    return 0;
+}
+
 /* The gravest that is not there yet; a graver one than that on its way is taken first. */
 static int take_next(struct incidents *in, struct err *err)
 {
     struct shelf_item item;
-    char path[512];
+    if (in->hashing.pid)
+        return hashed(in, err);
     if (choose(in, &item, err) < 0)
         return -1;
     if (str_eq(item.id, in->id) || (in->id[0] && item.id[0] && item.severity == in->severity))
         return 0;
     in->id[0] = 0;
     in->asked = false;
-    if (!item.id[0])
-        return 0;
-    if (shelf_path(in->dir, item.id, ".mcap", path, sizeof path, err) < 0 ||
-        hash_file(path, &in->digest, &in->total, err) < 0)
-        return -1;
-    in->severity = item.severity;
-    in->have = 0;
-    str_copy(in->id, sizeof in->id, item.id);
-    return 0;
+    in->chosen = item;
+    return item.id[0] ? chore_start(&in->hashing, hash_chosen, in, err) : 0;
 }
 
 /* ---- how it went ---- */
@@ -254,6 +294,8 @@ void incidents_tick(struct incidents *in, bool link_busy, int64_t now_ms)
     if (take_next(in, &err) < 0) {
         log_warn("incidents: %s", err.text);
         wait_longer(in);
+    } else if (in->hashing.pid) {
+        in->next_ms = now_ms + HASHING_MS; /* at the latest: its end is a signal */
     } else if (in->id[0] && in->asked && in->have == in->total) {
         send_end(in);
     } else if (in->id[0]) {

@@ -69,6 +69,7 @@ __attribute__((format(printf, 4, 5))) bool installer_report(struct installer *in
 static void begin(struct installer *installer, enum install_action action)
 {
     download_free(TAKE_PTR(installer->download));
+    chore_cancel(&installer->verifying);
     installer->room_made = false;
     installer->compared = 0;
     installer->compared_ms = 0;
@@ -157,6 +158,7 @@ void installer_free(struct installer *installer)
     if (!installer)
         return;
     download_free(installer->download);
+    chore_cancel(&installer->verifying);
     free(installer);
 }
 
@@ -285,7 +287,7 @@ int64_t installer_next_ms(const struct installer *installer)
                    ? INT64_MAX
                    : installer->backoff.until_ms;
     if (installer->action == INSTALL_DO_VERIFY)
-        return installer->backoff.until_ms;
+        return installer->verifying.pid ? INT64_MAX : installer->backoff.until_ms; /* its end is a signal */
     if (installer->action == INSTALL_DO_NOTHING && !installer->tidy && installer->looked)
         return 0;
     return INT64_MAX; /* the guard's next answer is soon enough */

@@ -100,41 +100,65 @@ static int check_identity(const struct installer *installer, const struct image 
     return 0;
 }
 
-static int verify(const struct installer *installer, struct image *image, struct err *err)
+/* In a process of its own: it reads every byte. */
+static int verify_blobs(void *arg, void *out, struct err *err)
 {
+    const struct installer *installer = arg;
     const struct install_slot *candidate = &installer_state(installer)->candidate;
     cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
-    if (!ring)
+    cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
+    (void)out;
+    if (!ring || !image)
         return err_no_memory(err);
     if (load_keyring(installer, ring, err) < 0 ||
         image_open(store_layout(installer->options.store), &candidate->release, image, err) < 0)
         return -1;
-    if (image_verify(image, ring, installer->options.config->machine, err) < 0)
+    int rc = image_verify(image, ring, installer->options.config->machine, err);
+    image_close(image);
+    return rc;
+}
+
+static void verified(struct installer *installer, const struct image *image)
+{
+    struct install_event event = {.kind = INSTALL_EV_VERIFIED};
+    str_copy(event.slot.name, sizeof event.slot.name, image->release.name);
+    str_copy(event.slot.version, sizeof event.slot.version, image->release.version);
+    installer_report(installer, REPORT_VERIFIED, &installer_state(installer)->candidate,
+                     "signature, blobs and model hold");
+    installer_step(installer, &event, NULL);
+}
+
+/* The bytes hold: is it what was assigned? */
+static int identify(struct installer *installer, struct err *err)
+{
+    const struct install_slot *candidate = &installer_state(installer)->candidate;
+    cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
+    if (!image)
+        return err_no_memory(err);
+    if (image_open(store_layout(installer->options.store), &candidate->release, image, err) < 0)
         return -1;
-    return check_identity(installer, image, err);
+    int rc = check_identity(installer, image, err);
+    if (rc == 0)
+        verified(installer, image);
+    image_close(image);
+    return rc;
 }
 
 void installer_verify(struct installer *installer, int64_t now_ms)
 {
     struct err err = {0};
-    struct image *image = mem_zalloc(1, sizeof *image);
-    if (!image || !backoff_ready(&installer->backoff, now_ms)) {
-        free(image);
+    struct chore *chore = &installer->verifying;
+    enum chore_state state = CHORE_RUNNING;
+    if (chore->pid)
+        state = chore_poll(chore, NULL, &err);
+    else if (!backoff_ready(&installer->backoff, now_ms))
         return;
-    }
-    if (verify(installer, image, &err) < 0) {
-        if (err_retryable(err.code))
-            installer_try_again(installer, &err, now_ms);
-        else
-            installer_refuse(installer, err.text);
-    } else {
-        struct install_event event = {.kind = INSTALL_EV_VERIFIED};
-        str_copy(event.slot.name, sizeof event.slot.name, image->release.name);
-        str_copy(event.slot.version, sizeof event.slot.version, image->release.version);
-        installer_report(installer, REPORT_VERIFIED, &installer_state(installer)->candidate,
-                         "signature, blobs and model hold");
-        installer_step(installer, &event, NULL);
-    }
-    image_close(image);
-    free(image);
+    else if (chore_start(chore, verify_blobs, installer, &err) < 0)
+        state = CHORE_FAILED;
+    if (state == CHORE_RUNNING || (state == CHORE_DONE && identify(installer, &err) == 0))
+        return;
+    if (err_retryable(err.code))
+        installer_try_again(installer, &err, now_ms);
+    else
+        installer_refuse(installer, err.text);
 }

@@ -9,6 +9,7 @@
 #define MUSTER_ROBOT_AGENT_INSTALLER_INSIDE_H
 
 #include "robot/agent/backoff.h"
+#include "robot/agent/chore.h"
 #include "robot/agent/download.h"
 #include "robot/agent/installer.h"
 #include "robot/agent/shelf.h"
@@ -29,6 +30,7 @@ struct installer {
     bool tidy;       /* the store was collected since the last change */
 
     struct download *download;
+    struct chore verifying;
     uint64_t bytes; /* of all tries */
     struct backoff backoff;
     unsigned tries;        /* of the present action, those that count */
