@@ -182,7 +182,9 @@ static void frozen(struct world *world, const struct fault_case *row, struct sig
         return;
     int64_t struck_ns = 0;
     for (int i = 0; i < 3; i++) {
-        memset(muster_frame_begin(world->robot), 99, SIDE * SIDE * 3);
+        uint8_t *rgb = muster_frame_begin(world->robot);
+        memset(rgb, 99, SIDE * SIDE * 3);
+        rgb[0] = 1; /* frame_send's pictures are of one shade: never this one */
         struck_ns = now_ns();
         frame_look(world, muster_frame_submit(world->robot, 0, LONG_US), seen);
         expect(seen, i == 2 || seen->answer == MUSTER_OK, "picture %d of three is answered %s", i + 1,

@@ -94,11 +94,12 @@ static void orders_from_below(struct world *world, const struct fault_case *row,
 /* This program again, as an image named muster-runner: says HELLO in the given role. */
 static void runner_poses(struct world *world, const struct fault_case *row, struct sight *seen)
 {
-    char path[128], role[8];
+    char dir[] = "/tmp/muster-faults-XXXXXX", path[64], role[8]; /* in memory it may not be executable */
     struct stat st;
     if (!ready(world, seen))
         return;
-    snprintf(path, sizeof path, "%s/muster-runner", world->dir);
+    expect(seen, mkdtemp(dir) != NULL, "%s", dir);
+    snprintf(path, sizeof path, "%s/muster-runner", dir);
     snprintf(role, sizeof role, "%d", row->variant);
     cleanup_close int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
@@ -109,9 +110,12 @@ static void runner_poses(struct world *world, const struct fault_case *row, stru
     int status = -1;
     struct err err = {0};
     int64_t struck_ns = now_ns();
-    if (!expect(seen, copied && proc_run(argv, PATIENCE_MS, NULL, &status, &err) == 0, "%s", err.text))
-        return;
+    bool ran = copied && proc_run(argv, PATIENCE_MS, NULL, &status, &err) == 0;
     seen->us = us_since(struck_ns);
+    unlink(path);
+    rmdir(dir);
+    if (!expect(seen, ran, "%s", err.text))
+        return;
     expect(seen, status == 10 + ERR_DENIED, "HELLO is answered with %d, not with a refusal", status);
     frame_look(world, frame_send(world, 0, LONG_US), seen);
 }

@@ -124,8 +124,9 @@ static void other_shape(struct world *world, const struct fault_case *row, struc
 }
 
 static const struct fault_case cases[] = {
-    {"real_runner_sigkill", "SIGKILL of muster-runner, a frame waiting", NULL, no_answer, IS_SAFE,
-     BECAUSE(RUNNER_LOST), GUARD_STANDBY, CRASH, 5000, 25, 0, NULL},
+    {"real_runner_sigkill",
+     "SIGKILL of muster-runner, a frame waiting (the kernel takes its memory down first)", NULL, no_answer,
+     IS_SAFE, BECAUSE(RUNNER_LOST), GUARD_STANDBY, CRASH, 20000, 25, 0, NULL},
     {"real_runner_sigstop", "SIGSTOP of muster-runner", NULL, no_answer, IS_SAFE, BECAUSE(DEADLINE),
      GUARD_AUTO, OVER_DEADLINE, 1000, 10, 0, NULL},
     {"real_runner_other_shape", "muster-runner gets frames of another size than its model", NULL, other_shape,

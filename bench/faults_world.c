@@ -1,6 +1,7 @@
 /* Guard, light runners, robot program, and all of them whole again after every injection. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "bench/faults.h"
 #include "robot/guard/guard.h"
 #include "sys/file.h"
@@ -333,10 +334,11 @@ int world_open(struct world *world, struct err *err)
 {
     *world =
         (struct world){.agent = -1, .operator_fd = -1, .log_fd = -1, .puppet = {.sock = -1, .bell_fd = -1}};
-    char dir[] = "/tmp/muster-faults-XXXXXX";
-    if (!mkdtemp(dir))
-        return err_errno(err, "%s", dir);
-    memcpy(world->dir, dir, sizeof dir);
+    char in_memory[] = "/dev/shm/muster-faults-XXXXXX", on_disk[] = "/tmp/muster-faults-XXXXXX";
+    const char *dir = mkdtemp(in_memory) ? in_memory : mkdtemp(on_disk);
+    if (!dir)
+        return err_errno(err, "%s", on_disk);
+    (void)str_copy(world->dir, sizeof world->dir, dir);
     snprintf(world->run_dir, sizeof world->run_dir, "%s/run", dir);
     snprintf(world->state_dir, sizeof world->state_dir, "%s/state", dir);
     snprintf(world->log_path, sizeof world->log_path, "%s/log", dir);
