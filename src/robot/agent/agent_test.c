@@ -606,6 +606,32 @@ static void without_an_agent_the_robot_goes_on(void **state)
                      runner(&after, after.active_generation)->pid);
 }
 
+static bool guard_word(const char *word)
+{
+    static const struct digest none;
+    char text[API_MAX_SUMMARY] = "";
+    fleet_report_text(REPORT_GUARD, &none, text);
+    return strstr(text, word) != NULL;
+}
+
+/* The fleet is not shown for ever what a guard said that is there no more. */
+static void a_guard_that_stays_away_is_told(void **state)
+{
+    struct err err = {0};
+    struct made one = fleet_make("1.0.0", key);
+    install(&one);
+    wait_for(guard_word("-> auto"));
+    cleanup_free char *path = file_join(run_dir, "guard.lock");
+    cleanup_close int lock = -1;
+    do /* no new one can start */
+        kill_one(true);
+    while (file_lock(path, &lock, &err) < 0);
+    wait_for(guard_word("auto -> gone"));
+    mem_cleanup_close(&lock);
+    lock = -1;
+    wait_for(guard_word("-> auto"));
+}
+
 /* Whatever happens to state.json: what runs goes on running, without a gap and without a new download. */
 static void a_lost_state_stops_nothing(void **state)
 {
@@ -700,6 +726,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_engine_that_takes_its_runner_down_is_left_alone, unbox, box),
         cmocka_unit_test_setup_teardown(killed_anywhere_it_converges, unbox, box),
         cmocka_unit_test_setup_teardown(without_an_agent_the_robot_goes_on, unbox, box),
+        cmocka_unit_test_setup_teardown(a_guard_that_stays_away_is_told, unbox, box),
         cmocka_unit_test_setup_teardown(a_lost_state_stops_nothing, unbox, box),
         cmocka_unit_test_setup_teardown(a_bad_token_is_said_and_a_good_one_taken_later, unbox, box),
     };
