@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "release/image.h"
 
 #include <stdarg.h>
 #include <sys/random.h>
@@ -293,12 +294,30 @@ int64_t installer_next_ms(const struct installer *installer)
     return INT64_MAX; /* the guard's next answer is soon enough */
 }
 
+/* What cannot be loaded is not gone back to: the release that is to go would stay where it is. */
+static int can_go_back(struct installer *installer, const struct install_slot *previous, struct err *err)
+{
+    if (install_previous_hot(installer_state(installer)) &&
+        installer_shelf(installer, &previous->release, err))
+        return 0;
+    cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
+    if (!image)
+        return err_no_memory(err);
+    *err = (struct err){0};
+    if (image_open(store_layout(installer->options.store), &previous->release, image, err) < 0)
+        return err_prefix(err, "%s %s cannot be read from the store", previous->name, previous->version);
+    image_close(image);
+    return 0;
+}
+
 int installer_roll_back(struct installer *installer, const char *who, struct err *err)
 {
     struct install_event event = {.kind = INSTALL_EV_ROLL_BACK};
     const struct install before = *installer_state(installer);
     if (digest_is_zero(&before.previous.release))
         return err_set(err, ERR_NOT_FOUND, "no release is known to go back to: assign one as a rollback");
+    if (can_go_back(installer, &before.previous, err) < 0)
+        return -1;
     char reason[ROBOT_REASON_SIZE];
     snprintf(reason, sizeof reason, "rolled back by %s", who);
     installer_report(installer, REPORT_ROLLED_BACK, &before.current, "%s", reason);

@@ -49,7 +49,8 @@ bool installer_assigned(struct installer *installer, const struct api_assignment
 /* `status` NULL: the guard does not answer; `fresh`: it is news. */
 void installer_tick(struct installer *installer, const struct ctl_status *status, bool fresh, int64_t now_ms);
 /* A human wants what ran before, now: the guard is told in the next turn of the crew; what is left is blocked.
- * `who`: for the report. Errors: NOT_FOUND if there is nothing to go back to; BUSY if it cannot be kept (disk full). */
+ * `who`: for the report. Errors: NOT_FOUND if there is nothing to go back to, that of image_open if the store
+ * has lost it, BUSY if it cannot be kept (disk full). */
 int installer_roll_back(struct installer *installer, const char *who, struct err *err) must_check;
 /* Something that the current release runs faster with is ready: its runner is started once more, beside the one that answers, and takes over
  * when it is ready. False: not now (something is under way, memory does not hold both). */
