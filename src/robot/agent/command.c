@@ -106,27 +106,40 @@ static bool is_hot(const struct ctl_status *status, const struct install_slot *s
     return runner && runner->connected && runner->admitted && digest_equal(&runner->release, &slot->release);
 }
 
-/* Until the previous release is loaded the fallback answers, if the guard is the one who decides now. */
-static void bridge(struct commands *commands, int guard, const struct ctl_status *status, const char *who)
+static bool has_fallback(const struct ctl_status *status)
+{
+    const struct ctl_runner_status *runner = runner_of(status, status->fallback_generation);
+    return runner && runner->connected && runner->admitted;
+}
+
+/* Until the previous release is loaded the fallback answers, if the guard is the one who decides now. Returns who answers
+ * meanwhile; NULL: what was decided stays. */
+static const char *bridge(struct commands *commands, int guard, const struct ctl_status *status,
+                          const char *who)
 {
     struct err err = {0};
     struct ctl_command order = order_of(CTL_VERB_FALLBACK, who, "until the previous release is loaded");
     if (status->state > GUARD_FALLBACK) /* a human or a latch stands above already */
-        return;
+        return NULL;
     if (command_memory_set_rolling(commands->memory, who, &err) < 0 ||
-        ctl_command(guard, &order, CALL_MS, NULL, &err) < 0)
+        ctl_command(guard, &order, CALL_MS, NULL, &err) < 0) {
         log_warn("rollback: %s; what runs answers until the previous release is loaded", err.text);
+        return "what ran before";
+    }
+    return has_fallback(status) ? "the fallback" : "the safe state";
 }
 
 static int roll_back(struct commands *commands, int guard, const struct ctl_status *status,
-                     const struct command *command, struct err *err)
+                     const struct command *command, struct command_outcome *out, struct err *err)
 {
     const struct install_slot previous = store_state(commands->options.store)->install.previous;
     bool hot = is_hot(status, &previous);
     if (commands->options.roll_back(command->operator_name, commands->options.arg, err) < 0)
         return -1;
-    if (!hot)
-        bridge(commands, guard, status, command->operator_name);
+    const char *meanwhile = hot ? NULL : bridge(commands, guard, status, command->operator_name);
+    if (meanwhile)
+        snprintf(out->text, sizeof out->text, "%s answers until %.32s is loaded", meanwhile,
+                 previous.version);
     return 0;
 }
 
@@ -186,7 +199,7 @@ static int give(struct commands *commands, int guard, const struct command *comm
     return 0;
 }
 
-/* *out: what to report; *out_release: whose output stood back. */
+/* *out: what to report, its text what there is to say beside the reason; *out_release: whose output stood back. */
 static int carry_out(struct commands *commands, const struct command *command, struct command_outcome *out,
                      struct digest *out_release, struct err *err)
 {
@@ -202,7 +215,7 @@ static int carry_out(struct commands *commands, const struct command *command, s
     out->generation = stands_back.generation;
     *out_release = stands_back.release;
     return for_guard ? give(commands, guard, command, verb, out, err)
-                     : roll_back(commands, guard, &status, command, err);
+                     : roll_back(commands, guard, &status, command, out, err);
 }
 
 static int check(const struct commands *commands, const struct command *command, struct err *err)
@@ -259,6 +272,14 @@ static int open_command(struct commands *commands, const void *text, size_t len,
     return -1;
 }
 
+/* What happens comes first: a line may be cut at its end. */
+static void set_text(struct command_outcome *outcome, const char *words)
+{
+    char said[sizeof outcome->text];
+    str_copy(said, sizeof said, outcome->accepted ? outcome->text : "");
+    snprintf(outcome->text, sizeof outcome->text, "%s%s%s", said, said[0] ? "; " : "", words);
+}
+
 static void take_one(struct commands *commands, uint64_t id, const char *envelope)
 {
     struct err err = {0};
@@ -272,7 +293,7 @@ static void take_one(struct commands *commands, uint64_t id, const char *envelop
     outcome.accepted = opened && obey(commands, &command, &outcome, &release, &err) == 0;
     if (!outcome.accepted)
         outcome.lease = 0;
-    str_copy(outcome.text, sizeof outcome.text, outcome.accepted ? command.reason : err.text);
+    set_text(&outcome, outcome.accepted ? command.reason : err.text);
     report(commands, &outcome, &release);
 }
 
@@ -299,24 +320,47 @@ static void settle(struct commands *commands, const struct err *err)
     commands->complained = err->code;
 }
 
+/* The server's mistake in one entry keeps nobody from what comes behind it. */
+static void skip_one(struct commands *commands, uint64_t id, const struct err *why)
+{
+    static const struct digest none;
+    struct command_outcome outcome = {.id = id, .who = "nobody"};
+    str_copy(outcome.text, sizeof outcome.text, why->text);
+    report(commands, &outcome, &none);
+}
+
+/* -1: it has no number, so it cannot be passed over for good. */
+static int take_entry(struct commands *commands, struct json_at at, struct err *err)
+{
+    uint64_t id = 0;
+    json_get_u64(at, "id", INT64_MAX, &id);
+    bool numbered = at.reader->err.code == ERR_NONE;
+    cleanup_free char *envelope = json_canonical(json_child(at, "envelope"));
+    struct err wrong = at.reader->err;
+    at.reader->err = (struct err){0};
+    if (!numbered || wrong.code == ERR_NO_MEMORY)
+        return err_set(err, wrong.code, "%s", wrong.text);
+    if (envelope)
+        take_one(commands, id, envelope);
+    else
+        skip_one(commands, id, &wrong);
+    commands->after = MAX(commands->after, id);
+    return 0;
+}
+
 static int take_all(struct commands *commands, const struct buf *body, struct err *err)
 {
     struct json_reader reader;
     size_t count = 0;
+    int rc = 0;
     if (json_read(&reader, "commands", body->data, body->len, err) < 0)
         return -1;
     struct json_at list = json_list(json_root(&reader), "commands", MAX_ORDERS, &count);
-    for (size_t i = 0; i < count; i++) {
-        struct json_at at = json_as_object(json_item(list, i));
-        uint64_t id = 0;
-        json_get_u64(at, "id", INT64_MAX, &id);
-        cleanup_free char *envelope = json_canonical(json_child(at, "envelope"));
-        if (!envelope || reader.err.code != ERR_NONE)
-            break;
-        take_one(commands, id, envelope);
-        commands->after = MAX(commands->after, id);
-    }
-    return json_finish(&reader, err);
+    for (size_t i = 0; i < count; i++)
+        if (take_entry(commands, json_as_object(json_item(list, i)), err) < 0)
+            rc = -1;
+    struct err *rest = rc < 0 ? &(struct err){0} : err;
+    return json_finish(&reader, rest) < 0 ? -1 : rc;
 }
 
 static void on_answer(const struct fetch_response *response, void *arg)
