@@ -333,6 +333,8 @@ static void a_packet_that_is_cut_is_none(void **state)
     assert_int_equal(ctl_recv(pair[1], &packet, &fds, &err), 1);
     send_raw(big, sizeof big, NULL, 0, false);
     assert_fails(ctl_recv(pair[1], &packet, &fds, &err), err, ERR_INVALID);
+    send_raw(big, 1, NULL, 0, false); /* one byte is nonsense too, and no end */
+    assert_fails(ctl_recv(pair[1], &packet, &fds, &err), err, ERR_INVALID);
     assert_int_equal(ctl_recv(pair[1], &packet, &fds, &err), 0);
 }
 

@@ -294,9 +294,11 @@ static void the_program_does_what_it_is_told(void **state)
     guard_close(guard);
     desk_sweep(&d);
     desk_make(&d);
+    int fds = testbed_fds();
     const char *const stopped[] = {"muster-guard", "--run-dir", d.dir};
     assert_int_equal(raise(SIGTERM), 0); /* blocked since the first one */
     assert_int_equal(run_program(ARRAY_LEN(stopped), stopped), 0);
+    assert_int_equal(testbed_fds(), fds);
     sigset_t pending;
     sigemptyset(&pending);
     sigaddset(&pending, SIGTERM);

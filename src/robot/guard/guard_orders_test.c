@@ -20,6 +20,31 @@ static int teardown(void **state)
     return 0;
 }
 
+/* The program is asked to say of frames: at once while nobody answers, else when half of the answerer's time is over. */
+static void the_program_is_asked_for_what_nobody_sees(void **state)
+{
+    struct ctl_limits limits = desk_limits;
+    limits.deadline_us = 50000;
+    desk_robot_open(&d, &d.robot);
+    assert_int_equal(ring_asked(&d.robot.verdicts), 0);
+    desk_runner_open(&d, &d.one, 1);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 1, 0, 0), 0);
+    assert_int_equal(ring_asked(&d.robot.verdicts), 30000000);
+    assert_int_equal(desk_admit(&d, 1, &limits), 0);
+    assert_int_equal(ring_asked(&d.robot.verdicts), 25000);
+    int64_t now_ns = testbed_clock();
+    uint64_t seq = desk_submit(&d.robot, now_ns, now_ns + DESK_FAR, 0, 1);
+    desk_settle(&d);
+    assert_int_equal(d.guard->stream.seen, 0);
+    struct ctl_message message;
+    ctl_message_init(&message, CTL_FRAME);
+    desk_send(&d, d.robot.fd, &message);
+    assert_int_equal(d.guard->stream.seen, seq);
+    desk_runner_close(&d, &d.one);
+    assert_int_equal(ring_asked(&d.robot.verdicts), 0);
+    desk_robot_close(&d, &d.robot);
+}
+
 /* ---- retiring ---- */
 
 /* Told to exit, given two seconds. One that cannot be told is killed at once. */
@@ -54,6 +79,25 @@ static void who_is_retired_goes(void **state)
         assert_int_equal(desk_order(&d, CTL_RETIRE, 2, 0, 0), 0);
         desk_part(&d);
     }
+}
+
+/* Its place is another's when it goes at last: that one stays. */
+static void who_was_retired_takes_nobody_with_him(void **state)
+{
+    desk_pair_up(&d);
+    assert_int_equal(desk_order(&d, CTL_RETIRE, 1, 0, 0), 0);
+    struct desk_runner next;
+    desk_runner_open(&d, &next, 5);
+    assert_ptr_equal(desk_slot(&d, 5), &d.guard->runners[0]);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 5, 2, 0), 0);
+    desk_leave(&d, &d.one.fd);
+    assert_true(guard_runner_live(desk_slot(&d, 5)));
+    assert_int_equal(desk_slot(&d, 5)->restarts, 0);
+    uint64_t seq = desk_frame(&d, &d.robot, DESK_FAR);
+    desk_answer(&d, &next, seq);
+    desk_expect(&d, seq, RING_VERDICT_OK, INTERVENTION_COUNT, 5);
+    desk_runner_close(&d, &next);
+    desk_part(&d);
 }
 
 static void a_retired_fallback_is_none_any_more(void **state)
@@ -517,6 +561,21 @@ static void a_shadow_that_says_nonsense(void **state)
     desk_part(&d);
 }
 
+/* A shadow's result in each place of the list is forgotten where it has to be. */
+static void every_place_is_forgotten(void **state)
+{
+    desk_pair_up(&d);
+    for (int i = 0; i < GUARD_SHADOWS; i++) {
+        assert_int_equal(desk_order(&d, CTL_SHADOW, 2, 0, 4), 0);
+        uint64_t seq = desk_frame(&d, &d.robot, DESK_FAR);
+        shadow(seq, 2, RING_RESULT_OK);
+        assert_int_equal(desk_order(&d, CTL_SHADOW, 2, 0, 4), 0); /* begun anew in between */
+        desk_answer(&d, &d.one, seq);
+        assert_int_equal(desk_slot(&d, 2)->shadow_frames, 0);
+    }
+    desk_part(&d);
+}
+
 /* Scores count from the program that is connected, within bounds, for a generation that is known. */
 static void scores_are_added_up(void **state)
 {
@@ -556,7 +615,10 @@ int main(void)
 #define DESK(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         DESK(who_is_retired_goes),
+        DESK(the_program_is_asked_for_what_nobody_sees),
+        DESK(who_was_retired_takes_nobody_with_him),
         DESK(a_retired_fallback_is_none_any_more),
+        DESK(every_place_is_forgotten),
         DESK(nobody_is_to_answer),
         DESK(it_waits_a_minute_and_no_longer),
         DESK(only_the_last_frame_ends_a_sequence),

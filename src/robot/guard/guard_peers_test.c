@@ -5,8 +5,10 @@
 #include "robot/guard/desk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -453,6 +455,56 @@ static void news_of_a_death_is_looked_into(void **state)
     desk_part(&d);
 }
 
+/* No descriptor of the guard's goes to a program that somebody starts, and none of its sockets can make it wait. */
+static void nothing_of_it_is_inherited(void **state)
+{
+    desk_pair_up(&d);
+    for (int i = 0; i < GUARD_MAX_PEERS; i++)
+        if (d.guard->peers[i].used) {
+            assert_true(fcntl(d.guard->peers[i].fd, F_GETFD) & FD_CLOEXEC);
+            assert_true(fcntl(d.guard->peers[i].pid_fd, F_GETFD) & FD_CLOEXEC);
+            assert_true(fcntl(d.guard->peers[i].fd, F_GETFL) & O_NONBLOCK);
+        }
+    const struct guard_runner *slot = desk_slot(&d, 1);
+    const int fds[] = {
+        d.guard->lock_fd,  d.guard->listen_fd,    d.guard->epoll_fd,         d.guard->signal_fd,
+        d.guard->spare_fd, d.guard->latch.dir_fd, d.guard->latch.file_fd,    slot->bell_fd,
+        slot->results.fd,  slot->control.fd,      d.guard->stream.frames.fd, d.guard->stream.verdicts.fd,
+        d.one.bell};
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        assert_true(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
+    assert_true(fcntl(d.guard->listen_fd, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(slot->bell_fd, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(d.guard->signal_fd, F_GETFL) & O_NONBLOCK);
+    struct stat st;
+    assert_int_equal(fstat(d.guard->latch.file_fd, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(stat(d.state, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    desk_part(&d);
+}
+
+/* What a welcome carries: a number, and descriptors only where something is handed over. */
+static void a_welcome_hands_over_no_more_than_it_has_to(void **state)
+{
+    struct ctl_message hello;
+    union ctl_packet packet;
+    struct ctl_fds fds;
+    int fd = desk_knock(&d);
+    ctl_message_init(&hello, CTL_HELLO);
+    hello.role = CTL_ROLE_OPERATOR;
+    desk_send(&d, fd, &hello);
+    assert_true(desk_hear(fd, &packet, &fds));
+    assert_int_equal(packet.message.kind, CTL_WELCOME);
+    assert_int_equal(packet.message.generation, d.guard->epoch);
+    assert_true(fds.fd[0] == -1 && fds.fd[1] == -1);
+    desk_leave(&d, &fd);
+    desk_robot_open(&d, &d.robot);
+    assert_int_equal(d.robot.stream, d.guard->epoch + 1);
+    assert_int_equal(d.robot.verdicts.slot_count, RING_SLOTS);
+    desk_robot_close(&d, &d.robot);
+}
+
 /* ---- the end ---- */
 
 static void a_signal_ends_it(void **state)
@@ -511,6 +563,8 @@ int main(void)
         DESK(a_runner_is_hung_to_the_nanosecond),
         DESK(own_limits_of_patience),
         DESK(news_of_a_death_is_looked_into),
+        DESK(nothing_of_it_is_inherited),
+        DESK(a_welcome_hands_over_no_more_than_it_has_to),
         DESK(a_signal_ends_it),
         DESK(an_end_with_everybody_there),
     };

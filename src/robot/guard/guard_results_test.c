@@ -284,6 +284,38 @@ static void a_result_nobody_asked_for(void **state)
     desk_part(&d);
 }
 
+/* A bell that was lost, or never rung: the guard looks by itself, ten times a second. */
+static void results_are_found_without_a_bell(void **state)
+{
+    desk_pair_up(&d);
+    uint64_t seq = desk_frame(&d, &d.robot, DESK_FAR);
+    struct ring_result result = desk_result(&d, &d.one, seq);
+    desk_murmur(&d.one, &result);
+    desk_pass(&d, 101 * DESK_MS);
+    desk_expect(&d, seq, RING_VERDICT_OK, INTERVENTION_COUNT, 1);
+    desk_part(&d);
+}
+
+/* Whoever sleeps on a ring is woken when there is something, and only then: once for a verdict, once for a changed page. */
+static void sleepers_are_woken_once(void **state)
+{
+    desk_pair_up(&d);
+    uint64_t seq = desk_frame(&d, &d.robot, DESK_FAR), next = desk_frame(&d, &d.robot, DESK_FAR);
+    desk_settle(&d);
+    testbed_fail_call("futex", 1, 0, 0); /* counted, and never fails */
+    desk_answer(&d, &d.one, seq);
+    assert_int_equal(testbed_count("futex"), 1);
+    desk_settle(&d);
+    assert_int_equal(testbed_count("futex"), 1);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 2, 1, 0), 0);
+    assert_int_equal(testbed_count("futex"), 3); /* both pages */
+    assert_non_null(ring_begin(&d.guard->stream.verdicts, next + RING_SLOTS));
+    desk_answer(&d, &d.one, next); /* a verdict that cannot be put wakes nobody */
+    assert_int_equal(testbed_count("futex"), 3);
+    testbed_stop();
+    desk_part(&d);
+}
+
 /* ---- counters ---- */
 
 /* Bucket i holds (2^(i/8), 2^((i+1)/8)] microseconds; what is outside goes to the ends. */
@@ -373,6 +405,8 @@ int main(void)
         EXACT(a_run_takes_no_longer_than_the_frame_is_old),
         EXACT(each_status_has_its_reason),
         EXACT(a_result_nobody_asked_for),
+        EXACT(results_are_found_without_a_bell),
+        EXACT(sleepers_are_woken_once),
         EXACT(latencies_fall_into_their_buckets),
         EXACT(the_status_says_all_of_it),
     };

@@ -76,7 +76,6 @@ void latch_close(struct latch *latch)
 {
     mem_cleanup_close(&latch->dir_fd);
     mem_cleanup_close(&latch->file_fd);
-    latch->dir_fd = latch->file_fd = -1;
 }
 
 static int replace(struct latch *latch, const struct latch_record *record)

@@ -96,7 +96,7 @@ static bool copy_result(struct guard_runner *runner, uint64_t index, struct ring
     size_t bytes = kind == RING_VALUES
                        ? MIN(claimed, (uint32_t)RING_MAX_VALUES) * sizeof out->values[0]
                        : MIN(claimed, (uint32_t)RING_MAX_DETECTIONS) * sizeof out->detections[0];
-    if (!ring_read(&runner->results, index, out, head + (bytes + 7) / 8 * 8))
+    if (!ring_read(&runner->results, index, out, head + bytes + bytes % 8))
         return false;
     return out->count == claimed && out->kind == kind; /* it changed between the two looks: not a result */
 }

@@ -107,7 +107,7 @@ bool ring_sealed(int fd)
     struct statfs fs;
     int seals = fcntl(fd, F_GET_SEALS);
     /* Not hugetlbfs: touching a page of it can fail. */
-    return seals >= 0 && (seals & SEALS) == SEALS && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+    return seals != -1 && (seals & SEALS) == SEALS && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
 static int check_head(struct ring *ring, const struct region_head *head, enum ring_kind kind, uint64_t size,

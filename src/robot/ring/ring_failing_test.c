@@ -27,7 +27,8 @@ static void whatever_fails_nothing_is_left(void **state)
             assert_true(failed == (attached < 0));
             if (failed) {
                 assert_true(err.code != ERR_NONE && err.text[0]);
-                assert_true(made == 0 || (writer.fd == -1 && !writer.base));
+                assert_true((made == 0) == (writer.base != NULL));
+                assert_true((made == 0) == (writer.fd != -1));
                 assert_true(reader.fd == -1 && !reader.base);
             }
             ring_fini(&writer);
@@ -176,6 +177,23 @@ static void sequence_numbers_have_an_end(void **state)
     ring_fini(&ring);
 }
 
+/* What a ring asks of the other side is its own word. */
+static void a_ring_asks_until_it_says_otherwise(void **state)
+{
+    struct ring writer, reader;
+    struct err err = {0};
+    assert_ok(ring_create(&writer, RING_VERDICTS, 2, 0, &err), err);
+    assert_ok(ring_attach(&reader, dup(writer.fd), RING_VERDICTS, &err), err);
+    assert_int_equal(ring_asked(&reader), RING_ASKED_NEVER);
+    ring_ask(&writer, 25000);
+    assert_int_equal(ring_asked(&reader), 25000);
+    assert_int_equal(ring_bell(&reader), 0);
+    ring_ask(&writer, 0);
+    assert_int_equal(ring_asked(&reader), 0);
+    ring_fini(&reader);
+    ring_fini(&writer);
+}
+
 /* Only as much as was asked for is copied, and nothing behind it is touched. */
 static void a_short_copy_is_short(void **state)
 {
@@ -321,6 +339,7 @@ int main(void)
         cmocka_unit_test(an_end_closes_only_its_own),
         cmocka_unit_test(the_layout_is_the_one_in_the_drawing),
         cmocka_unit_test(sequence_numbers_have_an_end),
+        cmocka_unit_test(a_ring_asks_until_it_says_otherwise),
         cmocka_unit_test(a_short_copy_is_short),
         cmocka_unit_test(nobody_sleeps_without_a_reason),
         cmocka_unit_test(it_sleeps_until_shortly_before),

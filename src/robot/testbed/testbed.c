@@ -1,5 +1,6 @@
 #include "robot/testbed/testbed.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -310,6 +311,34 @@ int64_t __wrap_clock_wall_ms(void);
 int64_t __wrap_clock_wall_ms(void)
 {
     return world.wall_ms ? world.wall_ms : __real_clock_wall_ms();
+}
+
+static char said[16384];
+
+void testbed_listen(void)
+{
+    said[0] = 0;
+}
+
+const char *testbed_said(void)
+{
+    return said;
+}
+
+void __real_log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void __wrap_log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void __wrap_log_line(enum log_level level, const char *fmt, ...)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    char text[512];
+    va_list list;
+    va_start(list, fmt);
+    vsnprintf(text, sizeof text, fmt, list);
+    va_end(list);
+    size_t len = strlen(said);
+    if (!plan.paused)
+        snprintf(said + len, sizeof said - len, "%s %s\n", names[level], text);
+    __real_log_line(level, "%s", text);
 }
 
 void testbed_clock_set(int64_t mono_ns)

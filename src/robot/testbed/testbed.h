@@ -47,6 +47,10 @@ void testbed_peer(int64_t uid);
 /* The nth readlink from now on: this. */
 void testbed_link(unsigned nth, const char *target);
 
+/* Every line of the log since testbed_listen, of every level, as "info text\n"; pauses excepted. */
+void testbed_listen(void);
+const char *testbed_said(void);
+
 /* Open descriptors of this process, and mappings of memfds. */
 int testbed_fds(void);
 int testbed_mappings(void);
