@@ -271,6 +271,7 @@ bool desk_runner_try(struct desk *d, struct desk_runner *r, uint64_t generation,
         return false;
     }
     r->bell = got.fd[1];
+    assert_true(r->bell >= 0); /* a welcome without a bell is none */
     assert_ok(ring_attach(&r->control, got.fd[0], RING_CONTROL, &err), err);
     return !desk_hung_up(r->fd);
 }

@@ -212,7 +212,7 @@ static int64_t next_wake_ns(const struct guard *guard)
 /* To the nanosecond where the kernel can (Linux 5.11), else late by up to a millisecond. */
 static int await_events(const struct guard *guard, struct epoll_event *events, int64_t for_ns)
 {
-    struct timespec wait = {.tv_sec = for_ns / 1000000000, .tv_nsec = for_ns % 1000000000};
+    struct timespec wait = {.tv_nsec = for_ns}; /* never a second: there is the tick */
     int count = (int)syscall(SYS_epoll_pwait2, guard->epoll_fd, events, EVENTS, &wait, NULL, 0);
     if (count < 0 && errno == ENOSYS)
         count = epoll_wait(guard->epoll_fd, events, EVENTS, (int)((for_ns + 999999) / 1000000));

@@ -461,6 +461,35 @@ static void a_frame_is_stale_when_its_picture_is_gone(void **state)
     desk_part(&d);
 }
 
+/* The first place of the guard's list is as good as any other: frame 64 sits there. */
+static void the_first_place_is_looked_at_too(void **state)
+{
+    for (int act = 0; act < 4; act++) {
+        desk_pair_up(&d);
+        d.guard->stream.seen = d.robot.seq = GUARD_PENDING - 1;
+        uint64_t seq = desk_frame(&d, &d.robot, 20 * DESK_MS);
+        assert_int_equal(seq, GUARD_PENDING);
+        assert_int_equal(guard_next_deadline_ns(d.guard), testbed_clock() + 20 * DESK_MS);
+        if (act == 0) {
+            desk_pass(&d, 20 * DESK_MS + 1);
+            desk_expect(&d, seq, RING_VERDICT_SAFE, INTERVENED_DEADLINE, 1);
+        } else if (act == 1) {
+            assert_int_equal(desk_command(&d, d.agent, CTL_VERB_HOLD, 0, 0), 0);
+            desk_expect(&d, seq, RING_VERDICT_SAFE, INTERVENED_OVERSIGHT, 0);
+            assert_int_equal(desk_command(&d, d.agent, CTL_VERB_RELEASE, 0, 0), 0);
+        } else if (act == 2) {
+            desk_runner_close(&d, &d.one);
+            assert_int_equal(desk_page(&d.two).from_seq, seq);
+            desk_answer(&d, &d.two, seq);
+            desk_expect(&d, seq, RING_VERDICT_FALLBACK, INTERVENED_RUNNER_LOST, 2);
+        }
+        desk_runner_close(&d, &d.one);
+        desk_runner_close(&d, &d.two);
+        desk_robot_close(&d, &d.robot);
+        desk_robot_open(&d, &d.robot);
+    }
+}
+
 /* With a ring as large as the guard's own list: what is still open when its place is needed is stale. */
 static void the_guards_list_goes_round_too(void **state)
 {
@@ -502,6 +531,7 @@ int main(void)
         EXACT(a_wild_number_costs_little),
         EXACT(nobody_is_charged_where_nobody_answers),
         EXACT(a_frame_is_stale_when_its_picture_is_gone),
+        EXACT(the_first_place_is_looked_at_too),
         EXACT(the_guards_list_goes_round_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

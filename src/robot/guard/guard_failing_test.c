@@ -171,6 +171,27 @@ static void it_makes_its_directory(void **state)
     }
 }
 
+/* The number of its life is random, and never 0; without randomness it is the clock's. */
+static void each_life_has_a_number(void **state)
+{
+    uint64_t epochs[2];
+    for (int i = 0; i < 2; i++) {
+        desk_open(&d, NULL);
+        epochs[i] = d.guard->epoch;
+        assert_true(epochs[i] & 1);
+        assert_int_equal(epochs[i] >> 63, 0);
+        desk_close(&d);
+    }
+    assert_true(epochs[0] != epochs[1]); /* at the same time of the clock */
+    struct err err = {0};
+    desk_make(&d);
+    testbed_fail_call("getrandom", 1, 1, EAGAIN);
+    assert_ok(desk_start(&d, NULL, &err), err);
+    testbed_stop();
+    assert_int_equal(d.guard->epoch, DESK_START_NS / 2 | 1);
+    desk_close(&d);
+}
+
 /* Lease numbers go on after a damaged file, whatever the wall clock says. */
 static void a_damaged_latch_gives_a_number_that_was_never_given(void **state)
 {
@@ -670,6 +691,7 @@ int main(void)
         cmocka_unit_test(whatever_fails_at_the_start),
         cmocka_unit_test(whatever_fails_a_latch_holds),
         cmocka_unit_test(its_files_are_its_own),
+        cmocka_unit_test(each_life_has_a_number),
         cmocka_unit_test(who_spins_is_not_realtime),
         cmocka_unit_test(it_makes_its_directory),
         cmocka_unit_test(a_damaged_latch_gives_a_number_that_was_never_given),

@@ -46,7 +46,29 @@ static void a_life_in_its_log(void **state)
     desk_answer(&d, &d.one, seq);
     seq = desk_frame(&d, &d.robot, 1);
     desk_pass(&d, 2);
-    expect_said(""); /* frames are no news */
+    struct ctl_message score;
+    ctl_message_init(&score, CTL_SCORE);
+    score.generation = 9;
+    desk_send(&d, d.robot.fd, &score);
+    score.generation = 1;
+    desk_send(&d, d.robot.fd, &score);
+    score.kind = CTL_FRAME;
+    desk_send(&d, d.robot.fd, &score);
+    score.kind = CTL_ESTOP;
+    desk_send(&d, d.robot.fd, &score);
+    score.kind = CTL_STATUS_REQUEST;
+    desk_send(&d, d.agent, &score);
+    assert_int_equal(desk_order(&d, CTL_SHADOW, 2, 0, 3), 0);
+    assert_int_equal(desk_order(&d, CTL_SHADOW, 2, 0, 0), 0);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 2, 1, 1), 0);
+    assert_int_equal(desk_order(&d, CTL_RETIRE, 9, 0, 0), 0);
+    assert_int_equal(desk_admit(&d, 1, &desk_limits), 0);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 1, 2, 0), 0);
+    expect_said(""); /* frames are no news, nor is what changes nothing */
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 0, 0, 0), 0);
+    expect_said("info deactivated: auto -> standby, generation 0, fallback 0\n");
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 1, 2, 0), 0);
+    testbed_listen();
     assert_int_equal(desk_command(&d, d.agent, CTL_VERB_HOLD, 0, 0), 0);
     expect_said("info hold: auto -> hold, generation 1, fallback 2\n"
                 "info hold by ann: hold (a test)\n");

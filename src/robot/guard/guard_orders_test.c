@@ -144,6 +144,38 @@ static void nobody_is_to_answer(void **state)
     desk_part(&d);
 }
 
+/* A frame that nobody has looked at yet, when something changes: it is whose it was when it came. */
+static void a_frame_just_before(void **state)
+{
+    desk_pair_up(&d);
+    int64_t now_ns = testbed_clock();
+    uint64_t seq = desk_submit(&d.robot, now_ns, now_ns + DESK_FAR, 0, 1);
+    assert_int_equal(desk_order(&d, CTL_SHADOW, 2, 0, 5), 0);
+    assert_int_equal(desk_page(&d.two).from_seq, seq + 1);
+    seq = desk_submit(&d.robot, now_ns, now_ns + DESK_FAR, 0, 2);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 0, 0, 0), 0);
+    desk_expect(&d, seq, RING_VERDICT_SAFE, INTERVENED_RUNNER_LOST, 1);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 1, 2, 0), 0);
+    seq = desk_submit(&d.robot, now_ns, now_ns + DESK_FAR, 0, 3);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 2, 1, 0), 0);
+    desk_answer(&d, &d.one, seq);
+    desk_expect(&d, seq, RING_VERDICT_OK, INTERVENTION_COUNT, 1);
+    seq = desk_submit(&d.robot, now_ns, now_ns + DESK_FAR, 0, 4);
+    assert_int_equal(desk_order(&d, CTL_RETIRE, 2, 0, 0), 0);
+    desk_expect(&d, seq, RING_VERDICT_SAFE, INTERVENED_RUNNER_LOST, 2);
+    desk_runner_close(&d, &d.two);
+    desk_runner_open(&d, &d.two, 3);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 3, 1, 0), 0);
+    desk_runner_close(&d, &d.two); /* the fallback answers */
+    assert_int_equal(d.guard->state, GUARD_FALLBACK);
+    seq = desk_submit(&d.robot, now_ns, now_ns + DESK_FAR, 0, 5);
+    assert_true(desk_runner_try(&d, &d.two, 3, 0)); /* the primary is back */
+    assert_int_equal(d.guard->state, GUARD_AUTO);
+    desk_answer(&d, &d.one, seq);
+    desk_expect(&d, seq, RING_VERDICT_FALLBACK, INTERVENED_RUNNER_LOST, 1);
+    desk_part(&d);
+}
+
 /* ---- waiting for the end of a sequence ---- */
 
 static void it_waits_a_minute_and_no_longer(void **state)
@@ -378,7 +410,9 @@ static void states_and_losses_are_told(void **state)
     assert_string_equal(notice.text, "runner lost");
     assert_int_equal(notice.generation, 1);
     assert_int_equal(desk_command(&d, d.agent, CTL_VERB_STOP, 0, 0), 0);
-    assert_string_equal(last_notice(observer, CTL_NOTICE_STATE).command.who, "ann");
+    notice = last_notice(observer, CTL_NOTICE_STATE);
+    assert_string_equal(notice.command.who, "ann");
+    assert_string_equal(notice.command.reason, "a test");
     union ctl_packet packet;
     assert_false(desk_hear(mirror, &packet, NULL)); /* only agents and observers hear */
     desk_runner_close(&d, &d.two);
@@ -616,6 +650,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DESK(who_is_retired_goes),
         DESK(the_program_is_asked_for_what_nobody_sees),
+        DESK(a_frame_just_before),
         DESK(who_was_retired_takes_nobody_with_him),
         DESK(a_retired_fallback_is_none_any_more),
         DESK(every_place_is_forgotten),

@@ -92,11 +92,8 @@ static int replace(struct latch *latch, const struct latch_record *record)
 
 static int overwrite(const struct latch *latch, const struct latch_record *record)
 {
-    return latch->file_fd >= 0 &&
-                   pwrite(latch->file_fd, record, sizeof *record, 0) == (ssize_t)sizeof *record &&
-                   fsync(latch->file_fd) == 0
-               ? 0
-               : -1;
+    bool whole = pwrite(latch->file_fd, record, sizeof *record, 0) == (ssize_t)sizeof *record;
+    return whole && fsync(latch->file_fd) == 0 ? 0 : -1;
 }
 
 int latch_keep(struct latch *latch, const struct latch_record *record, struct err *err)

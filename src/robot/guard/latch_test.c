@@ -176,6 +176,59 @@ static void kill_at_any_moment(void **state)
     assert_true(least > 0);
 }
 
+/* A link to somewhere, a pipe that nobody writes, a directory: damaged, at once, and nothing behind it is touched. */
+static void what_is_no_file_is_a_stop(void **state)
+{
+    char target[96];
+    struct stat st;
+    snprintf(target, sizeof target, "%s/target", dir);
+    struct latch latch;
+    struct err err = {0};
+    struct latch_record record = sample(GUARD_HOLD, 1);
+    (void)latch_open(&latch, dir);
+    assert_ok(latch_keep(&latch, &record, &err), err);
+    latch_close(&latch);
+    assert_int_equal(rename(path, target), 0);
+    assert_int_equal(symlink(target, path), 0);
+    assert_int_equal(read_back().state, GUARD_SAFE_STOP); /* although a good record is there */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(target, new_path), 0);
+    (void)latch_open(&latch, dir);
+    record = sample(GUARD_HOLD, 2);
+    assert_true(latch_keep(&latch, &record, &err) < 0); /* not through somebody's link */
+    latch_close(&latch);
+    assert_int_equal(stat(target, &st), 0);
+    assert_int_equal(st.st_size, sizeof record);
+    assert_int_equal(unlink(new_path), 0);
+    assert_int_equal(unlink(target), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(read_back().state, GUARD_SAFE_STOP);
+}
+
+/* The file of a life before can be written over too; it is its owner's only, old or new. */
+static void an_old_file_is_written_over_where_no_new_one_goes(void **state)
+{
+    struct latch latch;
+    struct err err = {0};
+    struct stat st;
+    struct latch_record record = sample(GUARD_INIT, 1);
+    (void)latch_open(&latch, dir);
+    assert_ok(latch_keep(&latch, &record, &err), err);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    latch_close(&latch);
+    (void)latch_open(&latch, dir);
+    assert_int_equal(mkdir(new_path, 0700), 0);
+    record = sample(GUARD_SAFE_STOP, 2);
+    int done = latch_keep(&latch, &record, &err);
+    assert_int_equal(rmdir(new_path), 0);
+    assert_ok(done, err);
+    latch_close(&latch);
+    assert_int_equal(read_back().state, GUARD_SAFE_STOP);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, sizeof record);
+}
+
 /* No room for a new file, no descriptor for one: the old one is written over. */
 static void a_full_disk_does_not_hinder_a_stop(void **state)
 {
@@ -200,10 +253,15 @@ int main(void)
 {
 #define LATCH_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        LATCH_TEST(what_is_kept_is_there_again),        LATCH_TEST(the_same_again_costs_no_write),
-        LATCH_TEST(every_flipped_bit_is_a_stop),        LATCH_TEST(a_good_checksum_is_not_enough),
-        LATCH_TEST(a_directory_that_is_none_is_a_stop), LATCH_TEST(kill_at_any_moment),
+        LATCH_TEST(what_is_kept_is_there_again),
+        LATCH_TEST(the_same_again_costs_no_write),
+        LATCH_TEST(every_flipped_bit_is_a_stop),
+        LATCH_TEST(a_good_checksum_is_not_enough),
+        LATCH_TEST(a_directory_that_is_none_is_a_stop),
+        LATCH_TEST(kill_at_any_moment),
         LATCH_TEST(a_full_disk_does_not_hinder_a_stop),
+        LATCH_TEST(what_is_no_file_is_a_stop),
+        LATCH_TEST(an_old_file_is_written_over_where_no_new_one_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,16 +47,15 @@ static bool limits_ok(const struct ctl_limits *limits)
 }
 
 /* A runner that nobody admitted makes room for one that somebody does. */
-static bool evict_stranger(struct guard *guard, int64_t now_ns)
+static void evict_stranger(struct guard *guard, int64_t now_ns)
 {
     for (int i = 0; i < CTL_MAX_RUNNERS; i++) {
         struct guard_runner *runner = &guard->runners[i];
         if (runner->admitted)
             continue;
         guard_peer_drop(guard, runner->peer, now_ns);
-        return true;
+        return;
     }
-    return false;
 }
 
 static int admit(struct guard *guard, const struct guard_peer *peer, const struct ctl_message *order,
@@ -65,8 +64,10 @@ static int admit(struct guard *guard, const struct guard_peer *peer, const struc
     if (order->generation == 0 || !limits_ok(&order->limits))
         return err_set(err, ERR_INVALID, "generation or limits are out of range");
     struct guard_runner *runner = guard_runner_slot(guard, order->generation, &order->release);
-    if (!runner && evict_stranger(guard, now_ns))
+    if (!runner) {
+        evict_stranger(guard, now_ns);
         runner = guard_runner_slot(guard, order->generation, &order->release);
+    }
     if (!runner)
         return err_set(err, ERR_TOO_BIG, "%d generations are known already: retire one", CTL_MAX_RUNNERS);
     if (!digest_equal(&runner->release, &order->release))
@@ -86,7 +87,6 @@ static int deactivate(struct guard *guard, int64_t now_ns)
     guard_event(guard, GUARD_EV_DEACTIVATED, now_ns);
     guard_frames_reassign(guard, was, now_ns);
     guard_frames_reassign(guard, spare, now_ns);
-    guard_direct(guard);
     return 0;
 }
 
@@ -216,11 +216,11 @@ bool guard_order(struct guard *guard, struct guard_peer *peer, const struct ctl_
         return false;
     struct err err = {0};
     int done = row->carry_out(guard, peer, order, now_ns, &err);
-    if (!row->reply)
-        return true;
     if (done < 0)
         log_warn("order %u for generation %llu: %s", order->kind, (unsigned long long)order->generation,
                  err.text);
+    if (!row->reply)
+        return true;
     bool lease = done == 0 && order->kind == CTL_COMMAND && order->command.verb == CTL_VERB_OVERRIDE;
     return guard_reply(peer, order, lease ? guard->oversight.lease : order->generation, &err) == 0;
 }

@@ -84,6 +84,18 @@ static void a_head_of_something_else_is_refused(void **state)
     }
 }
 
+static void a_ring_has_two_slots_at_least_and_a_power_of_two(void **state)
+{
+    for (uint32_t slots = 0; slots <= 2 * RING_MAX_SLOTS; slots++) {
+        struct ring ring;
+        struct err err = {0};
+        bool good = slots >= 2 && slots <= 64 && __builtin_popcount(slots) == 1;
+        assert_true((ring_create(&ring, RING_CONTROL, slots, 0, &err) == 0) == good);
+        assert_true(good || err.code == ERR_INVALID);
+        ring_fini(&ring);
+    }
+}
+
 /* A finished ring, a zeroed one, one that never came to be: none of them closes what is somebody else's. */
 static void an_end_closes_only_its_own(void **state)
 {
@@ -336,6 +348,7 @@ int main(void)
         cmocka_unit_test(no_answer_about_seals_is_a_no),
         cmocka_unit_test(a_head_that_cannot_be_read_whole_is_refused),
         cmocka_unit_test(a_head_of_something_else_is_refused),
+        cmocka_unit_test(a_ring_has_two_slots_at_least_and_a_power_of_two),
         cmocka_unit_test(an_end_closes_only_its_own),
         cmocka_unit_test(the_layout_is_the_one_in_the_drawing),
         cmocka_unit_test(sequence_numbers_have_an_end),

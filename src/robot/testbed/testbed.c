@@ -232,16 +232,32 @@ ssize_t __wrap_readlink(const char *path, char *out, size_t size)
     return (ssize_t)(len < size ? len : size);
 }
 
+int __real_madvise(void *at, size_t len, int advice);
+int __wrap_madvise(void *at, size_t len, int advice);
+int __wrap_madvise(void *at, size_t len, int advice)
+{
+    enum { POPULATE_READ = 22 };
+    errno = EINVAL;
+    if (fails("madvise") || advice != POPULATE_READ)
+        return -1;
+    return __real_madvise(at, len, advice) < 0 && errno != EINVAL ? -1 : 0; /* older kernels do not know it */
+}
+
 int __wrap_mlockall(int flags);
 int __wrap_mlockall(int flags)
 {
-    return fails("mlockall") ? -1 : 0;
+    errno = EINVAL;
+    return fails("mlockall") || flags != (MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ? -1 : 0;
 }
 
 int __wrap_sched_setscheduler(pid_t pid, int policy, const struct sched_param *param);
 int __wrap_sched_setscheduler(pid_t pid, int policy, const struct sched_param *param)
 {
-    return fails("sched_setscheduler") ? -1 : 0;
+    errno = EINVAL;
+    return fails("sched_setscheduler") || policy != (SCHED_FIFO | SCHED_RESET_ON_FORK) ||
+                   param->sched_priority < 1
+               ? -1
+               : 0;
 }
 
 static int look(int epoll, struct epoll_event *events, int room, int64_t for_ns)

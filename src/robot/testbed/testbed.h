@@ -33,7 +33,8 @@ void testbed_short(const char *name, unsigned nth);
 /* How often it was called since testbed_fail, testbed_fail_call or testbed_short. */
 unsigned testbed_count(const char *name);
 
-/* clock_mono_ns from now on: this, until it is set again. 0: the real one. While it stands still epoll never sleeps, nor do
+/* mlockall, sched_setscheduler and madvise succeed and do nothing if they are asked for what the guard wants of them.
+ * clock_mono_ns from now on: this, until it is set again. 0: the real one. While it stands still epoll never sleeps, nor do
  * futexes; kills are counted and not sent; memory is neither locked nor is anybody made real-time. */
 void testbed_clock_set(int64_t mono_ns);
 int64_t testbed_clock(void);
