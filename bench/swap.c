@@ -1,7 +1,8 @@
 /* Does anybody notice a switch? A robot program submits F frames a second and looks at every verdict, while one
  * release after the other takes over, with the real muster-guard and a new muster-runner process each time.
  *
- *     bench-swap [--json] [--swaps N] [--kills N] [--fps F] [--shadow K] [--isolation MODE] [--check]
+ *     bench-swap [--json] [--swaps N] [--kills N] [--fps F] [--shadow K] [--isolation MODE]
+ *                [--runner-cpus LIST] [--check]
  *
  * This program plays the agent with the agent's own functions: the crew carries out what reconcile finds. Each switch:
  * start the runner (load, warm up, golden cases), shadow K live frames, judge them, ACTIVATE, drain, RETIRE, the old
@@ -14,6 +15,8 @@
  * --kills: so often the active runner gets SIGKILL in the middle of a frame; that frame and the next one have to be
  * answered by the previous release or the safe state, by the guard, not by libmuster's patience.
  * --isolation: the walls around runners (docs/isolation.md), default none.
+ * --runner-cpus: the cores that models run on, as muster-agent's option of that name; default: the last one, so that a
+ * candidate takes what the model that answers leaves ("all": anywhere).
  * --check: exit status 1 if a count is not 0. No time is ever checked: frames that were only late (`late`, of `lost`) are
  * no failure there.
  */
@@ -42,7 +45,7 @@ enum { PATIENCE_MS = 60000, STEADY_MS = 120, DRAIN_FRAMES = 2 };
 
 struct arguments {
     uint64_t swaps, kills, fps, shadow;
-    const char *isolation;
+    const char *isolation, *cpus;
     bool check;
 };
 
@@ -89,6 +92,7 @@ static int open_crew(struct bench *bench, struct err *err)
         .engines = bench->dir,
         .isolation = bench->args.isolation,
         .runner_user = "",
+        .runner_cpus = bench->args.cpus,
     };
     if (spawn_prepare(&bench->spawn, err) < 0)
         return -1;
@@ -356,6 +360,9 @@ static bool take(struct arguments *args, int opt)
     case 'i':
         args->isolation = optarg;
         return true;
+    case 'u':
+        args->cpus = str_eq(optarg, "all") ? "" : optarg;
+        return true;
     case 'c':
         return args->check = true;
     default:
@@ -371,6 +378,7 @@ static bool parse(int argc, char **argv, struct arguments *args)
         {"fps", required_argument, NULL, 'f'},
         {"shadow", required_argument, NULL, 'n'},
         {"isolation", required_argument, NULL, 'i'},
+        {"runner-cpus", required_argument, NULL, 'u'},
         {"check", no_argument, NULL, 'c'},
         {"json", no_argument, NULL, 'j'},
         {0},
@@ -426,7 +434,8 @@ static void clean_up(struct bench *bench)
 }
 
 static const char usage[] =
-    "usage: bench-swap [--json] [--swaps N] [--kills N] [--fps F] [--shadow K] [--isolation MODE] [--check]\n"
+    "usage: bench-swap [--json] [--swaps N] [--kills N] [--fps F] [--shadow K] [--isolation MODE]\n"
+    "                  [--runner-cpus LIST] [--check]\n"
     "Switches releases under a robot program and counts what it loses.\n"
     "example: bench-swap --swaps 100 --kills 10 --json\n";
 
@@ -434,9 +443,11 @@ int main(int argc, char **argv)
 {
     static struct bench bench = {
         .args = {.swaps = 1000, .kills = 50, .fps = 60, .shadow = 5, .isolation = "none"}, .epoll_fd = -1};
-    char dir[] = "/tmp/muster-swap-XXXXXX";
+    char dir[] = "/tmp/muster-swap-XXXXXX", last_cpu[16];
     struct err err = {0};
     usage_on_help(argc, argv, usage);
+    snprintf(last_cpu, sizeof last_cpu, "%ld", sysconf(_SC_NPROCESSORS_ONLN) - 1);
+    bench.args.cpus = last_cpu;
     if (!parse(argc, argv, &bench.args)) {
         fputs(usage, stderr);
         return 2;

@@ -181,6 +181,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .derived = agent->derived,
         .isolation = config->isolation,
         .runner_user = config->runner_user,
+        .runner_cpus = config->runner_cpus,
     };
     if (!agent->engines || !agent->derived)
         return err_no_memory(err);

@@ -39,6 +39,7 @@ static const struct option_row rows[] = {
     {"machine", TEXT, AT(machine)},
     {"isolation", TEXT, AT(isolation)},
     {"runner_user", TEXT, AT(runner_user)},
+    {"runner_cpus", TEXT, AT(runner_cpus)},
     {"floor", TEXT, AT(floor)},
     {"config", TEXT, AT(config)},
     {"recorder_memory_mib", NUMBER, AT(recorder_memory_mib), 0, 4096, 32},
@@ -77,6 +78,7 @@ static const char usage[] =
     "  --recorder-memory-mib N      what the black box may keep in memory (32); 0: none runs\n"
     "  --isolation auto|oci|sandbox|none   walls around the program that runs a model (auto)\n"
     "  --runner-user NAME           who that program is (default: muster-runner, else 65534); as root only\n"
+    "  --runner-cpus LIST           the cores that models run on: 1, 0-1, 0,2-3 (all)\n"
     "  --floor VERSION              never install anything older\n"
     "  --telemetry-ms N (10000), --poll-wait-s N (10), --stall-s N (30), --rate-limit BYTES_PER_S (none)\n"
     "  --probation-ms N (600000), --min-frames N (100), --max-runner-losses N (3),\n"

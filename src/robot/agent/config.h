@@ -30,6 +30,7 @@ struct agent_config {
     char machine[CONFIG_TEXT_SIZE];     /* default: uname -m */
     char isolation[CONFIG_TEXT_SIZE];   /* auto, oci, sandbox or none: robot/agent/spawn.h */
     char runner_user[CONFIG_TEXT_SIZE]; /* name or number; default: muster-runner, else 65534. Root only */
+    char runner_cpus[CONFIG_TEXT_SIZE]; /* the cores that models run on; "": all */
     char floor[CONFIG_TEXT_SIZE];       /* never install anything older, whoever says so */
     char config[CONFIG_TEXT_SIZE];
     char recorder[CONFIG_TEXT_SIZE]; /* program; default: beside muster-agent */

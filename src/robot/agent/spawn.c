@@ -277,8 +277,11 @@ int spawn_build(const struct spawn_options *options, const struct digest *releas
     return proc_spawn(&child, out_pid, err);
 }
 
-static void add_ways(struct command *command, const struct spawn_job *job)
+static void add_ways(struct command *command, const struct spawn_options *options,
+                     const struct spawn_job *job)
 {
+    if (options->runner_cpus && options->runner_cpus[0])
+        add(command, (const char *const[]){"--cpu", options->runner_cpus, NULL});
     if (command->derived)
         add(command, (const char *const[]){"--cache", command->derived, NULL});
     if (job->cpu_only)
@@ -301,7 +304,7 @@ int spawn_runner(const struct spawn_options *options, const struct spawn_job *jo
         add_bare(&command, options, job);
     else
         add_jailed(&command, options, wall == ISOLATION_OCI);
-    add_ways(&command, job);
+    add_ways(&command, options, job);
     struct proc_options child = {.argv = command.argv,
                                  .log_path = job->log_path,
                                  .detach = job->generation != 0,

@@ -29,6 +29,9 @@ struct spawn_options {
     const char *engines;                   /* borrowed; where engines of releases are unpacked */
     const char *derived; /* borrowed; below it a folder for each release: what this robot derived from it */
     const char *isolation, *runner_user; /* borrowed; "" for the default */
+    const char *
+        runner_cpus; /* borrowed; the cores that models run on ("1", "0-1"); NULL or "": all. On the core of the one that
+                                answers a candidate, at the lowest priority, gets what that one leaves, and disturbs it least */
 
     /* Found out by spawn_prepare. */
     enum isolation wall;    /* AUTO: decided by each release */
