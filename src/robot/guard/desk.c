@@ -435,4 +435,6 @@ void desk_expect(const struct desk *d, uint64_t seq, enum ring_verdict_status st
     assert_int_equal(verdict->state, d->guard->state);
     struct digest release = generation ? desk_release(generation) : (struct digest){{0}};
     assert_memory_equal(&verdict->release, &release, sizeof release);
+    if (generation == 0) /* nobody's limits either */
+        assert_true(verdict->min_score == 0 && verdict->max_detections == 0 && verdict->label_count == 0);
 }

@@ -370,6 +370,25 @@ static void a_lost_runner_latches_nothing(void **state)
     end(&d.one);
 }
 
+/* In a row means in a row: a good one in between begins anew. */
+static void a_good_frame_begins_anew(void **state)
+{
+    struct ctl_limits limits = desk_limits;
+    limits.latch_after = 3;
+    serve_with(&d.one, 1, &limits);
+    assert_int_equal(desk_order(&d, CTL_ACTIVATE, 1, 0, 0), 0);
+    static const char lives[] = "bgbbgbbgbgbbb";
+    for (size_t i = 0; lives[i]; i++) {
+        assert_int_equal(d.guard->state, GUARD_AUTO);
+        uint64_t seq = desk_frame(&d, &d.robot, DESK_MS);
+        if (lives[i] == 'g')
+            desk_answer(&d, &d.one, seq);
+        desk_pass(&d, 2 * DESK_MS);
+    }
+    assert_int_equal(d.guard->state, GUARD_SAFE_STOP);
+    end(&d.one);
+}
+
 /* A fault that comes with the stop it would cause is none of its own: the human's name stands. */
 static void a_fault_does_not_write_over_a_human(void **state)
 {
@@ -526,6 +545,7 @@ int main(void)
         EXACT(what_a_human_overrules_is_nobodys_fault),
         EXACT(a_fallback_that_was_forced_and_is_gone),
         EXACT(a_lost_runner_latches_nothing),
+        EXACT(a_good_frame_begins_anew),
         EXACT(a_fault_does_not_write_over_a_human),
         EXACT(frames_that_were_overwritten_unseen),
         EXACT(a_wild_number_costs_little),

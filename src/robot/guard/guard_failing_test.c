@@ -625,6 +625,10 @@ static void an_older_kernel_will_do(void **state)
     desk_jump(&d, 1);
     desk_turn(&d);
     assert_int_equal(testbed_slept_ns(), 100 * DESK_MS); /* 99.999999 */
+    d.guard->next_tick_ns = testbed_clock() + 99 * DESK_MS;
+    desk_turn(&d);
+    assert_int_equal(testbed_slept_ns(), 99 * DESK_MS); /* 99 are 99 */
+    d.guard->next_tick_ns = testbed_clock() + 100 * DESK_MS - 1;
     desk_jump(&d, 98 * DESK_MS);
     desk_turn(&d);
     assert_int_equal(testbed_slept_ns(), 2 * DESK_MS); /* 1.999999 */

@@ -595,6 +595,22 @@ static void a_shadow_that_says_nonsense(void **state)
     desk_part(&d);
 }
 
+/* Another life of the same generation: what the one before has shadowed does not count for it. */
+static void a_new_life_shadows_anew(void **state)
+{
+    desk_pair_up(&d);
+    assert_int_equal(desk_order(&d, CTL_SHADOW, 2, 0, 9), 0);
+    uint64_t seq = desk_frame(&d, &d.robot, DESK_FAR);
+    shadow(seq, 2, RING_RESULT_OK);
+    desk_runner_close(&d, &d.two);
+    assert_true(desk_runner_try(&d, &d.two, 2, 0));
+    assert_int_equal(desk_order(&d, CTL_SHADOW, 2, 0, 9), 0);
+    shadow(seq, 2, RING_RESULT_OK);
+    desk_answer(&d, &d.one, seq);
+    assert_int_equal(desk_slot(&d, 2)->shadow_frames, 1);
+    desk_part(&d);
+}
+
 /* A shadow's result in each place of the list is forgotten where it has to be. */
 static void every_place_is_forgotten(void **state)
 {
@@ -653,6 +669,7 @@ int main(void)
         DESK(a_frame_just_before),
         DESK(who_was_retired_takes_nobody_with_him),
         DESK(a_retired_fallback_is_none_any_more),
+        DESK(a_new_life_shadows_anew),
         DESK(every_place_is_forgotten),
         DESK(nobody_is_to_answer),
         DESK(it_waits_a_minute_and_no_longer),
