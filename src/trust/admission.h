@@ -1,0 +1,52 @@
+/* May this robot install what it is assigned? The one decision in which both keys meet: what the offline keys released, and what the director
+ * assigned to this robot. Pure but for the mathematics of signatures: no file, no clock, no network; agent, tests and bench/attack call the same code.
+ *
+ *     assignment (director key of root) ──┐
+ *     offline targets chain (tuf/update) ─┼──▶ admission ──▶ admitted: digest, size, name, version; or a refusal that names its rule
+ *     terms, approvals, plan, operators ──┘
+ *
+ * In two steps, since the robot looks for the target between them:
+ *   admission_assignment   is it for me, newer than what I accepted, in time, and does the director's threshold hold?
+ *   admission_target       do the offline targets name exactly these bytes, for this fleet, under terms that are met?
+ */
+#ifndef MUSTER_TRUST_ADMISSION_H
+#define MUSTER_TRUST_ADMISSION_H
+
+#include "base/err.h"
+#include "trust/keyring.h"
+#include "trust/rule.h"
+#include "wire/assignment.h"
+#include "wire/tuf/metadata.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct admission_robot { /* what the robot knows by itself */
+    const char *robot;
+    const struct tuf_root *root; /* trusted */
+    uint64_t accepted;           /* the highest assignment version that it has accepted; persisted before it is acted upon */
+    int64_t now_s;
+    const char *floor;           /* lowest version of that name; "": none */
+    const char *running_name, *running_version; /* "": nothing runs */
+    const struct keyring *operators;            /* NULL: none are known; then no approval holds */
+};
+
+/* Equal to `accepted` is fine (it is asked again after a restart), lower is [assignment.rollback]. */
+int admission_assignment(const struct admission_robot *robot, const struct assignment_envelope *envelope, struct err *err) must_check;
+
+struct admission_evidence {
+    const struct assignment *assignment;
+    const struct tuf_target *target;   /* what the offline chain says of assignment->path; NULL: nothing, [targets.unknown] */
+    size_t approval_count;
+    const struct text_span {           /* envelopes, as they came */
+        const char *text;
+        size_t len;
+    } *approvals;
+    const void *plan;                  /* bytes of the plan, if assignment->plan is not zero; NULL: not there */
+    size_t plan_len;
+};
+/* *out_floor: the robot's new floor for this name ("" if the terms set none). */
+int admission_target(const struct admission_robot *robot, const struct admission_evidence *evidence, char out_floor[64],
+                     struct err *err) must_check;
+
+#endif
