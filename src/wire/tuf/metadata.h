@@ -111,6 +111,7 @@ struct tuf_metadata {
     char spec_version[16];
     int64_t version;
     int64_t expires_s; /* Unix seconds */
+    int64_t issued_s;  /* timestamp: "x-muster": {"issued": "2026-01-02T03:04:05Z"}; 0: none */
     char *signed_text; /* canonical bytes of `signed`: what is signed */
     size_t signed_len;
     size_t signature_count;
