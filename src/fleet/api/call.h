@@ -7,6 +7,7 @@
 #define MUSTER_FLEET_API_CALL_H
 
 #include "fleet/api/api.h"
+#include "fleet/rights/rights.h"
 #include "sys/http.h"
 #include "wire/json_stream.h"
 
@@ -40,13 +41,34 @@ struct call {
 
 enum api_who { WHO_ANYONE, WHO_ROBOT, WHO_OPERATOR };
 
+/* How far an operator's right has to reach (fleet/rights/rights.h) for this route. */
+enum api_reach {
+    REACH_NOBODY, /* forgotten: nobody may */
+    REACH_FLEET,  /* the act is on the fleet itself: a grant without a selector */
+    REACH_ROBOT,  /* on the robot :id, checked before the handler runs */
+    REACH_NAMED, /* on robots that the handler finds out (body, rollout, incident) and asks for with call_may, each of them */
+    REACH_SOME /* of what there is the handler shows what concerns robots within reach (call_may), and what concerns no robot */
+};
+#define RIGHT_NONE RIGHT_COUNT /* routes of robots, and of anyone */
+
+enum { API_MAX_ROUTES = 96 };
+
 struct api_route {
     enum http_method method;
     const char *pattern;
     enum api_who who;
     bool writes;
     int (*handle)(struct call *call, struct err *err);
+    enum right right;
+    enum api_reach reach;
 };
+
+struct api_routes {
+    const struct api_route *items;
+    size_t count;
+};
+struct api_routes api_robot_routes(void);
+struct api_routes api_operator_routes(void);
 
 /* Sets the reply. Takes the text; NULL: -1 with *err as it is. */
 int call_json(struct call *call, int status, char *json, struct err *err) must_check;

@@ -6,6 +6,7 @@
 #include "trust/ca.h"
 #include "wire/api.h"
 
+#include <assert.h>
 #include <event2/event.h>
 
 struct binding { /* what a registered route carries */
@@ -178,59 +179,9 @@ static void dispatch(struct http_request *request, void *arg)
         log_error("commit: %s", err.text);
 }
 
-static const struct api_route robot_routes[] = {
-    {HTTP_GET, "/api/v1/assignment", WHO_ROBOT, false, assignment_get},
-    {HTTP_GET, "/api/v1/commands", WHO_ROBOT, false, orders_get},
-    {HTTP_GET, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get},
-    {HTTP_HEAD, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get},
-    {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_ROBOT, false, release_signature_get},
-    {HTTP_POST, "/api/v1/reports", WHO_ROBOT, true, reports_post},
-    {HTTP_POST, "/v1/metrics", WHO_ROBOT, true, metrics_post},
-    {HTTP_PUT, "/api/v1/incidents/:digest", WHO_ROBOT, true, incident_put},
-    {HTTP_POST, "/api/v1/incidents", WHO_ROBOT, true, incident_post},
-};
-
-static const struct api_route operator_routes[] = {
-    {HTTP_GET, "/healthz", WHO_ANYONE, false, healthz_get},
-    {HTTP_POST, "/api/v1/enroll", WHO_ANYONE, true, enroll_post},
-    {HTTP_POST, "/api/v1/enroll-tokens", WHO_OPERATOR, true, enroll_token_post},
-    {HTTP_GET, "/api/v1/robots", WHO_OPERATOR, false, robot_list},
-    {HTTP_GET, "/api/v1/robots/:id", WHO_OPERATOR, false, robot_get},
-    {HTTP_POST, "/api/v1/robots/:id/revoke", WHO_OPERATOR, true, robot_revoke},
-    {HTTP_GET, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_get},
-    {HTTP_HEAD, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_get},
-    {HTTP_PUT, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_put},
-    {HTTP_POST, "/api/v1/releases", WHO_OPERATOR, true, release_post},
-    {HTTP_GET, "/api/v1/releases", WHO_OPERATOR, false, release_list},
-    {HTTP_GET, "/api/v1/releases/:digest", WHO_OPERATOR, false, release_get},
-    {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_OPERATOR, false, release_signature_get},
-    {HTTP_POST, "/api/v1/rollouts", WHO_OPERATOR, true, rollout_post},
-    {HTTP_GET, "/api/v1/rollouts", WHO_OPERATOR, false, rollout_list},
-    {HTTP_GET, "/api/v1/rollouts/:id", WHO_OPERATOR, false, rollout_get},
-    {HTTP_POST, "/api/v1/rollouts/:id/pause", WHO_OPERATOR, true, rollout_pause_post},
-    {HTTP_POST, "/api/v1/rollouts/:id/resume", WHO_OPERATOR, true, rollout_resume_post},
-    {HTTP_POST, "/api/v1/rollouts/:id/abort", WHO_OPERATOR, true, rollout_abort_post},
-    {HTTP_POST, "/api/v1/commands", WHO_OPERATOR, true, command_post},
-    {HTTP_GET, "/api/v1/commands", WHO_OPERATOR, false, command_list},
-    {HTTP_GET, "/api/v1/commands/:id", WHO_OPERATOR, false, command_show},
-    {HTTP_GET, "/api/v1/audit", WHO_OPERATOR, false, audit_get},
-    {HTTP_GET, "/api/v1/incidents", WHO_OPERATOR, false, incident_list},
-    {HTTP_GET, "/api/v1/incidents/:id", WHO_OPERATOR, false, incident_get},
-    {HTTP_GET, "/api/v1/incidents/:id/file", WHO_OPERATOR, false, incident_file_get},
-    {HTTP_GET, "/api/v1/events", WHO_OPERATOR, false, events_get},
-    {HTTP_GET, "/metrics", WHO_OPERATOR, false, prometheus_get},
-    {HTTP_GET, "/", WHO_ANYONE, false, asset_get},
-    {HTTP_GET, "/index.html", WHO_ANYONE, false, asset_get},
-    {HTTP_GET, "/favicon.ico", WHO_ANYONE, false, asset_get},
-    {HTTP_GET, "/favicon.svg", WHO_ANYONE, false, asset_get},
-    {HTTP_GET, "/assets/*", WHO_ANYONE, false, asset_get},
-};
-
-enum { ROBOT_ROUTES = ARRAY_LEN(robot_routes), OPERATOR_ROUTES = ARRAY_LEN(operator_routes) };
-
 struct bound_api { /* the API and the bindings of its routes, which live as long */
     struct api api;
-    struct binding robot[ROBOT_ROUTES], operators[OPERATOR_ROUTES];
+    struct binding robot[API_MAX_ROUTES], operators[API_MAX_ROUTES];
 };
 
 static void on_commit(void *arg)
@@ -282,10 +233,12 @@ void api_free(struct api *api)
     free(api); /* the first member of struct bound_api */
 }
 
-static int serve(struct api *api, struct http_server *server, const struct api_route *routes,
-                 struct binding *bindings, size_t count, struct err *err)
+static int serve(struct api *api, struct http_server *server, struct api_routes table,
+                 struct binding *bindings, struct err *err)
 {
-    for (size_t i = 0; i < count; i++) {
+    const struct api_route *routes = table.items;
+    assert(table.count <= API_MAX_ROUTES);
+    for (size_t i = 0; i < table.count; i++) {
         bindings[i] = (struct binding){.api = api, .route = &routes[i]};
         if (http_server_handle(server, routes[i].method, routes[i].pattern, dispatch, &bindings[i], err) < 0)
             return -1;
@@ -296,13 +249,13 @@ static int serve(struct api *api, struct http_server *server, const struct api_r
 int api_serve_robots(struct api *api, struct http_server *server, struct err *err)
 {
     struct bound_api *bound = (struct bound_api *)(void *)api;
-    return serve(api, server, robot_routes, bound->robot, ROBOT_ROUTES, err);
+    return serve(api, server, api_robot_routes(), bound->robot, err);
 }
 
 int api_serve_operators(struct api *api, struct http_server *server, struct err *err)
 {
     struct bound_api *bound = (struct bound_api *)(void *)api;
-    return serve(api, server, operator_routes, bound->operators, OPERATOR_ROUTES, err);
+    return serve(api, server, api_operator_routes(), bound->operators, err);
 }
 
 void api_drain(struct api *api)
