@@ -161,6 +161,11 @@ bool json_has(struct json_at at, const char *key)
     return value && !json_is_null(value);
 }
 
+bool json_has_null(struct json_at at, const char *key)
+{
+    return is_live(at) && json_is_null(json_object_get(at.value, key));
+}
+
 struct json_at json_child(struct json_at at, const char *key)
 {
     return json_as_object(member(at, key));
@@ -337,6 +342,16 @@ void json_get_bool(struct json_at at, const char *key, bool *out)
 void json_get_digest(struct json_at at, const char *key, struct digest *out)
 {
     as_digest(member(at, key), out);
+}
+
+void json_get_digest_or_null(struct json_at at, const char *key, struct digest *out)
+{
+    *out = (struct digest){0};
+    if (json_has_null(at, key))
+        return;
+    as_digest(member(at, key), out);
+    if (is_live(at) && digest_is_zero(out))
+        json_fail(member(at, key), "must not be the digest of zeros; write null");
 }
 
 void json_get_choice(struct json_at at, const char *key, const char *const *words, size_t count, int *out)

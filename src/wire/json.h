@@ -52,6 +52,7 @@ int json_finish(struct json_reader *reader, struct err *err) must_check;
 
 struct json_at json_root(struct json_reader *reader);          /* must be an object */
 bool json_has(struct json_at at, const char *key);             /* present and not null */
+bool json_has_null(struct json_at at, const char *key);        /* present and null */
 struct json_at json_child(struct json_at at, const char *key); /* a required object */
 struct json_at json_list(struct json_at at, const char *key, size_t max,
                          size_t *out_count);                 /* a required array */
@@ -69,6 +70,8 @@ void json_get_line(struct json_at at, const char *key, char *out, size_t out_siz
 void json_get_u64(struct json_at at, const char *key, uint64_t max,
                   uint64_t *out); /* JSON carries at most INT64_MAX */
 void json_get_digest(struct json_at at, const char *key, struct digest *out); /* "sha256:<64 hex>" */
+/* The same or null, which is the zero digest; a zero digest spelled out is refused. */
+void json_get_digest_or_null(struct json_at at, const char *key, struct digest *out);
 /* One word of a table; *out is its index. A NULL entry of the table is a hole. */
 void json_get_choice(struct json_at at, const char *key, const char *const *words, size_t count, int *out);
 
