@@ -74,6 +74,9 @@ const uint8_t *http_body(const struct http_request *request,
 const char *http_client_name(const struct http_request *request);
 const char *http_client_serial(const struct http_request *request);
 
+/* Where the connection comes from: "10.0.0.7", "2001:db8::1"; "" if it has gone. */
+const char *http_client_address(const struct http_request *request);
+
 /* Replies. Each ends the request. */
 void http_reply(struct http_request *request, int status, const char *content_type, const void *body,
                 size_t len);

@@ -93,6 +93,7 @@ struct http_conn {
     uint64_t file_left;
     bool client_known;
     char *client_name, *client_serial;
+    char client_address[64]; /* "": not looked up yet */
 };
 
 /* http_conn.c */

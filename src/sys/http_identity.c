@@ -1,10 +1,13 @@
 #include "base/mem.h"
 #include "sys/http_engine.h"
 
+#include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
+#include <netdb.h>
 #include <openssl/bn.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 /* A name with a NUL inside is no name: another reader might see only its beginning. */
 static char *common_name_of(const X509 *cert)
@@ -42,4 +45,19 @@ void http_conn_identify(struct http_conn *conn)
         conn->client_serial = serial_of(cert);
     }
     X509_free(cert);
+}
+
+const char *http_client_address(const struct http_request *request)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+    struct http_conn *conn = request->conn;
+    if (!conn)
+        return "";
+    if (!conn->client_address[0] &&
+        getpeername(bufferevent_getfd(conn->bev), (struct sockaddr *)&address, &len) == 0 &&
+        getnameinfo((struct sockaddr *)&address, len, conn->client_address, sizeof conn->client_address, NULL,
+                    0, NI_NUMERICHOST) != 0)
+        conn->client_address[0] = '\0';
+    return conn->client_address;
 }

@@ -7,6 +7,8 @@
 #define MUSTER_FLEET_API_CALL_H
 
 #include "fleet/api/api.h"
+#include "fleet/api/identity.h"
+#include "fleet/core/limiter.h"
 #include "fleet/rights/rights.h"
 #include "sys/http.h"
 #include "wire/json_stream.h"
@@ -20,8 +22,9 @@ struct api {
     struct fleet *fleet;
     struct subscriber_list subscribers;
     size_t subscriber_count;
-    struct event *tick; /* comment lines for idle streams */
-    struct event *more; /* the next batch of a backlog */
+    struct limiter guesses, requests; /* by address, by operator */
+    struct event *tick;               /* comment lines for idle streams */
+    struct event *more;               /* the next batch of a backlog */
 };
 
 struct call {
@@ -29,6 +32,7 @@ struct call {
     struct fleet *fleet;
     struct http_request *request;
     char operator_name[API_ID_SIZE]; /* operator routes */
+    struct rights rights;            /* what he may */
     struct robot_row robot;          /* robot routes */
 
     bool taken;  /* the handler answers by itself, later or by a stream */
@@ -75,6 +79,14 @@ int call_json(struct call *call, int status, char *json, struct err *err) must_c
 int call_writer(struct call *call, int status, struct json_writer *w,
                 struct err *err) must_check; /* takes its text */
 int call_bytes(struct call *call, int status, const char *type, char *body, size_t len);
+
+/* Whether this operator's rights reach that robot; DENIED with what is missing. For a robot that he may not even see it is NOT_FOUND, in the
+ * words for one that does not exist. */
+int call_may(const struct call *call, enum right right, const struct robot_row *robot,
+             struct err *err) must_check;
+/* The same by id; NOT_FOUND if there is none. */
+int call_may_id(const struct call *call, enum right right, const char *robot, struct err *err) must_check;
+bool call_sees(const struct call *call, const char *robot); /* "": the fleet, which everybody sees */
 
 /* Path and query. INVALID with a clear line. */
 int call_digest(struct call *call, struct digest *out, struct err *err) must_check; /* :digest */

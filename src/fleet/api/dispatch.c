@@ -3,11 +3,13 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
-#include "trust/ca.h"
 #include "wire/api.h"
 
 #include <assert.h>
 #include <event2/event.h>
+
+/* Wrong tokens of an address; requests of an operator, so high that a push of a large release does not notice. */
+enum { GUESSES_PER_MINUTE = 10, GUESSES_AT_ONCE = 20, REQUESTS_PER_MINUTE = 30000, REQUESTS_AT_ONCE = 5000 };
 
 struct binding { /* what a registered route carries */
     struct api *api;
@@ -99,20 +101,41 @@ static int authenticate_robot(struct call *call, struct err *err)
     return 0;
 }
 
+static bool too_often(struct limiter *limiter, struct call *call, const char *key, struct err *err)
+{
+    int64_t wait_ms = 0;
+    if (limiter_take(limiter, key, clock_mono_ms(), &wait_ms))
+        return false;
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%lld", (long long)(wait_ms + 999) / 1000);
+    http_set_header(call->request, "Retry-After", seconds);
+    err_set(err, ERR_BUSY, "too many requests; try again in %s s", seconds);
+    return true;
+}
+
+/* Who guesses tokens is stopped by his address, before the token is looked at. */
 static int authenticate_operator(struct call *call, struct err *err)
 {
     const char *header = http_header(call->request, "Authorization");
+    const char *address = http_client_address(call->request);
+    struct api *api = call->api;
+    struct identity identity;
+    int64_t wait_ms;
     if (!header || strncasecmp(header, "Bearer ", 7) != 0 || !header[7])
         return err_set(err, ERR_DENIED,
                        "a token is required (Authorization: Bearer …); make one with musterd token");
-    struct digest hash = token_digest(header + 7);
-    struct store *store = call->fleet->store;
-    if (store->ops->operator_find(store, &hash, call->operator_name, err) < 0)
-        return err->code == ERR_NOT_FOUND
-                   ? err_set(err, ERR_DENIED, "the token is not known; make one with musterd token")
-                   : -1;
+    if (!limiter_open(&api->guesses, address, clock_mono_ms(), &wait_ms))
+        return err_set(err, ERR_BUSY, "too many wrong tokens from %s; try again in %lld s", address,
+                       (long long)(wait_ms + 999) / 1000);
+    if (identity_of(call->fleet, header + 7, clock_wall_ms(), &identity, err) < 0) {
+        if (err->code == ERR_DENIED)
+            (void)limiter_take(&api->guesses, address, clock_mono_ms(), NULL);
+        return -1;
+    }
+    str_copy(call->operator_name, sizeof call->operator_name, identity.name);
+    call->rights = identity.rights;
     call->fleet->counters.operator_requests++;
-    return 0;
+    return too_often(&api->requests, call, identity.name, err) ? -1 : 0;
 }
 
 /* 401 is the one status that the table of err.h does not have. */
@@ -132,6 +155,64 @@ static int authenticate(struct call *call, enum api_who who, struct err *err)
     if (who == WHO_ROBOT)
         return authenticate_robot(call, err);
     return who == WHO_OPERATOR ? authenticate_operator(call, err) : 0;
+}
+
+/* ---- may they? ---- */
+
+static bool reaches_fleet(const struct call *call, enum right right)
+{
+    return rights_on_fleet(&call->rights, right);
+}
+
+int call_may(const struct call *call, enum right right, const struct robot_row *robot, struct err *err)
+{
+    if (rights_on_robot(&call->rights, right, robot->labels, robot->label_count))
+        return 0;
+    if (!rights_on_robot(&call->rights, RIGHT_SEE, robot->labels, robot->label_count))
+        return err_set(err, ERR_NOT_FOUND, "robot %s is not known", robot->id);
+    return err_set(err, ERR_DENIED, "%s has no right to %s on robot %s", call->operator_name,
+                   right_name(right), robot->id);
+}
+
+int call_may_id(const struct call *call, enum right right, const char *robot, struct err *err)
+{
+    struct robot_row row;
+    if (call->fleet->store->ops->robot_get(call->fleet->store, robot, &row, err) < 0)
+        return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "robot %.60s is not known", robot)
+                                          : -1;
+    return call_may(call, right, &row, err);
+}
+
+bool call_sees(const struct call *call, const char *robot)
+{
+    struct err err = {0};
+    return !robot[0] || reaches_fleet(call, RIGHT_SEE) || call_may_id(call, RIGHT_SEE, robot, &err) == 0;
+}
+
+/* Before the handler runs. What it names by itself it asks for with call_may. */
+static int authorize(const struct call *call, const struct api_route *route, struct err *err)
+{
+    bool may = false;
+    if (route->who != WHO_OPERATOR)
+        return 0;
+    switch (route->reach) {
+    case REACH_NOBODY:
+        break;
+    case REACH_FLEET:
+        may = reaches_fleet(call, route->right);
+        break;
+    case REACH_ROBOT:
+    case REACH_NAMED:
+    case REACH_SOME:
+        may = rights_somewhere(&call->rights, route->right);
+        break;
+    }
+    if (!may)
+        return err_set(err, ERR_DENIED, "%s has no right to %s%s", call->operator_name,
+                       route->right == RIGHT_NONE ? "do this" : right_name(route->right),
+                       route->reach == REACH_FLEET ? " on the whole fleet" : "");
+    return route->reach == REACH_ROBOT ? call_may_id(call, route->right, http_param(call->request, "id"), err)
+                                       : 0;
 }
 
 static int handle_write(struct call *call, const struct api_route *route, struct err *err)
@@ -166,6 +247,11 @@ static void dispatch(struct http_request *request, void *arg)
             refuse_operator(&call, &err);
             return;
         }
+        call.fleet->counters.refused += err.code == ERR_DENIED;
+        group_reply_error(call.fleet->group, request, &err);
+        return;
+    }
+    if (authorize(&call, route, &err) < 0) {
         call.fleet->counters.refused += err.code == ERR_DENIED;
         group_reply_error(call.fleet->group, request, &err);
         return;
@@ -209,6 +295,8 @@ int api_new(struct fleet *fleet, struct api **out, struct err *err)
     struct api *api = &bound->api;
     api->fleet = fleet;
     TAILQ_INIT(&api->subscribers);
+    limiter_init(&api->guesses, GUESSES_PER_MINUTE, GUESSES_AT_ONCE);
+    limiter_init(&api->requests, REQUESTS_PER_MINUTE, REQUESTS_AT_ONCE);
     api->tick = event_new(fleet->base, -1, EV_PERSIST, on_tick, api);
     api->more = evtimer_new(fleet->base, on_more, api);
     if (!api->tick || !api->more) {

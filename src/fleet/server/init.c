@@ -18,16 +18,35 @@ static int hand_out(const struct server_options *options, const char *token, str
     return file_create(options->token_file, line, (size_t)len, 0600, err);
 }
 
+static int describe(const struct server_options *options, struct operator_row *out, struct err *err)
+{
+    struct rights rights;
+    uint64_t days = 0;
+    *out = (struct operator_row){.created_ms = clock_wall_ms()};
+    if (rights_parse(options->rights, &rights, err) < 0) {
+        err->code = ERR_USAGE;
+        return err_prefix(err, "--rights");
+    }
+    if (options->days[0] && (!str_to_u64(options->days, &days) || days == 0 || days > 3650))
+        return err_set(err, ERR_USAGE, "--days wants a number from 1 to 3650");
+    str_copy(out->name, sizeof out->name, options->name);
+    rights_format(&rights, out->rights);
+    out->expires_ms = days ? out->created_ms + (int64_t)days * 24 * 3600 * 1000 : 0;
+    return 0;
+}
+
 static int add_operator(struct store *store, const struct server_options *options, struct err *err)
 {
     char token[65];
+    struct operator_row row;
+    if (describe(options, &row, err) < 0)
+        return -1;
     if (options->token_file[0] && file_exists(options->token_file))
         return err_set(err, ERR_EXISTS, "%s exists; name another file", options->token_file);
     if (token_make(token, err) < 0 || store->ops->begin(store, err) < 0)
         return -1;
-    struct digest hash = token_digest(token);
-    if (store->ops->operator_add(store, &hash, options->name, clock_wall_ms(), err) < 0 ||
-        store->ops->commit(store, err) < 0) {
+    row.hash = token_digest(token);
+    if (store->ops->operator_add(store, &row, err) < 0 || store->ops->commit(store, err) < 0) {
         store->ops->rollback(store);
         return -1;
     }
@@ -63,6 +82,54 @@ int server_init(const struct server_options *options, struct err *err)
     return add_operator(store, options, err);
 }
 
+static void show_end(const struct operator_row *row, char out[64])
+{
+    char when[CLOCK_RFC3339_SIZE];
+    int64_t at = row->revoked_ms ? row->revoked_ms : row->expires_ms;
+    if (!at) {
+        snprintf(out, 64, "-");
+        return;
+    }
+    clock_rfc3339(at, when);
+    snprintf(out, 64, "%s %.10s",
+             row->revoked_ms         ? "revoked"
+             : at <= clock_wall_ms() ? "expired"
+                                     : "until",
+             when);
+}
+
+static int show_operator(const struct operator_row *row, void *arg)
+{
+    char made[CLOCK_RFC3339_SIZE], end[64];
+    (void)arg;
+    clock_rfc3339(row->created_ms, made);
+    show_end(row, end);
+    printf("%-20s %.10s  %-18s  %s\n", row->name, made, end, row->rights);
+    return 0;
+}
+
+static int list_operators(struct store *store, struct err *err)
+{
+    printf("%-20s %-10s  %-18s  %s\n", "NAME", "MADE", "END", "RIGHTS");
+    return store->ops->operator_each(store, show_operator, NULL, err);
+}
+
+static int revoke_operator(struct store *store, const char *name, struct err *err)
+{
+    int64_t count = 0;
+    if (store->ops->begin(store, err) < 0)
+        return -1;
+    if (store->ops->operator_revoke(store, name, clock_wall_ms(), &count, err) < 0 ||
+        store->ops->commit(store, err) < 0) {
+        store->ops->rollback(store);
+        return -1;
+    }
+    if (count == 0)
+        return err_set(err, ERR_NOT_FOUND, "%.63s has no token that holds; see musterd token --list", name);
+    printf("%lld token%s of %s ended\n", (long long)count, count == 1 ? "" : "s", name);
+    return 0;
+}
+
 int server_token(const struct server_options *options, struct err *err)
 {
     cleanup_free char *path = file_join(options->dir, "muster.db");
@@ -76,5 +143,8 @@ int server_token(const struct server_options *options, struct err *err)
         return err_set(err, ERR_USAGE, "--name wants 1 to 63 characters of [a-zA-Z0-9._-]");
     if (open_store(options, &store, err) < 0)
         return -1;
-    return add_operator(store, options, err);
+    if (options->list)
+        return list_operators(store, err);
+    return options->revoke[0] ? revoke_operator(store, options->revoke, err)
+                              : add_operator(store, options, err);
 }

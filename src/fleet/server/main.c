@@ -12,6 +12,13 @@ static const char help[] =
     "           --token-file FILE  write the token there (0600) instead of printing it\n"
     "           --name NAME        whose token it is (operator)\n"
     "  token  make one more operator token (--name, --token-file)\n"
+    "           --rights GRANTS    ROLE[:LABEL=VALUE,…][;ROLE…], roles viewer, operator, releaser, safety, "
+    "admin "
+    "(admin)\n"
+    "           --days N           it ends by itself\n"
+    "           --list             names, rights and ends of all tokens; the tokens themselves are kept "
+    "nowhere\n"
+    "           --revoke NAME      end all tokens of that name, with their next request\n"
     "  serve  run the server until SIGTERM\n"
     "           --robot-listen HOST:PORT     TLS, client certificate required (127.0.0.1:8443)\n"
     "           --operator-listen HOST:PORT  TLS, tokens (127.0.0.1:8444)\n"
@@ -27,6 +34,7 @@ static const char help[] =
     "  musterd init --dir /var/lib/muster --hosts fleet.example.org --token-file operator.token\n"
     "  musterd serve --dir /var/lib/muster --robot-listen 0.0.0.0:8443 --operator-listen 0.0.0.0:8444 \\\n"
     "      --keyring keyring.json --console-listen 127.0.0.1:8080\n"
+    "  musterd token --dir /var/lib/muster --name ann --rights 'operator:site=north;viewer' --days 90\n"
     "\n"
     "exit status: 0 done, 1 failed, 2 usage, 3 refused, 4 not found\n";
 

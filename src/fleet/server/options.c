@@ -35,6 +35,9 @@ static const struct option_row rows[] = {
     ROW("hosts", NULL, hosts, "127.0.0.1,localhost"),
     ROW("token-file", NULL, token_file, ""),
     ROW("name", NULL, name, "operator"),
+    ROW("rights", NULL, rights, "admin"),
+    ROW("days", NULL, days, ""),
+    ROW("revoke", NULL, revoke, ""),
 };
 
 static char *field_of(struct server_options *options, const struct option_row *row)
@@ -52,16 +55,19 @@ static int set_field(struct server_options *options, const struct option_row *ro
 
 static int parse_flags(int argc, char **argv, struct server_options *out, struct err *err)
 {
-    struct option longs[ARRAY_LEN(rows) + 2] = {0};
+    struct option longs[ARRAY_LEN(rows) + 3] = {0};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         longs[i] = (struct option){rows[i].flag, required_argument, NULL, (int)i + 256};
     longs[ARRAY_LEN(rows)] = (struct option){"help", no_argument, NULL, 'h'};
+    longs[ARRAY_LEN(rows) + 1] = (struct option){"list", no_argument, NULL, 'l'};
     optind = 1;
     opterr = 0;
     int got;
     while ((got = getopt_long(argc, argv, "+:h", longs, NULL)) != -1) {
         if (got == 'h')
             out->help = true;
+        else if (got == 'l')
+            out->list = true;
         else if (got == ':')
             return err_set(err, ERR_USAGE, "%.80s wants a value; see musterd --help", argv[optind - 1]);
         else if (got < 256)

@@ -11,6 +11,7 @@
 #define MUSTER_FLEET_SERVER_OPTIONS_H
 
 #include "base/err.h"
+#include "fleet/rights/rights.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +27,11 @@ struct server_options {
     char ports_file[OPTION_TEXT_SIZE];
     char config[OPTION_TEXT_SIZE];
     char hosts[OPTION_TEXT_SIZE], token_file[OPTION_TEXT_SIZE], name[OPTION_TEXT_SIZE]; /* init and token */
+    char rights[RIGHTS_TEXT_SIZE]; /* token: grants (fleet/rights/rights.h) */
+    char days[24];                 /* token: how long it is good for; "": for ever */
+    char revoke[OPTION_TEXT_SIZE]; /* token: end those of this name */
     char max_blob_mib[24];
+    bool list; /* token: show them */
     bool help;
 };
 

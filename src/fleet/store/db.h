@@ -70,10 +70,13 @@ extern const struct store_ops db_ops; /* sqlite.c */
 
 int sqlite_number_get(struct store *store, const char *key, int64_t *out, struct err *err);
 int sqlite_number_set(struct store *store, const char *key, int64_t value, struct err *err);
-int sqlite_operator_add(struct store *store, const struct digest *hash, const char *name, int64_t now_ms,
-                        struct err *err);
-int sqlite_operator_find(struct store *store, const struct digest *hash, char out_name[API_ID_SIZE],
+int sqlite_operator_add(struct store *store, const struct operator_row *row, struct err *err);
+int sqlite_operator_find(struct store *store, const struct digest *hash, struct operator_row *out,
                          struct err *err);
+int sqlite_operator_each(struct store *store, int (*visit)(const struct operator_row *row, void *arg),
+                         void *arg, struct err *err);
+int sqlite_operator_revoke(struct store *store, const char *name, int64_t now_ms, int64_t *out_count,
+                           struct err *err);
 int sqlite_operator_count(struct store *store, int64_t *out, struct err *err);
 int sqlite_enroll_add(struct store *store, const struct enroll_token_row *row, struct err *err);
 int sqlite_enroll_get(struct store *store, const struct digest *hash, struct enroll_token_row *out,

@@ -20,26 +20,67 @@ int sqlite_number_set(struct store *store, const char *key, int64_t value, struc
                     "ti", key, value);
 }
 
-int sqlite_operator_add(struct store *store, const struct digest *hash, const char *name, int64_t now_ms,
-                        struct err *err)
+int sqlite_operator_add(struct store *store, const struct operator_row *row, struct err *err)
 {
-    return db_write(db_of(store), err, NULL,
-                    "INSERT INTO operators (hash, name, created_ms) VALUES (?, ?, ?)", "Dti", hash, name,
-                    now_ms);
+    return db_write(
+        db_of(store), err, NULL,
+        "INSERT INTO operators (hash, name, rights, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?)", "Dttii",
+        &row->hash, row->name, row->rights, row->created_ms, row->expires_ms);
 }
 
-int sqlite_operator_find(struct store *store, const struct digest *hash, char out_name[API_ID_SIZE],
+#define OPERATOR_COLUMNS "hash, name, rights, created_ms, expires_ms, revoked_ms"
+
+static void read_operator(sqlite3_stmt *stmt, struct operator_row *out)
+{
+    *out = (struct operator_row){0};
+    db_digest(stmt, 0, &out->hash);
+    db_text(stmt, 1, out->name, sizeof out->name);
+    db_text(stmt, 2, out->rights, sizeof out->rights);
+    out->created_ms = db_i64(stmt, 3);
+    out->expires_ms = db_i64(stmt, 4);
+    out->revoked_ms = db_i64(stmt, 5);
+}
+
+int sqlite_operator_find(struct store *store, const struct digest *hash, struct operator_row *out,
                          struct err *err)
 {
     struct sqlite_store *s = db_of(store);
     cleanup_stmt sqlite3_stmt *stmt =
-        db_query(s, err, "SELECT name FROM operators WHERE hash = ?", "D", hash);
+        db_query(s, err, "SELECT " OPERATOR_COLUMNS " FROM operators WHERE hash = ?", "D", hash);
     int row = stmt ? db_step(s, stmt, err) : -1;
     if (row < 0)
         return -1;
     if (!row)
         return err_set(err, ERR_NOT_FOUND, "the operator token is not known");
-    db_text(stmt, 0, out_name, API_ID_SIZE);
+    read_operator(stmt, out);
+    return 0;
+}
+
+int sqlite_operator_each(struct store *store, int (*visit)(const struct operator_row *row, void *arg),
+                         void *arg, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt =
+        db_query(s, err, "SELECT " OPERATOR_COLUMNS " FROM operators ORDER BY name, created_ms", "");
+    int got = stmt ? 1 : -1;
+    while (got > 0 && (got = db_step(s, stmt, err)) > 0) {
+        struct operator_row row;
+        read_operator(stmt, &row);
+        if (visit(&row, arg))
+            break;
+    }
+    return got < 0 ? -1 : 0;
+}
+
+int sqlite_operator_revoke(struct store *store, const char *name, int64_t now_ms, int64_t *out_count,
+                           struct err *err)
+{
+    int changes = 0;
+    if (db_write(db_of(store), err, &changes,
+                 "UPDATE operators SET revoked_ms = ? WHERE name = ? AND revoked_ms = 0", "it", now_ms,
+                 name) < 0)
+        return -1;
+    *out_count = changes;
     return 0;
 }
 

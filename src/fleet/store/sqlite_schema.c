@@ -111,6 +111,12 @@ static const char *const migrations[] = {
     "ALTER TABLE robots ADD COLUMN guard_who TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE robots ADD COLUMN guard_text TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE robots ADD COLUMN guard_ms INTEGER NOT NULL DEFAULT 0;",
+
+    /* What an operator may do where (fleet/rights/rights.h), and until when. Who was one already could do everything. */
+    "ALTER TABLE operators ADD COLUMN rights TEXT NOT NULL DEFAULT 'admin';"
+    "ALTER TABLE operators ADD COLUMN expires_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE operators ADD COLUMN revoked_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX operators_by_name ON operators (name);",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "fleet/decide/rollout.h"
+#include "fleet/rights/rights.h"
 #include "stats/exphist.h"
 #include "wire/api.h"
 #include "wire/command.h"
@@ -50,6 +51,14 @@ enum robot_phase {
     PHASE_COUNT
 };
 const char *robot_phase_name(enum robot_phase phase); /* "self_tested" */
+
+struct operator_row { /* one token */
+    struct digest hash;
+    char name[API_ID_SIZE];
+    char rights[RIGHTS_TEXT_SIZE];  /* fleet/rights/rights.h */
+    int64_t created_ms, expires_ms; /* 0: never */
+    int64_t revoked_ms;             /* 0: it holds */
+};
 
 struct robot_row {
     char id[API_ID_SIZE];
@@ -241,10 +250,15 @@ struct store_ops {
     int (*number_set)(struct store *store, const char *key, int64_t value, struct err *err) must_check;
 
     /* Operator tokens, by hash. */
-    int (*operator_add)(struct store *store, const struct digest *hash, const char *name, int64_t now_ms,
-                        struct err *err) must_check;
-    int (*operator_find)(struct store *store, const struct digest *hash, char out_name[API_ID_SIZE],
+    int (*operator_add)(struct store *store, const struct operator_row *row,
+                        struct err *err) must_check; /* EXISTS */
+    int (*operator_find)(struct store *store, const struct digest *hash, struct operator_row *out,
                          struct err *err) must_check;
+    int (*operator_each)(struct store *store, int (*visit)(const struct operator_row *row, void *arg),
+                         void *arg, struct err *err) must_check; /* by name */
+    /* All tokens of that name end now; how many there were. */
+    int (*operator_revoke)(struct store *store, const char *name, int64_t now_ms, int64_t *out_count,
+                           struct err *err) must_check;
     int (*operator_count)(struct store *store, int64_t *out, struct err *err) must_check;
 
     /* Enrolment tokens. */

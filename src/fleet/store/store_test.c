@@ -235,21 +235,38 @@ static void test_operators_and_numbers(void **state)
 {
     struct fixture *f = *state;
     struct err err = {0};
-    struct digest hash = digest_of(5), other = digest_of(6);
-    char name[API_ID_SIZE];
+    struct digest other = digest_of(6);
+    struct operator_row ann = {.hash = digest_of(5),
+                               .name = "ann",
+                               .rights = "operator:site=north",
+                               .created_ms = 1,
+                               .expires_ms = 9},
+                        row;
     int64_t number = -1;
     assert_ok(OPS(f)->number_get(f->store, "alive_ms", &number, &err), err);
     assert_int_equal(number, 0);
     begin(f);
-    assert_ok(OPS(f)->operator_add(f->store, &hash, "ann", 1, &err), err);
+    assert_ok(OPS(f)->operator_add(f->store, &ann, &err), err);
+    assert_fails(OPS(f)->operator_add(f->store, &ann, &err), err, ERR_EXISTS);
     assert_ok(OPS(f)->number_set(f->store, "alive_ms", 5, &err), err);
     assert_ok(OPS(f)->number_set(f->store, "alive_ms", 6, &err), err);
     commit(f);
     assert_ok(OPS(f)->number_get(f->store, "alive_ms", &number, &err), err);
     assert_int_equal(number, 6);
-    assert_ok(OPS(f)->operator_find(f->store, &hash, name, &err), err);
-    assert_string_equal(name, "ann");
-    assert_fails(OPS(f)->operator_find(f->store, &other, name, &err), err, ERR_NOT_FOUND);
+    assert_ok(OPS(f)->operator_find(f->store, &ann.hash, &row, &err), err);
+    assert_string_equal(row.name, "ann");
+    assert_string_equal(row.rights, ann.rights);
+    assert_int_equal(row.expires_ms, 9);
+    assert_int_equal(row.revoked_ms, 0);
+    begin(f);
+    assert_ok(OPS(f)->operator_revoke(f->store, "ann", 7, &number, &err), err);
+    assert_int_equal(number, 1);
+    assert_ok(OPS(f)->operator_revoke(f->store, "ann", 8, &number, &err), err);
+    assert_int_equal(number, 0);
+    commit(f);
+    assert_ok(OPS(f)->operator_find(f->store, &ann.hash, &row, &err), err);
+    assert_int_equal(row.revoked_ms, 7);
+    assert_fails(OPS(f)->operator_find(f->store, &other, &row, &err), err, ERR_NOT_FOUND);
     assert_ok(OPS(f)->operator_count(f->store, &number, &err), err);
     assert_int_equal(number, 1);
 }
