@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdarg.h>
 
-static const char *const state_names[ROLLOUT_STATE_COUNT] = {"running", "paused", "rolling_back",
-                                                             "rolled_back", "done"};
+static const char *const state_names[ROLLOUT_STATE_COUNT] = {"running",     "paused", "rolling_back",
+                                                             "rolled_back", "done",   "waiting"};
 
 const char *rollout_state_name(enum rollout_state state)
 {
@@ -47,6 +47,27 @@ size_t rollout_wave_size(const struct rollout_spec *spec, size_t wave, size_t ro
     return MIN(size, robots);
 }
 
+static size_t plan_those(const struct rollout_spec *spec, struct fleet_robot *robots, size_t count, bool live,
+                         size_t done)
+{
+    size_t wave = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (robots[i].live != live)
+            continue;
+        while (wave < spec->wave_count && done >= rollout_wave_size(spec, wave, count))
+            wave++;
+        robots[i].planned = wave < spec->wave_count ? (int)wave : -1;
+        done += wave < spec->wave_count;
+    }
+    return done;
+}
+
+void rollout_plan(const struct rollout_spec *spec, struct fleet_robot *robots, size_t count)
+{
+    size_t done = plan_those(spec, robots, count, true, 0);
+    plan_those(spec, robots, count, false, done);
+}
+
 static bool member(const struct fleet_robot *robot)
 {
     return robot->wave >= 0;
@@ -72,12 +93,33 @@ static void stop(struct rollout *next, const char *fmt, ...)
     next->bake_started_ms = 0;
 }
 
+static bool has_plan(const struct rollout *rollout)
+{
+    return !digest_is_zero(&rollout->plan);
+}
+
+static bool due(const struct rollout *rollout, const struct fleet_robot *robot)
+{
+    return robot->planned >= 0 && (size_t)robot->planned <= rollout->wave;
+}
+
+/* How many members there are when this wave is full. */
+static size_t wanted_members(const struct rollout *rollout, const struct fleet_view *view)
+{
+    size_t wanted = 0;
+    if (!has_plan(rollout))
+        return rollout_wave_size(&rollout->spec, rollout->wave, view->count);
+    for (size_t i = 0; i < view->count; i++)
+        wanted += member(&view->robots[i]) || due(rollout, &view->robots[i]);
+    return wanted;
+}
+
 static void take_in(const struct rollout *rollout, const struct fleet_view *view, size_t wanted, bool live,
                     struct rollout_actions *out, size_t *members)
 {
     for (size_t i = 0; i < view->count && *members < wanted; i++) {
         const struct fleet_robot *robot = &view->robots[i];
-        if (member(robot) || robot->live != live)
+        if (member(robot) || robot->live != live || (has_plan(rollout) && !due(rollout, robot)))
             continue;
         out->assigns[out->assign_count++] =
             (struct rollout_assign){.robot = i, .release = rollout->release, .wave = (int)rollout->wave};
@@ -125,21 +167,52 @@ static void pass_wave(struct rollout *next, int64_t now_ms)
         next->state = ROLLOUT_DONE;
 }
 
+static void stop_at_gate(struct rollout *next, const struct gate_result *bad)
+{
+    stop(next, "gate %s failed in wave %s: %.4g against a limit of %.4g (%llu observations)", bad->name,
+         next->spec.waves[next->wave].name, bad->value, bad->limit, (unsigned long long)bad->evidence);
+}
+
+static void wait_for(struct rollout *next, const char *why)
+{
+    next->state = ROLLOUT_WAITING;
+    next->bake_started_ms = 0;
+    str_copy(next->reason, sizeof next->reason, why);
+}
+
+/* Robots that were taken in before are still watched. */
+static void decide_waiting(const struct fleet_view *view, int64_t now_ms, struct rollout_actions *out)
+{
+    struct rollout *next = &out->next;
+    const struct gate_result *bad = failed_gate(out);
+    if (bad) {
+        stop_at_gate(next, bad);
+    } else if (view->withheld) {
+        wait_for(next, view->withheld);
+    } else {
+        next->state = ROLLOUT_RUNNING;
+        next->wave_started_ms = now_ms;
+        next->reason[0] = 0;
+    }
+}
+
 static void decide_running(const struct rollout *rollout, const struct fleet_view *view, int64_t now_ms,
                            struct rollout_actions *out)
 {
     struct rollout *next = &out->next;
     const struct gate_result *bad = failed_gate(out);
     if (bad) {
-        stop(next, "gate %s failed in wave %s: %.4g against a limit of %.4g (%llu observations)", bad->name,
-             rollout->spec.waves[rollout->wave].name, bad->value, bad->limit,
-             (unsigned long long)bad->evidence);
+        stop_at_gate(next, bad);
         return;
     }
     size_t members = 0, waiting;
     for (size_t i = 0; i < view->count; i++)
         members += member(&view->robots[i]);
-    size_t wanted = rollout_wave_size(&rollout->spec, rollout->wave, view->count);
+    size_t wanted = wanted_members(rollout, view);
+    if (members < wanted && view->withheld) {
+        wait_for(next, view->withheld);
+        return;
+    }
     if (members < wanted) {
         take_in(rollout, view, wanted, true, out, &members);
         take_in(rollout, view, wanted, false, out, &members);
@@ -203,6 +276,8 @@ int rollout_decide(const struct rollout *rollout, const struct fleet_view *view,
         decide_running(rollout, view, now_ms, out);
     else if (rollout->state == ROLLOUT_ROLLING_BACK)
         decide_rolling_back(rollout, view, out);
+    else if (rollout->state == ROLLOUT_WAITING)
+        decide_waiting(view, now_ms, out);
     const struct rollout *next = &out->next;
     out->changed = next->state != rollout->state || next->wave != rollout->wave ||
                    next->wave_started_ms != rollout->wave_started_ms ||
@@ -213,8 +288,8 @@ int rollout_decide(const struct rollout *rollout, const struct fleet_view *view,
 
 int rollout_pause(struct rollout *rollout, const char *who, struct err *err)
 {
-    if (rollout->state != ROLLOUT_RUNNING)
-        return err_set(err, ERR_CONFLICT, "rollout %llu is %s, only a running one can be paused",
+    if (rollout->state != ROLLOUT_RUNNING && rollout->state != ROLLOUT_WAITING)
+        return err_set(err, ERR_CONFLICT, "rollout %llu is %s, only a running or waiting one can be paused",
                        (unsigned long long)rollout->id, rollout_state_name(rollout->state));
     rollout->state = ROLLOUT_PAUSED;
     snprintf(rollout->reason, sizeof rollout->reason, "paused by %s", who);
@@ -235,7 +310,8 @@ int rollout_resume(struct rollout *rollout, int64_t now_ms, struct err *err)
 
 int rollout_abort(struct rollout *rollout, const char *who, struct err *err)
 {
-    if (rollout->state != ROLLOUT_RUNNING && rollout->state != ROLLOUT_PAUSED)
+    if (rollout->state != ROLLOUT_RUNNING && rollout->state != ROLLOUT_PAUSED &&
+        rollout->state != ROLLOUT_WAITING)
         return err_set(err, ERR_CONFLICT, "rollout %llu is %s already", (unsigned long long)rollout->id,
                        rollout_state_name(rollout->state));
     rollout->state = ROLLOUT_ROLLING_BACK;

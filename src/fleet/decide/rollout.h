@@ -5,8 +5,13 @@
  *                    gate failed (on_failure: rollback), or abort
  *   RUNNING ──────────────────────────────────────────────────────▶ ROLLING_BACK ──all back──▶ ROLLED_BACK
  *    │  ▲  └─ gate failed (on_failure: pause), or pause ─▶ PAUSED ─────────┘ abort
- *    │  └────────────────── resume ──────────────────────────┘
+ *    │  │└────────────────── resume ──────────────────────────┘
+ *    │  └── nothing withholds it any more ── WAITING ◀── something withholds it, and robots are to be taken in
  *    └── last wave passed ─▶ DONE
+ *
+ * What withholds a release is the offline keys' word: it is not among the published targets, or approvals that its terms
+ * ask for are missing. A release whose terms ask for approval of the plan is rolled out exactly as planned: which robot in which
+ * wave was settled when the rollout was made, and nobody is taken in whom the plan does not name.
  *
  * A wave passes when every member has committed the release, each has shown min_frames of evidence, every
  * gate that is asked for holds, and bake_s have gone by since the last commit. Gates are looked at on every
@@ -31,6 +36,7 @@ enum rollout_state {
     ROLLOUT_ROLLING_BACK,
     ROLLOUT_ROLLED_BACK,
     ROLLOUT_DONE,
+    ROLLOUT_WAITING, /* for approvals, or for the release itself to be published */
     ROLLOUT_STATE_COUNT
 };
 
@@ -38,6 +44,7 @@ struct rollout { /* persisted by the shell */
     uint64_t id;
     struct rollout_spec spec;
     struct digest release;
+    struct digest plan; /* zero: robots are taken in as they are found */
     enum rollout_state state;
     size_t wave; /* index into spec.waves while RUNNING */
     int64_t wave_started_ms;
@@ -56,6 +63,7 @@ struct fleet_robot { /* a robot that the rollout's selector matches */
     const char *id;
     bool live;             /* heard of lately; live robots are taken first into a wave */
     int wave;              /* the wave that took it in; -1: none yet */
+    int planned;           /* with a plan: the wave that is to take it in; -1: none */
     struct digest running; /* last reported; zero: unknown */
     struct digest target;  /* present assignment; zero: none */
     struct digest before;  /* its assignment when the rollout took it in; zero: none */
@@ -67,6 +75,7 @@ struct fleet_robot { /* a robot that the rollout's selector matches */
 struct fleet_view {
     const struct fleet_robot *robots; /* in a stable order (by id) */
     size_t count;
+    const char *withheld; /* why no robot may be taken in; NULL: nothing stands against it */
 };
 
 struct rollout_assign {
@@ -106,6 +115,9 @@ int rollout_abort(struct rollout *rollout, const char *who, struct err *err) mus
 /* How many of `robots` the wave holds in total, it and those before it: at least one more than the wave
  * before. */
 size_t rollout_wave_size(const struct rollout_spec *spec, size_t wave, size_t robots);
+
+/* Settles for each robot of the view which wave takes it in: live ones first, as a rollout without a plan would do now. */
+void rollout_plan(const struct rollout_spec *spec, struct fleet_robot *robots, size_t count);
 
 /* Whether a robot with these labels is selected. */
 bool rollout_selects(const struct rollout_spec *spec, const struct api_label *labels, size_t label_count);

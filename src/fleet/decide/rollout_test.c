@@ -14,6 +14,7 @@ struct fleet {
     double bad_share, slow_share, wrong_share;
     bool installs_fail;
     uint32_t random;
+    const char *withheld;
 };
 
 static struct digest release(int number)
@@ -95,14 +96,17 @@ static void tick(struct fleet *fleet)
 {
     struct rollout_assign assigns[ROBOTS];
     struct rollout_actions actions = {.assigns = assigns};
-    struct fleet_view view = {fleet->robots, ROBOTS};
+    struct fleet_view view = {fleet->robots, ROBOTS, fleet->withheld};
     struct err err = {0};
     assert_ok(rollout_decide(&fleet->rollout, &view, fleet->now_ms, &actions, &err), err);
     assert_true(actions.assign_count <= ROBOTS);
+    assert_true(!fleet->withheld || fleet->rollout.state == ROLLOUT_ROLLING_BACK || !actions.assign_count);
     for (size_t i = 0; i < actions.assign_count; i++) {
         struct fleet_robot *robot = &fleet->robots[assigns[i].robot];
         if (assigns[i].wave >= 0) {
             assert_int_equal(robot->wave, -1);
+            if (!digest_is_zero(&fleet->rollout.plan))
+                assert_int_equal(robot->planned, assigns[i].wave);
             robot->wave = assigns[i].wave;
             robot->before = robot->target;
         }
@@ -218,6 +222,81 @@ static void pause_and_resume_and_abort(void **state)
     assert_int_equal(fleet.rollout.state, ROLLOUT_PAUSED);
 }
 
+/* Nobody is taken in while something stands against it; then it starts by itself, with its full time. */
+static void a_withheld_release_waits_and_starts_by_itself(void **state)
+{
+    struct fleet fleet;
+    set_up(&fleet);
+    fleet.rollout.state = ROLLOUT_WAITING;
+    fleet.withheld = "1 of 2 approvals";
+    run(&fleet, 500);
+    assert_int_equal(fleet.rollout.state, ROLLOUT_WAITING);
+    assert_string_equal(fleet.rollout.reason, "1 of 2 approvals");
+    assert_int_equal(fleet.ever_ran, 0);
+    fleet.withheld = NULL;
+    run(&fleet, 120);
+    assert_int_equal(fleet.rollout.state, ROLLOUT_DONE);
+    assert_string_equal(fleet.rollout.reason, "");
+}
+
+/* Approvals ran out, or the release left the targets, between two waves. */
+static void a_release_that_is_withdrawn_goes_no_further(void **state)
+{
+    struct fleet fleet;
+    struct err err = {0};
+    set_up(&fleet);
+    run(&fleet, 5);
+    assert_int_equal(fleet.ever_ran, 2);
+    fleet.withheld = "not among the targets";
+    run(&fleet, 300);
+    assert_int_equal(fleet.rollout.state, ROLLOUT_WAITING);
+    assert_int_equal(fleet.ever_ran, 2);
+    fleet.bad_share = 1; /* those that have it are still watched */
+    run(&fleet, 100);
+    assert_int_equal(fleet.rollout.state, ROLLOUT_ROLLED_BACK);
+    set_up(&fleet);
+    fleet.withheld = "not among the targets";
+    run(&fleet, 1);
+    assert_ok(rollout_abort(&fleet.rollout, "bob", &err), err);
+    run(&fleet, 2);
+    assert_int_equal(fleet.rollout.state, ROLLOUT_ROLLED_BACK);
+}
+
+static void a_plan_is_followed_to_the_letter(void **state)
+{
+    struct fleet fleet;
+    set_up(&fleet);
+    for (int i = 0; i < ROBOTS; i++)
+        fleet.robots[i].live = i % 3 == 0;
+    rollout_plan(&fleet.rollout.spec, fleet.robots, ROBOTS);
+    fleet.rollout.plan = release(9);
+    fleet.robots[4].planned = -1; /* enrolled after the plan was made */
+    for (int i = 0; i < ROBOTS; i++)
+        fleet.robots[i].live = true; /* presence counts when a plan is made, not when it is carried out */
+    run(&fleet, 120);
+    assert_int_equal(fleet.rollout.state, ROLLOUT_DONE);
+    assert_int_equal(fleet.ever_ran, ROBOTS - 1);
+    assert_int_equal(fleet.robots[4].target.bytes[0], 1);
+}
+
+static void a_plan_fills_the_waves_live_robots_first(void **state)
+{
+    struct fleet fleet;
+    size_t in[ROLLOUT_MAX_WAVES] = {0};
+    set_up(&fleet);
+    for (int i = 0; i < ROBOTS; i++)
+        fleet.robots[i].live = i >= 7;
+    rollout_plan(&fleet.rollout.spec, fleet.robots, ROBOTS);
+    for (int i = 0; i < ROBOTS; i++)
+        in[fleet.robots[i].planned]++;
+    size_t sum = 0;
+    for (size_t wave = 0; wave < fleet.rollout.spec.wave_count; wave++)
+        assert_int_equal(sum += in[wave], rollout_wave_size(&fleet.rollout.spec, wave, ROBOTS));
+    assert_int_equal(fleet.robots[7].planned, 0);
+    assert_int_equal(fleet.robots[8].planned, 0);
+    assert_int_equal(fleet.robots[0].planned, 1);
+}
+
 static void waves_grow_and_end_with_everybody(void **state)
 {
     struct rollout_spec spec = {.wave_count = 4,
@@ -297,6 +376,10 @@ int main(void)
         cmocka_unit_test(a_share_just_over_its_limit_holds_the_wave),
         cmocka_unit_test(a_robot_that_never_answers_ends_the_wave_by_its_time_limit),
         cmocka_unit_test(pause_and_resume_and_abort),
+        cmocka_unit_test(a_withheld_release_waits_and_starts_by_itself),
+        cmocka_unit_test(a_release_that_is_withdrawn_goes_no_further),
+        cmocka_unit_test(a_plan_is_followed_to_the_letter),
+        cmocka_unit_test(a_plan_fills_the_waves_live_robots_first),
         cmocka_unit_test(waves_grow_and_end_with_everybody),
         cmocka_unit_test(the_decision_is_a_function_of_its_inputs),
         cmocka_unit_test(selectors_match_all_labels),
