@@ -194,7 +194,8 @@ char *online_public_format(const struct online_public *keys)
         return NULL;
     for (int i = 0; i < ONLINE_ROLES; i++)
         if (buf_printf(&out, &err,
-                       ",\n \"%s\": {\"keytype\": \"ed25519\", \"scheme\": \"ed25519\", \"keyval\": {\"public\": \"%s\"}}",
+                       ",\n \"%s\": {\"keytype\": \"ed25519\", \"scheme\": \"ed25519\", \"keyval\": "
+                       "{\"public\": \"%s\"}}",
                        role_names[i], keys->keys[i].public_text) < 0)
             return NULL;
     return buf_puts(&out, "}\n", &err) < 0 ? NULL : buf_take(&out);

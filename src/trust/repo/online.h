@@ -38,7 +38,8 @@ void online_free(struct online *online);
 MUSTER_CLEANUP(struct online *, online_free)
 #define cleanup_online __attribute__((cleanup(online_freep)))
 
-const struct tuf_signer *online_signer(const struct online *online, enum online_role role); /* tuf_signer_public: its public half */
+const struct tuf_signer *online_signer(const struct online *online,
+                                       enum online_role role); /* tuf_signer_public: its public half */
 
 /* online.json on the workstation. Strings are owned; `id` is the default keyid. */
 struct online_public {
@@ -46,7 +47,8 @@ struct online_public {
 };
 int online_public_parse(const void *text, size_t len, struct online_public *out, struct err *err) must_check;
 int online_public_load(const char *path, struct online_public *out, struct err *err) must_check;
-char *online_public_format(const struct online_public *keys); /* stable JSON; free() it; NULL: out of memory */
+char *
+online_public_format(const struct online_public *keys); /* stable JSON; free() it; NULL: out of memory */
 void online_public_fini(struct online_public *keys);
 #define cleanup_online_public __attribute__((cleanup(online_public_fini)))
 

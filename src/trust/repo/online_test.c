@@ -43,7 +43,8 @@ static void the_public_halves_are_those_of_the_keys(void **state)
         const struct tuf_key *public = tuf_signer_public(online_signer(online, (enum online_role)i));
         assert_string_equal(public->id, keys.keys[i].id);
         struct tuf_signature signature;
-        assert_ok(tuf_signer_sign(online_signer(online, (enum online_role)i), "text", 4, &signature, &err), err);
+        assert_ok(tuf_signer_sign(online_signer(online, (enum online_role)i), "text", 4, &signature, &err),
+                  err);
         for (int j = 0; j < ONLINE_ROLES; j++)
             assert_int_equal(tuf_key_verify(&keys.keys[j], "text", 4, signature.sig, signature.len), i == j);
         free(signature.keyid);
