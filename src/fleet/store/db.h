@@ -122,6 +122,14 @@ int sqlite_rollout_robot_save(struct store *store, const struct rollout_robot_ro
 int sqlite_rollout_robot_each(struct store *store, uint64_t rollout,
                               int (*visit)(const struct rollout_robot_row *row, void *arg), void *arg,
                               struct err *err);
+int sqlite_rollout_plan_add(struct store *store, uint64_t rollout, const char *robot, int wave,
+                            struct err *err);
+int sqlite_rollout_plan_each(struct store *store, uint64_t rollout,
+                             int (*visit)(const char *robot, int wave, void *arg), void *arg,
+                             struct err *err);
+int sqlite_approval_save(struct store *store, const struct approval_row *row, struct err *err);
+int sqlite_approval_each(struct store *store, const struct digest *release,
+                         int (*visit)(const struct approval_row *row, void *arg), void *arg, struct err *err);
 int sqlite_event_add(struct store *store, const struct event_row *row, int64_t *out_id, struct err *err);
 int sqlite_event_after(struct store *store, int64_t after, int64_t limit,
                        int (*visit)(const struct event_row *row, void *arg), void *arg, struct err *err);

@@ -5,7 +5,7 @@
     "id, labels, serial, revoked, enrolled_ms, seen_ms, counter, target, target_rollback, target_ms, "       \
     "running,"                                                                                               \
     " committed, phase, phase_release, phase_text, phase_ms, guard,"                                         \
-    " guard_who, guard_text, guard_ms"
+    " guard_who, guard_text, guard_ms, issued_ms, target_plan"
 
 static void read_robot(sqlite3_stmt *stmt, struct robot_row *out)
 {
@@ -20,6 +20,7 @@ static void read_robot(sqlite3_stmt *stmt, struct robot_row *out)
         .phase_ms = db_i64(stmt, 15),
         .guard = (enum api_guard)db_i64(stmt, 16),
         .guard_ms = db_i64(stmt, 19),
+        .issued_ms = db_i64(stmt, 20),
     };
     db_text(stmt, 0, out->id, sizeof out->id);
     out->label_count = db_labels_parse((const char *)sqlite3_column_text(stmt, 1), out->labels);
@@ -31,6 +32,7 @@ static void read_robot(sqlite3_stmt *stmt, struct robot_row *out)
     db_text(stmt, 14, out->phase_text, sizeof out->phase_text);
     db_text(stmt, 17, out->guard_who, sizeof out->guard_who);
     db_text(stmt, 18, out->guard_text, sizeof out->guard_text);
+    db_digest(stmt, 21, &out->target_plan);
 }
 
 int sqlite_robot_get(struct store *store, const char *id, struct robot_row *out, struct err *err)
@@ -53,24 +55,26 @@ int sqlite_robot_save(struct store *store, const struct robot_row *row, struct e
     db_labels_format(row->labels, row->label_count, labels);
     return db_write(
         db_of(store), err, NULL,
-        "INSERT INTO robots (" ROBOT_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        "INSERT INTO robots (" ROBOT_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (id) DO UPDATE SET labels = excluded.labels, serial = excluded.serial,"
         " revoked = excluded.revoked, enrolled_ms = excluded.enrolled_ms, seen_ms = excluded.seen_ms,"
         " counter = excluded.counter, target = excluded.target, target_rollback = excluded.target_rollback,"
         " target_ms = excluded.target_ms, running = excluded.running, committed = excluded.committed,"
         " phase = excluded.phase, phase_release = excluded.phase_release,"
         " phase_text = excluded.phase_text, phase_ms = excluded.phase_ms, guard = excluded.guard,"
-        " guard_who = excluded.guard_who, guard_text = excluded.guard_text, guard_ms = excluded.guard_ms",
+        " guard_who = excluded.guard_who, guard_text = excluded.guard_text, guard_ms = excluded.guard_ms,"
+        " issued_ms = excluded.issued_ms, target_plan = excluded.target_plan",
         "ttt"
         "iiiu"
         "Dii"
         "DD"
         "iDti"
-        "itti",
+        "itti"
+        "iD",
         row->id, labels, row->serial, (int64_t)row->revoked, row->enrolled_ms, row->seen_ms, row->counter,
         &row->target, (int64_t)row->target_rollback, row->target_ms, &row->running, &row->committed,
         (int64_t)row->phase, &row->phase_release, row->phase_text, row->phase_ms, (int64_t)row->guard,
-        row->guard_who, row->guard_text, row->guard_ms);
+        row->guard_who, row->guard_text, row->guard_ms, row->issued_ms, &row->target_plan);
 }
 
 int sqlite_robot_seen(struct store *store, const char *id, int64_t seen_ms, struct err *err)

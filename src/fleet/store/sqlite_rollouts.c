@@ -2,7 +2,7 @@
 #include "fleet/store/db.h"
 
 #define ROLLOUT_COLUMNS                                                                                      \
-    "id, release, spec, state, wave, wave_started_ms, bake_started_ms, reason, started_ms, ended_ms"
+    "id, release, spec, state, wave, wave_started_ms, bake_started_ms, reason, started_ms, ended_ms, plan"
 
 void rollout_row_fini(struct rollout_row *row)
 {
@@ -28,6 +28,7 @@ static int read_rollout(sqlite3_stmt *stmt, struct rollout_row *out, struct err 
     rollout->wave_started_ms = db_i64(stmt, 5);
     rollout->bake_started_ms = db_i64(stmt, 6);
     db_text(stmt, 7, rollout->reason, sizeof rollout->reason);
+    db_digest(stmt, 10, &rollout->plan);
     return 0;
 }
 
@@ -40,10 +41,10 @@ int sqlite_rollout_add(struct store *store, const struct rollout_row *row, uint6
         return err_no_memory(err);
     if (db_write(s, err, NULL,
                  "INSERT INTO rollouts (release, spec, state, wave, wave_started_ms, bake_started_ms, reason,"
-                 " started_ms, ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                 "Dttuiitii", &rollout->release, spec, rollout_state_name(rollout->state),
+                 " started_ms, ended_ms, plan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 "DttuiitiiD", &rollout->release, spec, rollout_state_name(rollout->state),
                  (uint64_t)rollout->wave, rollout->wave_started_ms, rollout->bake_started_ms, rollout->reason,
-                 row->started_ms, row->ended_ms) < 0)
+                 row->started_ms, row->ended_ms, &rollout->plan) < 0)
         return -1;
     *out_id = (uint64_t)sqlite3_last_insert_rowid(s->db);
     return 0;
@@ -72,7 +73,7 @@ int sqlite_rollout_get(struct store *store, uint64_t id, struct rollout_row *out
         return err_set(err, ERR_NOT_FOUND, "rollout %llu is not known", (unsigned long long)id);
     if (read_rollout(stmt, out, err) < 0)
         return -1;
-    const char *gates = (const char *)sqlite3_column_text(stmt, 10);
+    const char *gates = (const char *)sqlite3_column_text(stmt, 11);
     if (gates && !(out->gates = mem_strdup(gates)))
         return err_no_memory(err);
     return 0;
@@ -104,9 +105,10 @@ int sqlite_rollout_robot_save(struct store *store, const struct rollout_robot_ro
     return db_write(
         db_of(store), err, NULL,
         "INSERT OR REPLACE INTO rollout_robots (rollout, robot, wave, failed, before, frames, interventions,"
-        " inferences, over_budget, tp, fp, fn) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "utiiDuuuuuuu", row->rollout, row->robot, (int64_t)row->wave, (int64_t)row->failed, &row->before,
-        base->frames, base->interventions, base->inferences, base->over_budget, base->tp, base->fp, base->fn);
+        " inferences, over_budget, tp, fp, fn, before_plan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "utiiDuuuuuuuD", row->rollout, row->robot, (int64_t)row->wave, (int64_t)row->failed, &row->before,
+        base->frames, base->interventions, base->inferences, base->over_budget, base->tp, base->fp, base->fn,
+        &row->before_plan);
 }
 
 static void read_rollout_robot(sqlite3_stmt *stmt, struct rollout_robot_row *out)
@@ -125,6 +127,7 @@ static void read_rollout_robot(sqlite3_stmt *stmt, struct rollout_robot_row *out
     };
     db_text(stmt, 1, out->robot, sizeof out->robot);
     db_digest(stmt, 4, &out->before);
+    db_digest(stmt, 12, &out->before_plan);
 }
 
 int sqlite_rollout_robot_each(struct store *store, uint64_t rollout,
@@ -135,7 +138,7 @@ int sqlite_rollout_robot_each(struct store *store, uint64_t rollout,
     cleanup_stmt sqlite3_stmt *stmt = db_query(
         s, err,
         "SELECT rollout, robot, wave, failed, before, frames, interventions, inferences, over_budget, tp, fp,"
-        " fn FROM rollout_robots WHERE rollout = ? ORDER BY wave, robot",
+        " fn, before_plan FROM rollout_robots WHERE rollout = ? ORDER BY wave, robot",
         "u", rollout);
     if (!stmt)
         return -1;
@@ -144,6 +147,32 @@ int sqlite_rollout_robot_each(struct store *store, uint64_t rollout,
         struct rollout_robot_row robot;
         read_rollout_robot(stmt, &robot);
         if (visit(&robot, arg) != 0)
+            return 0;
+    }
+    return row;
+}
+
+int sqlite_rollout_plan_add(struct store *store, uint64_t rollout, const char *robot, int wave,
+                            struct err *err)
+{
+    return db_write(db_of(store), err, NULL,
+                    "INSERT INTO rollout_plans (rollout, robot, wave) VALUES (?, ?, ?)", "uti", rollout,
+                    robot, (int64_t)wave);
+}
+
+int sqlite_rollout_plan_each(struct store *store, uint64_t rollout,
+                             int (*visit)(const char *robot, int wave, void *arg), void *arg, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt = db_query(
+        s, err, "SELECT robot, wave FROM rollout_plans WHERE rollout = ? ORDER BY robot", "u", rollout);
+    if (!stmt)
+        return -1;
+    int row;
+    while ((row = db_step(s, stmt, err)) == 1) {
+        char robot[API_ID_SIZE];
+        db_text(stmt, 0, robot, sizeof robot);
+        if (visit(robot, (int)db_i64(stmt, 1), arg) != 0)
             return 0;
     }
     return row;

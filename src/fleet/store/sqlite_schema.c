@@ -117,6 +117,18 @@ static const char *const migrations[] = {
     "ALTER TABLE operators ADD COLUMN expires_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE operators ADD COLUMN revoked_ms INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX operators_by_name ON operators (name);",
+
+    /* When a robot's assignment was issued, under which plan; what people approved; the plans of rollouts. */
+    "ALTER TABLE robots ADD COLUMN issued_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE robots ADD COLUMN target_plan BLOB;"
+    "ALTER TABLE rollouts ADD COLUMN plan BLOB;"
+    "ALTER TABLE rollout_robots ADD COLUMN before_plan BLOB;"
+    "CREATE TABLE rollout_plans (rollout INTEGER NOT NULL REFERENCES rollouts(id), robot TEXT NOT NULL,"
+    " wave INTEGER NOT NULL, PRIMARY KEY (rollout, robot)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE approvals (id INTEGER PRIMARY KEY AUTOINCREMENT, release BLOB NOT NULL, plan BLOB NOT NULL,"
+    " operator TEXT NOT NULL, reason TEXT NOT NULL, issued_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL, sent_by TEXT NOT NULL, envelope TEXT NOT NULL,"
+    " UNIQUE (release, plan, operator)) STRICT;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

@@ -85,6 +85,9 @@ struct robot_row {
     char guard_who[sizeof((struct api_report){0}.who)];
     char guard_text[API_MAX_SUMMARY];
     int64_t guard_ms; /* since when, by the robot's clock */
+
+    int64_t issued_ms;         /* when the assignment was made or renewed last; 0: before there were signed ones */
+    struct digest target_plan; /* the approved plan that it follows; zero: none */
 };
 
 struct enroll_token_row {
@@ -154,8 +157,21 @@ struct rollout_robot_row {
     int wave;
     bool failed;                      /* once seen, stays */
     struct digest before;             /* its target before; zero: none */
+    struct digest before_plan;        /* and the plan of that; zero: none */
     struct rollout_evidence baseline; /* what it had shown on this release before it was taken in */
 };
+
+/* An operator's signed word that a release may be installed (wire/approval.h): his newest one for this release and plan. */
+struct approval_row {
+    uint64_t id; /* grows with every approval */
+    struct digest release, plan; /* plan zero: in any rollout */
+    char operator_name[48], reason[112];
+    int64_t issued_ms, expires_ms, created_ms;
+    char sent_by[API_ID_SIZE]; /* whose token brought it */
+    char *envelope;            /* as it was signed, JSON; owned; borrowed in approval_each */
+};
+void approval_row_fini(struct approval_row *row);
+#define cleanup_approval_row __attribute__((cleanup(approval_row_fini)))
 
 struct event_row {
     int64_t id; /* grows, never repeats */
@@ -328,6 +344,19 @@ struct store_ops {
     int (*rollout_robot_each)(struct store *store, uint64_t rollout,
                               int (*visit)(const struct rollout_robot_row *row, void *arg), void *arg,
                               struct err *err) must_check; /* by wave, then id */
+
+    /* The plan that people approved: which wave takes which robot in. By robot. */
+    int (*rollout_plan_add)(struct store *store, uint64_t rollout, const char *robot, int wave,
+                            struct err *err) must_check;
+    int (*rollout_plan_each)(struct store *store, uint64_t rollout,
+                             int (*visit)(const char *robot, int wave, void *arg), void *arg,
+                             struct err *err) must_check;
+
+    /* Approvals. Saving replaces an older one of the same operator for the same release and plan; CONFLICT if there is a newer one. */
+    int (*approval_save)(struct store *store, const struct approval_row *row, struct err *err) must_check;
+    int (*approval_each)(struct store *store, const struct digest *release,
+                         int (*visit)(const struct approval_row *row, void *arg), void *arg,
+                         struct err *err) must_check; /* those that hold longest first; release NULL: of all */
 
     /* Events. */
     int (*event_add)(struct store *store, const struct event_row *row, int64_t *out_id,

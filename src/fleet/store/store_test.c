@@ -128,6 +128,8 @@ static void test_robot_round_trip(void **state)
     str_copy(in.guard_who, sizeof in.guard_who, "alice");
     str_copy(in.guard_text, sizeof in.guard_text, "auto -> safe_stop: smoke");
     in.guard_ms = 8;
+    in.issued_ms = 9;
+    in.target_plan = digest_of(3);
     in.revoked = true;
     begin(f);
     assert_ok(OPS(f)->robot_save(f->store, &in, &err), err);
@@ -466,6 +468,7 @@ static void test_rollout_round_trip(void **state)
                                        .wave = 1,
                                        .failed = true,
                                        .before = digest_of(4),
+                                       .before_plan = digest_of(5),
                                        .baseline = {1, 2, 3, 4, 5, 6, 7}};
     assert_ok(OPS(f)->rollout_robot_save(f->store, &member, &err), err);
     commit(f);
@@ -480,6 +483,7 @@ static void test_rollout_round_trip(void **state)
     assert_string_equal(read.robot, "r1");
     assert_true(read.wave == 1 && read.failed && digest_equal(&read.before, &member.before));
     assert_memory_equal(&read.baseline, &member.baseline, sizeof read.baseline);
+    assert_true(digest_equal(&read.before_plan, &member.before_plan));
     in.rollout.state = ROLLOUT_DONE;
     in.ended_ms = 9;
     in.gates = (char *)(uintptr_t) "[]";
@@ -495,6 +499,107 @@ static void test_rollout_round_trip(void **state)
     assert_ok(OPS(f)->rollout_get(f->store, in.rollout.id, &out, &err), err);
     assert_int_equal(out.rollout.state, ROLLOUT_DONE);
     assert_string_equal(out.gates, "[]");
+}
+
+struct planned {
+    size_t count;
+    int waves[4];
+};
+
+static int take_planned(const char *robot, int wave, void *arg)
+{
+    struct planned *planned = arg;
+    assert_int_equal(robot[1] - '1', planned->count);
+    planned->waves[planned->count++] = wave;
+    return 0;
+}
+
+static void test_plans_of_rollouts(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct rollout_row in = {.rollout = {.release = digest_of(1),
+                                         .plan = digest_of(7),
+                                         .state = ROLLOUT_WAITING,
+                                         .spec = {.name = "second",
+                                                  .release = "detector:1.0.0",
+                                                  .wave_count = 1,
+                                                  .waves = {{.name = "all", .percent = 100}},
+                                                  .gates = {-1, -1, -1, -1, 1, 0.01},
+                                                  .wave_timeout_s = 9}}};
+    struct planned planned = {0};
+    begin(f);
+    add_release(f, 1, "1.0.0");
+    assert_ok(OPS(f)->rollout_add(f->store, &in, &in.rollout.id, &err), err);
+    assert_ok(OPS(f)->rollout_plan_add(f->store, in.rollout.id, "r2", 0, &err), err);
+    assert_ok(OPS(f)->rollout_plan_add(f->store, in.rollout.id, "r1", 1, &err), err);
+    assert_fails(OPS(f)->rollout_plan_add(f->store, in.rollout.id, "r1", 0, &err), err, ERR_EXISTS);
+    commit(f);
+    cleanup_rollout_row struct rollout_row out = {0};
+    assert_ok(OPS(f)->rollout_get(f->store, in.rollout.id, &out, &err), err);
+    assert_true(digest_equal(&out.rollout.plan, &in.rollout.plan));
+    assert_int_equal(out.rollout.state, ROLLOUT_WAITING);
+    assert_ok(OPS(f)->rollout_plan_each(f->store, in.rollout.id, take_planned, &planned, &err), err);
+    assert_true(planned.count == 2 && planned.waves[0] == 1 && planned.waves[1] == 0);
+    planned.count = 0;
+    assert_ok(OPS(f)->rollout_plan_each(f->store, in.rollout.id + 1, take_planned, &planned, &err), err);
+    assert_int_equal(planned.count, 0);
+}
+
+struct approvals {
+    size_t count;
+    char operators[8][48];
+    int64_t expires_ms[8];
+};
+
+static int take_approval(const struct approval_row *row, void *arg)
+{
+    struct approvals *seen = arg;
+    assert_string_equal(row->envelope, "{}");
+    assert_string_equal(row->sent_by, "ann");
+    str_copy(seen->operators[seen->count], sizeof seen->operators[0], row->operator_name);
+    seen->expires_ms[seen->count++] = row->expires_ms;
+    return 0;
+}
+
+static struct approval_row approval_of(const char *operator_name, uint8_t release, uint8_t plan,
+                                       int64_t issued_ms)
+{
+    struct approval_row row = {.release = digest_of(release),
+                               .plan = digest_of(plan),
+                               .reason = "reviewed",
+                               .issued_ms = issued_ms,
+                               .expires_ms = issued_ms + 100,
+                               .created_ms = 3,
+                               .sent_by = "ann",
+                               .envelope = (char *)(uintptr_t) "{}"};
+    str_copy(row.operator_name, sizeof row.operator_name, operator_name);
+    return row;
+}
+
+static void test_approvals(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct digest release = digest_of(1);
+    const struct approval_row rows[] = {approval_of("alice", 1, 0, 10), approval_of("bob", 1, 2, 20),
+                                        approval_of("alice", 1, 2, 30), approval_of("alice", 3, 0, 40),
+                                        approval_of("alice", 1, 0, 50)}; /* again: replaces the first */
+    const struct approval_row older = approval_of("alice", 1, 0, 49);
+    struct approvals seen = {0};
+    begin(f);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_ok(OPS(f)->approval_save(f->store, &rows[i], &err), err);
+    assert_fails(OPS(f)->approval_save(f->store, &older, &err), err, ERR_CONFLICT);
+    commit(f);
+    assert_ok(OPS(f)->approval_each(f->store, &release, take_approval, &seen, &err), err);
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.expires_ms[0], 150);
+    assert_int_equal(seen.expires_ms[2], 120);
+    assert_string_equal(seen.operators[2], "bob");
+    seen.count = 0;
+    assert_ok(OPS(f)->approval_each(f->store, NULL, take_approval, &seen, &err), err);
+    assert_int_equal(seen.count, 4);
 }
 
 static int check_event(const struct event_row *row, void *arg)
@@ -984,6 +1089,8 @@ int main(void)
         BOTH(test_releases),
         BOTH(test_telemetry_round_trip),
         BOTH(test_rollout_round_trip),
+        BOTH(test_plans_of_rollouts),
+        BOTH(test_approvals),
         BOTH(test_events_grow),
         BOTH(test_command_round_trip),
         BOTH(test_a_nonce_is_used_once),
