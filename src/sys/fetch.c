@@ -26,9 +26,13 @@ int fetch_new(const struct fetch_options *options, struct fetch **out, struct er
     TAILQ_INIT(&fetch->transfers);
     TAILQ_INIT(&fetch->idle);
     fetch->parse_error = options->parse_error;
+    fetch->clock_floor_s = options->clock_floor_s;
+    fetch->fields = options->fields ? mem_strdup(options->fields) : NULL;
     signal(SIGPIPE, SIG_IGN);
-    if (options->ca_path &&
-        tls_client_context(options->ca_path, options->cert_path, options->key_path, &fetch->ctx, err) < 0) {
+    int rc = options->fields && !fetch->fields ? err_no_memory(err) : 0;
+    if (rc == 0 && options->ca_path)
+        rc = tls_client_context(options->ca_path, options->cert_path, options->key_path, &fetch->ctx, err);
+    if (rc < 0) {
         fetch_free(fetch);
         return -1;
     }
@@ -58,6 +62,7 @@ void fetch_free(struct fetch *fetch)
     while (!TAILQ_EMPTY(&fetch->idle))
         drop_idle(fetch, TAILQ_FIRST(&fetch->idle));
     tls_context_free(fetch->ctx);
+    free(fetch->fields);
     free(fetch->polls);
     free(fetch);
 }
@@ -94,11 +99,34 @@ struct fetch_link *fetch_take_idle(struct fetch *fetch, const char *origin)
 
 void fetch_keep_idle(struct fetch *fetch, struct fetch_link *link)
 {
+    if (link->identity != fetch->identity && link->ssl) {
+        fetch_link_free(link);
+        return;
+    }
     link->idle_since_ms = clock_mono_ms();
     TAILQ_INSERT_TAIL(&fetch->idle, link, next);
     fetch->idle_count++;
     if (fetch->idle_count > MAX_IDLE)
         drop_idle(fetch, TAILQ_FIRST(&fetch->idle));
+}
+
+int fetch_use_identity(struct fetch *fetch, const char *ca_path, const char *cert_path, const char *key_path,
+                       struct err *err)
+{
+    struct ssl_ctx_st *ctx = NULL;
+    if (tls_client_context(ca_path, cert_path, key_path, &ctx, err) < 0)
+        return -1;
+    tls_context_free(fetch->ctx); /* connections hold theirs */
+    fetch->ctx = ctx;
+    fetch->identity++;
+    while (!TAILQ_EMPTY(&fetch->idle))
+        drop_idle(fetch, TAILQ_FIRST(&fetch->idle));
+    return 0;
+}
+
+void fetch_set_clock_floor(struct fetch *fetch, int64_t clock_floor_s)
+{
+    fetch->clock_floor_s = clock_floor_s;
 }
 
 /* ---- starting and cancelling ---- */
@@ -135,7 +163,7 @@ int fetch_start(struct fetch *fetch, const struct fetch_request *request, fetch_
     int rc =
         transfer->url_text ? fetch_url_parse(transfer->url_text, &transfer->url, err) : err_no_memory(err);
     if (rc == 0)
-        rc = fetch_request_format(request, &transfer->url, &transfer->out, err);
+        rc = fetch_request_format(request, &transfer->url, fetch->fields, &transfer->out, err);
     if (rc < 0) {
         fetch_transfer_free(transfer);
         return -1;

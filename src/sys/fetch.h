@@ -36,6 +36,9 @@ struct fetch_options {
     const char *ca_path;   /* trust anchor for the server, PEM; NULL: http to loopback addresses only */
     const char *cert_path; /* client certificate and key, PEM; NULL: none */
     const char *key_path;
+    const char *fields; /* sent with each request: whole lines, "Name: value\r\n"; NULL: none. Copied */
+    /* For machines whose clock may stand: no server certificate is judged by an earlier time than this (Unix seconds; 0: by the clock alone). */
+    int64_t clock_floor_s;
     /* Reads the server's own error out of the body of a failed request (wire/api.h: api_error_parse). False
      * or NULL: the error says only the HTTP status. */
     bool (*parse_error)(const void *body, size_t len, struct err *out);
@@ -71,6 +74,12 @@ typedef void fetch_done(const struct fetch_response *response, void *arg);
 
 int fetch_new(const struct fetch_options *options, struct fetch **out, struct err *err) must_check;
 void fetch_free(struct fetch *fetch);
+
+/* From now on new connections are made with this certificate, key and anchor, and none that was made before is used for another request.
+ * Transfers that are on their way go on as they are. On failure everything is as it was. */
+int fetch_use_identity(struct fetch *fetch, const char *ca_path, const char *cert_path, const char *key_path,
+                       struct err *err) must_check;
+void fetch_set_clock_floor(struct fetch *fetch, int64_t clock_floor_s);
 
 /* All of `request` is copied, strings and body as well.
  * Gives an id > 0 for fetch_cancel through out_id (may be NULL). `done` is called once,

@@ -28,8 +28,8 @@ struct fetch_url {
 int fetch_url_parse(const char *text, struct fetch_url *out, struct err *err) must_check;
 
 /* Head and body of a request as they go over the wire. */
-int fetch_request_format(const struct fetch_request *request, const struct fetch_url *url, struct buf *out,
-                         struct err *err) must_check;
+int fetch_request_format(const struct fetch_request *request, const struct fetch_url *url, const char *fields,
+                         struct buf *out, struct err *err) must_check; /* fields: as in fetch_options */
 
 /* ---- fetch_resolve.c: names to addresses, in a thread, because getaddrinfo blocks ---- */
 
@@ -54,13 +54,14 @@ struct fetch_link {
     struct ssl_st *ssl; /* NULL: plain */
     short want;         /* POLLIN or POLLOUT after LINK_AGAIN */
     bool used_before;
+    unsigned identity; /* as of struct fetch when it was made */
     char origin[FETCH_ORIGIN_SIZE];
     int64_t idle_since_ms;
 };
 int fetch_link_open(const struct addrinfo *address, const struct fetch_url *url, struct fetch_link **out,
                     struct err *err) must_check;
 enum link_result fetch_link_connect(struct fetch_link *link, const struct fetch_url *url, struct err *err);
-int fetch_link_secure(struct fetch_link *link, struct ssl_ctx_st *ctx, const struct fetch_url *url,
+int fetch_link_secure(struct fetch_link *link, const struct fetch *fetch, const struct fetch_url *url,
                       struct err *err) must_check;
 enum link_result fetch_link_handshake(struct fetch_link *link, const struct fetch_url *url, struct err *err);
 enum link_result fetch_link_read(struct fetch_link *link, void *out, size_t size, size_t *out_len,
@@ -127,6 +128,9 @@ enum { FETCH_PIECE_BYTES = 16 * 1024 };
 
 struct fetch {
     struct ssl_ctx_st *ctx;
+    unsigned identity; /* grows with each exchange of ctx */
+    int64_t clock_floor_s;
+    char *fields;
     bool (*parse_error)(const void *body, size_t len, struct err *out);
     int last_id;
     TAILQ_HEAD(, fetch_transfer) transfers;

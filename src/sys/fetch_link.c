@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "sys/fetch_engine.h"
@@ -67,16 +68,25 @@ static bool expect_host(SSL *ssl, const char *host)
     return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
 }
 
-int fetch_link_secure(struct fetch_link *link, struct ssl_ctx_st *ctx, const struct fetch_url *url,
+/* A clock that stands before what is known to have been is no clock. */
+static void set_time(SSL *ssl, int64_t floor_s)
+{
+    if (floor_s > clock_wall_ms() / 1000)
+        X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl), (time_t)floor_s);
+}
+
+int fetch_link_secure(struct fetch_link *link, const struct fetch *fetch, const struct fetch_url *url,
                       struct err *err)
 {
-    if (!ctx)
+    if (!fetch->ctx)
         return err_set(err, ERR_INVALID,
                        "%s: no CA certificate was given to check the server by; name it with --ca FILE",
                        url->origin);
-    link->ssl = SSL_new(ctx);
+    link->identity = fetch->identity;
+    link->ssl = SSL_new(fetch->ctx);
     if (!link->ssl || SSL_set_fd(link->ssl, link->fd) != 1 || !expect_host(link->ssl, url->host))
         return ossl_fail(err, ERR_INTERNAL, "cannot start TLS with %s", url->authority);
+    set_time(link->ssl, fetch->clock_floor_s);
     SSL_set_mode(link->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     return 0;
 }

@@ -136,7 +136,7 @@ static enum step step_connect(struct fetch_transfer *transfer, int64_t now_ms)
     if (!transfer->url.tls)
         return GO_ON;
     transfer->state = FETCH_HANDSHAKE;
-    if (fetch_link_secure(transfer->link, transfer->fetch->ctx, &transfer->url, &err) < 0)
+    if (fetch_link_secure(transfer->link, transfer->fetch, &transfer->url, &err) < 0)
         return fail(transfer, &err);
     return GO_ON;
 }

@@ -98,8 +98,8 @@ static bool sends_body(const struct fetch_request *request)
     return request->body_len > 0 || str_eq(request->method, "POST") || str_eq(request->method, "PUT");
 }
 
-int fetch_request_format(const struct fetch_request *request, const struct fetch_url *url, struct buf *out,
-                         struct err *err)
+int fetch_request_format(const struct fetch_request *request, const struct fetch_url *url, const char *fields,
+                         struct buf *out, struct err *err)
 {
     if (!str_is_name(request->method, 7))
         return err_set(err, ERR_INVALID, "'%.20s' is no HTTP method", request->method);
@@ -116,7 +116,7 @@ int fetch_request_format(const struct fetch_request *request, const struct fetch
         return -1;
     if (sends_body(request) && buf_printf(out, err, "Content-Length: %zu\r\n", request->body_len) < 0)
         return -1;
-    if (buf_puts(out, "\r\n", err) < 0)
+    if (buf_printf(out, err, "%s\r\n", fields ? fields : "") < 0)
         return -1;
     return buf_put(out, request->body, request->body_len, err);
 }

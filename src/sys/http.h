@@ -73,6 +73,20 @@ const uint8_t *http_body(const struct http_request *request,
  */
 const char *http_client_name(const struct http_request *request);
 const char *http_client_serial(const struct http_request *request);
+/* When that certificate ends, Unix seconds; 0 without one. It may be over: tls_server_allow_expired, and connections outlive certificates. */
+int64_t http_client_until_s(const struct http_request *request);
+
+/* The monotonic time (ns) of the last word that the peer must have had from us before it made this request: of the answer before on this
+ * connection, or the moment in which the connection was accepted (over TLS no request comes without an answer to our part of the handshake;
+ * over plain TCP this means nothing). So: whoever asks was alive after that moment. Peers that send a request before they have the answer to
+ * the one before (pipelining) would spoil it; ours never do. */
+int64_t http_client_told_ns(const struct http_request *request);
+
+/* A number for the connection on which this request came, for http_server_cut. */
+void http_client_mark(struct http_request *request, uint64_t mark);
+/* Ends the connections of the client with that common name (mark 0: all; else those with this mark): at once where nothing is asked or a file is
+ * being sent, else with the answer that is due. */
+void http_server_cut(struct http_server *server, const char *client_name, uint64_t mark);
 
 /* Where the connection comes from: "10.0.0.7", "2001:db8::1"; "" if it has gone. */
 const char *http_client_address(const struct http_request *request);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -244,6 +245,8 @@ static bool read_chunked(struct http_conn *conn, struct evbuffer *input)
 
 static bool read_some(struct http_conn *conn, struct evbuffer *input)
 {
+    if (conn->broken)
+        return false;
     switch (conn->state) {
     case CONN_HEAD:
         return read_head(conn, input);
@@ -291,6 +294,7 @@ bool http_conn_pump_file(struct http_conn *conn)
 void http_conn_answered(struct http_conn *conn)
 {
     conn->state = CONN_WRITE;
+    conn->told_ns = clock_mono_ns();
     http_conn_watch_writing(conn);
     if (is_all_out(conn)) /* the end of a stream that HEAD asked for: no write will tell of it */
         set_deadline(conn, 0);
@@ -371,6 +375,7 @@ void http_conn_open(struct http_server *server, int fd)
     conn->bev = bev;
     conn->deadline = deadline;
     conn->file_fd = -1;
+    conn->told_ns = clock_mono_ns();
     LIST_INSERT_HEAD(&server->conns, conn, link);
     bufferevent_setcb(bev, on_read, on_write, on_event, conn);
     bufferevent_setwatermark(bev, EV_READ, 0, INPUT_BYTES);

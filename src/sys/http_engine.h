@@ -93,6 +93,9 @@ struct http_conn {
     uint64_t file_left;
     bool client_known;
     char *client_name, *client_serial;
+    int64_t client_until_s;
+    int64_t told_ns; /* see http_client_told_ns */
+    uint64_t mark;
     char client_address[64]; /* "": not looked up yet */
 };
 
@@ -106,7 +109,7 @@ void http_conn_watch_writing(
 bool http_conn_pump_file(struct http_conn *conn); /* next piece of file_fd to the output; false: unreadable */
 void http_request_free(struct http_request *request);
 
-/* http_identity.c: fills client_name and client_serial. */
+/* http_identity.c: fills client_name, client_serial and client_until_s. */
 void http_conn_identify(struct http_conn *conn);
 
 /* http_reply.c: an answer for a connection that has no request (malformed) or is being drained. */

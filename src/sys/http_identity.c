@@ -33,6 +33,12 @@ static char *serial_of(const X509 *cert)
     return serial;
 }
 
+static int64_t end_of(const X509 *cert)
+{
+    struct tm until;
+    return ASN1_TIME_to_tm(X509_get0_notAfter(cert), &until) == 1 ? (int64_t)timegm(&until) : 0;
+}
+
 void http_conn_identify(struct http_conn *conn)
 {
     SSL *ssl = bufferevent_openssl_get_ssl(conn->bev);
@@ -43,6 +49,7 @@ void http_conn_identify(struct http_conn *conn)
     if (cert && SSL_get_verify_result(ssl) == X509_V_OK) {
         conn->client_name = common_name_of(cert);
         conn->client_serial = serial_of(cert);
+        conn->client_until_s = end_of(cert);
     }
     X509_free(cert);
 }
@@ -60,4 +67,71 @@ const char *http_client_address(const struct http_request *request)
                     0, NI_NUMERICHOST) != 0)
         conn->client_address[0] = '\0';
     return conn->client_address;
+}
+
+/* ---- what handlers ask ---- */
+
+const char *http_client_name(const struct http_request *request)
+{
+    if (!request->conn)
+        return NULL;
+    http_conn_identify(request->conn);
+    return request->conn->client_name;
+}
+
+const char *http_client_serial(const struct http_request *request)
+{
+    if (!request->conn)
+        return NULL;
+    http_conn_identify(request->conn);
+    return request->conn->client_serial;
+}
+
+int64_t http_client_until_s(const struct http_request *request)
+{
+    if (!request->conn)
+        return 0;
+    http_conn_identify(request->conn);
+    return request->conn->client_until_s;
+}
+
+int64_t http_client_told_ns(const struct http_request *request)
+{
+    return request->conn ? request->conn->told_ns : 0;
+}
+
+/* ---- cutting clients off ---- */
+
+void http_client_mark(struct http_request *request, uint64_t mark)
+{
+    if (request->conn)
+        request->conn->mark = mark;
+}
+
+static bool is_of(struct http_conn *conn, const char *name, uint64_t mark)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(conn->bev);
+    if (!ssl || !SSL_is_init_finished(ssl) || (mark && conn->mark != mark))
+        return false;
+    http_conn_identify(conn);
+    return conn->client_name && strcmp(conn->client_name, name) == 0;
+}
+
+/* From the loop, not here: the caller may be a handler of this very connection. */
+static void cut(struct http_conn *conn)
+{
+    bool asks = conn->state == CONN_WORK || (conn->state == CONN_WRITE && conn->file_fd < 0);
+    conn->close_after = true;
+    if (!asks && !conn->broken)
+        http_conn_break(conn);
+}
+
+void http_server_cut(struct http_server *server, const char *client_name, uint64_t mark)
+{
+    struct http_conn *conn;
+    LIST_FOREACH(conn, &server->conns, link)
+    {
+        if (is_of(conn, client_name, mark))
+            cut(conn);
+    }
 }

@@ -51,22 +51,6 @@ const uint8_t *http_body(const struct http_request *request, size_t *out_len)
     return (const uint8_t *)buf_text(&request->body);
 }
 
-const char *http_client_name(const struct http_request *request)
-{
-    if (!request->conn)
-        return NULL;
-    http_conn_identify(request->conn);
-    return request->conn->client_name;
-}
-
-const char *http_client_serial(const struct http_request *request)
-{
-    if (!request->conn)
-        return NULL;
-    http_conn_identify(request->conn);
-    return request->conn->client_serial;
-}
-
 /* ---- heads of answers ---- */
 
 static void put_line(struct evbuffer *out, const char *name, const char *value)

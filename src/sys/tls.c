@@ -1,5 +1,6 @@
 #include "sys/tls.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "sys/file.h"
 #include "sys/ossl.h"
@@ -102,6 +103,63 @@ static int server_context_pem(const char *cert_pem, const char *key_pem, const c
         return -1;
     }
     *out = ctx;
+    return 0;
+}
+
+/* ---- client certificates that are over ---- */
+
+static void free_grace(void *parent, void *grace_s, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+{
+    free(grace_s);
+}
+
+static int grace_index(void)
+{
+    static int index = -1;
+    if (index < 0)
+        index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_grace);
+    return index;
+}
+
+static int64_t grace_of(X509_STORE_CTX *check)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(check, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const int64_t *grace_s = ssl ? SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), grace_index()) : NULL;
+    return grace_s ? *grace_s : 0;
+}
+
+/* Not "is it over?", which OpenSSL has said, but "since how long?". */
+static bool ended_within(const X509 *cert, int64_t grace_s)
+{
+    time_t then = (time_t)(clock_wall_ms() / 1000 - grace_s);
+    return cert && X509_cmp_time(X509_get0_notAfter(cert), &then) > 0;
+}
+
+/* Called for each thing that is wrong, one after the other: each has to be forgiven by itself, and only one is. */
+static int forgive_age(int good, X509_STORE_CTX *check)
+{
+    if (good)
+        return 1;
+    bool own = X509_STORE_CTX_get_error_depth(check) == 0;
+    bool over = X509_STORE_CTX_get_error(check) == X509_V_ERR_CERT_HAS_EXPIRED;
+    if (!own || !over || !ended_within(X509_STORE_CTX_get_current_cert(check), grace_of(check)))
+        return 0;
+    X509_STORE_CTX_set_error(check, X509_V_OK);
+    return 1;
+}
+
+int tls_server_allow_expired(struct ssl_ctx_st *ctx, int64_t grace_s, struct err *err)
+{
+    int index = grace_index();
+    int64_t *kept = mem_zalloc(1, sizeof *kept);
+    if (!kept)
+        return err_no_memory(err);
+    *kept = grace_s;
+    if (index < 0 || SSL_CTX_set_ex_data(ctx, index, kept) != 1) {
+        free(kept);
+        return ossl_fail(err, ERR_INTERNAL, "cannot keep the grace of certificates");
+    }
+    SSL_CTX_set_verify(ctx, SSL_CTX_get_verify_mode(ctx), forgive_age);
     return 0;
 }
 

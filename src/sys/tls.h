@@ -7,6 +7,8 @@
 
 #include "base/err.h"
 
+#include <stdint.h>
+
 struct ssl_ctx_st; /* SSL_CTX */
 
 /* A server context. `client_ca_path` NULL: no client certificate is asked for. Else one is REQUIRED in the
@@ -15,6 +17,11 @@ struct ssl_ctx_st; /* SSL_CTX */
  * belong together. */
 int tls_server_context(const char *cert_path, const char *key_path, const char *client_ca_path,
                        struct ssl_ctx_st **out, struct err *err) must_check;
+
+/* From now on a client certificate that is over since `grace_s` seconds at most passes the handshake: nothing but its age is forgiven, neither of
+ * other certificates of its chain. Who it is and that it is over is told as of any other (sys/http.h: http_client_until_s): what such a client
+ * may do is for the caller to say. 0: none passes. */
+int tls_server_allow_expired(struct ssl_ctx_st *ctx, int64_t grace_s, struct err *err) must_check;
 
 /* A client context: the server must chain to `ca_path`. cert_path and key_path: the own certificate; NULL:
  * none. The host name is checked per connection (sys/fetch.c). */
