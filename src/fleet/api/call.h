@@ -87,6 +87,11 @@ int call_may(const struct call *call, enum right right, const struct robot_row *
 /* The same by id; NOT_FOUND if there is none. */
 int call_may_id(const struct call *call, enum right right, const char *robot, struct err *err) must_check;
 bool call_sees(const struct call *call, const char *robot); /* "": the fleet, which everybody sees */
+bool rights_see(struct fleet *fleet, const struct rights *rights,
+                const char *robot); /* the same, for who is remembered */
+/* Whether the rights reach every robot with these labels, also those that get them later. */
+int call_may_select(const struct call *call, enum right right, const struct api_label *labels, size_t count,
+                    struct err *err) must_check;
 
 /* Path and query. INVALID with a clear line. */
 int call_digest(struct call *call, struct digest *out, struct err *err) must_check; /* :digest */

@@ -9,9 +9,21 @@ enum { LIST_LIMIT = 200, LIST_DEFAULT = 50 };
 
 /* ---- views ---- */
 
+struct robots_view {
+    struct json_writer *w; /* NULL: only look */
+    const struct call *call;
+    bool seen; /* one at least */
+};
+
 static int write_robot(const struct command_robot_row *row, void *arg)
 {
-    struct json_writer *w = arg;
+    struct robots_view *view = arg;
+    struct json_writer *w = view->w;
+    if (!call_sees(view->call, row->robot))
+        return 0;
+    view->seen = true;
+    if (!w)
+        return 1;
     jsonw_object(w, NULL);
     jsonw_text(w, "robot", row->robot);
     jsonw_text(w, "state", command_state_name(row->state));
@@ -24,9 +36,19 @@ static int write_robot(const struct command_robot_row *row, void *arg)
     return 0;
 }
 
-static int write_command(struct json_writer *w, struct store *store, const struct command_row *row,
+/* Whether the command concerns a robot that the operator sees; nobody is told of others. */
+static bool concerns(const struct call *call, uint64_t command, struct err *err)
+{
+    struct robots_view view = {.call = call};
+    struct store *store = call->fleet->store;
+    return store->ops->command_robot_each(store, command, write_robot, &view, err) == 0 && view.seen;
+}
+
+static int write_command(struct json_writer *w, const struct call *call, const struct command_row *row,
                          struct err *err)
 {
+    struct store *store = call->fleet->store;
+    struct robots_view view = {.w = w, .call = call};
     jsonw_object(w, NULL);
     jsonw_u64(w, "id", row->id);
     jsonw_text(w, "verb", command_verb_name(row->verb));
@@ -40,7 +62,7 @@ static int write_command(struct json_writer *w, struct store *store, const struc
     jsonw_u64(w, "lease", row->lease);
     jsonw_u64(w, "ttl_ms", row->ttl_ms);
     jsonw_array(w, "robots");
-    if (store->ops->command_robot_each(store, row->id, write_robot, w, err) < 0)
+    if (store->ops->command_robot_each(store, row->id, write_robot, &view, err) < 0)
         return -1;
     jsonw_close(w);
     jsonw_close(w);
@@ -53,7 +75,7 @@ static int reply_command(struct call *call, int status, uint64_t id, struct err 
     cleanup_command_row struct command_row row = {0};
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
-    if (store->ops->command_get(store, id, &row, err) < 0 || write_command(&w, store, &row, err) < 0)
+    if (store->ops->command_get(store, id, &row, err) < 0 || write_command(&w, call, &row, err) < 0)
         return -1;
     return call_writer(call, status, &w, err);
 }
@@ -61,12 +83,19 @@ static int reply_command(struct call *call, int status, uint64_t id, struct err 
 int command_show(struct call *call, struct err *err)
 {
     uint64_t id;
-    return call_id(call, &id, err) < 0 ? -1 : reply_command(call, 200, id, err);
+    if (call_id(call, &id, err) < 0)
+        return -1;
+    if (!concerns(call, id, err))
+        return err->code != ERR_NONE
+                   ? -1
+                   : err_set(err, ERR_NOT_FOUND, "command %llu is not known", (unsigned long long)id);
+    return reply_command(call, 200, id, err);
 }
 
 struct listing {
     struct json_writer *w;
-    struct store *store;
+    const struct call *call;
+    int64_t left;
     int rc;
     struct err *err;
 };
@@ -74,8 +103,12 @@ struct listing {
 static int list_one(const struct command_row *row, void *arg)
 {
     struct listing *listing = arg;
-    listing->rc = write_command(listing->w, listing->store, row, listing->err);
-    return listing->rc;
+    if (!concerns(listing->call, row->id, listing->err)) {
+        listing->rc = listing->err->code == ERR_NONE ? 0 : -1;
+        return listing->rc;
+    }
+    listing->rc = write_command(listing->w, listing->call, row, listing->err);
+    return listing->rc < 0 || --listing->left == 0;
 }
 
 static int read_filter(struct call *call, struct command_filter *out, struct err *err)
@@ -98,13 +131,14 @@ int command_list(struct call *call, struct err *err)
     struct command_filter filter;
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
-    struct listing listing = {.w = &w, .store = call->fleet->store, .err = err};
+    struct store *store = call->fleet->store;
     if (read_filter(call, &filter, err) < 0)
         return -1;
+    struct listing listing = {.w = &w, .call = call, .left = filter.limit, .err = err};
+    filter.limit = INT64_MAX; /* the listing counts those that it shows */
     jsonw_object(&w, NULL);
     jsonw_array(&w, "commands");
-    if (listing.store->ops->command_each(listing.store, &filter, list_one, &listing, err) < 0 ||
-        listing.rc < 0)
+    if (store->ops->command_each(store, &filter, list_one, &listing, err) < 0 || listing.rc < 0)
         return -1;
     jsonw_close(&w);
     jsonw_close(&w);
@@ -114,7 +148,7 @@ int command_list(struct call *call, struct err *err)
 /* ---- POST ---- */
 
 /* With the operators' keyring the signature is checked here already; the robots check it in any case. */
-static int read_signed(struct call *call, const struct command_envelope *envelope, struct command *out,
+static int read_signed(struct call *call, const struct envelope *envelope, struct command *out,
                        struct err *err)
 {
     if (!call->fleet->operators)
@@ -134,13 +168,15 @@ static int check_robots(struct call *call, const struct command *command, struct
     for (size_t i = 0; i < command->robot_count; i++) {
         if (store->ops->robot_get(store, command->robots[i], &row, err) < 0)
             return -1;
+        if (call_may(call, RIGHT_ORDER, &row, err) < 0)
+            return -1;
         if (row.revoked)
             return err_set(err, ERR_REFUSED, "robot %s is revoked and hears nothing; leave it out", row.id);
     }
     return 0;
 }
 
-static int add_command(struct call *call, const struct command_envelope *envelope,
+static int add_command(struct call *call, const struct envelope *envelope,
                        const struct command *command, uint64_t *out_id, struct err *err)
 {
     cleanup_command_row struct command_row row = {.envelope = command_envelope_format(envelope),
@@ -210,7 +246,7 @@ int command_post(struct call *call, struct err *err)
 {
     size_t len;
     const uint8_t *body = http_body(call->request, &len);
-    cleanup_command_envelope struct command_envelope envelope = {0};
+    cleanup_envelope struct envelope envelope = {0};
     cleanup_command struct command command = {0};
     uint64_t id;
     if (command_envelope_parse(body, len, &envelope, err) < 0 ||

@@ -183,10 +183,29 @@ int call_may_id(const struct call *call, enum right right, const char *robot, st
     return call_may(call, right, &row, err);
 }
 
-bool call_sees(const struct call *call, const char *robot)
+bool rights_see(struct fleet *fleet, const struct rights *rights, const char *robot)
 {
     struct err err = {0};
-    return !robot[0] || reaches_fleet(call, RIGHT_SEE) || call_may_id(call, RIGHT_SEE, robot, &err) == 0;
+    struct robot_row row;
+    if (!robot[0] || rights_on_fleet(rights, RIGHT_SEE))
+        return true;
+    return fleet->store->ops->robot_get(fleet->store, robot, &row, &err) == 0 &&
+           rights_on_robot(rights, RIGHT_SEE, row.labels, row.label_count);
+}
+
+bool call_sees(const struct call *call, const char *robot)
+{
+    return rights_see(call->fleet, &call->rights, robot);
+}
+
+/* A selector is a robot that has these labels and nothing else: a grant that reaches it reaches every robot that it selects. */
+int call_may_select(const struct call *call, enum right right, const struct api_label *labels, size_t count,
+                    struct err *err)
+{
+    if (rights_on_robot(&call->rights, right, labels, count))
+        return 0;
+    return err_set(err, ERR_DENIED, "%s has no right to %s on all robots that this selects; select fewer",
+                   call->operator_name, right_name(right));
 }
 
 /* Before the handler runs. What it names by itself it asks for with call_may. */

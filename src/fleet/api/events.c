@@ -13,6 +13,8 @@ struct subscriber {
     TAILQ_ENTRY(subscriber) link;
     struct api *api;
     struct http_request *request;
+    struct rights
+        rights; /* as they were when it began; a token that ends ends with its connections' next request */
     int64_t last_id;
     int batch; /* events sent in this push */
 };
@@ -33,6 +35,11 @@ static int send_event(const struct event_row *row, void *arg)
 {
     struct subscriber *subscriber = arg;
     struct err err = {0};
+    if (!rights_see(subscriber->api->fleet, &subscriber->rights, row->robot)) {
+        subscriber->last_id = row->id;
+        subscriber->batch++;
+        return 0;
+    }
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
     jsonw_object(&w, NULL);
@@ -121,7 +128,8 @@ int events_get(struct call *call, struct err *err)
     struct subscriber *subscriber = mem_zalloc(1, sizeof *subscriber);
     if (!subscriber)
         return err_no_memory(err);
-    *subscriber = (struct subscriber){.api = api, .request = call->request, .last_id = from};
+    *subscriber =
+        (struct subscriber){.api = api, .request = call->request, .rights = call->rights, .last_id = from};
     TAILQ_INSERT_TAIL(&api->subscribers, subscriber, link);
     api->subscriber_count++;
     call->taken = true;

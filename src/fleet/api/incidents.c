@@ -213,14 +213,25 @@ static void view(struct json_writer *w, struct fleet *fleet, const struct incide
 
 struct listing {
     struct json_writer w;
-    struct fleet *fleet;
+    const struct call *call;
+    uint64_t left;
 };
+
+static bool shown(const struct call *call, const char *robot)
+{
+    struct err err = {0};
+    return call_may_id(call, RIGHT_SEE_RECORDINGS, robot, &err) == 0;
+}
 
 static int view_one(const struct incident_row *row, void *arg)
 {
     struct listing *listing = arg;
+    if (!shown(listing->call, row->robot))
+        return 0;
+    if (listing->left-- == 0)
+        return 1;
     jsonw_object(&listing->w, NULL);
-    view(&listing->w, listing->fleet, row);
+    view(&listing->w, listing->call->fleet, row);
     jsonw_close(&listing->w);
     return 0;
 }
@@ -235,12 +246,12 @@ int incident_list(struct call *call, struct err *err)
     if (call_query_u64(call, "before", 0, INT64_MAX, &before, err) < 0 ||
         call_query_u64(call, "limit", DEFAULT_LIMIT, MAX_LIMIT, &limit, err) < 0)
         return -1;
-    struct listing listing = {.fleet = call->fleet};
+    struct listing listing = {.call = call, .left = limit};
     jsonw_init(&listing.w);
     jsonw_object(&listing.w, NULL);
     jsonw_array(&listing.w, "incidents");
     int done =
-        store->ops->incident_each(store, robot ? robot : "", before, (int64_t)limit, view_one, &listing, err);
+        store->ops->incident_each(store, robot ? robot : "", before, INT64_MAX, view_one, &listing, err);
     jsonw_close(&listing.w);
     jsonw_close(&listing.w);
     if (done == 0)
@@ -249,12 +260,22 @@ int incident_list(struct call *call, struct err *err)
     return done;
 }
 
-int incident_get(struct call *call, struct err *err)
+/* The incident :id, if the operator may see what that robot recorded. */
+static int find_incident(struct call *call, struct incident_row *out, struct err *err)
 {
     struct store *store = call->fleet->store;
-    struct incident_row row;
     uint64_t id;
-    if (call_id(call, &id, err) < 0 || store->ops->incident_get(store, id, &row, err) < 0)
+    if (call_id(call, &id, err) < 0 || store->ops->incident_get(store, id, out, err) < 0)
+        return -1;
+    return shown(call, out->robot)
+               ? 0
+               : err_set(err, ERR_NOT_FOUND, "incident %llu is not known", (unsigned long long)id);
+}
+
+int incident_get(struct call *call, struct err *err)
+{
+    struct incident_row row;
+    if (find_incident(call, &row, err) < 0)
         return -1;
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
@@ -266,11 +287,10 @@ int incident_get(struct call *call, struct err *err)
 
 int incident_file_get(struct call *call, struct err *err)
 {
-    struct store *store = call->fleet->store;
     struct incident_row row;
-    uint64_t id, size;
+    uint64_t size;
     int fd;
-    if (call_id(call, &id, err) < 0 || store->ops->incident_get(store, id, &row, err) < 0 ||
+    if (find_incident(call, &row, err) < 0 ||
         blobs_read(call->fleet->incidents, &row.digest, &fd, &size, err) < 0)
         return -1;
     struct digest_text text = digest_format(&row.digest);

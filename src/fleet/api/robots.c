@@ -7,6 +7,7 @@ enum { LIST_LIMIT = 1000, SHOWN_REPORTS = 50 };
 struct listing {
     struct json_writer *w;
     struct fleet *fleet;
+    const struct call *call;
     uint64_t limit, count;
     char last[API_ID_SIZE], next[API_ID_SIZE];
 };
@@ -14,6 +15,8 @@ struct listing {
 static int list_one(const struct robot_row *row, void *arg)
 {
     struct listing *listing = arg;
+    if (!rights_on_robot(&listing->call->rights, RIGHT_SEE, row->labels, row->label_count))
+        return 0;
     if (listing->count++ == listing->limit) { /* one more than was asked for: there is a next page */
         str_copy(listing->next, sizeof listing->next, listing->last);
         return 1;
@@ -29,14 +32,14 @@ int robot_list(struct call *call, struct err *err)
 {
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
-    struct listing listing = {.w = &w, .fleet = call->fleet};
+    struct listing listing = {.w = &w, .fleet = call->fleet, .call = call};
     const char *after = http_query(call->request, "after");
     if (call_query_u64(call, "limit", LIST_LIMIT, LIST_LIMIT, &listing.limit, err) < 0)
         return -1;
     jsonw_object(&w, NULL);
     jsonw_array(&w, "robots");
-    if (call->fleet->store->ops->robot_each(call->fleet->store, after ? after : "",
-                                            (int64_t)listing.limit + 1, list_one, &listing, err) < 0)
+    if (call->fleet->store->ops->robot_each(call->fleet->store, after ? after : "", INT64_MAX, list_one,
+                                            &listing, err) < 0)
         return -1;
     jsonw_close(&w);
     if (listing.next[0])

@@ -7,6 +7,7 @@
  * them. */
 struct wave_walk {
     struct json_writer *w;
+    const struct call *call;
     const struct rollout *rollout;
     size_t next; /* the wave that is not begun yet */
 };
@@ -56,16 +57,18 @@ static int write_member(const struct rollout_robot_row *row, void *arg)
     if (row->wave < 0)
         return 0;
     reach_wave(walk, (size_t)row->wave);
-    jsonw_text(walk->w, NULL, row->robot);
+    if (call_sees(walk->call, row->robot))
+        jsonw_text(walk->w, NULL, row->robot);
     return 0;
 }
 
-static int write_waves(struct json_writer *w, struct fleet *fleet, const struct rollout *rollout,
+static int write_waves(struct json_writer *w, const struct call *call, const struct rollout *rollout,
                        struct err *err)
 {
-    struct wave_walk walk = {.w = w, .rollout = rollout};
+    struct store *store = call->fleet->store;
+    struct wave_walk walk = {.w = w, .call = call, .rollout = rollout};
     jsonw_array(w, "waves");
-    if (fleet->store->ops->rollout_robot_each(fleet->store, rollout->id, write_member, &walk, err) < 0)
+    if (store->ops->rollout_robot_each(store, rollout->id, write_member, &walk, err) < 0)
         return -1;
     reach_wave(&walk, rollout->spec.wave_count - 1);
     end_wave(&walk);
@@ -88,9 +91,10 @@ static int write_gates(struct json_writer *w, struct fleet *fleet, const struct 
     return 0;
 }
 
-static int write_rollout(struct json_writer *w, struct fleet *fleet, const struct rollout_row *row,
+static int write_rollout(struct json_writer *w, const struct call *call, const struct rollout_row *row,
                          struct err *err)
 {
+    struct fleet *fleet = call->fleet;
     const struct rollout *rollout = &row->rollout;
     jsonw_object(w, NULL);
     jsonw_u64(w, "id", rollout->id);
@@ -98,7 +102,7 @@ static int write_rollout(struct json_writer *w, struct fleet *fleet, const struc
     view_release_ref(w, "release", fleet, &rollout->release);
     jsonw_text(w, "state", rollout_state_name(rollout->state));
     jsonw_u64(w, "wave", rollout->wave);
-    if (write_waves(w, fleet, rollout, err) < 0)
+    if (write_waves(w, call, rollout, err) < 0)
         return -1;
     if (write_gates(w, fleet, row, err) < 0)
         return -1;
@@ -118,7 +122,7 @@ static int reply_rollout(struct call *call, uint64_t id, struct err *err)
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
     if (call->fleet->store->ops->rollout_get(call->fleet->store, id, &row, err) < 0 ||
-        write_rollout(&w, call->fleet, &row, err) < 0)
+        write_rollout(&w, call, &row, err) < 0)
         return -1;
     return call_writer(call, 200, &w, err);
 }
@@ -154,7 +158,7 @@ int rollout_list(struct call *call, struct err *err)
     for (size_t i = 0; i < list.count; i++) {
         cleanup_rollout_row struct rollout_row row = {0};
         if (store->ops->rollout_get(store, list.ids[i], &row, err) < 0 ||
-            write_rollout(&w, call->fleet, &row, err) < 0)
+            write_rollout(&w, call, &row, err) < 0)
             return -1;
     }
     jsonw_close(&w);
@@ -177,6 +181,7 @@ int rollout_post(struct call *call, struct err *err)
     if (!spec)
         return err_no_memory(err);
     if (rollout_spec_parse(body, len, spec, err) < 0 ||
+        call_may_select(call, RIGHT_ROLL_OUT, spec->select, spec->select_count, err) < 0 ||
         engine_begin(call->fleet, spec, call->operator_name, &id, err) < 0)
         return -1;
     cleanup_json_writer struct json_writer w;
@@ -187,10 +192,21 @@ int rollout_post(struct call *call, struct err *err)
     return call_writer(call, 201, &w, err);
 }
 
+static int may_touch(struct call *call, uint64_t id, enum right right, struct err *err)
+{
+    cleanup_rollout_row struct rollout_row row = {0};
+    if (call->fleet->store->ops->rollout_get(call->fleet->store, id, &row, err) < 0)
+        return -1;
+    const struct rollout_spec *spec = &row.rollout.spec;
+    return call_may_select(call, right, spec->select, spec->select_count, err);
+}
+
 static int wish(struct call *call, enum engine_wish what, struct err *err)
 {
     uint64_t id;
-    if (call_id(call, &id, err) < 0 || engine_wish(call->fleet, id, what, call->operator_name, err) < 0)
+    enum right right = what == ENGINE_RESUME ? RIGHT_ROLL_OUT : RIGHT_HOLD_BACK;
+    if (call_id(call, &id, err) < 0 || may_touch(call, id, right, err) < 0 ||
+        engine_wish(call->fleet, id, what, call->operator_name, err) < 0)
         return -1;
     return reply_rollout(call, id, err);
 }

@@ -291,6 +291,11 @@ struct reply robot_call(const struct harness *h, const struct robot_peer *robot,
 
 void harness_enroll(const struct harness *h, const char *id, struct robot_peer *out)
 {
+    harness_enroll_at(h, id, "north", out);
+}
+
+void harness_enroll_at(const struct harness *h, const char *id, const char *site, struct robot_peer *out)
+{
     struct err err = {0};
     char name[96], body[128], token[80];
     struct api_enroll enroll = {0};
@@ -301,7 +306,7 @@ void harness_enroll(const struct harness *h, const char *id, struct robot_peer *
     harness_path(h, name, out->key);
     snprintf(name, sizeof name, "%s.pem", id);
     harness_path(h, name, out->cert);
-    snprintf(body, sizeof body, "{\"robot\":\"%s\",\"labels\":{\"site\":\"north\"}}", id);
+    snprintf(body, sizeof body, "{\"robot\":\"%s\",\"labels\":{\"site\":\"%s\"}}", id, site);
     cleanup_reply struct reply made = harness_call(h, "POST", "/api/v1/enroll-tokens", body, strlen(body));
     assert_int_equal(made.status, 201);
     assert_true(find_text(made.body, "token", token, sizeof token));

@@ -67,7 +67,8 @@ struct reply harness_call(const struct harness *h, const char *method, const cha
 struct robot_peer {
     char id[64], key[160], cert[160];
 };
-void harness_enroll(const struct harness *h, const char *id, struct robot_peer *out);
+void harness_enroll(const struct harness *h, const char *id, struct robot_peer *out); /* at site north */
+void harness_enroll_at(const struct harness *h, const char *id, const char *site, struct robot_peer *out);
 struct reply robot_call(const struct harness *h, const struct robot_peer *robot, const char *method,
                         const char *path, const void *body, size_t len);
 
