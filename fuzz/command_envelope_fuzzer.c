@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct err err = {0};
-    cleanup_command_envelope struct command_envelope first = {0}, second = {0};
+    cleanup_envelope struct envelope first = {0}, second = {0};
     cleanup_command struct command command = {0};
     if (command_envelope_parse(data, size, &first, &err) < 0)
         return 0;

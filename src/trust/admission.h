@@ -21,32 +21,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* By how much a robot's clock may be behind that of whoever issued something. What a thief of the director's key postdates is no use to him. */
+enum { ADMISSION_SKEW_S = 24 * 3600 };
+
 struct admission_robot { /* what the robot knows by itself */
     const char *robot;
     const struct tuf_root *root; /* trusted */
-    uint64_t accepted;           /* the highest assignment version that it has accepted; persisted before it is acted upon */
+    uint64_t accepted;           /* highest assignment version accepted; persisted before it is acted upon */
     int64_t now_s;
-    const char *floor;           /* lowest version of that name; "": none */
+    const char *floor;                          /* lowest version of that name; "": none */
     const char *running_name, *running_version; /* "": nothing runs */
     const struct keyring *operators;            /* NULL: none are known; then no approval holds */
 };
 
 /* Equal to `accepted` is fine (it is asked again after a restart), lower is [assignment.rollback]. */
-int admission_assignment(const struct admission_robot *robot, const struct assignment_envelope *envelope, struct err *err) must_check;
+int admission_assignment(const struct admission_robot *robot, const struct assignment_envelope *envelope,
+                         struct err *err) must_check;
 
+struct text_span { /* an envelope, as it came */
+    const char *text;
+    size_t len;
+};
 struct admission_evidence {
     const struct assignment *assignment;
-    const struct tuf_target *target;   /* what the offline chain says of assignment->path; NULL: nothing, [targets.unknown] */
-    size_t approval_count;
-    const struct text_span {           /* envelopes, as they came */
-        const char *text;
-        size_t len;
-    } *approvals;
-    const void *plan;                  /* bytes of the plan, if assignment->plan is not zero; NULL: not there */
+    /* what the offline chain says of assignment->path; NULL: nothing, [targets.unknown] */
+    const struct tuf_target *target;
+    size_t approval_count; /* those beyond ASSIGNMENT_MAX_APPROVALS are not looked at */
+    const struct text_span *approvals;
+    const void *plan; /* bytes of the plan, if assignment->plan is not zero; NULL: not there */
     size_t plan_len;
 };
-/* *out_floor: the robot's new floor for this name ("" if the terms set none). */
-int admission_target(const struct admission_robot *robot, const struct admission_evidence *evidence, char out_floor[64],
-                     struct err *err) must_check;
+/* *out_floor: the robot's new floor for this name, never lower than the old one ("" if the terms set none). The order of the checks is fixed, so
+ * that a refusal names the first rule that does not hold:
+ *   targets.unknown, assignment.target, release.terms, release.fleet, release.floor, release.older, plan.other, approvals.forged / missing */
+int admission_target(const struct admission_robot *robot, const struct admission_evidence *evidence,
+                     char out_floor[64], struct err *err) must_check;
 
 #endif

@@ -60,7 +60,7 @@ static char *sign(const char *who, const struct signing_key *key)
 static enum err_code try(const char *text, const struct keyring *ring, const char *say)
 {
     struct err err = {0};
-    cleanup_command_envelope struct command_envelope envelope = {0};
+    cleanup_envelope struct envelope envelope = {0};
     cleanup_command struct command command = {0};
     assert_ok(command_envelope_parse(text, strlen(text), &envelope, &err), err);
     if (command_open(&envelope, ring, &command, &err) == 0)
@@ -104,7 +104,7 @@ static void what_was_changed_does_not_hold(void **state)
     struct people *people = *state;
     struct err err = {0};
     cleanup_free char *text = sign("alice", people->alice);
-    cleanup_command_envelope struct command_envelope envelope = {0};
+    cleanup_envelope struct envelope envelope = {0};
     assert_ok(command_envelope_parse(text, strlen(text), &envelope, &err), err);
     for (size_t at = 0; at < envelope.len + sizeof envelope.items[0].sig; at++) {
         uint8_t *byte = at < envelope.len ? &envelope.bytes[at] : &envelope.items[0].sig[at - envelope.len];
@@ -123,7 +123,7 @@ static void an_unsigned_command_is_none(void **state)
     struct people *people = *state;
     struct err err = {0};
     cleanup_free char *text = sign("alice", people->alice);
-    cleanup_command_envelope struct command_envelope envelope = {0};
+    cleanup_envelope struct envelope envelope = {0};
     assert_ok(command_envelope_parse(text, strlen(text), &envelope, &err), err);
     envelope.count = 0;
     cleanup_free char *bare = command_envelope_format(&envelope);
@@ -137,14 +137,14 @@ static void one_spelling_of_base64_is_taken(void **state)
         "", "e30", "e30==", "e31=", " e30=", "e30=\\n", "e3-_", "====", "e30=e30="};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct err err = {0};
-        cleanup_command_envelope struct command_envelope envelope = {0};
+        cleanup_envelope struct envelope envelope = {0};
         cleanup_free char *text = mem_printf("{\"command\": \"%s\", \"signatures\": []}", bad[i]);
         if (command_envelope_parse(text, strlen(text), &envelope, &err) == 0)
             fail_msg("taken: %s", bad[i]);
         assert_int_equal(err.code, ERR_INVALID);
     }
     struct err err = {0};
-    cleanup_command_envelope struct command_envelope envelope = {0};
+    cleanup_envelope struct envelope envelope = {0};
     static const char fine[] = "{\"command\": \"e30=\", \"signatures\": []}";
     assert_ok(command_envelope_parse(fine, strlen(fine), &envelope, &err), err);
     assert_int_equal(envelope.len, 2);
@@ -157,7 +157,7 @@ static void a_cut_envelope_is_refused(void **state)
     cleanup_free char *text = sign("alice", people->alice);
     for (size_t cut = 0; cut < strlen(text); cut++) {
         struct err err = {0};
-        cleanup_command_envelope struct command_envelope envelope = {0};
+        cleanup_envelope struct envelope envelope = {0};
         cleanup_free char *copy = mem_dup(text, cut);
         assert_int_equal(command_envelope_parse(copy ? copy : "", cut, &envelope, &err), -1);
     }

@@ -256,7 +256,7 @@ static void report(struct commands *commands, const struct command_outcome *outc
 static int open_command(struct commands *commands, const void *text, size_t len, struct command *out,
                         struct err *err)
 {
-    cleanup_command_envelope struct command_envelope envelope = {0};
+    cleanup_envelope struct envelope envelope = {0};
     cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
     if (!ring)
         return err_no_memory(err);

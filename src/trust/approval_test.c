@@ -1,0 +1,160 @@
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/testing.h"
+#include "trust/approval.h"
+#include "trust/command.h"
+
+struct people {
+    struct signing_key *alice, *bob;
+    struct keyring ring; /* both */
+};
+
+static int add(struct keyring *ring, const char *name, struct signing_key **out)
+{
+    struct err err = {0};
+    struct public_key key;
+    if (signing_key_generate(out, &err) < 0)
+        return -1;
+    signing_key_public(*out, &key);
+    return keyring_add(ring, &key, name, &err);
+}
+
+static int setup(void **state)
+{
+    static struct people people;
+    people = (struct people){.ring = {.threshold = 1}};
+    *state = &people;
+    return add(&people.ring, "alice", &people.alice) < 0 || add(&people.ring, "bob", &people.bob) < 0;
+}
+
+static int teardown(void **state)
+{
+    struct people *people = *state;
+    signing_key_free(people->alice);
+    signing_key_free(people->bob);
+    return 0;
+}
+
+static void make(struct approval *out, const char *who)
+{
+    *out = (struct approval){.release = {{1, 2, 3}}, .issued_ms = 1000, .expires_ms = 2000};
+    str_copy(out->fleet, sizeof out->fleet, "f");
+    str_copy(out->name, sizeof out->name, "detector");
+    str_copy(out->version, sizeof out->version, "2.0.0");
+    str_copy(out->operator_name, sizeof out->operator_name, who);
+    str_copy(out->reason, sizeof out->reason, "reviewed");
+}
+
+static char *sign(const char *who, const struct signing_key *key)
+{
+    struct err err = {0};
+    struct approval approval;
+    make(&approval, who);
+    char *text = approval_sign(&approval, key, &err);
+    if (!text)
+        fail_msg("%s", err.text);
+    return text;
+}
+
+/* ERR_NONE if it stands. */
+static enum err_code try(const char *text, const struct keyring *ring, const char *say)
+{
+    struct err err = {0};
+    cleanup_envelope struct envelope envelope = {0};
+    struct approval approval;
+    assert_ok(approval_envelope_parse(text, strlen(text), &envelope, &err), err);
+    if (approval_open(&envelope, ring, &approval, &err) == 0)
+        return ERR_NONE;
+    if (!strstr(err.text, say))
+        fail_msg("%s: not about %s", err.text, say);
+    return err.code;
+}
+
+static void an_operator_speaks_for_himself_only(void **state)
+{
+    struct people *people = *state;
+    struct keyring revoked = people->ring, strangers = {.threshold = 1};
+    struct err err = {0};
+    cleanup_free char *own = sign("alice", people->alice), *anothers = sign("alice", people->bob);
+    assert_int_equal(try(own, &people->ring, ""), ERR_NONE);
+    assert_int_equal(try(anothers, &people->ring, "not signed by the key of operator alice"), ERR_UNTRUSTED);
+    assert_int_equal(try(own, &strangers, "not in the operators' keyring"), ERR_UNTRUSTED);
+    assert_ok(keyring_revoke(&revoked, "alice", &err), err);
+    assert_int_equal(try(own, &revoked, "revoked"), ERR_UNTRUSTED);
+}
+
+static void every_byte_counts(void **state)
+{
+    struct people *people = *state;
+    struct err err = {0};
+    cleanup_free char *text = sign("alice", people->alice);
+    cleanup_envelope struct envelope envelope = {0};
+    struct approval approval;
+    assert_ok(approval_envelope_parse(text, strlen(text), &envelope, &err), err);
+    for (size_t bit = 0; bit < envelope.len * 8; bit++) {
+        envelope.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_equal(approval_open(&envelope, &people->ring, &approval, &err), -1);
+        envelope.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    assert_ok(approval_open(&envelope, &people->ring, &approval, &err), err);
+    assert_string_equal(approval.operator_name, "alice");
+}
+
+/* The same bytes signed as something else are no approval, and the other way round: the domain is signed too. */
+static void one_kind_never_passes_as_another(void **state)
+{
+    static const struct envelope_form forms[] = {
+        {.noun = "approval", .domain = "muster-command-v1\n", .max_bytes = 4096},
+        {.noun = "approval", .domain = "", .max_bytes = 4096},
+        {.noun = "approval", .domain = "muster-approval-v1", .max_bytes = 4096},
+    };
+    struct people *people = *state;
+    struct approval approval;
+    make(&approval, "alice");
+    cleanup_free char *bytes = approval_format(&approval);
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        struct err err = {0};
+        cleanup_free char *text = envelope_sign(&forms[i], bytes, strlen(bytes), people->alice, &err);
+        assert_int_equal(try(text, &people->ring, "does not fit"), ERR_UNTRUSTED);
+    }
+    struct err err = {0};
+    cleanup_free char *fine = sign("alice", people->alice);
+    cleanup_envelope struct envelope envelope = {0};
+    assert_fails(command_envelope_parse(fine, strlen(fine), &envelope, &err), err, ERR_INVALID);
+}
+
+static void what_no_robot_takes_is_not_signed(void **state)
+{
+    struct people *people = *state;
+    struct err err = {0};
+    struct approval approval;
+    make(&approval, "alice");
+    approval.expires_ms = approval.issued_ms + APPROVAL_MAX_LIFE_MS + 1;
+    assert_null(approval_sign(&approval, people->alice, &err));
+    assert_int_equal(err.code, ERR_INVALID);
+    make(&approval, "alice");
+    approval.reason[0] = 0;
+    assert_null(approval_sign(&approval, people->alice, &err));
+}
+
+static void too_much_is_refused_before_it_is_read(void **state)
+{
+    struct err err = {0};
+    cleanup_envelope struct envelope envelope = {0};
+    cleanup_free char *big = mem_zalloc(1 << 20, 1);
+    (void)state;
+    memset(big, ' ', (1 << 20) - 1);
+    assert_fails(approval_envelope_parse(big, (1 << 20) - 1, &envelope, &err), err, ERR_TOO_BIG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_operator_speaks_for_himself_only),
+        cmocka_unit_test(every_byte_counts),
+        cmocka_unit_test(one_kind_never_passes_as_another),
+        cmocka_unit_test(what_no_robot_takes_is_not_signed),
+        cmocka_unit_test(too_much_is_refused_before_it_is_read),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
