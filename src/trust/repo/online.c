@@ -17,12 +17,38 @@ static const char *const role_names[ONLINE_ROLES] = {
 };
 
 struct online {
-    struct tuf_signer *signers[ONLINE_ROLES];
+    struct tuf_signer *signers[ONLINE_ROLES], *next[ONLINE_ROLES];
 };
 
 const char *online_role_name(enum online_role role)
 {
     return (unsigned)role < ONLINE_ROLES ? role_names[role] : "unknown";
+}
+
+bool online_role_from_name(const char *name, enum online_role *out)
+{
+    for (int i = 0; i < ONLINE_ROLES; i++)
+        if (str_eq(name, role_names[i])) {
+            *out = (enum online_role)i;
+            return true;
+        }
+    return false;
+}
+
+const struct tuf_keyset *online_keyset(const struct tuf_root *root, enum online_role role)
+{
+    const struct tuf_keyset *const sets[ONLINE_ROLES] = {
+        [ONLINE_TIMESTAMP] = &root->roles[TUF_TIMESTAMP],
+        [ONLINE_SNAPSHOT] = &root->roles[TUF_SNAPSHOT],
+        [ONLINE_DIRECTOR] = &root->director,
+        [ONLINE_AUDIT] = &root->audit,
+    };
+    return sets[role];
+}
+
+const struct tuf_signer *online_next(const struct online *online, enum online_role role)
+{
+    return online->next[role];
 }
 
 const struct tuf_signer *online_signer(const struct online *online, enum online_role role)
@@ -32,21 +58,25 @@ const struct tuf_signer *online_signer(const struct online *online, enum online_
 
 void online_free(struct online *online)
 {
-    for (int i = 0; online && i < ONLINE_ROLES; i++)
-        tuf_signer_free(online->signers[i]);
+    for (int i = 0; online && i < ONLINE_ROLES; i++) {
+        if (online->signers[i])
+            tuf_signer_free(online->signers[i]);
+        if (online->next[i])
+            tuf_signer_free(online->next[i]);
+    }
     free(online);
 }
 
-static char *key_path(const char *dir, enum online_role role)
+static char *key_path(const char *dir, enum online_role role, bool next)
 {
-    return mem_printf("%s/online/%s.key", dir, role_names[role]);
+    return mem_printf("%s/online/%s%s.key", dir, role_names[role], next ? ".next" : "");
 }
 
 /* ---- the private halves ---- */
 
-static int make_key(const char *dir, enum online_role role, struct err *err)
+static int make_key(const char *dir, enum online_role role, bool next, struct err *err)
 {
-    cleanup_free char *path = key_path(dir, role);
+    cleanup_free char *path = key_path(dir, role, next);
     cleanup_tuf_signer struct tuf_signer *signer = NULL;
     if (!path)
         return err_no_memory(err);
@@ -57,18 +87,25 @@ static int make_key(const char *dir, enum online_role role, struct err *err)
     return tuf_signer_save(signer, path, NULL, err);
 }
 
-static int load_key(const char *dir, enum online_role role, struct online *online, struct err *err)
+static int load_key(const char *path, struct tuf_signer **out, struct err *err)
 {
-    cleanup_free char *path = key_path(dir, role);
-    if (!path)
+    if (tuf_signer_load(path, NULL, out, err) < 0)
+        return -1;
+    if (tuf_signer_public(*out)->scheme != TUF_ED25519)
+        return err_set(err, ERR_INVALID, "%s is no Ed25519 key", path);
+    return 0;
+}
+
+static int load_role(const char *dir, enum online_role role, struct online *online, struct err *err)
+{
+    cleanup_free char *path = key_path(dir, role, false), *next = key_path(dir, role, true);
+    if (!path || !next)
         return err_no_memory(err);
     if (!file_exists(path))
         return err_set(err, ERR_NOT_FOUND, "%s is missing; musterd init --dir %s makes it", path, dir);
-    if (tuf_signer_load(path, NULL, &online->signers[role], err) < 0)
+    if (load_key(path, &online->signers[role], err) < 0)
         return -1;
-    if (tuf_signer_public(online->signers[role])->scheme != TUF_ED25519)
-        return err_set(err, ERR_INVALID, "%s is no Ed25519 key", path);
-    return 0;
+    return file_exists(next) ? load_key(next, &online->next[role], err) : 0;
 }
 
 int online_load(const char *dir, struct online **out, struct err *err)
@@ -77,17 +114,21 @@ int online_load(const char *dir, struct online **out, struct err *err)
     if (!online)
         return err_no_memory(err);
     for (int i = 0; i < ONLINE_ROLES; i++)
-        if (load_key(dir, (enum online_role)i, online, err) < 0)
+        if (load_role(dir, (enum online_role)i, online, err) < 0)
             return -1;
     *out = TAKE_PTR(online);
     return 0;
 }
 
-static int write_public(const char *dir, const struct online *online, struct err *err)
+/* What the next root is to name. */
+static int write_public(const char *dir, struct err *err)
 {
+    cleanup_online struct online *online = NULL;
     struct online_public keys; /* borrows from the signers */
+    if (online_load(dir, &online, err) < 0)
+        return -1;
     for (int i = 0; i < ONLINE_ROLES; i++)
-        keys.keys[i] = *tuf_signer_public(online->signers[i]);
+        keys.keys[i] = *tuf_signer_public(online->next[i] ? online->next[i] : online->signers[i]);
     cleanup_free char *text = online_public_format(&keys);
     cleanup_free char *path = file_join(dir, "online.json");
     if (!text || !path)
@@ -97,16 +138,49 @@ static int write_public(const char *dir, const struct online *online, struct err
 
 int online_make(const char *dir, struct err *err)
 {
-    cleanup_online struct online *online = NULL;
     cleanup_free char *keys = file_join(dir, "online");
     if (!keys)
         return err_no_memory(err);
     if (file_make_dirs(keys, 0700, err) < 0)
         return -1;
     for (int i = 0; i < ONLINE_ROLES; i++)
-        if (make_key(dir, (enum online_role)i, err) < 0)
+        if (make_key(dir, (enum online_role)i, false, err) < 0)
             return -1;
-    return online_load(dir, &online, err) < 0 ? -1 : write_public(dir, online, err);
+    return write_public(dir, err);
+}
+
+int online_rotate(const char *dir, enum online_role role, struct err *err)
+{
+    return make_key(dir, role, true, err) < 0 ? -1 : write_public(dir, err);
+}
+
+static bool names(const struct tuf_root *root, enum online_role role, const struct tuf_signer *signer)
+{
+    const struct tuf_keyset *set = online_keyset(root, role);
+    for (size_t i = 0; i < set->count; i++)
+        if (str_eq(set->keyids[i], tuf_signer_public(signer)->id))
+            return true;
+    return false;
+}
+
+static int settle(const char *dir, enum online_role role, struct err *err)
+{
+    cleanup_free char *path = key_path(dir, role, false), *next = key_path(dir, role, true);
+    return path && next ? file_rename(next, path, err) : err_no_memory(err);
+}
+
+int online_settle(const char *dir, const struct tuf_root *root, struct err *err)
+{
+    cleanup_online struct online *online = NULL;
+    if (online_load(dir, &online, err) < 0)
+        return -1;
+    for (int i = 0; i < ONLINE_ROLES; i++) {
+        enum online_role role = (enum online_role)i;
+        if (online->next[i] && names(root, role, online->next[i]) && !names(root, role, online->signers[i]) &&
+            settle(dir, role, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* ---- the public halves ---- */

@@ -13,6 +13,10 @@
  *      "director": {…}, "audit": {…}}
  *
  * Strict: unknown members, other key types and one key for two roles are refused.
+ *
+ * Rotation needs no pause: the next key waits beside the one in use until a root names it.
+ *
+ *     online_rotate ─▶ ROLE.next.key, online.json names it ─▶ a root with it is signed offline and pushed ─▶ online_settle: it is the key
  */
 #ifndef MUSTER_TRUST_REPO_ONLINE_H
 #define MUSTER_TRUST_REPO_ONLINE_H
@@ -22,6 +26,7 @@
 #include "trust/tuf/signer.h"
 #include "wire/tuf/metadata.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum online_role { ONLINE_TIMESTAMP, ONLINE_SNAPSHOT, ONLINE_DIRECTOR, ONLINE_AUDIT, ONLINE_ROLES };
@@ -29,6 +34,12 @@ const char *online_role_name(enum online_role role); /* "director" */
 
 /* Makes the keys that are missing in DIR/online/ and writes DIR/online.json anew; a key that is there is kept. */
 int online_make(const char *dir, struct err *err) must_check;
+
+/* Makes the role's next key (one that waits already is kept) and writes online.json anew. */
+int online_rotate(const char *dir, enum online_role role, struct err *err) must_check;
+/* A next key that this root names, in place of one that it does not name any more, becomes the key. May be called again at any time. */
+int online_settle(const char *dir, const struct tuf_root *root, struct err *err) must_check;
+bool online_role_from_name(const char *name, enum online_role *out);
 
 /* All four, with their private halves. Errors: NOT_FOUND (the server was made by an older version: musterd init makes them), INVALID,
  * REFUSED if group or others have any right to one. */
@@ -40,6 +51,11 @@ MUSTER_CLEANUP(struct online *, online_free)
 
 const struct tuf_signer *online_signer(const struct online *online,
                                        enum online_role role); /* tuf_signer_public: its public half */
+
+const struct tuf_signer *online_next(const struct online *online,
+                                     enum online_role role); /* NULL: none waits */
+/* Who speaks for the role in this root. */
+const struct tuf_keyset *online_keyset(const struct tuf_root *root, enum online_role role);
 
 /* online.json on the workstation. Strings are owned; `id` is the default keyid. */
 struct online_public {

@@ -100,6 +100,10 @@ int repo_publish(struct repo *repo, const char *role, struct err *err) must_chec
  * robot takes it on its way to the next one; roots before the anchor are taken from the anchor backwards. */
 int repo_take(struct repo *repo, const char *role, const void *bytes, size_t len, int64_t now_s,
               struct err *err) must_check;
+/* The same checks, and nothing is written: what is to be on record before it happens (an audit log) is checked first. *out: what it says
+ * (tuf_metadata_fini); *out_known: it is there already, byte for byte. */
+int repo_check(const struct repo *repo, const char *role, const void *bytes, size_t len, int64_t now_s,
+               struct tuf_metadata *out, bool *out_known, struct err *err) must_check;
 /* Makes snapshot and timestamp anew where something changed or will have expired by now + margin; does nothing otherwise, and nothing while there
  * are no targets. CONFLICT if root does not name these keys (they were made anew, and root was not). */
 struct repo_online {

@@ -44,8 +44,7 @@ static int find_same(const struct repo *repo, const char *role, int64_t version,
 }
 
 /* From before the anchor: the root that comes after it says that it is right. */
-static int take_older_root(struct repo *repo, const struct tuf_metadata *root, const void *bytes, size_t len,
-                           struct err *err)
+static int check_older_root(const struct repo *repo, const struct tuf_metadata *root, struct err *err)
 {
     cleanup_tuf_metadata struct tuf_metadata after = {0};
     if (repo_load(repo, "", "root", root->version + 1, &after, err) < 0) {
@@ -57,27 +56,20 @@ static int take_older_root(struct repo *repo, const struct tuf_metadata *root, c
                             " is older than any that is known here; send the later ones first",
                             root->version);
     }
-    if (repo_check_root(NULL, root, err) < 0 || repo_check_root(root, &after, err) < 0)
-        return -1;
-    return repo_put_root(repo, root, bytes, len, err);
+    return repo_check_root(NULL, root, err) < 0 ? -1 : repo_check_root(root, &after, err);
 }
 
-static int take_root(struct repo *repo, const void *bytes, size_t len, struct err *err)
+static int check_root(const struct repo *repo, const struct tuf_metadata *root, const void *bytes, size_t len,
+                      bool *out_known, struct err *err)
 {
-    cleanup_tuf_metadata struct tuf_metadata root = {0};
-    bool same = false;
     if (!repo->has_root)
         return trust_refuse(err, TRUST_ROOT_SIGNATURES, "there is no root yet that could vouch for this one");
-    if (parse("root", bytes, len, &root, err) < 0 ||
-        find_same(repo, "root", root.version, bytes, len, &same, err) < 0)
+    if (find_same(repo, "root", root->version, bytes, len, out_known, err) < 0)
         return -1;
-    if (same)
+    if (*out_known)
         return 0;
-    if (root.version < repo->root.version)
-        return take_older_root(repo, &root, bytes, len, err);
-    if (repo_check_root(&repo->root, &root, err) < 0)
-        return -1;
-    return repo_put_root(repo, &root, bytes, len, err);
+    return root->version < repo->root.version ? check_older_root(repo, root, err)
+                                              : repo_check_root(&repo->root, root, err);
 }
 
 static int check_newer(const struct repo *repo, const char *role, const struct tuf_metadata *metadata,
@@ -96,32 +88,45 @@ static int check_newer(const struct repo *repo, const char *role, const struct t
     return 0;
 }
 
-static int take_targets(struct repo *repo, const char *role, const void *bytes, size_t len, int64_t now_s,
-                        struct err *err)
+static int check_targets(const struct repo *repo, const char *role, const struct tuf_metadata *targets,
+                         const void *bytes, size_t len, int64_t now_s, bool *out_known, struct err *err)
 {
-    cleanup_tuf_metadata struct tuf_metadata targets = {0};
-    bool same = false;
-    if (parse(role, bytes, len, &targets, err) < 0 || repo_check_signers(repo, role, &targets, err) < 0 ||
-        check_newer(repo, role, &targets, now_s, err) < 0 ||
-        find_same(repo, role, targets.version, bytes, len, &same, err) < 0)
+    if (repo_check_signers(repo, role, targets, err) < 0 || check_newer(repo, role, targets, now_s, err) < 0)
         return -1;
-    if (same)
-        return 0;
-    repo_sweep(repo);
-    if (repo_store(repo, role, targets.version, bytes, len, err) < 0)
+    return find_same(repo, role, targets->version, bytes, len, out_known, err);
+}
+
+int repo_check(const struct repo *repo, const char *role, const void *bytes, size_t len, int64_t now_s,
+               struct tuf_metadata *out, bool *out_known, struct err *err)
+{
+    enum tuf_kind kind = repo_kind_of(role);
+    *out_known = false;
+    if (!repo_role_is_known(role))
+        return err_set(err, ERR_INVALID, "no such role: up to 63 letters, digits, '.', '_' and '-'");
+    if (kind != TUF_ROOT && kind != TUF_TARGETS)
+        return err_set(err, ERR_REFUSED, "%s is made by the server and not taken from others", role);
+    if (parse(role, bytes, len, out, err) < 0)
         return -1;
-    return repo_reload(repo, err);
+    int rc = kind == TUF_ROOT ? check_root(repo, out, bytes, len, out_known, err)
+                              : check_targets(repo, role, out, bytes, len, now_s, out_known, err);
+    if (rc < 0)
+        tuf_metadata_fini(out);
+    return rc;
 }
 
 int repo_take(struct repo *repo, const char *role, const void *bytes, size_t len, int64_t now_s,
               struct err *err)
 {
-    enum tuf_kind kind = repo_kind_of(role);
-    if (!repo_role_is_known(role))
-        return err_set(err, ERR_INVALID, "no such role: up to 63 letters, digits, '.', '_' and '-'");
-    if (kind == TUF_ROOT)
-        return take_root(repo, bytes, len, err);
-    if (kind == TUF_TARGETS)
-        return take_targets(repo, role, bytes, len, now_s, err);
-    return err_set(err, ERR_REFUSED, "%s is made by the server and not taken from others", role);
+    cleanup_tuf_metadata struct tuf_metadata taken = {0};
+    bool known = false;
+    if (repo_check(repo, role, bytes, len, now_s, &taken, &known, err) < 0)
+        return -1;
+    if (known)
+        return 0;
+    if (taken.kind == TUF_ROOT)
+        return repo_put_root(repo, &taken, bytes, len, err);
+    repo_sweep(repo);
+    if (repo_store(repo, role, taken.version, bytes, len, err) < 0)
+        return -1;
+    return repo_reload(repo, err);
 }
