@@ -85,6 +85,15 @@ int sqlite_enroll_use(struct store *store, const struct digest *hash, const char
                       const struct digest *key, int64_t now_ms, struct err *err);
 int sqlite_enroll_void(struct store *store, const char *robot, struct err *err);
 
+int sqlite_device_get(struct store *store, const char *robot, struct device_row *out, struct err *err);
+int sqlite_device_begin(struct store *store, const struct device_row *row, struct err *err);
+int sqlite_device_save(struct store *store, const struct device_row *row, struct err *err);
+int sqlite_certificate_replace(struct store *store, const char *robot, const char *serial, int64_t until_ms,
+                               struct err *err);
+int sqlite_certificate_replaced(struct store *store, const char *robot, const char *serial, bool *out,
+                                struct err *err);
+int sqlite_certificate_prune(struct store *store, int64_t now_ms, struct err *err);
+
 int sqlite_robot_get(struct store *store, const char *id, struct robot_row *out, struct err *err);
 int sqlite_robot_save(struct store *store, const struct robot_row *row, struct err *err);
 int sqlite_robot_seen(struct store *store, const char *id, int64_t seen_ms, struct err *err);

@@ -5,7 +5,7 @@
     "id, labels, serial, revoked, enrolled_ms, seen_ms, counter, target, target_rollback, target_ms, "       \
     "running,"                                                                                               \
     " committed, phase, phase_release, phase_text, phase_ms, guard,"                                         \
-    " guard_who, guard_text, guard_ms, issued_ms, target_plan"
+    " guard_who, guard_text, guard_ms, issued_ms, target_plan, next_serial, quarantined_ms, quarantine_text"
 
 static void read_robot(sqlite3_stmt *stmt, struct robot_row *out)
 {
@@ -21,6 +21,7 @@ static void read_robot(sqlite3_stmt *stmt, struct robot_row *out)
         .guard = (enum api_guard)db_i64(stmt, 16),
         .guard_ms = db_i64(stmt, 19),
         .issued_ms = db_i64(stmt, 20),
+        .quarantined_ms = db_i64(stmt, 23),
     };
     db_text(stmt, 0, out->id, sizeof out->id);
     out->label_count = db_labels_parse((const char *)sqlite3_column_text(stmt, 1), out->labels);
@@ -33,6 +34,8 @@ static void read_robot(sqlite3_stmt *stmt, struct robot_row *out)
     db_text(stmt, 17, out->guard_who, sizeof out->guard_who);
     db_text(stmt, 18, out->guard_text, sizeof out->guard_text);
     db_digest(stmt, 21, &out->target_plan);
+    db_text(stmt, 22, out->next_serial, sizeof out->next_serial);
+    db_text(stmt, 24, out->quarantine_text, sizeof out->quarantine_text);
 }
 
 int sqlite_robot_get(struct store *store, const char *id, struct robot_row *out, struct err *err)
@@ -55,7 +58,7 @@ int sqlite_robot_save(struct store *store, const struct robot_row *row, struct e
     db_labels_format(row->labels, row->label_count, labels);
     return db_write(
         db_of(store), err, NULL,
-        "INSERT INTO robots (" ROBOT_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        "INSERT INTO robots (" ROBOT_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (id) DO UPDATE SET labels = excluded.labels, serial = excluded.serial,"
         " revoked = excluded.revoked, enrolled_ms = excluded.enrolled_ms, seen_ms = excluded.seen_ms,"
         " counter = excluded.counter, target = excluded.target, target_rollback = excluded.target_rollback,"
@@ -63,18 +66,22 @@ int sqlite_robot_save(struct store *store, const struct robot_row *row, struct e
         " phase = excluded.phase, phase_release = excluded.phase_release,"
         " phase_text = excluded.phase_text, phase_ms = excluded.phase_ms, guard = excluded.guard,"
         " guard_who = excluded.guard_who, guard_text = excluded.guard_text, guard_ms = excluded.guard_ms,"
-        " issued_ms = excluded.issued_ms, target_plan = excluded.target_plan",
+        " issued_ms = excluded.issued_ms, target_plan = excluded.target_plan,"
+        " next_serial = excluded.next_serial, quarantined_ms = excluded.quarantined_ms,"
+        " quarantine_text = excluded.quarantine_text",
         "ttt"
         "iiiu"
         "Dii"
         "DD"
         "iDti"
         "itti"
-        "iD",
+        "iD"
+        "tit",
         row->id, labels, row->serial, (int64_t)row->revoked, row->enrolled_ms, row->seen_ms, row->counter,
         &row->target, (int64_t)row->target_rollback, row->target_ms, &row->running, &row->committed,
         (int64_t)row->phase, &row->phase_release, row->phase_text, row->phase_ms, (int64_t)row->guard,
-        row->guard_who, row->guard_text, row->guard_ms, row->issued_ms, &row->target_plan);
+        row->guard_who, row->guard_text, row->guard_ms, row->issued_ms, &row->target_plan, row->next_serial,
+        row->quarantined_ms, row->quarantine_text);
 }
 
 int sqlite_robot_seen(struct store *store, const char *id, int64_t seen_ms, struct err *err)

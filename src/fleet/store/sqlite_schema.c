@@ -129,6 +129,16 @@ static const char *const migrations[] = {
     " operator TEXT NOT NULL, reason TEXT NOT NULL, issued_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
     " created_ms INTEGER NOT NULL, sent_by TEXT NOT NULL, envelope TEXT NOT NULL,"
     " UNIQUE (release, plan, operator)) STRICT;",
+
+    /* Certificates are renewed; copies of robots are found by them, and quarantined. */
+    "ALTER TABLE robots ADD COLUMN next_serial TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE robots ADD COLUMN quarantined_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE robots ADD COLUMN quarantine_text TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE devices (robot TEXT PRIMARY KEY REFERENCES robots(id), key BLOB, request BLOB,"
+    " certificate TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE replaced_certificates (robot TEXT NOT NULL REFERENCES robots(id), serial TEXT NOT NULL,"
+    " until_ms INTEGER NOT NULL, PRIMARY KEY (robot, serial)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX replaced_certificates_by_end ON replaced_certificates (until_ms);",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

@@ -64,7 +64,10 @@ struct robot_row {
     char id[API_ID_SIZE];
     size_t label_count;
     struct api_label labels[API_MAX_LABELS];
-    char serial[STORE_SERIAL_SIZE]; /* of its certificate; upper-case hex */
+    char serial[STORE_SERIAL_SIZE];      /* of its certificate; upper-case hex */
+    char next_serial[STORE_SERIAL_SIZE]; /* of the one it was given to follow and has not used yet; "": none */
+    int64_t quarantined_ms;              /* 0: it is not; else since when, and why */
+    char quarantine_text[API_MAX_SUMMARY];
     bool revoked;
     int64_t enrolled_ms;
     int64_t seen_ms; /* last contact, flushed now and then; 0: never */
@@ -97,6 +100,14 @@ struct enroll_token_row {
     struct api_label labels[API_MAX_LABELS];
     int64_t created_ms, expires_ms;
     int64_t used_ms; /* 0: still good for anybody who holds it */
+};
+
+/* What is known of a robot's key and of the renewal under way. One from each enrolment on. */
+struct device_row {
+    char robot[API_ID_SIZE];
+    struct digest key;      /* SHA-256 of the public key (csr_read) that it was certified for last */
+    struct digest request;  /* SHA-256 of the request that next_serial answers; zero: none */
+    char certificate[4096]; /* the answer, PEM: the same request gets the same one again */
 };
 
 /* Numbered streams: how far each is applied. A robot's reports and its telemetry have streams of their own.
@@ -287,6 +298,18 @@ struct store_ops {
                       const struct digest *key, int64_t now_ms, struct err *err) must_check;
     int (*enroll_void)(struct store *store, const char *robot,
                        struct err *err) must_check; /* drops its tokens, used or not */
+
+    /* Keys and certificates of robots. device_begin is an enrolment: what was is forgotten. */
+    int (*device_get)(struct store *store, const char *robot, struct device_row *out,
+                      struct err *err) must_check; /* NOT_FOUND */
+    int (*device_begin)(struct store *store, const struct device_row *row, struct err *err) must_check;
+    int (*device_save)(struct store *store, const struct device_row *row, struct err *err) must_check;
+    /* Certificates since its enrolment that have a successor. Those are forgotten that nobody could show any more at until_ms. */
+    int (*certificate_replace)(struct store *store, const char *robot, const char *serial, int64_t until_ms,
+                               struct err *err) must_check;
+    int (*certificate_replaced)(struct store *store, const char *robot, const char *serial, bool *out,
+                                struct err *err) must_check;
+    int (*certificate_prune)(struct store *store, int64_t now_ms, struct err *err) must_check;
 
     /* Robots, in order of id. */
     int (*robot_get)(struct store *store, const char *id, struct robot_row *out, struct err *err) must_check;

@@ -129,6 +129,9 @@ static void test_robot_round_trip(void **state)
     str_copy(in.guard_text, sizeof in.guard_text, "auto -> safe_stop: smoke");
     in.guard_ms = 8;
     in.issued_ms = 9;
+    str_copy(in.next_serial, sizeof in.next_serial, "0C");
+    in.quarantined_ms = 10;
+    str_copy(in.quarantine_text, sizeof in.quarantine_text, "two of them");
     in.target_plan = digest_of(3);
     in.revoked = true;
     begin(f);
@@ -148,6 +151,44 @@ static void test_robot_round_trip(void **state)
     assert_ok(OPS(f)->robot_get(f->store, "r1", &out, &err), err);
     assert_memory_equal(&in, &out, sizeof in);
     assert_fails(OPS(f)->robot_get(f->store, "r2", &out, &err), err, ERR_NOT_FOUND);
+}
+
+static bool is_replaced(struct fixture *f, const char *robot, const char *serial)
+{
+    struct err err = {0};
+    bool replaced = false;
+    assert_ok(OPS(f)->certificate_replaced(f->store, robot, serial, &replaced, &err), err);
+    return replaced;
+}
+
+static void test_devices_and_their_certificates(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct device_row in = {.robot = "r1", .key = digest_of(1)}, out;
+    begin(f);
+    add_robot(f, "r1");
+    add_robot(f, "r2");
+    assert_fails(OPS(f)->device_get(f->store, "r1", &out, &err), err, ERR_NOT_FOUND);
+    assert_ok(OPS(f)->device_begin(f->store, &in, &err), err);
+    assert_ok(OPS(f)->device_get(f->store, "r1", &out, &err), err);
+    assert_memory_equal(&in, &out, sizeof in);
+    in.request = digest_of(2);
+    str_copy(in.certificate, sizeof in.certificate, "PEM");
+    assert_ok(OPS(f)->device_save(f->store, &in, &err), err);
+    assert_ok(OPS(f)->device_get(f->store, "r1", &out, &err), err);
+    assert_memory_equal(&in, &out, sizeof in);
+    assert_ok(OPS(f)->certificate_replace(f->store, "r1", "0A", 100, &err), err);
+    assert_ok(OPS(f)->certificate_replace(f->store, "r1", "0A", 200, &err), err); /* again: later counts */
+    assert_ok(OPS(f)->certificate_replace(f->store, "r1", "0B", 100, &err), err);
+    assert_true(is_replaced(f, "r1", "0A"));
+    assert_false(is_replaced(f, "r2", "0A"));
+    assert_ok(OPS(f)->certificate_prune(f->store, 150, &err), err);
+    assert_true(is_replaced(f, "r1", "0A"));
+    assert_false(is_replaced(f, "r1", "0B"));
+    assert_ok(OPS(f)->device_begin(f->store, &in, &err), err);
+    assert_false(is_replaced(f, "r1", "0A"));
+    commit(f);
 }
 
 static int collect_ids(const struct robot_row *row, void *arg)
@@ -1079,6 +1120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(test_robot_round_trip),
+        BOTH(test_devices_and_their_certificates),
         BOTH(test_robots_come_in_order),
         BOTH(test_write_wants_a_transaction),
         BOTH(test_undo_takes_back_one_request_only),
