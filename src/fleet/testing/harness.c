@@ -212,7 +212,7 @@ static size_t content_length(const char *head)
     return line ? strtoul(line + 17, NULL, 10) : 0;
 }
 
-struct reply peer_read_reply(struct peer *peer)
+static struct reply read_head(struct peer *peer)
 {
     struct reply reply = {0};
     struct err err = {0};
@@ -225,6 +225,14 @@ struct reply peer_read_reply(struct peer *peer)
     }
     reply.head = mem_strdup(buf_text(&text));
     assert_int_equal(sscanf(reply.head, "HTTP/1.1 %d", &reply.status), 1);
+    return reply;
+}
+
+struct reply peer_read_reply(struct peer *peer)
+{
+    struct reply reply = read_head(peer);
+    if (!reply.head)
+        return reply;
     reply.len = content_length(reply.head);
     reply.body = mem_zalloc(1, reply.len + 1);
     size_t have = 0;
@@ -268,7 +276,7 @@ static struct reply call(uint16_t port, const struct robot_peer *robot, const ch
     cleanup_free char *request = format_request(method, path, headers, body, len, &request_len);
     if (peer_open(&peer, port, true, robot ? robot->cert : NULL, robot ? robot->key : NULL) &&
         peer_send(&peer, request, request_len))
-        reply = peer_read_reply(&peer);
+        reply = str_eq(method, "HEAD") ? read_head(&peer) : peer_read_reply(&peer);
     peer_close(&peer);
     return reply;
 }
