@@ -1,0 +1,66 @@
+/* Model signatures that other tools understand too: OpenSSF Model Signing 1.0, method `key` (wire/oms.h has the format).
+ *
+ *     oms_list_files ──▶ statement ── oms_sign ──▶ bundle (model.sig)
+ *     bundle ── oms_open: signature, root digest ──▶ statement ── oms_compare ── what oms_list_files finds
+ *
+ * ECDSA keys on P-256 (with SHA-256), P-384 (SHA-384), P-521 (SHA-512), PEM. Who believes which key is the caller's business: a bundle
+ * only hints at its key.
+ *
+ * A model is a folder, all regular files below it, or a single file. Left out are .git, .gitignore, .gitattributes and .github at its top,
+ * the paths that the statement says are ignored, and the signature itself. A symbolic link or a special file is an error, also where a
+ * statement allows links: what it points at may change without a trace in the model.
+ */
+#ifndef MUSTER_TRUST_OMS_OMS_H
+#define MUSTER_TRUST_OMS_OMS_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "wire/oms.h"
+
+#include <stdbool.h>
+
+struct oms_key;
+
+int oms_key_generate(struct oms_key **out, struct err *err) must_check; /* P-256 */
+/* A private key (PKCS#8 or SEC1) without a passphrase. Errors: NOT_FOUND; INVALID; REFUSED if group or others have a right to the file. */
+int oms_key_load(const char *path, struct oms_key **out, struct err *err) must_check;
+int oms_public_load(const char *path, struct oms_key **out, struct err *err) must_check;
+/* Two new files, 0600 and 0644. Errors: EXISTS. */
+int oms_key_save(const struct oms_key *key, const char *private_path, const char *public_path,
+                 struct err *err) must_check;
+void oms_key_free(struct oms_key *key);
+MUSTER_CLEANUP(struct oms_key *, oms_key_free)
+#define cleanup_oms_key __attribute__((cleanup(oms_key_freep)))
+const char *oms_key_hint(const struct oms_key *key);  /* SHA-256 of the public key's PEM, hex */
+const char *oms_key_curve(const struct oms_key *key); /* "P-256" */
+
+/* Fills in the root digest, sorts, signs. *out: the bundle's text; free() it. Errors: INVALID without a file. */
+int oms_sign(struct oms_statement *statement, const struct oms_key *key, char **out,
+             struct err *err) must_check;
+
+/* The statement of a bundle whose signature holds, sorted. Errors: INVALID, TOO_BIG, UNSUPPORTED; UNTRUSTED: another key's, or changed. */
+int oms_open(const void *text, size_t len, const struct oms_key *key, struct oms_statement *out,
+             struct err *err) must_check;
+
+/* Adds every file of the model at `path` but those ignored. `signature` (may be NULL): the file that is left out wherever it lies.
+ * Errors: REFUSED for links and special files, INVALID, TOO_BIG, NOT_FOUND. */
+int oms_list_files(const char *path, const char *signature, struct oms_statement *statement,
+                   struct err *err) must_check;
+int oms_ignore_defaults(struct oms_statement *statement, struct err *err) must_check;
+
+/* Both sorted. Errors: UNTRUSTED naming the first file that was changed, is missing or is not signed. */
+int oms_compare(const struct oms_statement *is_signed, const struct oms_statement *found, bool unsigned_too,
+                struct err *err) must_check;
+
+/* The whole of it, from file to file; free() *out. */
+int oms_sign_model(const char *path, const char *signature, const char *const *ignore, size_t ignore_count,
+                   const struct oms_key *key, char **out, struct err *err) must_check;
+/* `unsigned_too`: files that the signature does not name are no error. */
+int oms_verify_model(const char *path, const char *signature, const struct oms_key *key, bool unsigned_too,
+                     struct oms_statement *out, struct err *err) must_check;
+/* Only that this one file of a signed model is unchanged: for taking it in. It is looked up by its path from the signature's folder;
+ * of a model that is one file, by itself. */
+int oms_verify_file(const char *path, const char *signature, const struct oms_key *key,
+                    struct err *err) must_check;
+
+#endif
