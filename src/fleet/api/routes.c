@@ -41,7 +41,7 @@ static const struct api_route operator_routes[] = {
      REACH_NAMED},
     {HTTP_POST, "/api/v1/commands", WHO_OPERATOR, true, command_post, RIGHT_ORDER, REACH_NAMED},
     {HTTP_GET, "/api/v1/commands", WHO_OPERATOR, false, command_list, RIGHT_SEE, REACH_SOME},
-    {HTTP_GET, "/api/v1/commands/:id", WHO_OPERATOR, false, command_show, RIGHT_SEE, REACH_SOME},
+    {HTTP_GET, "/api/v1/commands/:id", WHO_OPERATOR, false, command_show, RIGHT_SEE, REACH_NAMED},
     {HTTP_GET, "/api/v1/audit", WHO_OPERATOR, false, audit_get, RIGHT_AUDIT, REACH_FLEET},
     {HTTP_GET, "/api/v1/incidents", WHO_OPERATOR, false, incident_list, RIGHT_SEE_RECORDINGS, REACH_SOME},
     {HTTP_GET, "/api/v1/incidents/:id", WHO_OPERATOR, false, incident_get, RIGHT_SEE_RECORDINGS, REACH_NAMED},
