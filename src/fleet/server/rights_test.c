@@ -360,8 +360,8 @@ static void test_guessing_is_stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_route_and_role),
         cmocka_unit_test(test_events_of_others_are_not_told),
+        cmocka_unit_test(test_every_route_and_role), /* revokes the robots at its end */
         cmocka_unit_test(test_a_token_ends_with_its_next_request),
         cmocka_unit_test(test_guessing_is_stopped),
     };
