@@ -14,7 +14,8 @@ enum trust_rule {
 };
 
 /* Sets UNTRUSTED "[name] …". Returns -1. */
-int trust_refuse(struct err *err, enum trust_rule rule, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int trust_refuse(struct err *err, enum trust_rule rule, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The rule anywhere in a text ("release r: [target.hash] …"); NONE if there is none. */
 enum trust_rule trust_rule_of(const char *text);
 const char *trust_rule_name(enum trust_rule rule);   /* "timestamp.rollback" */

@@ -35,16 +35,18 @@
 /* Where trusted metadata is kept, by role name (any bytes; a directory encodes them). Implementations: shelf.h. */
 struct tuf_shelf;
 struct tuf_shelf_ops {
-    int (*load)(struct tuf_shelf *shelf, const char *role, struct buf *out, struct err *err) must_check; /* NOT_FOUND */
+    int (*load)(struct tuf_shelf *shelf, const char *role, struct buf *out,
+                struct err *err) must_check; /* NOT_FOUND */
     int (*store)(struct tuf_shelf *shelf, const char *role, const void *bytes, size_t len,
-                 struct err *err) must_check;                                                    /* atomic and durable */
-    int (*remove)(struct tuf_shelf *shelf, const char *role, struct err *err) must_check; /* missing is fine */
+                 struct err *err) must_check; /* atomic and durable */
+    int (*remove)(struct tuf_shelf *shelf, const char *role,
+                  struct err *err) must_check; /* missing is fine */
 };
 struct tuf_shelf {
     const struct tuf_shelf_ops *ops;
 };
 
-struct tuf_limits { /* bytes; 0: the default, which is python-tuf's */
+struct tuf_limits {                              /* bytes; 0: the default, which is python-tuf's */
     uint64_t root, timestamp, snapshot, targets; /* 512000, 16384, 2000000, 5000000 */
     int root_rotations;                          /* 1024 */
     int delegations;                             /* 32 roles looked at for one target */
@@ -61,7 +63,8 @@ int tuf_trust(struct tuf_shelf *shelf, const void *root, size_t len, struct err 
 
 struct tuf_update;
 /* Errors: NOT_FOUND if the shelf has no root; UNTRUSTED, CORRUPT if its root is damaged. Damaged other metadata is as if it were not there. */
-int tuf_update_new(const struct tuf_update_options *options, struct tuf_update **out, struct err *err) must_check;
+int tuf_update_new(const struct tuf_update_options *options, struct tuf_update **out,
+                   struct err *err) must_check;
 void tuf_update_free(struct tuf_update *update);
 MUSTER_CLEANUP(struct tuf_update *, tuf_update_free)
 #define cleanup_tuf_update __attribute__((cleanup(tuf_update_freep)))
@@ -83,7 +86,8 @@ void tuf_update_overflow(struct tuf_update *update);
 const struct tuf_target *tuf_update_target(const struct tuf_update *update);
 /* Trusted now (NULL: not there yet). */
 const struct tuf_root *tuf_update_root(const struct tuf_update *update);
-const struct tuf_metadata *tuf_update_role(const struct tuf_update *update, const char *role); /* "root", "targets", … */
+const struct tuf_metadata *tuf_update_role(const struct tuf_update *update,
+                                           const char *role); /* "root", "targets", … */
 /* The latest time that trusted metadata proves to have been reached; 0: none. For robots with a wrong clock. TUF metadata does not say when it
  * was signed: this is the `issued` of x-muster in timestamps that musterd signs, if any. */
 int64_t tuf_update_time_floor(const struct tuf_update *update);

@@ -32,10 +32,10 @@ const char *tuf_kind_name(enum tuf_kind kind); /* "root": the _type, and the nam
 
 enum tuf_scheme {
     TUF_SCHEME_UNKNOWN,
-    TUF_ED25519,     /* keytype ed25519; keyval.public 64 hex digits */
-    TUF_ECDSA_P256,  /* keytype ecdsa, or the older ecdsa-sha2-nistp256; scheme ecdsa-sha2-nistp256; PEM; sig DER */
-    TUF_RSA_PSS,     /* rsassa-pss-sha256: MGF1-SHA256; verified with any salt length, signed with that of the digest */
-    TUF_RSA_PKCS1    /* rsa-pkcs1v15-sha256: verified only */
+    TUF_ED25519, /* keytype ed25519; keyval.public 64 hex digits */
+    TUF_ECDSA_P256, /* keytype ecdsa, or the older ecdsa-sha2-nistp256; scheme ecdsa-sha2-nistp256; PEM; sig DER */
+    TUF_RSA_PSS, /* rsassa-pss-sha256: MGF1-SHA256; verified with any salt length, signed with that of the digest */
+    TUF_RSA_PKCS1 /* rsa-pkcs1v15-sha256: verified only */
 };
 
 struct tuf_key {
@@ -92,7 +92,7 @@ struct tuf_root {
     struct tuf_keyset roles[TUF_KIND_COUNT];
     /* "x-muster": {"fleet": "warehouse-5f0c…", "director": {"keyids": […], "threshold": 1}, "audit": {…}}; all optional.
      * A stock client keeps and ignores it. Keys are those of `keys`. */
-    char *fleet;                        /* NULL: none */
+    char *fleet;                       /* NULL: none */
     struct tuf_keyset director, audit; /* threshold 0: none */
 };
 
@@ -119,9 +119,9 @@ struct tuf_metadata {
         char *keyid;
         uint8_t *sig;
         size_t len; /* 0: empty or no hex; does not hold */
-    } *signatures;
+    } * signatures;
     struct tuf_root root; /* the member of its kind */
-    struct { /* timestamp and snapshot */
+    struct {              /* timestamp and snapshot */
         size_t count;
         struct tuf_file *files; /* sorted by name */
     } meta;
@@ -133,17 +133,19 @@ int tuf_metadata_parse(const void *text, size_t len, struct tuf_metadata *out, s
 void tuf_metadata_fini(struct tuf_metadata *metadata);
 #define cleanup_tuf_metadata __attribute__((cleanup(tuf_metadata_fini)))
 
-const struct tuf_file *tuf_metadata_file(const struct tuf_metadata *metadata, const char *name);       /* or NULL */
-const struct tuf_target *tuf_metadata_target(const struct tuf_metadata *metadata, const char *path); /* or NULL */
+const struct tuf_file *tuf_metadata_file(const struct tuf_metadata *metadata, const char *name); /* or NULL */
+const struct tuf_target *tuf_metadata_target(const struct tuf_metadata *metadata,
+                                             const char *path); /* or NULL */
 
 /* OLPC canonical JSON of any JSON text; free() it. Errors: INVALID for what JSON or the form does not allow (floats, doubles). */
 char *tuf_canonical(const void *text, size_t len, size_t *out_len, struct err *err);
 
-/* The default keyid: SHA-256 of the canonical {"keytype","keyval":{"public"},"scheme"}, hex. */
-int tuf_key_id(enum tuf_scheme scheme, const char *public_text, char out[65], struct err *err) must_check;
+/* Canonical {"keytype","keyval":{"public"},"scheme"}; free() it. Its SHA-256 is the default keyid: tuf_key_id in trust/tuf/signer.h. */
+char *tuf_key_canonical(enum tuf_scheme scheme, const char *public_text, size_t *out_len, struct err *err);
 
-/* Whether a path that matches is this delegation's (5.6.7.2): pattern components, or prefixes of the path's hash. */
-bool tuf_delegation_matches(const struct tuf_delegation *delegation, const char *path, const char path_sha256_hex[65]);
+/* Whether the path is this delegation's (5.6.7.2): pattern components, or prefixes of the path's hash. */
+bool tuf_delegation_matches(const struct tuf_delegation *delegation, const char *path,
+                            const char path_sha256_hex[65]);
 /* The bin of a path: "prefix-0a"; free() it. */
 char *tuf_succinct_bin(const struct tuf_succinct *succinct, const uint8_t path_sha256[32]);
 
