@@ -2,12 +2,13 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/oms.h"
 #include "cli/output.h"
 #include "release/image.h"
 #include "sys/file.h"
 
 static const char help[] =
-    "usage: muster sign RELEASE [--keys DIR | --key FILE] [--json]\n"
+    "usage: muster sign RELEASE [--keys DIR | --key FILE] [--model-key FILE] [--json]\n"
     "\n"
     "Signs a release (its manifest's digest and size) with an offline release key. The signature goes into "
     "the layout, beside\n"
@@ -15,6 +16,7 @@ static const char help[] =
     "\n"
     "  -K, --keys DIR  folder of muster keys init (default: keys); its release.key signs\n"
     "  -k, --key FILE  another private key\n"
+    "      --model-key FILE  also sign the files for other tools (OpenSSF Model Signing; muster oms --help)\n"
     "      --json      what was signed, as JSON\n"
     "\n"
     "examples:\n"
@@ -83,16 +85,18 @@ static int sign(const struct image *image, const struct signing_key *key, bool j
 
 static int run(int argc, char **argv, struct err *err)
 {
-    const char *dir = "keys", *file = NULL;
+    const char *dir = "keys", *file = NULL, *model_key = NULL;
     bool json = false;
     struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
-    const struct option_def options[] = {OPT_TEXT("keys", 'K', &dir), OPT_TEXT("key", 'k', &file),
+    const struct option_def options[] = {OPT_TEXT("keys", 'K', &dir), OPT_TEXT("key", 'k', &file), OPT_TEXT("model-key", 0, &model_key),
                                          OPT_FLAG("json", 0, &json)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
     cleanup_image struct image image = {0};
     cleanup_signing_key struct signing_key *key = NULL;
     if (image_open(operands.items[0], NULL, &image, err) < 0 || load_key(dir, file, &key, err) < 0)
+        return -1;
+    if (model_key && oms_sign_release(&image, model_key, err) < 0)
         return -1;
     return sign(&image, key, json, err);
 }

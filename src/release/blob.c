@@ -5,6 +5,7 @@
 #include "release/image.h"
 #include "sys/file.h"
 #include "sys/hash.h"
+#include "wire/oms.h"
 
 char *image_blob_path(const char *dir, const struct digest *digest)
 {
@@ -105,4 +106,11 @@ bool blob_signs(const struct oci_manifest *manifest, const struct digest *subjec
 {
     return manifest->has_subject && digest_equal(&manifest->subject.digest, subject) &&
            str_eq(manifest->artifact_type, MUSTER_SIGNATURE_TYPE);
+}
+
+bool blob_refers(const struct oci_manifest *manifest, const struct digest *subject)
+{
+    return manifest->has_subject && digest_equal(&manifest->subject.digest, subject) &&
+           (str_eq(manifest->artifact_type, MUSTER_SIGNATURE_TYPE) ||
+            str_eq(manifest->artifact_type, OMS_BUNDLE_TYPE));
 }

@@ -21,17 +21,18 @@ static int check_manifest_blobs(const char *dir, const struct oci_manifest *mani
     return 0;
 }
 
-/* Finds the manifest that signs `image`. *out_found false: there is none. */
-static int find_signature(const struct image *image, struct oci_manifest *out, bool *out_found,
-                          struct err *err)
+/* Calls visit for every manifest beside the release (blob_refers), until it says 1: that one is in `out` then. */
+static int each_referrer(const struct image *image, struct oci_manifest *out,
+                         int (*visit)(const struct image *, const struct oci_manifest *, struct err *),
+                         struct err *err)
 {
     cleanup_free struct oci_index *index = mem_zalloc(1, sizeof *index);
     if (!index)
         return err_no_memory(err);
     if (layout_read_index(image->dir, index, err) < 0)
         return -1;
-    *out_found = false;
-    for (size_t i = 0; i < index->count && !*out_found; i++) {
+    int result = 0;
+    for (size_t i = 0; i < index->count && result == 0; i++) {
         const struct oci_descriptor *item = &index->manifests[i];
         if (digest_equal(&item->digest, &image->digest) ||
             str_eq(item->artifact_type, MODELPACK_ARTIFACT_TYPE) ||
@@ -39,22 +40,44 @@ static int find_signature(const struct image *image, struct oci_manifest *out, b
             continue;
         if (blob_read_manifest(image->dir, item, out, err) < 0)
             return -1;
-        *out_found = blob_signs(out, &image->digest);
+        if (blob_refers(out, &image->digest))
+            result = visit(image, out, err);
     }
-    return 0;
+    return result;
+}
+
+static int is_signature(const struct image *image, const struct oci_manifest *manifest, struct err *err)
+{
+    return str_eq(manifest->artifact_type, MUSTER_SIGNATURE_TYPE);
+}
+
+static int is_model_signature(const struct image *image, const struct oci_manifest *manifest, struct err *err)
+{
+    return str_eq(manifest->artifact_type, OMS_BUNDLE_TYPE);
+}
+
+static int check_referrer(const struct image *image, const struct oci_manifest *manifest, struct err *err)
+{
+    return check_manifest_blobs(image->dir, manifest, err);
 }
 
 int image_check_blobs(const struct image *image, struct err *err)
 {
     if (check_manifest_blobs(image->dir, &image->manifest, err) < 0)
         return -1;
-    cleanup_free struct oci_manifest *signature = mem_zalloc(1, sizeof *signature);
-    if (!signature)
+    cleanup_free struct oci_manifest *referrer = mem_zalloc(1, sizeof *referrer);
+    if (!referrer)
         return err_no_memory(err);
-    bool found = false;
-    if (find_signature(image, signature, &found, err) < 0)
-        return -1;
-    return found ? check_manifest_blobs(image->dir, signature, err) : 0;
+    return each_referrer(image, referrer, check_referrer, err);
+}
+
+static int read_document(const struct image *image, const struct oci_manifest *manifest, const char *type,
+                         struct buf *out, struct err *err)
+{
+    const struct oci_descriptor *layer = oci_layer(manifest, type, NULL);
+    if (!layer)
+        return err_set(err, ERR_INVALID, "the signature manifest has no layer %s", type);
+    return blob_read(image->dir, layer, out, err);
 }
 
 int image_signature(const struct image *image, struct signature_envelope *out, struct err *err)
@@ -62,18 +85,47 @@ int image_signature(const struct image *image, struct signature_envelope *out, s
     cleanup_free struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
     if (!manifest)
         return err_no_memory(err);
-    bool found = false;
-    if (find_signature(image, manifest, &found, err) < 0)
+    int found = each_referrer(image, manifest, is_signature, err);
+    if (found < 0)
         return -1;
-    if (!found)
+    if (found == 0)
         return err_set(err, ERR_UNTRUSTED, "not signed; sign it with muster sign %s", image->dir);
-    const struct oci_descriptor *layer = oci_layer(manifest, MUSTER_SIGNATURE_TYPE, NULL);
-    if (!layer)
-        return err_set(err, ERR_INVALID, "the signature manifest has no layer %s", MUSTER_SIGNATURE_TYPE);
     cleanup_buf struct buf text = BUF_INIT(ENVELOPE_MAX);
-    if (blob_read(image->dir, layer, &text, err) < 0)
+    if (read_document(image, manifest, MUSTER_SIGNATURE_TYPE, &text, err) < 0)
         return -1;
     return signature_parse(buf_text(&text), text.len, out, err);
+}
+
+int image_model_signature(const struct image *image, struct buf *out, struct err *err)
+{
+    cleanup_free struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
+    if (!manifest)
+        return err_no_memory(err);
+    int found = each_referrer(image, manifest, is_model_signature, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return err_set(err, ERR_NOT_FOUND,
+                       "no model signature; make one with muster sign %s --model-key FILE", image->dir);
+    return read_document(image, manifest, OMS_BUNDLE_TYPE, out, err);
+}
+
+int image_statement(const struct image *image, struct oms_statement *out, struct err *err)
+{
+    char ref[128];
+    image_ref(&image->release, ref);
+    *out = (struct oms_statement){.subject = mem_strdup(ref)};
+    int result = out->subject ? 0 : err_no_memory(err);
+    for (size_t i = 0; i < image->manifest.layer_count && result == 0; i++) {
+        const struct oci_descriptor *layer = &image->manifest.layers[i];
+        if (layer->filepath[0])
+            result = oms_statement_add(out, layer->filepath, &layer->digest, err);
+    }
+    if (result < 0)
+        oms_statement_fini(out);
+    else
+        oms_statement_sort(out);
+    return result;
 }
 
 int image_check_signature(const struct image *image, const struct keyring *ring, struct err *err)

@@ -16,11 +16,13 @@
 #ifndef MUSTER_RELEASE_IMAGE_H
 #define MUSTER_RELEASE_IMAGE_H
 
+#include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "trust/keyring.h"
 #include "trust/signature.h"
 #include "wire/oci.h"
+#include "wire/oms.h"
 #include "wire/release.h"
 
 struct image {
@@ -48,6 +50,11 @@ int image_verify(const struct image *image, const struct keyring *ring, const ch
 /* The envelope of the referrer, UNTRUSTED "not signed …" if there is none. */
 int image_signature(const struct image *image, struct signature_envelope *out, struct err *err) must_check;
 
+/* The model's signature that other tools understand (wire/oms.h): the text of the bundle beside the release. Errors: NOT_FOUND without one. */
+int image_model_signature(const struct image *image, struct buf *out, struct err *err) must_check;
+/* What such a signature of this release says: its layers by the names that they have as files, sorted; the root digest is left out. */
+int image_statement(const struct image *image, struct oms_statement *out, struct err *err) must_check;
+
 char *image_blob_path(const char *dir, const struct digest *digest); /* free() it; NULL: out of memory */
 /* Path of the weights for the machine this runs on ("cpu-x86"…, falling back to "fp32"); free() it. */
 int image_model_path(const struct image *image, char **out, struct err *err) must_check;
@@ -65,7 +72,7 @@ int layout_add_blob(const char *dir, const void *data, size_t len, struct digest
                     struct err *err) must_check;
 int layout_add_file(const char *dir, const char *path, struct digest *out, uint64_t *out_size,
                     struct err *err) must_check;
-/* Adds or replaces (by digest, and a signature by subject) a descriptor in index.json, atomically. */
+/* Adds or replaces (by digest, and a signature by subject and kind) a descriptor in index.json, atomically. */
 int layout_add_manifest(const char *dir, const struct oci_descriptor *descriptor, struct err *err) must_check;
 /* Removes a manifest and its referrers from index.json; blobs stay. */
 int layout_remove_manifest(const char *dir, const struct digest *digest, struct err *err) must_check;
@@ -73,6 +80,9 @@ int layout_read_index(const char *dir, struct oci_index *out, struct err *err) m
 /* Puts the envelope beside the release as a referrer, replacing an older one. */
 int layout_set_signature(const char *dir, const struct image *image,
                          const struct signature_envelope *envelope, struct err *err) must_check;
+/* The same for the model's signature. */
+int layout_set_model_signature(const char *dir, const struct image *image, const char *bundle,
+                               struct err *err) must_check;
 /* Removes blobs that no manifest in index.json reaches, and temporary files of an interrupted
  * layout_add_file; counts the bytes. Fails without removing anything if a manifest in index.json cannot be
  * read. */

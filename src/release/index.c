@@ -5,6 +5,7 @@
 #include "release/blob.h"
 #include "sys/file.h"
 #include "wire/json.h"
+#include "wire/oms.h"
 
 enum { INDEX_MAX = 1 << 20, LAYOUT_FILE_MAX = 4096 };
 
@@ -13,10 +14,11 @@ void image_ref(const struct release *release, char out[128])
     snprintf(out, 128, "%.62s-%.62s", release->name, release->version);
 }
 
-void index_signature_ref(const struct digest *release, char out[128])
+void index_referrer_ref(const struct digest *release, const char *artifact_type, char out[128])
 {
     struct digest_text text = digest_format(release);
-    snprintf(out, 128, "sha256-%s.sig", digest_hex(&text));
+    snprintf(out, 128, "sha256-%s.%s", digest_hex(&text),
+             str_eq(artifact_type, OMS_BUNDLE_TYPE) ? "oms" : "sig");
 }
 
 static int read_document(const char *dir, const char *name, size_t max, struct json_reader *reader,
@@ -89,9 +91,9 @@ static int check_ref(const struct image *image, const struct oci_descriptor *ite
             return err_no_memory(err);
         if (blob_read_manifest(image->dir, item, manifest, err) < 0)
             return -1;
-        if (!blob_signs(manifest, &image->digest))
+        if (!blob_refers(manifest, &image->digest))
             return 0;
-        index_signature_ref(&image->digest, want);
+        index_referrer_ref(&image->digest, manifest->artifact_type, want);
     }
     if (str_eq(item->ref_name, want))
         return 0;
