@@ -10,9 +10,6 @@
 #include "trust/envelope.h"
 #include "wire/command.h"
 
-#define command_envelope envelope /* an older name */
-#define cleanup_command_envelope cleanup_envelope
-
 /* Errors: INVALID, TOO_BIG. After -1 nothing is owned. The command in it is not looked at. */
 int command_envelope_parse(const void *text, size_t len, struct envelope *out, struct err *err) must_check;
 char *command_envelope_format(const struct envelope *envelope); /* canonical; free() it; NULL: no memory */
