@@ -4,15 +4,20 @@
 #include "base/str.h"
 #include "cli/output.h"
 #include "cli/target.h"
+#include "sys/file.h"
+#include "wire/sbom.h"
 
 #include <inttypes.h>
 
+enum { SBOM_MAX = 4 << 20 };
+
 static const char help[] =
-    "usage: muster inspect RELEASE [--json]\n"
+    "usage: muster inspect RELEASE [--json | --sbom]\n"
     "\n"
     "Shows what a release promises, what it holds and who signed it. Nothing is trusted or run; `muster "
     "verify` checks.\n"
     "\n"
+    "  --sbom  its bill of materials, as it is: CycloneDX 1.6, JSON\n"
     "  --json  as JSON: name, version, digest, bytes, release (release.json), layers, signatures\n"
     "\n"
     "examples:\n"
@@ -143,17 +148,31 @@ static int inspect(const struct image *image, bool json, struct err *err)
     return 0;
 }
 
+static int print_sbom(const struct image *image, struct err *err)
+{
+    const struct oci_descriptor *layer = oci_layer(&image->manifest, SBOM_TYPE, NULL);
+    cleanup_buf struct buf text = BUF_INIT(SBOM_MAX);
+    if (!layer)
+        return err_set(err, ERR_NOT_FOUND, "the release has no bill of materials; pack it anew");
+    cleanup_free char *path = image_blob_path(image->dir, &layer->digest);
+    if (!path)
+        return err_no_memory(err);
+    if (image_check_blobs(image, err) < 0 || file_read(path, &text, err) < 0)
+        return -1;
+    return puts(buf_text(&text)) < 0 ? err_errno(err, "standard output") : 0;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
-    bool json = false;
+    bool json = false, sbom = false;
     struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
-    const struct option_def options[] = {OPT_FLAG("json", 0, &json)};
+    const struct option_def options[] = {OPT_FLAG("json", 0, &json), OPT_FLAG("sbom", 0, &sbom)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
     cleanup_image struct image image = {0};
     if (target_image(operands.items[0], &image, err) < 0)
         return -1;
-    return inspect(&image, json, err);
+    return sbom ? print_sbom(&image, err) : inspect(&image, json, err);
 }
 
 const struct verb verb_inspect = {

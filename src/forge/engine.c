@@ -169,9 +169,11 @@ static int plant(struct tree *tree, const struct engine_options *options, struct
 
 struct archive {
     gzFile file;
-    struct hash *plain; /* of what is in it, uncompressed: the image's diff id */
+    struct hash *plain;  /* of what is in it, uncompressed: the image's diff id */
+    struct hash *single; /* of the file that is being put in */
     uint8_t *piece;
     uint64_t bytes;
+    const struct engine_options *options;
 };
 
 static int put(struct archive *archive, const void *data, size_t len, struct err *err)
@@ -194,11 +196,14 @@ static int put_source(struct archive *archive, const struct entry *entry, struct
         if (got <= 0)
             return got < 0 ? err_errno(err, "%s", entry->source)
                            : err_set(err, ERR_BUSY, "%s became shorter while it was read", entry->source);
+        hash_update(archive->single, archive->piece, (size_t)got);
         if (put(archive, archive->piece, (size_t)got, err) < 0)
             return -1;
         left -= (uint64_t)got;
     }
-    return 0;
+    struct digest digest = hash_finish(archive->single);
+    const struct engine_options *options = archive->options;
+    return options->file ? options->file(options->arg, entry->tar.name, &digest, err) : 0;
 }
 
 static int put_entry(struct archive *archive, const struct entry *entry, struct err *err)
@@ -222,14 +227,18 @@ static int put_tree(struct archive *archive, const struct tree *tree, struct err
     return put(archive, end, sizeof end, err);
 }
 
-static int write_archive(const struct tree *tree, const char *path, struct digest *out_plain,
-                         uint64_t *out_bytes, struct err *err)
+static int write_archive(const struct tree *tree, const struct engine_options *options, const char *path,
+                         struct digest *out_plain, uint64_t *out_bytes, struct err *err)
 {
-    cleanup_hash struct hash *plain = hash_new();
+    cleanup_hash struct hash *plain = hash_new(), *single = hash_new();
     cleanup_free uint8_t *piece = mem_zalloc(1, PIECE_BYTES);
-    if (!plain || !piece)
+    if (!plain || !single || !piece)
         return err_no_memory(err);
-    struct archive archive = {.plain = plain, .piece = piece, .file = gzopen(path, "wbe" NUMBER(9))};
+    struct archive archive = {.plain = plain,
+                              .single = single,
+                              .piece = piece,
+                              .options = options,
+                              .file = gzopen(path, "wbe" NUMBER(9))};
     if (!archive.file)
         return err_errno(err, "%s", path);
     int result = put_tree(&archive, tree, err);
@@ -297,7 +306,8 @@ static int build_with(const char *dir, const struct engine_options *options, con
     if (!tree)
         return err_no_memory(err);
     name_it(&out->rootfs, OCI_IMAGE_LAYER_TYPE, "");
-    if (plant(tree, options, err) < 0 || write_archive(tree, temp, &plain, &out->unpacked_bytes, err) < 0 ||
+    if (plant(tree, options, err) < 0 ||
+        write_archive(tree, options, temp, &plain, &out->unpacked_bytes, err) < 0 ||
         layout_add_file(dir, temp, &out->rootfs.digest, &out->rootfs.size, err) < 0)
         return -1;
     out->file_count = tree->count;

@@ -19,6 +19,9 @@ struct engine_options {
     const char *program; /* muster-runner; NULL: the one beside this program */
     const char *runtime; /* ONNX Runtime; NULL: see infer/runtime.h */
     const char *created; /* RFC 3339 */
+    /* Told each file that goes in, with the hash of its contents; may be NULL. */
+    int (*file)(void *arg, const char *name, const struct digest *digest, struct err *err);
+    void *arg;
 };
 
 struct engine_parts {

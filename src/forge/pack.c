@@ -5,8 +5,10 @@
 #include "forge/engine.h"
 #include "forge/golden_make.h"
 #include "forge/recipe.h"
+#include "forge/sbom.h"
 #include "release/image.h"
 #include "sys/file.h"
+#include "trust/oms/oms.h"
 #include "wire/onnx.h"
 
 #define ENGINE_SUFFIX "-engine"
@@ -35,6 +37,20 @@ static int check_model(const struct recipe *recipe, struct err *err)
         return -1;
     if (onnx_check_release(&summary, &recipe->release, err) < 0)
         return err_prefix(err, "%s", recipe->model_path);
+    return 0;
+}
+
+/* What comes from elsewhere is what its maker signed, or it is not taken in. */
+static int check_origin(const struct recipe *recipe, char out_key[65], struct err *err)
+{
+    cleanup_oms_key struct oms_key *key = NULL;
+    out_key[0] = '\0';
+    if (!recipe->signature)
+        return 0;
+    if (oms_public_load(recipe->signature_key, &key, err) < 0 ||
+        oms_verify_file(recipe->model_path, recipe->signature, key, err) < 0)
+        return -1;
+    str_copy(out_key, 65, oms_key_hint(key));
     return 0;
 }
 
@@ -83,6 +99,7 @@ struct packer {
     struct oci_manifest manifest;
     struct oci_descriptor engine; /* zero digest: none */
     struct pack_report *report;
+    struct sbom sbom;
 };
 
 static struct oci_descriptor *next_layer(struct packer *packer, const char *media_type, const char *filepath)
@@ -143,7 +160,10 @@ static int add_layers(struct packer *packer, const struct buf *golden, struct er
 /* Its three blobs are layers of the release; index.json names the image besides, for podman and skopeo. */
 static int add_engine(struct packer *packer, const char *runtime_path, struct err *err)
 {
-    struct engine_options options = {.runtime = runtime_path, .created = packer->created};
+    struct engine_options options = {.runtime = runtime_path,
+                                     .created = packer->created,
+                                     .file = sbom_add_engine_file,
+                                     .arg = &packer->sbom};
     struct engine_parts parts;
     if (engine_build(packer->dir, &options, &parts, err) < 0)
         return -1;
@@ -155,6 +175,22 @@ static int add_engine(struct packer *packer, const char *runtime_path, struct er
     packer->engine = parts.manifest;
     packer->engine.filepath[0] = packer->engine.variant[0] = '\0';
     return 0;
+}
+
+/* Last, since it names the others. */
+static int add_sbom(struct packer *packer, struct err *err)
+{
+    struct sbom *sbom = &packer->sbom;
+    char *text = NULL;
+    sbom->release = &packer->recipe->release;
+    sbom->created = packer->created;
+    sbom->tool_version = MUSTER_VERSION;
+    sbom->model_signer = packer->report->model_signer;
+    sbom->weights = packer->manifest.layers[0].digest;
+    if (sbom_add_backend(sbom, packer->report->backend, !digest_is_zero(&packer->engine.digest), err) < 0 ||
+        sbom_add_layers(sbom, &packer->manifest, err) < 0 || sbom_write(sbom, &text, err) < 0)
+        return -1;
+    return add_text(packer, text, next_layer(packer, SBOM_TYPE, "sbom.cdx.json"), err);
 }
 
 static int list_engine(struct packer *packer, struct err *err)
@@ -220,7 +256,8 @@ static int write_release(struct packer *packer, const struct buf *golden, const 
         return -1;
     if (options && options->engine && add_engine(packer, options->runtime_path, err) < 0)
         return -1;
-    if (add_config(packer, err) < 0 || add_manifest(packer, err) < 0 || list_engine(packer, err) < 0)
+    if (add_sbom(packer, err) < 0 || add_config(packer, err) < 0 || add_manifest(packer, err) < 0 ||
+        list_engine(packer, err) < 0)
         return -1;
     return drop_older(packer, err);
 }
@@ -253,15 +290,17 @@ static int pack(const struct recipe *recipe, const char *dir, const struct pack_
     cleanup_free struct packer *packer = mem_zalloc(1, sizeof *packer);
     if (!packer)
         return err_no_memory(err);
-    if (check_model(recipe, err) < 0 || check_documents(recipe, err) < 0 ||
-        try_model(recipe, options, &golden, out, err) < 0)
+    if (check_origin(recipe, out->model_signer, err) < 0 || check_model(recipe, err) < 0 ||
+        check_documents(recipe, err) < 0 || try_model(recipe, options, &golden, out, err) < 0)
         return -1;
     const char *told = options && options->created ? options->created : recipe->created;
     *packer = (struct packer){.dir = dir, .recipe = recipe, .created = told[0] ? told : epoch, .report = out};
     str_copy(out->name, sizeof out->name, recipe->release.name);
     str_copy(out->version, sizeof out->version, recipe->release.version);
     image_ref(&recipe->release, out->ref);
-    return write_release(packer, &golden, options, err);
+    int result = write_release(packer, &golden, options, err);
+    sbom_fini(&packer->sbom);
+    return result;
 }
 
 int pack_release(const char *yaml_path, const char *dir, const struct pack_options *options,

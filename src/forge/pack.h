@@ -5,7 +5,7 @@
  *                  ──▶ blobs, config, manifest ──▶ index.json
  *
  * Layers in this order: model.onnx, release.json, golden.bin, then evaluation and recipe if the yaml names
- * them, then the engine if it is wanted. No clock, user name or path gets in; `created` is what the yaml or the caller says, else
+ * them, then the engine if it is wanted, then the bill of materials (sbom.cdx.json, forge/sbom.h). No clock, user name or path gets in; `created` is what the yaml or the caller says, else
  * 1970-01-01T00:00:00Z.
  */
 #ifndef MUSTER_FORGE_PACK_H
@@ -30,10 +30,13 @@ struct pack_report {
     size_t golden_count;
     char name[64], version[64], ref[128];
     char backend[64]; /* what computed the golden outputs */
+    char model_signer
+        [65]; /* fingerprint of the key that the model's signature was checked with; "": none was asked for */
 };
 
 /* `dir` is made, or must be empty or a layout, whose release is then replaced. Nothing is written before all
- * checks pass. Errors: INVALID for a bad yaml; REFUSED for a model that does not load, has other tensors than
+ * checks pass. Errors: INVALID for a bad yaml; UNTRUSTED for a model that is
+ * not what its signature says; REFUSED for a model that does not load, has other tensors than
  * the yaml says, gives NaN or does not repeat itself; UNSUPPORTED without a runtime; EXISTS if `dir` holds
  * something else. */
 int pack_release(const char *yaml_path, const char *dir, const struct pack_options *options,

@@ -41,6 +41,7 @@ static bool is_time(const char *text)
 
 struct extras {
     char inputs[PATH_SIZE];
+    char signature[PATH_SIZE], key[PATH_SIZE];
     char documents[RECIPE_MAX_DOCUMENTS][PATH_SIZE];
     char created[40];
 };
@@ -54,6 +55,11 @@ static int read_extras(const char *name, const struct buf *text, struct extras *
         return -1;
     struct json_at root = json_root(&reader);
     json_get_line(json_child(root, "golden"), "inputs", out->inputs, sizeof out->inputs);
+    struct json_at model = json_child(root, "model");
+    if (json_has(model, "signature") || json_has(model, "key")) { /* one without the other says nothing */
+        json_get_line(model, "signature", out->signature, sizeof out->signature);
+        json_get_line(model, "key", out->key, sizeof out->key);
+    }
     for (size_t i = 0; i < RECIPE_MAX_DOCUMENTS; i++)
         if (json_has(root, documents[i]))
             json_get_line(root, documents[i], out->documents[i], sizeof out->documents[i]);
@@ -70,6 +76,9 @@ static int take_extras(const char *yaml_path, const struct extras *extras, struc
 {
     str_copy(out->created, sizeof out->created, extras->created);
     if (put_beside(yaml_path, extras->inputs, &out->golden_inputs, err) < 0)
+        return -1;
+    if (extras->signature[0] && (put_beside(yaml_path, extras->signature, &out->signature, err) < 0 ||
+                                 put_beside(yaml_path, extras->key, &out->signature_key, err) < 0))
         return -1;
     for (size_t i = 0; i < RECIPE_MAX_DOCUMENTS; i++) {
         if (!extras->documents[i][0])
@@ -113,6 +122,8 @@ void recipe_fini(struct recipe *recipe)
 {
     free(recipe->model_path);
     free(recipe->golden_inputs);
+    free(recipe->signature);
+    free(recipe->signature_key);
     for (size_t i = 0; i < RECIPE_MAX_DOCUMENTS; i++)
         free(recipe->documents[i]);
     *recipe = (struct recipe){0};

@@ -2,6 +2,8 @@
  * parts:
  *
  *     model:      {path: model.onnx, …}
+ *                 signature: model.sig, key: vendor.pub         optional: packed only if this model signature (trust/oms/oms.h) by
+ *                                                               this key names the file, unchanged
  *     golden:     {inputs: ../golden, tolerance: 0.001}    a folder of pictures, or a pattern like ../golden/site-*.png;
  *                                                           for frames of floats: of .npy or .f32 files (forge/floats.h)
  *     created:    2026-01-02T03:04:05Z                      optional; no clock is ever asked
@@ -22,9 +24,10 @@ enum { RECIPE_MAX_DOCUMENTS = 2 };
 
 struct recipe {
     struct release release;
-    char *model_path;    /* all owned */
-    char *golden_inputs; /* folder or pattern */
-    char created[40];    /* "" if not said */
+    char *model_path;                /* all owned */
+    char *signature, *signature_key; /* of the model; NULL: none is asked for */
+    char *golden_inputs;             /* folder or pattern */
+    char created[40];                /* "" if not said */
     size_t document_count;
     char *documents[RECIPE_MAX_DOCUMENTS];
 };

@@ -12,6 +12,7 @@
  *         application/vnd.muster.release.v1+json        release.json
  *         application/vnd.muster.golden.v1              golden.bin
  *         application/vnd.cncf.model.doc.v1.raw         evaluation, recipe (optional)
+ *         application/vnd.cyclonedx+json                sbom.cdx.json    (wire/sbom.h)
  *     each with annotation org.cncf.model.filepath.
  * Signature manifest (a referrer): same mediaType, artifactType application/vnd.muster.signature.v1+json,
  *     `subject` = the release manifest, one layer: the envelope of trust/signature.h.

@@ -58,7 +58,7 @@ static void decode_model(const struct decoder *decoder, struct json_at root)
     struct release *out = decoder->out;
     struct json_at model = json_child(root, "model");
     if (decoder->lenient)
-        JSON_ONLY(model, "format", "inputs", "outputs", "path");
+        JSON_ONLY(model, "format", "inputs", "outputs", "path", "signature", "key");
     else
         JSON_ONLY(model, "format", "inputs", "outputs");
     int format = 0;
