@@ -82,14 +82,16 @@ void tuf_update_give(struct tuf_update *update, const void *bytes, size_t len); 
 void tuf_update_lack(struct tuf_update *update);
 void tuf_update_overflow(struct tuf_update *update);
 
-/* What the last seek found, or NULL. Lives as long as `update`. */
+/* What the last seek found, or NULL. Lives as long as `update`, also after the next seek. A seek that finds nothing has FAILED with
+ * targets.unknown, and another one may follow. */
 const struct tuf_target *tuf_update_target(const struct tuf_update *update);
-/* Trusted now (NULL: not there yet). */
+/* Trusted now (NULL: not there yet). Before a refresh: what the shelf holds, perhaps expired; current only after TUF_DONE. */
 const struct tuf_root *tuf_update_root(const struct tuf_update *update);
 const struct tuf_metadata *tuf_update_role(const struct tuf_update *update,
                                            const char *role); /* "root", "targets", … */
 /* The latest time that trusted metadata proves to have been reached; 0: none. For robots with a wrong clock. TUF metadata does not say when it
- * was signed: this is the `issued` of x-muster in timestamps that musterd signs, if any. */
+ * was signed: this is the `issued` of x-muster in timestamps that musterd signs, if any, but no later than the timestamp and the root expire
+ * (who has the timestamp key could else put a robot's clock beyond any root). */
 int64_t tuf_update_time_floor(const struct tuf_update *update);
 
 #endif
