@@ -260,17 +260,36 @@ int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, 
     return *out_csr_pem ? 0 : ossl_fail(err, ERR_INVALID, "cannot make a request for '%.70s'", common_name);
 }
 
-int cert_validity(const char *cert_path, int64_t *out_from_s, int64_t *out_until_s, struct err *err)
+int csr_remake(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err)
 {
-    cleanup_x509 X509 *cert = NULL;
-    if (load_cert(cert_path, &cert, err) < 0)
+    cleanup_pkey EVP_PKEY *key = NULL;
+    if (load_key(key_path, &key, err) < 0)
         return -1;
+    *out_csr_pem = x509_request(key, common_name);
+    return *out_csr_pem ? 0 : ossl_fail(err, ERR_INVALID, "cannot make a request for '%.70s'", common_name);
+}
+
+int cert_validity_pem(const char *pem, size_t len, int64_t *out_from_s, int64_t *out_until_s, struct err *err)
+{
+    cleanup_x509 X509 *cert = x509_from_pem(pem, len);
     struct tm from, until;
+    if (!cert)
+        return ossl_fail(err, ERR_INVALID, "not a certificate in PEM");
     if (ASN1_TIME_to_tm(X509_get0_notBefore(cert), &from) != 1 ||
         ASN1_TIME_to_tm(X509_get0_notAfter(cert), &until) != 1)
-        return ossl_fail(err, ERR_INVALID, "%s: malformed validity", cert_path);
+        return ossl_fail(err, ERR_INVALID, "a certificate with a malformed validity");
     *out_from_s = timegm(&from);
     *out_until_s = timegm(&until);
+    return 0;
+}
+
+int cert_validity(const char *cert_path, int64_t *out_from_s, int64_t *out_until_s, struct err *err)
+{
+    cleanup_buf struct buf pem = BUF_INIT(MAX_PEM_BYTES);
+    if (file_read(cert_path, &pem, err) < 0)
+        return -1;
+    if (cert_validity_pem(buf_text(&pem), pem.len, out_from_s, out_until_s, err) < 0)
+        return err_prefix(err, "%s", cert_path);
     return 0;
 }
 

@@ -31,7 +31,12 @@ int csr_read(const char *csr_pem, size_t csr_len, char *out_common_name, size_t 
 /* Makes a P-256 key (0600; kept if it exists) and a PEM CSR for it; free() *out_csr_pem. */
 int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
 
-/* notBefore/notAfter of a PEM certificate file, Unix seconds. */
+/* The same key as before; FAILS with NOT_FOUND instead of making one: for renewals. */
+int csr_remake(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
+
+/* notBefore/notAfter of a PEM certificate, or of a file of one, Unix seconds. */
+int cert_validity_pem(const char *pem, size_t len, int64_t *out_from_s, int64_t *out_until_s,
+                      struct err *err) must_check;
 int cert_validity(const char *cert_path, int64_t *out_from_s, int64_t *out_until_s,
                   struct err *err) must_check;
 

@@ -126,6 +126,23 @@ char *api_enroll_format(const struct api_enroll *enroll)
     return json_write_new(json_pack("{s:s, s:s}", "token", enroll->token, "csr", enroll->csr));
 }
 
+int api_renew_parse(const void *text, size_t len, struct api_renew *out, struct err *err)
+{
+    struct json_reader reader;
+    if (json_read(&reader, "renewal request", text, len, err) < 0)
+        return -1;
+    memset(out, 0, sizeof *out);
+    struct json_at root = json_root(&reader);
+    JSON_ONLY(root, "csr");
+    get_pem(root, "csr", out->csr, sizeof out->csr);
+    return json_finish(&reader, err);
+}
+
+char *api_renew_format(const struct api_renew *renew)
+{
+    return json_write_new(json_pack("{s:s}", "csr", renew->csr));
+}
+
 int api_enrolled_parse(const void *text, size_t len, struct api_enrolled *out, struct err *err)
 {
     struct json_reader reader;

@@ -49,6 +49,9 @@ struct api_enroll {
     char token[65];
     char csr[4096]; /* PEM */
 };
+struct api_renew { /* answered by api_enrolled, as an enrolment */
+    char csr[4096]; /* PEM */
+};
 struct api_enrolled {
     char robot[API_ID_SIZE];
     char certificate[4096]; /* PEM */
@@ -118,6 +121,8 @@ int api_assignment_parse(const void *text, size_t len, struct api_assignment *ou
 char *api_assignment_format(const struct api_assignment *assignment);
 int api_enroll_parse(const void *text, size_t len, struct api_enroll *out, struct err *err) must_check;
 char *api_enroll_format(const struct api_enroll *enroll);
+int api_renew_parse(const void *text, size_t len, struct api_renew *out, struct err *err) must_check;
+char *api_renew_format(const struct api_renew *renew);
 int api_enrolled_parse(const void *text, size_t len, struct api_enrolled *out, struct err *err) must_check;
 char *api_enrolled_format(const struct api_enrolled *enrolled);
 int api_reports_parse(const void *text, size_t len, struct api_reports *out, struct err *err) must_check;

@@ -23,6 +23,7 @@ struct api {
     struct subscriber_list subscribers;
     size_t subscriber_count;
     struct limiter guesses, requests; /* by address, by operator */
+    struct http_server *robots;       /* the robot port; NULL: none */
     struct event *tick;               /* comment lines for idle streams */
     struct event *more;               /* the next batch of a backlog */
 };
@@ -123,6 +124,20 @@ int audit_get(struct call *call, struct err *err);
 /* A robot says what became of a command. */
 int command_outcome(struct call *call, const struct api_report *report, struct err *err);
 
+/* devices.c: which robot this is, and whether it may ask for this. */
+int device_admit(struct call *call, bool renews, struct err *err);
+int device_refusal(const struct robot_row *row, struct err *err); /* -1 with DENIED: revoked, or quarantined */
+void device_wake(struct api *api);                                /* after a commit: ends what was cut */
+
+/* enroll.c: certifies the key of a request for this robot; the answer that carries a certificate. */
+int enroll_issue(struct call *call, const char *csr, const char *robot, char out_serial[STORE_SERIAL_SIZE],
+                 struct api_enrolled *out, struct err *err);
+
+int enroll_answer(struct call *call, const char *robot, const char *certificate, struct api_enrolled *out,
+                  struct err *err);
+
+int renew_post(struct call *call, struct err *err);
+int robot_release_quarantine(struct call *call, struct err *err);
 int enroll_post(struct call *call, struct err *err);
 int enroll_token_post(struct call *call, struct err *err);
 

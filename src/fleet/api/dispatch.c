@@ -68,39 +68,6 @@ int call_query_u64(struct call *call, const char *name, uint64_t fallback, uint6
     return 0;
 }
 
-static bool same_serial(const char *a, const char *b)
-{
-    return strcasecmp(a + strspn(a, "0"), b + strspn(b, "0")) == 0;
-}
-
-/* A certificate of our CA is not enough: the robot's row decides, on every request. */
-static int authenticate_robot(struct call *call, struct err *err)
-{
-    const char *name = http_client_name(call->request), *serial = http_client_serial(call->request);
-    if (!name || !serial)
-        return err_set(err, ERR_DENIED, "a client certificate is required; enroll the robot");
-    if (call->fleet->store->ops->robot_get(call->fleet->store, name, &call->robot, err) < 0)
-        return err->code == ERR_NOT_FOUND
-                   ? err_set(err, ERR_DENIED, "robot %.60s is not known; enroll it", name)
-                   : -1;
-    if (call->robot.revoked)
-        return err_set(err, ERR_DENIED, "robot %s is revoked; a new enrolment token would admit it again",
-                       name);
-    if (!same_serial(serial, call->robot.serial))
-        return err_set(
-            err, ERR_DENIED,
-            "this certificate of robot %s was replaced by a newer one; use that one, or enroll it again",
-            name);
-    struct roster_entry *entry = roster_get(call->fleet->roster, name);
-    if (!entry)
-        return err_no_memory(err);
-    bool was_there = roster_presence(entry, clock_mono_ms()) == PRESENCE_LIVE;
-    roster_touch(entry, clock_wall_ms(), clock_mono_ms());
-    call->fleet->dirty = call->fleet->dirty || !was_there;
-    call->fleet->counters.robot_requests++;
-    return 0;
-}
-
 static bool too_often(struct limiter *limiter, struct call *call, const char *key, struct err *err)
 {
     int64_t wait_ms = 0;
@@ -150,11 +117,11 @@ static void refuse_operator(struct call *call, const struct err *err)
         group_reply_error(call->fleet->group, call->request, err);
 }
 
-static int authenticate(struct call *call, enum api_who who, struct err *err)
+static int authenticate(struct call *call, const struct api_route *route, struct err *err)
 {
-    if (who == WHO_ROBOT)
-        return authenticate_robot(call, err);
-    return who == WHO_OPERATOR ? authenticate_operator(call, err) : 0;
+    if (route->who == WHO_ROBOT)
+        return device_admit(call, route->handle == renew_post, err);
+    return route->who == WHO_OPERATOR ? authenticate_operator(call, err) : 0;
 }
 
 /* ---- may they? ---- */
@@ -261,7 +228,7 @@ static void dispatch(struct http_request *request, void *arg)
     const struct api_route *route = binding->route;
     struct err err = {0};
     struct call call = {.api = binding->api, .fleet = binding->api->fleet, .request = request};
-    if (authenticate(&call, route->who, &err) < 0) {
+    if (authenticate(&call, route, &err) < 0) {
         if (route->who == WHO_OPERATOR && err.code == ERR_DENIED) {
             refuse_operator(&call, &err);
             return;
@@ -291,6 +258,7 @@ struct bound_api { /* the API and the bindings of its routes, which live as long
 
 static void on_commit(void *arg)
 {
+    device_wake(arg); /* first: who is shut out gets no news */
     assignment_wake(arg);
     orders_wake(arg);
     events_push(arg);
@@ -356,6 +324,7 @@ static int serve(struct api *api, struct http_server *server, struct api_routes 
 int api_serve_robots(struct api *api, struct http_server *server, struct err *err)
 {
     struct bound_api *bound = (struct bound_api *)(void *)api;
+    api->robots = server;
     return serve(api, server, api_robot_routes(), bound->robot, err);
 }
 

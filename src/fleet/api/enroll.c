@@ -8,7 +8,7 @@
 #include "wire/api.h"
 #include "wire/json.h"
 
-enum { CERTIFICATE_VALID_S = 365 * 24 * 3600, TOKEN_VALID_S = 24 * 3600, TOKEN_MAX_VALID_S = 90 * 24 * 3600 };
+enum { TOKEN_VALID_S = 24 * 3600, TOKEN_MAX_VALID_S = 90 * 24 * 3600 };
 
 static void add_label(const char *key, struct json_at value, void *arg)
 {
@@ -71,15 +71,24 @@ int enroll_token_post(struct call *call, struct err *err)
     return call_writer(call, 201, &w, err);
 }
 
+/* Who guesses tokens is stopped by his address, before the token is looked at. It is looked up by its hash, so that no comparison tells how
+ * near a guess was. */
 static int check_token(struct call *call, const struct api_enroll *enroll, struct enroll_token_row *token,
                        struct err *err)
 {
     struct digest hash = token_digest(enroll->token);
-    if (call->fleet->store->ops->enroll_get(call->fleet->store, &hash, token, err) < 0)
-        return err->code == ERR_NOT_FOUND
-                   ? err_set(err, ERR_DENIED,
-                             "the enrolment token is not known; make one with muster robot enroll-token")
-                   : -1;
+    const char *address = http_client_address(call->request);
+    int64_t wait_ms;
+    if (!limiter_open(&call->api->guesses, address, clock_mono_ms(), &wait_ms))
+        return err_set(err, ERR_BUSY, "too many wrong tokens from %s; try again in %lld s", address,
+                       (long long)(wait_ms + 999) / 1000);
+    if (call->fleet->store->ops->enroll_get(call->fleet->store, &hash, token, err) < 0) {
+        if (err->code != ERR_NOT_FOUND)
+            return -1;
+        (void)limiter_take(&call->api->guesses, address, clock_mono_ms(), NULL);
+        return err_set(err, ERR_DENIED,
+                       "the enrolment token is not known; make one with muster robot enroll-token");
+    }
     if (token->expires_ms <= clock_wall_ms())
         return err_set(err, ERR_DENIED, "the enrolment token has expired; ask for a new one");
     return 0;
@@ -104,8 +113,6 @@ static int prepare_robot(struct call *call, const char *common_name, const struc
         memcpy(row->labels, token->labels, sizeof row->labels);
         row->label_count = token->label_count;
     }
-    row->revoked = false;
-    row->enrolled_ms = clock_wall_ms();
     return 0;
 }
 
@@ -121,19 +128,89 @@ static int read_pem(struct fleet *fleet, const char *name, char *out, size_t siz
     return 0;
 }
 
-static int issue(struct call *call, const struct api_enroll *enroll, struct robot_row *row,
+int enroll_answer(struct call *call, const char *robot, const char *certificate, struct api_enrolled *out,
+                  struct err *err)
+{
+    str_copy(out->robot, sizeof out->robot, robot);
+    if (!str_copy(out->certificate, sizeof out->certificate, certificate))
+        return err_set(err, ERR_INTERNAL, "the certificate is too long");
+    return read_pem(call->fleet, "ca.pem", out->ca, sizeof out->ca, err);
+}
+
+int enroll_issue(struct call *call, const char *csr, const char *robot, char out_serial[STORE_SERIAL_SIZE],
                  struct api_enrolled *out, struct err *err)
 {
     cleanup_free char *certificate = NULL;
     char serial[CERT_SERIAL_SIZE];
-    if (ca_sign_csr(call->fleet->dir, enroll->csr, strlen(enroll->csr), row->id, CERTIFICATE_VALID_S,
+    if (ca_sign_csr(call->fleet->dir, csr, strlen(csr), robot, call->fleet->certificate_s,
                     clock_wall_ms() / 1000, &certificate, serial, err) < 0)
         return -1;
-    str_copy(row->serial, sizeof row->serial, serial);
-    str_copy(out->robot, sizeof out->robot, row->id);
-    if (!str_copy(out->certificate, sizeof out->certificate, certificate))
-        return err_set(err, ERR_INTERNAL, "the certificate is too long");
-    return read_pem(call->fleet, "ca.pem", out->ca, sizeof out->ca, err);
+    str_copy(out_serial, STORE_SERIAL_SIZE, serial);
+    return enroll_answer(call, robot, certificate, out, err);
+}
+
+/* One enrolment on its way. */
+struct enrolment {
+    struct api_enroll request;
+    struct api_enrolled answer;
+    struct enroll_token_row token;
+    struct robot_row robot;
+    struct device_row device; /* as it was, then as it is */
+    struct digest key;
+    char common_name[API_ID_SIZE];
+};
+
+static int find_device(struct call *call, struct enrolment *e, struct err *err)
+{
+    struct err absent = {0};
+    if (call->fleet->store->ops->device_get(call->fleet->store, e->robot.id, &e->device, &absent) == 0)
+        return 0;
+    if (absent.code != ERR_NOT_FOUND)
+        return *err = absent, -1;
+    e->device = (struct device_row){0};
+    str_copy(e->device.robot, sizeof e->device.robot, e->robot.id);
+    return 0;
+}
+
+/* The answer was lost on the way: the same one again, so that requests which overtake each other leave one certificate. */
+static int answer_again(struct call *call, struct enrolment *e, struct err *err)
+{
+    bool kept = digest_equal(&e->device.request, &e->token.hash) && digest_equal(&e->device.key, &e->key);
+    if (!kept || !e->device.certificate[0])
+        return err_set(err, ERR_CONFLICT, "the enrolment token was used already; ask for a new one");
+    return enroll_answer(call, e->robot.id, e->device.certificate, &e->answer, err);
+}
+
+/* Everything that was known of its certificates is over with this. */
+static int admit(struct call *call, struct enrolment *e, struct err *err)
+{
+    struct store *store = call->fleet->store;
+    struct robot_row *row = &e->robot;
+    struct roster_entry *entry = roster_get(call->fleet->roster, row->id);
+    if (!entry)
+        return err_no_memory(err);
+    if (row->quarantined_ms && digest_equal(&e->device.key, &e->key))
+        return err_set(err, ERR_CONFLICT,
+                       "robot %s is quarantined and its key may be in two places; make it a new one: remove "
+                       "device.key from its state directory",
+                       row->id);
+    row->revoked = false;
+    row->quarantined_ms = 0;
+    row->quarantine_text[0] = row->next_serial[0] = 0;
+    row->enrolled_ms = clock_wall_ms();
+    if (enroll_issue(call, e->request.csr, row->id, row->serial, &e->answer, err) < 0)
+        return -1;
+    e->device.key = e->key;
+    e->device.request = e->token.hash;
+    str_copy(e->device.certificate, sizeof e->device.certificate, e->answer.certificate);
+    if (store->ops->robot_save(store, row, err) < 0 || store->ops->device_begin(store, &e->device, err) < 0 ||
+        fleet_event(call->fleet, "enrolled", row->id, err, "certificate %s", row->serial) < 0)
+        return -1;
+    entry->lives = (struct instance_watch){0};
+    entry->certified_ns = clock_mono_ns();
+    fleet_cut(call->fleet, row->id);
+    fleet_changed(call->fleet, row->id);
+    return 0;
 }
 
 int enroll_post(struct call *call, struct err *err)
@@ -141,19 +218,17 @@ int enroll_post(struct call *call, struct err *err)
     size_t len;
     const uint8_t *body = http_body(call->request, &len);
     struct store *store = call->fleet->store;
-    struct api_enroll enroll;
-    struct api_enrolled enrolled = {0};
-    struct enroll_token_row token;
-    struct robot_row row;
-    struct digest key;
-    char name[API_ID_SIZE];
-    if (api_enroll_parse(body, len, &enroll, err) < 0 || check_token(call, &enroll, &token, err) < 0 ||
-        csr_read(enroll.csr, strlen(enroll.csr), name, sizeof name, &key, err) < 0 ||
-        prepare_robot(call, name, &token, &row, err) < 0 ||
-        store->ops->enroll_use(store, &token.hash, row.id, &key, clock_wall_ms(), err) < 0 ||
-        issue(call, &enroll, &row, &enrolled, err) < 0 || store->ops->robot_save(store, &row, err) < 0 ||
-        fleet_event(call->fleet, "enrolled", row.id, err, "certificate %s", row.serial) < 0)
+    cleanup_free struct enrolment *e = mem_zalloc(1, sizeof *e);
+    if (!e)
+        return err_no_memory(err);
+    if (api_enroll_parse(body, len, &e->request, err) < 0 ||
+        check_token(call, &e->request, &e->token, err) < 0 ||
+        csr_read(e->request.csr, strlen(e->request.csr), e->common_name, sizeof e->common_name, &e->key,
+                 err) < 0 ||
+        prepare_robot(call, e->common_name, &e->token, &e->robot, err) < 0 || find_device(call, e, err) < 0 ||
+        store->ops->enroll_use(store, &e->token.hash, e->robot.id, &e->key, clock_wall_ms(), err) < 0)
         return -1;
-    fleet_changed(call->fleet, row.id);
-    return call_json(call, 200, api_enrolled_format(&enrolled), err);
+    if ((e->token.used_ms ? answer_again(call, e, err) : admit(call, e, err)) < 0)
+        return -1;
+    return call_json(call, 200, api_enrolled_format(&e->answer), err);
 }

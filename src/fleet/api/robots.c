@@ -107,6 +107,16 @@ int robot_get(struct call *call, struct err *err)
     return call_writer(call, 200, &w, err);
 }
 
+static int show_robot(struct call *call, const struct robot_row *row, struct err *err)
+{
+    cleanup_json_writer struct json_writer w;
+    jsonw_init(&w);
+    jsonw_object(&w, NULL);
+    view_robot(&w, call->fleet, row);
+    jsonw_close(&w);
+    return call_writer(call, 200, &w, err);
+}
+
 int robot_revoke(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;
@@ -118,11 +128,38 @@ int robot_revoke(struct call *call, struct err *err)
     if (store->ops->robot_save(store, &row, err) < 0 || store->ops->enroll_void(store, row.id, err) < 0 ||
         (!was && fleet_event(call->fleet, "revoked", row.id, err, "by %s", call->operator_name) < 0))
         return -1;
+    fleet_cut(call->fleet, row.id);
     fleet_changed(call->fleet, row.id);
-    cleanup_json_writer struct json_writer w;
-    jsonw_init(&w);
-    jsonw_object(&w, NULL);
-    view_robot(&w, call->fleet, &row);
-    jsonw_close(&w);
-    return call_writer(call, 200, &w, err);
+    return show_robot(call, &row, err);
+}
+
+/* By somebody who knows that the copy is gone. If it is not, it is found again. */
+int robot_release_quarantine(struct call *call, struct err *err)
+{
+    struct store *store = call->fleet->store;
+    struct robot_row row;
+    if (store->ops->robot_get(store, http_param(call->request, "id"), &row, err) < 0)
+        return -1;
+    if (!row.quarantined_ms)
+        return err_set(err, ERR_CONFLICT, "robot %s is not quarantined", row.id);
+    const char *robots[] = {row.id};
+    const struct audit_entry entry = {.kind = "released",
+                                      .who = call->operator_name,
+                                      .what = "quarantine",
+                                      .robots = robots,
+                                      .robot_count = 1,
+                                      .text = row.quarantine_text};
+    struct roster_entry *known = roster_get(call->fleet->roster, row.id);
+    if (!known)
+        return err_no_memory(err);
+    if (fleet_audit(call->fleet, &entry, err) < 0)
+        return -1;
+    row.quarantined_ms = 0;
+    row.quarantine_text[0] = 0;
+    if (store->ops->robot_save(store, &row, err) < 0 ||
+        fleet_event(call->fleet, "released", row.id, err, "from quarantine by %s", call->operator_name) < 0)
+        return -1;
+    known->lives = (struct instance_watch){0};
+    fleet_changed(call->fleet, row.id);
+    return show_robot(call, &row, err);
 }

@@ -5,6 +5,7 @@
 static const struct api_route robot_routes[] = {
     {HTTP_GET, "/api/v1/assignment", WHO_ROBOT, false, assignment_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/commands", WHO_ROBOT, false, orders_get, RIGHT_NONE, REACH_NOBODY},
+    {HTTP_POST, "/api/v1/renew", WHO_ROBOT, true, renew_post, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_HEAD, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_ROBOT, false, release_signature_get, RIGHT_NONE,
@@ -22,6 +23,8 @@ static const struct api_route operator_routes[] = {
     {HTTP_GET, "/api/v1/robots", WHO_OPERATOR, false, robot_list, RIGHT_SEE, REACH_SOME},
     {HTTP_GET, "/api/v1/robots/:id", WHO_OPERATOR, false, robot_get, RIGHT_SEE, REACH_ROBOT},
     {HTTP_POST, "/api/v1/robots/:id/revoke", WHO_OPERATOR, true, robot_revoke, RIGHT_REVOKE, REACH_ROBOT},
+    {HTTP_POST, "/api/v1/robots/:id/release-quarantine", WHO_OPERATOR, true, robot_release_quarantine,
+     RIGHT_REVOKE, REACH_ROBOT},
     {HTTP_GET, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_get, RIGHT_FETCH, REACH_SOME},
     {HTTP_HEAD, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_get, RIGHT_FETCH, REACH_SOME},
     {HTTP_PUT, "/api/v1/blobs/:digest", WHO_OPERATOR, false, blob_put, RIGHT_RELEASE, REACH_FLEET},

@@ -110,6 +110,18 @@ static void write_guard(struct json_writer *w, const struct robot_row *row)
     jsonw_close(w);
 }
 
+static void write_quarantine(struct json_writer *w, const struct robot_row *row)
+{
+    if (!row->quarantined_ms) {
+        jsonw_nothing(w, "quarantined");
+        return;
+    }
+    jsonw_object(w, "quarantined");
+    jsonw_i64(w, "since_ms", row->quarantined_ms);
+    jsonw_text(w, "text", row->quarantine_text);
+    jsonw_close(w);
+}
+
 void view_robot(struct json_writer *w, struct fleet *fleet, const struct robot_row *row)
 {
     struct roster_entry *entry = roster_get(fleet->roster, row->id);
@@ -141,4 +153,5 @@ void view_robot(struct json_writer *w, struct fleet *fleet, const struct robot_r
     jsonw_real(w, "intervention_share", share(interventions(&shown), shown.frames));
     jsonw_real(w, "accuracy_f1", view_f1(shown.score_tp, shown.score_fp, shown.score_fn));
     jsonw_boolean(w, "revoked", row->revoked);
+    write_quarantine(w, row);
 }

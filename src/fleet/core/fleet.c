@@ -10,6 +10,7 @@
 #include <stdarg.h>
 
 enum { FLUSH_PERIOD_S = 5, KEEP_EVENTS = 100000, PRUNE_EVERY = 120 /* flushes */ };
+enum { DEFAULT_CERTIFICATE_S = 24 * 3600 };
 enum { EXPIRE_BATCH = 256, ANSWER_GRACE_MS = 30000, KEEP_RENEWALS_MS = 3600000 };
 static const int64_t KEEP_COMMANDS_MS = 90 * 86400000LL; /* what they did stays in the audit log */
 
@@ -92,7 +93,8 @@ static int prune(struct fleet *fleet, struct err *err)
 {
     const struct store_ops *ops = fleet->store->ops;
     int64_t now_ms = clock_wall_ms();
-    if (ops->event_prune(fleet->store, KEEP_EVENTS, err) < 0)
+    if (ops->event_prune(fleet->store, KEEP_EVENTS, err) < 0 ||
+        ops->certificate_prune(fleet->store, now_ms, err) < 0)
         return -1;
     return ops->command_prune(fleet->store, now_ms - KEEP_RENEWALS_MS, now_ms - KEEP_COMMANDS_MS, err);
 }
@@ -181,6 +183,8 @@ int fleet_open(struct event_base *base, const struct fleet_options *options, str
     fleet->base = base;
     fleet->dirty = true;
     fleet->started_ms = clock_wall_ms();
+    fleet->certificate_s = options->certificate_s ? options->certificate_s : DEFAULT_CERTIFICATE_S;
+    fleet->grace_s = options->grace_s;
     if (open_parts(fleet, options, err) < 0)
         return -1;
     *out = TAKE_PTR(fleet);
@@ -226,6 +230,14 @@ void fleet_changed(struct fleet *fleet, const char *robot)
     struct roster_entry *entry = roster_get(fleet->roster, robot);
     if (entry)
         entry->held[ROSTER_ASSIGNMENT].changed = fleet->changed[ROSTER_ASSIGNMENT] = true;
+    fleet->dirty = true;
+}
+
+void fleet_cut(struct fleet *fleet, const char *robot)
+{
+    struct roster_entry *entry = roster_get(fleet->roster, robot);
+    if (entry)
+        entry->cut = fleet->cut = true;
     fleet->dirty = true;
 }
 

@@ -24,6 +24,7 @@ struct fleet_options {
     const char *keyring;   /* release keys; NULL: no release is accepted */
     const char *operators; /* operators' keys; NULL: the robots alone check who signed a command */
     uint64_t max_blob_bytes;
+    int64_t certificate_s, grace_s; /* how long a robot's certificate is good, and how long after that it may still be renewed */
 };
 
 struct fleet_counters {
@@ -43,7 +44,9 @@ struct fleet {
     unsigned flushes;
     bool dirty;                     /* something happened that a rollout may be waiting for */
     bool changed[ROSTER_QUESTIONS]; /* some roster entry is marked so */
+    bool cut;                       /* as well */
     bool draining;
+    int64_t certificate_s, grace_s;
     struct fleet_counters counters;
     int64_t started_ms;
 };
@@ -70,6 +73,9 @@ int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *re
 /* The robot's held question is to be looked at after the commit. */
 void fleet_changed(struct fleet *fleet, const char *robot);   /* for its assignment */
 void fleet_commanded(struct fleet *fleet, const char *robot); /* for commands */
+
+/* What this robot asks is answered, and its connections end, with the commit: its rights or its certificate have changed. */
+void fleet_cut(struct fleet *fleet, const char *robot);
 
 /* Appends to the audit log; number and time are filled in here. */
 int fleet_audit(struct fleet *fleet, const struct audit_entry *entry, struct err *err) must_check;

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "fleet/decide/instance.h"
 #include "fleet/telemetry/presence.h"
 #include "wire/api.h"
 
@@ -35,6 +36,9 @@ struct roster_entry {
     int64_t seen_ms;      /* wall clock of the last contact; 0: never */
     bool dirty;           /* seen_ms is newer than the store's */
     struct roster_held held[ROSTER_QUESTIONS];
+    struct instance_watch lives; /* of its agent */
+    int64_t certified_ns;        /* when its certificate changed last, monotonic; 0: before this server started */
+    bool cut;                    /* its connections end with the open transaction's commit */
 };
 
 struct roster;

@@ -28,6 +28,8 @@ static const char help[] =
     "already\n"
     "           --ports-file FILE  where the real ports are written as JSON (port 0: any free one)\n"
     "           --max-blob-mib N   the largest blob (4096)\n"
+    "           --certificate-hours N   how long a robot's certificate is good (24); robots renew at half of it\n"
+    "           --renew-grace-days N    how long after that a robot may still renew it, and nothing else (30)\n"
     "           --config FILE      YAML with the same names (robot_listen: …); flags win\n"
     "\n"
     "examples:\n"

@@ -13,7 +13,7 @@ struct option_row {
     const char *flag, *key; /* key: in the file; NULL: flag only */
     size_t offset, size;
     const char *fallback;
-    int64_t max; /* 0: text; else a number from 1 */
+    int64_t max; /* 0: text; -1: any number from 0; else a whole one from 1 */
 };
 
 #define ROW(flag, key, field, ...)                                                                           \
@@ -31,6 +31,8 @@ static const struct option_row rows[] = {
     ROW("operators", "operators", operators, ""),
     ROW("ports-file", "ports_file", ports_file, ""),
     ROW("max-blob-mib", "max_blob_mib", max_blob_mib, "4096", MAX_BLOB_MIB),
+    ROW("certificate-hours", "certificate_hours", certificate_hours, "24", -1),
+    ROW("renew-grace-days", "renew_grace_days", renew_grace_days, "30", -1),
     ROW("config", NULL, config, ""),
     ROW("hosts", NULL, hosts, "127.0.0.1,localhost"),
     ROW("token-file", NULL, token_file, ""),
@@ -85,6 +87,12 @@ static void take_value(struct json_at root, const struct option_row *row, char *
     int64_t number = 0;
     if (row->max == 0) {
         json_get_string(root, row->key, out, row->size);
+        return;
+    }
+    if (row->max < 0) {
+        double real = 0;
+        json_get_double(root, row->key, 0, 1e6, &real);
+        snprintf(out, row->size, "%.9g", real);
         return;
     }
     json_get_int(root, row->key, 1, row->max, &number);

@@ -31,6 +31,7 @@ struct server_options {
     char days[24];                 /* token: how long it is good for; "": for ever */
     char revoke[OPTION_TEXT_SIZE]; /* token: end those of this name */
     char max_blob_mib[24];
+    char certificate_hours[24], renew_grace_days[24]; /* numbers, maybe with a fraction */
     bool list; /* token: show them */
     bool help;
 };

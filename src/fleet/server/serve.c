@@ -14,6 +14,7 @@
 #include <signal.h>
 
 enum { DRAIN_MS = 200, LISTENERS = 3, CLIENT_TIMEOUT_S = 90 /* longer than a long poll */ };
+enum { MAX_CERTIFICATE_HOURS = 24 * 825, MAX_GRACE_DAYS = 365 };
 
 struct server {
     struct event_base *base;
@@ -69,7 +70,8 @@ static int make_tls(struct server *server, struct err *err)
     cleanup_free char *ca = fleet_path(server->fleet, "ca.pem");
     if (!cert || !key || !ca)
         return err_no_memory(err);
-    if (tls_server_context(cert, key, ca, &server->robot_tls, err) < 0)
+    if (tls_server_context(cert, key, ca, &server->robot_tls, err) < 0 ||
+        tls_server_allow_expired(server->robot_tls, server->fleet->grace_s, err) < 0)
         return -1;
     return tls_server_context(cert, key, NULL, &server->operator_tls, err);
 }
@@ -145,6 +147,29 @@ static int lock_dir(struct server *server, const char *dir, struct err *err)
                                  : -1;
 }
 
+/* "24", "0.5" of a unit, as seconds. */
+static int parse_period(const char *flag, const char *text, double unit_s, double max, int64_t *out_s,
+                        struct err *err)
+{
+    double number;
+    if (!str_to_double(text, &number) || !(number >= 0) || number > max)
+        return err_set(err, ERR_USAGE, "--%s wants a number from 0 to %g", flag, max);
+    *out_s = (int64_t)(number * unit_s);
+    return 0;
+}
+
+static int parse_identity(const struct server_options *options, struct fleet_options *out, struct err *err)
+{
+    if (parse_period("certificate-hours", options->certificate_hours, 3600, MAX_CERTIFICATE_HOURS,
+                     &out->certificate_s, err) < 0 ||
+        parse_period("renew-grace-days", options->renew_grace_days, 86400, MAX_GRACE_DAYS, &out->grace_s,
+                     err) < 0)
+        return -1;
+    if (out->certificate_s < 1)
+        return err_set(err, ERR_USAGE, "--certificate-hours: a certificate must be good for some time");
+    return 0;
+}
+
 static int start(struct server *server, const struct server_options *options, struct err *err)
 {
     uint64_t max_blob_mib;
@@ -154,6 +179,8 @@ static int start(struct server *server, const struct server_options *options, st
                                   .keyring = options->keyring[0] ? options->keyring : NULL,
                                   .operators = options->operators[0] ? options->operators : NULL,
                                   .max_blob_bytes = max_blob_mib << 20};
+    if (parse_identity(options, &fleet, err) < 0)
+        return -1;
     if (lock_dir(server, options->dir, err) < 0)
         return -1;
     server->base = event_base_new();
