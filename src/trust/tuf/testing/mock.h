@@ -80,6 +80,8 @@ int tuf_mock_succinct(struct tuf_mock *mock, const char *by, int bit_length, con
 
 /* Signs and serves one role as it stands. Its version goes up by one unless it was edited since the last time. */
 void tuf_mock_publish(struct tuf_mock *mock, const char *role);
+void tuf_mock_republish(struct tuf_mock *mock,
+                        const char *role); /* the same version once more, as it was edited */
 /* Writes into snapshot or timestamp what they should name now. */
 void tuf_mock_sync(struct tuf_mock *mock, const char *role);
 void tuf_mock_with_hashes(struct tuf_mock *mock, bool yes); /* sync also writes length and sha256 */

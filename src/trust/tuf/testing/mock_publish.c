@@ -66,24 +66,27 @@ static void file_name(const struct tuf_mock *mock, const char *role, int64_t ver
         snprintf(out, size, "%s.json", encoded);
 }
 
+void tuf_mock_republish(struct tuf_mock *mock, const char *name)
+{
+    struct mock_role *role = mock_role(mock, name);
+    const json_t *version = role ? json_object_get(role->body, "version") : NULL;
+    cleanup_free char *file = role ? sign(mock, role) : NULL;
+    char file_as[320];
+    if (!file)
+        return;
+    role->published = json_is_integer(version) ? json_integer_value(version) : role->published + 1;
+    role->edited = false;
+    file_name(mock, name, role->published, file_as, sizeof file_as);
+    mock_file_put(mock, file_as, name, role->published, MOCK_GIVE, file, strlen(file));
+}
+
 void tuf_mock_publish(struct tuf_mock *mock, const char *name)
 {
     struct mock_role *role = mock_role(mock, name);
-    if (!role)
-        return;
-    const json_t *version = json_object_get(role->body, "version");
+    const json_t *version = role ? json_object_get(role->body, "version") : NULL;
     if (json_is_integer(version) && json_integer_value(version) == role->published && role->published > 0)
         json_object_set_new(role->body, "version", json_integer(role->published + 1));
-    version = json_object_get(role->body, "version");
-    int64_t now = json_is_integer(version) ? json_integer_value(version) : role->published + 1;
-    cleanup_free char *file = sign(mock, role);
-    if (!file)
-        return;
-    char file_as[320];
-    file_name(mock, name, now, file_as, sizeof file_as);
-    mock_file_put(mock, file_as, name, now, MOCK_GIVE, file, strlen(file));
-    role->published = now;
-    role->edited = false;
+    tuf_mock_republish(mock, name);
 }
 
 int64_t tuf_mock_version(const struct tuf_mock *mock, const char *name)

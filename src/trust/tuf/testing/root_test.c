@@ -54,8 +54,9 @@ static void test_root_threshold_of_old(void **state)
 static void test_root_threshold_counts_keys_not_names(void **state)
 {
     struct world *w = *state;
-    char *key = mem_printf("{\"keytype\": \"ed25519\", \"scheme\": \"ed25519\", \"keyval\": {\"public\": \"%s\"}}",
-                           tuf_signer_public(tuf_mock_signer(w->mock, TUF_TIMESTAMP))->public_text);
+    char *key =
+        mem_printf("{\"keytype\": \"ed25519\", \"scheme\": \"ed25519\", \"keyval\": {\"public\": \"%s\"}}",
+                   tuf_signer_public(tuf_mock_signer(w->mock, TUF_TIMESTAMP))->public_text);
     tuf_mock_set(w->mock, "root", "/keys/alias", "%s", key);
     tuf_mock_set(w->mock, "root", "/roles/timestamp/keyids/-", "\"alias\"");
     tuf_mock_threshold(w->mock, "root", "timestamp", 2);
@@ -67,11 +68,14 @@ static void test_root_threshold_counts_keys_not_names(void **state)
     cleanup_tuf_metadata struct tuf_metadata metadata = {0};
     const struct buf *file = tuf_mock_file(w->mock, "timestamp.json");
     assert_ok(tuf_metadata_parse(file->data, file->len, &metadata, &err), err);
-    assert_ok(tuf_signer_sign(tuf_mock_signer(w->mock, TUF_TIMESTAMP), metadata.signed_text, metadata.signed_len, &made, &err), err);
+    assert_ok(tuf_signer_sign(tuf_mock_signer(w->mock, TUF_TIMESTAMP), metadata.signed_text,
+                              metadata.signed_len, &made, &err),
+              err);
     char hex[129];
     for (size_t i = 0; i < made.len; i++)
         snprintf(hex + 2 * i, 3, "%02x", made.sig[i]);
-    tuf_mock_patch(w->mock, "timestamp.json", "/signatures/-", "{\"keyid\": \"alias\", \"sig\": \"%s\"}", hex);
+    tuf_mock_patch(w->mock, "timestamp.json", "/signatures/-", "{\"keyid\": \"alias\", \"sig\": \"%s\"}",
+                   hex);
     free(made.sig);
     free(made.keyid);
     assert_refused(w, TRUST_TIMESTAMP_SIGNATURES);
@@ -171,7 +175,8 @@ static void test_root_rotations_as_configured(void **state)
     struct err err = {0};
     struct tuf_limits limits = {.root_rotations = 2};
     rotate_root(w, 3);
-    world_refused("limit 2", tuf_mock_run(w->mock, w->shelf, &limits, NULL, NULL, &err), &err, TRUST_ROOT_ROTATIONS);
+    world_refused("limit 2", tuf_mock_run(w->mock, w->shelf, &limits, NULL, NULL, &err), &err,
+                  TRUST_ROOT_ROTATIONS);
     limits.root_rotations = 3;
     assert_ok(tuf_mock_run(w->mock, w->shelf, &limits, NULL, NULL, &err), err);
 }
