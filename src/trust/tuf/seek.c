@@ -35,7 +35,7 @@ static int mark_visited(struct tuf_update *u, struct err *err)
     if (!visited)
         return err_no_memory(err);
     u->visited = visited;
-    visited[u->visited_count++] = TAKE_PTR(u->stack[--u->depth].role);
+    visited[u->visited_count++] = u->stack[--u->depth].role;
     return 0;
 }
 
