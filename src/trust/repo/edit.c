@@ -253,8 +253,9 @@ static int plan_root(const struct repo_plan *plan, struct tuf_metadata *root, st
 
 int repo_init(const char *dir, const struct repo_plan *plan, struct err *err)
 {
-    cleanup_tuf_metadata struct tuf_metadata root = {0};
-    struct tuf_metadata targets = {.kind = TUF_TARGETS, .version = 1, .expires_s = plan->targets_expires_s};
+    cleanup_tuf_metadata struct tuf_metadata root = {0}, targets = {.kind = TUF_TARGETS,
+                                                                    .version = 1,
+                                                                    .expires_s = plan->targets_expires_s};
     struct repo repo = {.dir = (char *)(uintptr_t)dir};
     cleanup_repo struct repo *there = NULL;
     if (repo_open(dir, &there, err) == 0)

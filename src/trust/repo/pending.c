@@ -94,7 +94,7 @@ static bool same_key(const struct tuf_key *a, const struct tuf_key *b)
 
 struct search { /* for the name under which a key may sign */
     const struct tuf_key *key;
-    char *keyid; /* owned: what named it is gone after the visit */
+    char **keyid; /* a copy: what named it is gone after the visit */
 };
 
 static int find_signer(const struct tuf_keyset *set, const struct tuf_key *keys, size_t key_count, void *arg)
@@ -102,8 +102,8 @@ static int find_signer(const struct tuf_keyset *set, const struct tuf_key *keys,
     struct search *search = arg;
     for (size_t i = 0; i < key_count; i++)
         for (size_t j = 0; j < set->count && same_key(&keys[i], search->key); j++)
-            if (!search->keyid && str_eq(set->keyids[j], keys[i].id))
-                search->keyid = mem_strdup(keys[i].id);
+            if (!*search->keyid && str_eq(set->keyids[j], keys[i].id))
+                *search->keyid = mem_strdup(keys[i].id);
     return 0;
 }
 
@@ -143,6 +143,22 @@ static int add_signature(struct tuf_metadata *metadata, struct tuf_signature *si
     return 0;
 }
 
+int repo_wants(const struct repo *repo, const char *role, const struct tuf_key *key, bool *out,
+               struct err *err)
+{
+    cleanup_tuf_metadata struct tuf_metadata pending = {0};
+    cleanup_free char *keyid = NULL;
+    struct search search = {.key = key, .keyid = &keyid};
+    *out = false;
+    if (repo_pending(repo, role, &pending, err) < 0 ||
+        each_pending_signers(repo, role, &pending, find_signer, &search, err) < 0)
+        return -1;
+    *out = keyid != NULL;
+    for (size_t i = 0; keyid && i < pending.signature_count; i++)
+        *out &= !str_eq(pending.signatures[i].keyid, keyid);
+    return 0;
+}
+
 static int sign_as(struct tuf_metadata *pending, const char *keyid, const struct tuf_signer *signer,
                    struct err *err)
 {
@@ -160,11 +176,11 @@ static int sign_as(struct tuf_metadata *pending, const char *keyid, const struct
 int repo_sign_pending(struct repo *repo, const char *role, const struct tuf_signer *signer, struct err *err)
 {
     cleanup_tuf_metadata struct tuf_metadata pending = {0};
-    struct search search = {.key = tuf_signer_public(signer)};
+    cleanup_free char *keyid = NULL;
+    struct search search = {.key = tuf_signer_public(signer), .keyid = &keyid};
     if (repo_pending(repo, role, &pending, err) < 0 ||
         each_pending_signers(repo, role, &pending, find_signer, &search, err) < 0)
         return -1;
-    cleanup_free char *keyid = search.keyid;
     if (!keyid)
         return err_set(err, ERR_REFUSED,
                        "key %.16s… does not speak for %s; it needs a key that root names for it",

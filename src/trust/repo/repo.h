@@ -92,6 +92,9 @@ struct repo_signatures {
 };
 int repo_count_signatures(const struct repo *repo, const char *role, struct repo_signatures *out,
                           struct err *err) must_check;
+/* Whether this key speaks for what is pending and has not signed it yet. NOT_FOUND if nothing is pending. */
+int repo_wants(const struct repo *repo, const char *role, const struct tuf_key *key, bool *out,
+               struct err *err) must_check;
 /* Publishes what is pending and has its threshold. NOT_FOUND; CONFLICT "1 of 2 signatures …" if it has not. */
 int repo_publish(struct repo *repo, const char *role, struct err *err) must_check;
 
@@ -112,6 +115,9 @@ struct repo_online {
 };
 int repo_freshen(struct repo *repo, const struct repo_online *online, int64_t now_s, bool *out_changed,
                  struct err *err) must_check;
+
+/* Whether the newest published version of a role is signed by those who speak for it now: not after its keys were changed. */
+int repo_holds(const struct repo *repo, const char *role, bool *out, struct err *err) must_check;
 
 /* A file as a client asks for it ("timestamp.json", "3.root.json"); NOT_FOUND. Names with '/' or a leading '.' are NOT_FOUND. */
 int repo_read(const struct repo *repo, const char *name, struct buf *out, struct err *err) must_check;

@@ -97,6 +97,23 @@ int repo_check_signers(const struct repo *repo, const char *role, const struct t
                : trust_refuse(err, TRUST_TARGETS_SIGNATURES, "nobody delegates to a role %s", role);
 }
 
+int repo_holds(const struct repo *repo, const char *role, bool *out, struct err *err)
+{
+    cleanup_tuf_metadata struct tuf_metadata newest = {0};
+    int64_t version = 0;
+    if (repo_newest(repo, role, &version, err) < 0)
+        return -1;
+    if (version == 0)
+        return err_set(err, ERR_NOT_FOUND, "no version of %s is published", role);
+    if (repo_load(repo, "", role, version, &newest, err) < 0)
+        return -1;
+    *out = repo_check_signers(repo, role, &newest, err) == 0;
+    if (!*out && err->code != ERR_UNTRUSTED)
+        return -1;
+    *err = *out ? *err : (struct err){0};
+    return 0;
+}
+
 int repo_check_root(const struct tuf_metadata *before, const struct tuf_metadata *root, struct err *err)
 {
     const struct tuf_root *own = &root->root;
