@@ -105,6 +105,8 @@ int assignment_get(struct call *call, struct err *err);
 int reports_post(struct call *call, struct err *err);
 int metrics_post(struct call *call, struct err *err);
 void assignment_wake(struct api *api); /* after a commit */
+int director_get(struct call *call, struct err *err);
+void director_wake(struct api *api); /* after a commit */
 
 /* hold.c: answers now if `wait_s` is 0, else holds the robot's question. hold_take: it is held no more, and is to be answered;
  * NULL if there is none. */
@@ -148,6 +150,11 @@ int release_post(struct call *call, struct err *err);
 int release_list(struct call *call, struct err *err);
 int release_get(struct call *call, struct err *err);
 int release_signature_get(struct call *call, struct err *err);
+
+int tuf_get(struct call *call, struct err *err);
+int tuf_post(struct call *call, struct err *err); /* has its own transactions: on record first, then published */
+int approval_post(struct call *call, struct err *err);
+int approval_list(struct call *call, struct err *err);
 
 int robot_list(struct call *call, struct err *err);
 int robot_get(struct call *call, struct err *err);

@@ -260,6 +260,7 @@ static void on_commit(void *arg)
 {
     device_wake(arg); /* first: who is shut out gets no news */
     assignment_wake(arg);
+    director_wake(arg);
     orders_wake(arg);
     events_push(arg);
 }

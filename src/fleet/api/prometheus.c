@@ -1,6 +1,7 @@
 /* GET /metrics in the Prometheus text format, and GET /healthz. */
 #include "base/clock.h"
 #include "fleet/api/call.h"
+#include "fleet/authority/authority.h"
 
 #include <math.h>
 
@@ -86,6 +87,16 @@ static void write_server(struct page *page)
          group->commit_ms.sum / 1000, (unsigned long long)group->commit_ms.count);
     head(page, "muster_start_time_seconds", "gauge", "When this server started.");
     line(page, "muster_start_time_seconds %lld\n", (long long)(page->fleet->started_ms / 1000));
+}
+
+static void write_trust(struct page *page)
+{
+    int64_t version, expires_s;
+    head(page, "muster_trust_expires_seconds", "gauge", "Until metadata of the TUF repository expire.");
+    for (int kind = 0; kind < TUF_KIND_COUNT; kind++)
+        if (authority_expiry(page->fleet->authority, (enum tuf_kind)kind, &version, &expires_s))
+            line(page, "muster_trust_expires_seconds{role=\"%s\"} %lld\n", tuf_kind_name((enum tuf_kind)kind),
+                 (long long)(expires_s - clock_wall_ms() / 1000));
 }
 
 /* Prometheus wants all lines of one metric together, so the releases are walked once per metric. */
@@ -183,6 +194,7 @@ int prometheus_get(struct call *call, struct err *err)
     struct page page = {.fleet = call->fleet, .text = BUF_INIT(TEXT_MAX_BYTES)};
     write_fleet(&page);
     write_server(&page);
+    write_trust(&page);
     int rc = write_releases(&page, err);
     if (rc == 0 && page.err.code != ERR_NONE) {
         *err = page.err;

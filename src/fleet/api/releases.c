@@ -1,16 +1,26 @@
-/* Releases: taken in only when every blob is here and verifies, the model fits its release.json and the
- * signature holds. The server has no release key; it only checks. */
+/* Releases: taken in only when every blob is here and verifies, the model fits its release.json and the offline keys released it: the
+ * published targets name it, or (as robots without a root ask for) the signature in the envelope beside its manifest holds. The server has no
+ * release key; it only checks. */
 #include "base/clock.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
+#include "fleet/authority/authority.h"
+#include "fleet/engine/consent.h"
 #include "release/image.h"
 #include "trust/keyring.h"
+#include "trust/rule.h"
 #include "trust/signature.h"
 #include "wire/json.h"
 
-static int parse_request(struct call *call, struct digest *manifest, struct signature_envelope *envelope,
-                         struct err *err)
+struct request {
+    struct digest manifest;
+    bool enveloped;
+    struct signature_envelope envelope; /* zero: none */
+};
+
+static int parse_request(struct call *call, struct request *out, struct err *err)
 {
+    *out = (struct request){0};
     size_t len;
     const uint8_t *body = http_body(call->request, &len);
     struct json_reader reader;
@@ -18,11 +28,14 @@ static int parse_request(struct call *call, struct digest *manifest, struct sign
         return -1;
     struct json_at root = json_root(&reader);
     JSON_ONLY(root, "manifest", "signature");
-    json_get_digest(root, "manifest", manifest);
-    cleanup_free char *text = json_canonical(json_child(root, "signature"));
+    json_get_digest(root, "manifest", &out->manifest);
+    out->enveloped = json_has(root, "signature");
+    cleanup_free char *text = out->enveloped ? json_canonical(json_child(root, "signature")) : NULL;
     if (json_finish(&reader, err) < 0)
         return -1;
-    return text ? signature_parse(text, strlen(text), envelope, err) : err_no_memory(err);
+    if (!out->enveloped)
+        return 0;
+    return text ? signature_parse(text, strlen(text), &out->envelope, err) : err_no_memory(err);
 }
 
 /* The keyring is read anew each time: a revocation holds at once. */
@@ -39,6 +52,35 @@ static int check_signature(struct fleet *fleet, const struct signature_envelope 
     return signature_verify(envelope, &image->digest, image->size, ring, err);
 }
 
+/* The targets name exactly these bytes, for this fleet. */
+static int check_targets(struct fleet *fleet, const struct image *image, struct err *err)
+{
+    struct authority_release said;
+    const struct release *release = &image->release;
+    if (authority_release(fleet->authority, release->name, release->version, clock_wall_ms() / 1000, &said,
+                          err) < 0)
+        return -1;
+    if (said.length == image->size && digest_equal(&said.digest, &image->digest))
+        return 0;
+    return trust_refuse(err, TRUST_ASSIGNMENT_TARGET,
+                        "the targets name other bytes as %s/%s: manifest %.19s…", release->name,
+                        release->version, digest_format(&said.digest).text);
+}
+
+/* An envelope is checked where there is a keyring to check it by; what robots without a root get is never unchecked. */
+static int check_released(struct fleet *fleet, const struct request *request, const struct image *image,
+                          struct err *err)
+{
+    bool rooted = authority_root(fleet->authority);
+    if (request->enveloped && (fleet->keyring || !rooted))
+        return check_signature(fleet, &request->envelope, image, err);
+    if (rooted)
+        return check_targets(fleet, image, err);
+    return err_set(
+        err, ERR_INVALID,
+        "the release has no signature, and this server has no root of trust that could name it; sign it");
+}
+
 static uint64_t total_bytes(const struct image *image)
 {
     uint64_t sum = image->size + image->manifest.config.size;
@@ -47,19 +89,21 @@ static uint64_t total_bytes(const struct image *image)
     return sum;
 }
 
-static int fill_row(const struct image *image, const struct signature_envelope *envelope,
-                    struct release_row *row, struct err *err)
+static int fill_row(const struct image *image, const struct request *request, struct release_row *row,
+                    struct err *err)
 {
     const struct release *release = &image->release;
-    *row = (struct release_row){.digest = image->digest,
-                                .manifest_bytes = image->size,
-                                .size_bytes = total_bytes(image),
-                                .latency_p99_ms = release->budgets.latency_p99_ms,
-                                .deadline_ms = release->budgets.deadline_ms,
-                                .memory_mib = release->budgets.memory_mib,
-                                .max_miss_share = release->envelope.max_miss_share,
-                                .created_ms = clock_wall_ms(),
-                                .signature = signature_format(envelope)};
+    const struct signature_envelope *envelope = &request->envelope;
+    *row =
+        (struct release_row){.digest = image->digest,
+                             .manifest_bytes = image->size,
+                             .size_bytes = total_bytes(image),
+                             .latency_p99_ms = release->budgets.latency_p99_ms,
+                             .deadline_ms = release->budgets.deadline_ms,
+                             .memory_mib = release->budgets.memory_mib,
+                             .max_miss_share = release->envelope.max_miss_share,
+                             .created_ms = clock_wall_ms(),
+                             .signature = request->enveloped ? signature_format(envelope) : mem_strdup("")};
     str_copy(row->name, sizeof row->name, release->name);
     str_copy(row->version, sizeof row->version, release->version);
     for (size_t i = 0; i < envelope->count && i < ARRAY_LEN(row->signed_by); i++)
@@ -67,31 +111,31 @@ static int fill_row(const struct image *image, const struct signature_envelope *
     return row->signature ? 0 : err_no_memory(err);
 }
 
-static int check_image(struct call *call, const struct digest *manifest,
-                       const struct signature_envelope *envelope, struct release_row *row, struct err *err)
+static int check_image(struct call *call, const struct request *request, struct release_row *row,
+                       struct err *err)
 {
     cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
     if (!image)
         return err_no_memory(err);
-    if (image_open(blobs_dir(call->fleet->blobs), manifest, image, err) < 0)
+    if (image_open(blobs_dir(call->fleet->blobs), &request->manifest, image, err) < 0)
         return -1;
-    int rc = check_signature(call->fleet, envelope, image, err);
+    int rc = check_released(call->fleet, request, image, err);
     if (rc == 0)
         rc = image_check_blobs(image, err);
     if (rc == 0)
         rc = image_check_model(image, err);
     if (rc == 0)
-        rc = fill_row(image, envelope, row, err);
+        rc = fill_row(image, request, row, err);
     image_close(image);
     return rc;
 }
 
 /* The manifest gets into index.json for the check (it is how a layout names its releases) and leaves it again
  * if the release is refused. */
-static int take_in(struct call *call, const struct digest *manifest,
-                   const struct signature_envelope *envelope, bool known, struct release_row *row,
+static int take_in(struct call *call, const struct request *request, bool known, struct release_row *row,
                    struct err *err)
 {
+    const struct digest *manifest = &request->manifest;
     const char *dir = blobs_dir(call->fleet->blobs);
     struct oci_descriptor descriptor = {.digest = *manifest};
     str_copy(descriptor.media_type, sizeof descriptor.media_type, OCI_MANIFEST_TYPE);
@@ -100,12 +144,35 @@ static int take_in(struct call *call, const struct digest *manifest,
         return err_prefix(err, "manifest");
     if (!known && layout_add_manifest(dir, &descriptor, err) < 0)
         return -1;
-    if (check_image(call, manifest, envelope, row, err) == 0)
+    if (check_image(call, request, row, err) == 0)
         return 0;
     struct err ignored = {0};
     if (!known && layout_remove_manifest(dir, manifest, &ignored) < 0)
         return err_prefix(err, "%s", ignored.text);
     return -1;
+}
+
+/* What the offline keys say of it now; null: they do not name it (any more). */
+static void write_terms(struct json_writer *w, struct fleet *fleet, const struct digest *digest)
+{
+    static const struct digest no_plan = {0};
+    struct consent consent;
+    struct err ignored = {0};
+    bool known = consent_ask(fleet, digest, &no_plan, &consent, &ignored) == 0;
+    jsonw_boolean(w, "withdrawn", known && consent.withdrawn);
+    if (!known || !consent.published) {
+        jsonw_nothing(w, "terms");
+        return;
+    }
+    jsonw_object(w, "terms");
+    jsonw_i64(w, "approvals", consent.terms.threshold);
+    jsonw_text(w, "of", consent.terms.scope == TERMS_OF_PLAN ? "plan" : "release");
+    jsonw_array(w, "operators");
+    for (size_t i = 0; i < consent.terms.operator_count; i++)
+        jsonw_text(w, NULL, consent.terms.operators[i]);
+    jsonw_close(w);
+    jsonw_text(w, "floor", consent.terms.floor);
+    jsonw_close(w);
 }
 
 static void write_release(struct json_writer *w, struct fleet *fleet, const char *key,
@@ -121,6 +188,7 @@ static void write_release(struct json_writer *w, struct fleet *fleet, const char
         jsonw_text(w, NULL, row->signed_by[i]);
     jsonw_close(w);
     jsonw_i64(w, "created_ms", row->created_ms);
+    write_terms(w, fleet, &row->digest);
     jsonw_object(w, "budgets");
     jsonw_real(w, "latency_p99_ms", row->latency_p99_ms);
     jsonw_real(w, "deadline_ms", row->deadline_ms);
@@ -142,19 +210,18 @@ static void write_release(struct json_writer *w, struct fleet *fleet, const char
 int release_post(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;
-    struct digest manifest;
-    struct signature_envelope envelope;
+    struct request request;
     cleanup_release_row struct release_row row = {0}, old = {0};
-    if (parse_request(call, &manifest, &envelope, err) < 0)
+    if (parse_request(call, &request, err) < 0)
         return -1;
     struct err absent = {0};
-    bool known = store->ops->release_get(store, &manifest, &old, &absent) == 0;
+    bool known = store->ops->release_get(store, &request.manifest, &old, &absent) == 0;
     if (!known && absent.code != ERR_NOT_FOUND)
         return *err = absent, -1;
-    if (take_in(call, &manifest, &envelope, known, &row, err) < 0)
+    if (take_in(call, &request, known, &row, err) < 0)
         return -1;
     if (known) {
-        if (store->ops->release_sign(store, &row, err) < 0)
+        if (request.enveloped && store->ops->release_sign(store, &row, err) < 0)
             return -1;
         row.created_ms = old.created_ms;
     } else if (store->ops->release_add(store, &row, err) < 0) {
@@ -218,5 +285,8 @@ int release_signature_get(struct call *call, struct err *err)
     if (call_digest(call, &digest, err) < 0 ||
         call->fleet->store->ops->release_get(call->fleet->store, &digest, &row, err) < 0)
         return -1;
+    if (!row.signature[0])
+        return err_set(err, ERR_NOT_FOUND, "release %s %s has no envelope; the targets name it", row.name,
+                       row.version);
     return call_json(call, 200, TAKE_PTR(row.signature), err);
 }

@@ -1,6 +1,7 @@
 /* Rollouts: start, list, one, pause, resume, abort. */
 #include "base/clock.h"
 #include "fleet/api/call.h"
+#include "fleet/engine/consent.h"
 #include "fleet/engine/engine.h"
 
 /* Waves are written in order and their members come in order, so one walk over the members does for all of
@@ -91,6 +92,31 @@ static int write_gates(struct json_writer *w, struct fleet *fleet, const struct 
     return 0;
 }
 
+/* While robots are still to be taken in: what its terms ask for and who has approved. */
+static int write_approvals(struct json_writer *w, struct fleet *fleet, const struct rollout *rollout,
+                           struct err *err)
+{
+    struct consent consent = {0};
+    bool open = rollout->state == ROLLOUT_RUNNING || rollout->state == ROLLOUT_WAITING ||
+                rollout->state == ROLLOUT_PAUSED;
+    if (open && consent_ask(fleet, &rollout->release, &rollout->plan, &consent, err) < 0)
+        return -1;
+    if (!consent.terms.threshold) {
+        jsonw_nothing(w, "approvals");
+        return 0;
+    }
+    jsonw_object(w, "approvals");
+    jsonw_i64(w, "needed", consent.terms.threshold);
+    jsonw_i64(w, "have", consent.have);
+    jsonw_text(w, "of", consent.terms.scope == TERMS_OF_PLAN ? "plan" : "release");
+    jsonw_array(w, "from");
+    for (int i = 0; i < consent.have; i++)
+        jsonw_text(w, NULL, consent.from[i]);
+    jsonw_close(w);
+    jsonw_close(w);
+    return 0;
+}
+
 static int write_rollout(struct json_writer *w, const struct call *call, const struct rollout_row *row,
                          struct err *err)
 {
@@ -105,6 +131,9 @@ static int write_rollout(struct json_writer *w, const struct call *call, const s
     if (write_waves(w, call, rollout, err) < 0)
         return -1;
     if (write_gates(w, fleet, row, err) < 0)
+        return -1;
+    jsonw_digest(w, "plan", &rollout->plan);
+    if (write_approvals(w, fleet, rollout, err) < 0)
         return -1;
     jsonw_text(w, "reason", rollout->reason);
     jsonw_i64(w, "started_ms", row->started_ms);

@@ -4,6 +4,8 @@
 
 static const struct api_route robot_routes[] = {
     {HTTP_GET, "/api/v1/assignment", WHO_ROBOT, false, assignment_get, RIGHT_NONE, REACH_NOBODY},
+    {HTTP_GET, "/api/v1/director", WHO_ROBOT, false, director_get, RIGHT_NONE, REACH_NOBODY},
+    {HTTP_GET, "/api/v1/tuf/:file", WHO_ROBOT, false, tuf_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/commands", WHO_ROBOT, false, orders_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_POST, "/api/v1/renew", WHO_ROBOT, true, renew_post, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get, RIGHT_NONE, REACH_NOBODY},
@@ -33,6 +35,10 @@ static const struct api_route operator_routes[] = {
     {HTTP_GET, "/api/v1/releases/:digest", WHO_OPERATOR, false, release_get, RIGHT_SEE, REACH_SOME},
     {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_OPERATOR, false, release_signature_get, RIGHT_SEE,
      REACH_SOME},
+    {HTTP_GET, "/api/v1/tuf/:file", WHO_OPERATOR, false, tuf_get, RIGHT_SEE, REACH_SOME},
+    {HTTP_POST, "/api/v1/tuf/:role", WHO_OPERATOR, false, tuf_post, RIGHT_RELEASE, REACH_FLEET},
+    {HTTP_POST, "/api/v1/approvals", WHO_OPERATOR, true, approval_post, RIGHT_APPROVE, REACH_NAMED},
+    {HTTP_GET, "/api/v1/approvals", WHO_OPERATOR, false, approval_list, RIGHT_SEE, REACH_SOME},
     {HTTP_POST, "/api/v1/rollouts", WHO_OPERATOR, true, rollout_post, RIGHT_ROLL_OUT, REACH_NAMED},
     {HTTP_GET, "/api/v1/rollouts", WHO_OPERATOR, false, rollout_list, RIGHT_SEE, REACH_SOME},
     {HTTP_GET, "/api/v1/rollouts/:id", WHO_OPERATOR, false, rollout_get, RIGHT_SEE, REACH_SOME},

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "fleet/authority/authority.h"
 #include "sys/file.h"
 #include "trust/incident.h"
 
@@ -146,6 +147,16 @@ static int restore_contacts(struct fleet *fleet, struct err *err)
     return fleet->store->ops->robot_each(fleet->store, "", -1, restore_one, &restore, err);
 }
 
+static int open_authority(struct fleet *fleet, const struct fleet_options *options, struct err *err)
+{
+    const struct authority_options authority = {.dir = options->dir,
+                                                .root = options->root,
+                                                .timestamp_valid_s = options->timestamp_valid_s,
+                                                .snapshot_valid_s = options->snapshot_valid_s,
+                                                .assignment_valid_s = options->assignment_valid_s};
+    return authority_open(&authority, clock_wall_ms() / 1000, &fleet->authority, err);
+}
+
 static int open_parts(struct fleet *fleet, const struct fleet_options *options, struct err *err)
 {
     cleanup_free char *database = file_join(options->dir, "muster.db");
@@ -164,6 +175,7 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
     if (store_open_sqlite(database, &fleet->store, err) < 0 ||
         blobs_open(layout, options->max_blob_bytes, &fleet->blobs, err) < 0 ||
         blobs_open(incidents, INCIDENT_MAX_BYTES, &fleet->incidents, err) < 0 ||
+        open_authority(fleet, options, err) < 0 ||
         group_new(fleet->base, fleet->store, &fleet->group, err) < 0 || restore_contacts(fleet, err) < 0)
         return -1;
     fleet->flush_timer = event_new(fleet->base, -1, EV_PERSIST, on_flush, fleet);
@@ -171,7 +183,7 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
         return err_no_memory(err);
     struct timeval period = {.tv_sec = FLUSH_PERIOD_S};
     event_add(fleet->flush_timer, &period);
-    return 0;
+    return fleet_tend_start(fleet, err);
 }
 
 int fleet_open(struct event_base *base, const struct fleet_options *options, struct fleet **out,
@@ -201,7 +213,10 @@ void fleet_close(struct fleet *fleet)
         if (flush_contacts(fleet, &err) < 0)
             log_error("contacts: %s", err.text);
     }
+    if (fleet->tend_timer)
+        event_free(fleet->tend_timer);
     group_free(fleet->group);
+    authority_free(fleet->authority);
     roster_free(fleet->roster);
     blobs_free(fleet->blobs);
     blobs_free(fleet->incidents);
@@ -227,9 +242,10 @@ int fleet_event(struct fleet *fleet, const char *kind, const char *robot, struct
 
 void fleet_changed(struct fleet *fleet, const char *robot)
 {
+    static const enum roster_question questions[] = {ROSTER_ASSIGNMENT, ROSTER_DIRECTOR};
     struct roster_entry *entry = roster_get(fleet->roster, robot);
-    if (entry)
-        entry->held[ROSTER_ASSIGNMENT].changed = fleet->changed[ROSTER_ASSIGNMENT] = true;
+    for (size_t i = 0; entry && i < ARRAY_LEN(questions); i++)
+        entry->held[questions[i]].changed = fleet->changed[questions[i]] = true;
     fleet->dirty = true;
 }
 
@@ -266,7 +282,7 @@ int fleet_audit(struct fleet *fleet, const struct audit_entry *entry, struct err
 }
 
 int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *release, bool rollback,
-                 struct err *err)
+                 const struct digest *plan, struct err *err)
 {
     struct store *store = fleet->store;
     struct robot_row row;
@@ -277,7 +293,8 @@ int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *re
     row.counter++;
     row.target = *release;
     row.target_rollback = rollback;
-    row.target_ms = clock_wall_ms();
+    row.target_plan = *plan;
+    row.target_ms = row.issued_ms = clock_wall_ms();
     row.phase = PHASE_ASSIGNED;
     row.phase_release = *release;
     row.phase_ms = row.target_ms;
@@ -287,4 +304,14 @@ int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *re
     fleet_changed(fleet, robot);
     return fleet_event(fleet, "assigned", robot, err, "%s %s%s", what.name, what.version,
                        rollback ? " (back)" : "");
+}
+
+int fleet_reissue(struct fleet *fleet, struct robot_row *row, uint64_t beyond, struct err *err)
+{
+    row->counter = MAX(row->counter, beyond) + 1;
+    row->issued_ms = clock_wall_ms();
+    if (fleet->store->ops->robot_save(fleet->store, row, err) < 0)
+        return -1;
+    fleet_changed(fleet, row->id);
+    return 0;
 }

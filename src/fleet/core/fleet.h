@@ -17,12 +17,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct authority; /* fleet/authority/authority.h */
 struct event_base;
 
 struct fleet_options {
-    const char *dir;       /* ca.pem, ca.key, server.pem, server.key, muster.db, layout/ */
+    const char *dir;       /* ca.pem, ca.key, server.pem, server.key, muster.db, layout/, online/, trust/ */
     const char *keyring;   /* release keys; NULL: no release is accepted */
-    const char *operators; /* operators' keys; NULL: the robots alone check who signed a command */
+    const char *operators; /* operators' keys; NULL: those that the targets publish, if any */
+    const char *root;      /* the first root of trust; NULL: what DIR/trust/ holds */
+    int64_t timestamp_valid_s, snapshot_valid_s, assignment_valid_s; /* 0: fleet/authority/authority.h */
     uint64_t max_blob_bytes;
     int64_t certificate_s, grace_s; /* how long a robot's certificate is good, and how long after that it may still be renewed */
 };
@@ -36,11 +39,13 @@ struct fleet {
     struct event_base *base;
     struct store *store;
     struct blobs *blobs;
+    struct authority *authority;
     struct blobs *incidents; /* files of robots' black boxes; not for robots to read */
     struct group *group;
     struct roster *roster;
     char *dir, *keyring, *operators;
     struct event *flush_timer;
+    struct event *tend_timer;
     unsigned flushes;
     bool dirty;                     /* something happened that a rollout may be waiting for */
     bool changed[ROSTER_QUESTIONS]; /* some roster entry is marked so */
@@ -68,7 +73,9 @@ int fleet_event(struct fleet *fleet, const char *kind, const char *robot, struct
 
 /* Gives a robot a release: next counter, phase assigned; its held question is answered after the commit. */
 int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *release, bool rollback,
-                 struct err *err) must_check;
+                 const struct digest *plan, struct err *err) must_check;
+/* The same assignment again, with the next counter (above `beyond`) and a new time: renewed, or with approvals that it did not have. */
+int fleet_reissue(struct fleet *fleet, struct robot_row *row, uint64_t beyond, struct err *err) must_check;
 
 /* The robot's held question is to be looked at after the commit. */
 void fleet_changed(struct fleet *fleet, const char *robot);   /* for its assignment */
@@ -76,6 +83,10 @@ void fleet_commanded(struct fleet *fleet, const char *robot); /* for commands */
 
 /* What this robot asks is answered, and its connections end, with the commit: its rights or its certificate have changed. */
 void fleet_cut(struct fleet *fleet, const char *robot);
+
+/* tend.c: keeps snapshot and timestamp fresh, and tells while the offline metadata are about to expire. By a timer; also at the start. */
+int fleet_tend(struct fleet *fleet, int64_t now_ms, struct err *err) must_check;
+int fleet_tend_start(struct fleet *fleet, struct err *err) must_check;
 
 /* Appends to the audit log; number and time are filled in here. */
 int fleet_audit(struct fleet *fleet, const struct audit_entry *entry, struct err *err) must_check;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "fleet/engine/consent.h"
 
 #include <event2/event.h>
 
@@ -20,18 +21,20 @@ static bool ended(enum rollout_state state)
 }
 
 /* Takes robots in (remembering what they had and had shown before) or sends them back. */
-static int carry_out_assign(struct fleet *fleet, const struct rollout_assign *assign,
-                            struct engine_view *view, struct err *err)
+static int carry_out_assign(struct fleet *fleet, const struct rollout *rollout,
+                            const struct rollout_assign *assign, struct engine_view *view, struct err *err)
 {
     struct engine_robot *more = &view->more[assign->robot];
+    const struct digest plan = assign->rollback ? more->member.before_plan : rollout->plan;
     if (assign->wave >= 0) {
         more->member.wave = assign->wave;
         more->member.before = view->robots[assign->robot].target;
+        more->member.before_plan = more->target_plan;
         more->member.baseline = more->shown;
         if (fleet->store->ops->rollout_robot_save(fleet->store, &more->member, err) < 0)
             return -1;
     }
-    return fleet_assign(fleet, more->id, &assign->release, assign->rollback, err);
+    return fleet_assign(fleet, more->id, &assign->release, assign->rollback, &plan, err);
 }
 
 static int store_failures(struct fleet *fleet, struct engine_view *view, struct err *err)
@@ -97,7 +100,7 @@ static int carry_out(struct fleet *fleet, struct rollout_row *row, struct engine
     if (store_failures(fleet, view, err) < 0)
         return -1;
     for (size_t i = 0; i < actions->assign_count; i++)
-        if (carry_out_assign(fleet, &actions->assigns[i], view, err) < 0)
+        if (carry_out_assign(fleet, &row->rollout, &actions->assigns[i], view, err) < 0)
             return -1;
     return store_next(fleet, row, actions, err);
 }
@@ -110,11 +113,23 @@ static bool anything_to_do(const struct engine_view *view, const struct rollout_
     return failures || actions->assign_count || actions->changed;
 }
 
+/* Only a rollout that may take robots in needs to know. */
+static int ask_consent(struct fleet *fleet, const struct rollout *rollout, struct consent *out,
+                       struct err *err)
+{
+    if (rollout->state != ROLLOUT_RUNNING && rollout->state != ROLLOUT_WAITING)
+        return 0;
+    return consent_ask(fleet, &rollout->release, &rollout->plan, out, err);
+}
+
 static int decide_one(struct fleet *fleet, struct rollout_row *row, struct err *err)
 {
     cleanup_engine_view struct engine_view view = {0};
-    if (engine_view_load(fleet, &row->rollout, &view, err) < 0)
+    struct consent consent = {0};
+    if (engine_view_load(fleet, &row->rollout, &view, err) < 0 ||
+        ask_consent(fleet, &row->rollout, &consent, err) < 0)
         return -1;
+    view.view.withheld = consent.why[0] ? consent.why : NULL;
     cleanup_free struct rollout_assign *assigns = mem_zalloc(view.view.count, sizeof *assigns);
     cleanup_free struct rollout_actions *actions = mem_zalloc(1, sizeof *actions);
     if (!assigns || !actions)

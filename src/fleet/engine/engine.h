@@ -34,6 +34,7 @@ int engine_step(struct fleet *fleet, struct err *err) must_check;
 struct engine_robot {
     char id[API_ID_SIZE];
     struct rollout_robot_row member; /* wave -1: not taken in yet */
+    struct digest target_plan;       /* the plan of its present assignment; zero: none */
     struct rollout_evidence shown;   /* on the release, over all time */
     bool newly_failed;
 };
@@ -54,8 +55,9 @@ void engine_write_gates(struct json_writer *w, const char *key, const struct gat
 
 /* Writes: between group_enter and group_leave. */
 
-/* Starts a rollout. Errors: NOT_FOUND for an unknown release, CONFLICT if another open rollout has one of its
- * robots, INVALID if no robot is selected. */
+/* Starts a rollout; one whose release wants approvals waits for them, and one whose release wants approval of the plan has its plan made here
+ * (wire/assignment.h), kept as a blob, and followed. Errors: NOT_FOUND for an unknown release, CONFLICT if another open rollout has one of its
+ * robots or the release is withdrawn, INVALID if no robot is selected. */
 int engine_begin(struct fleet *fleet, const struct rollout_spec *spec, const char *who, uint64_t *out_id,
                  struct err *err) must_check;
 

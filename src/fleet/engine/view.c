@@ -48,12 +48,14 @@ static int add_robot(const struct robot_row *row, void *arg)
         return 1;
     }
     struct engine_robot *more = &out->more[out->view.count];
-    *more = (struct engine_robot){.member = {.rollout = loader->rollout->id, .wave = -1}};
+    *more = (struct engine_robot){.member = {.rollout = loader->rollout->id, .wave = -1},
+                                  .target_plan = row->target_plan};
     str_copy(more->id, sizeof more->id, row->id);
     str_copy(more->member.robot, sizeof more->member.robot, row->id);
     out->robots[out->view.count++] = (struct fleet_robot){
         .live = roster_presence(entry, loader->mono_ms) == PRESENCE_LIVE,
         .wave = -1,
+        .planned = -1,
         .running = row->running,
         .target = row->target,
         .committed = !digest_is_zero(&row->running) && digest_equal(&row->running, &row->committed),
@@ -80,6 +82,15 @@ static int join_member(const struct rollout_robot_row *row, void *arg)
     robot->wave = row->wave;
     robot->before = row->before;
     robot->failed = robot->failed || row->failed;
+    return 0;
+}
+
+static int join_plan(const char *robot, int wave, void *arg)
+{
+    struct engine_view *out = arg;
+    struct engine_robot *more = bsearch(robot, out->more, out->view.count, sizeof *more, by_id);
+    if (more)
+        out->robots[more - out->more].planned = wave;
     return 0;
 }
 
@@ -149,6 +160,8 @@ int engine_view_load(struct fleet *fleet, const struct rollout *rollout, struct 
         rc = store->ops->rollout_robot_each(store, rollout->id, join_member, out, err);
     if (rc == 0)
         rc = load_evidence(fleet, rollout, out, err);
+    if (rc == 0 && !digest_is_zero(&rollout->plan))
+        rc = store->ops->rollout_plan_each(store, rollout->id, join_plan, out, err);
     if (rc < 0) {
         engine_view_fini(out);
         return -1;

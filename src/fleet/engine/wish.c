@@ -1,7 +1,8 @@
 /* What people ask of the engine: begin, pause, resume, abort. */
 #include "base/clock.h"
 #include "base/str.h"
-#include "fleet/engine/engine.h"
+#include "fleet/engine/consent.h"
+#include "fleet/engine/plan.h"
 
 static int resolve_release(struct fleet *fleet, const char *text, struct digest *out, struct err *err)
 {
@@ -72,19 +73,40 @@ static int check_robots(struct fleet *fleet, const struct rollout_spec *spec, st
     return check.rc;
 }
 
+/* What the release's terms ask for, before anything starts. */
+static int prepare(struct fleet *fleet, struct rollout *rollout, struct engine_view *view, struct err *err)
+{
+    struct consent consent;
+    if (consent_ask(fleet, &rollout->release, &rollout->plan, &consent, err) < 0)
+        return -1;
+    if (consent.withdrawn)
+        return err_set(err, ERR_CONFLICT, "release %s cannot be rolled out: %s", rollout->spec.release,
+                       consent.why);
+    if (consent.terms.threshold && consent.terms.scope == TERMS_OF_PLAN &&
+        plan_make(fleet, rollout, view, err) < 0)
+        return -1;
+    if (consent.why[0]) {
+        rollout->state = ROLLOUT_WAITING;
+        str_copy(rollout->reason, sizeof rollout->reason, consent.why);
+    }
+    return 0;
+}
+
 int engine_begin(struct fleet *fleet, const struct rollout_spec *spec, const char *who, uint64_t *out_id,
                  struct err *err)
 {
     int64_t now_ms = clock_wall_ms();
+    cleanup_engine_view struct engine_view planned = {0};
     struct rollout_row row = {.rollout = {.spec = *spec, .state = ROLLOUT_RUNNING, .wave_started_ms = now_ms},
                               .started_ms = now_ms};
     if (resolve_release(fleet, spec->release, &row.rollout.release, err) < 0 ||
-        check_robots(fleet, spec, err) < 0 ||
-        fleet->store->ops->rollout_add(fleet->store, &row, out_id, err) < 0)
+        check_robots(fleet, spec, err) < 0 || prepare(fleet, &row.rollout, &planned, err) < 0 ||
+        fleet->store->ops->rollout_add(fleet->store, &row, out_id, err) < 0 ||
+        plan_store(fleet, *out_id, &planned, err) < 0)
         return -1;
     fleet->dirty = true;
-    return fleet_event(fleet, "rollout", NULL, err, "%s was started by %s: %s", spec->name, who,
-                       spec->release);
+    return fleet_event(fleet, "rollout", NULL, err, "%s was started by %s: %s%s%s", spec->name, who,
+                       spec->release, row.rollout.reason[0] ? "; waiting: " : "", row.rollout.reason);
 }
 
 int engine_wish(struct fleet *fleet, uint64_t id, enum engine_wish wish, const char *who, struct err *err)

@@ -6,6 +6,7 @@
 #include "fleet/store/store.h"
 #include "sys/file.h"
 #include "trust/ca.h"
+#include "trust/repo/online.h"
 
 static int hand_out(const struct server_options *options, const char *token, struct err *err)
 {
@@ -73,8 +74,8 @@ int server_init(const struct server_options *options, struct err *err)
         return err_set(err, ERR_USAGE, "--name wants 1 to 63 characters of [a-zA-Z0-9._-]");
     if (file_make_dirs(options->dir, 0700, err) < 0 ||
         ca_init(options->dir, options->hosts, clock_wall_ms() / 1000, err) < 0 ||
-        blobs_open(layout, 1, &blobs, err) < 0 || open_store(options, &store, err) < 0 ||
-        store->ops->operator_count(store, &operators, err) < 0)
+        online_make(options->dir, err) < 0 || blobs_open(layout, 1, &blobs, err) < 0 ||
+        open_store(options, &store, err) < 0 || store->ops->operator_count(store, &operators, err) < 0)
         return -1;
     if (operators)
         return err_set(err, ERR_EXISTS, "%s has an operator already; make another token with musterd token",
@@ -147,4 +148,12 @@ int server_token(const struct server_options *options, struct err *err)
         return list_operators(store, err);
     return options->revoke[0] ? revoke_operator(store, options->revoke, err)
                               : add_operator(store, options, err);
+}
+
+int server_rotate(const struct server_options *options, struct err *err)
+{
+    enum online_role role;
+    if (!online_role_from_name(options->role, &role))
+        return err_set(err, ERR_USAGE, "--role wants timestamp, snapshot, director or audit");
+    return online_rotate(options->dir, role, err);
 }

@@ -26,11 +26,22 @@ static const char help[] =
     "           --keyring FILE     release keys; without it no release is accepted\n"
     "           --operators FILE   operators' keys: commands that they did not sign are turned away here "
     "already\n"
+    "           --root FILE        the fleet's first root of trust (muster keys init); DIR/trust/ begins "
+    "with it\n"
+    "           --timestamp-hours N, --snapshot-days N   how long what this server signs of the repository "
+    "holds (24, 7);\n"
+    "                              renewed at half of it\n"
+    "           --assignment-days N   how long an assignment holds (7)\n"
     "           --ports-file FILE  where the real ports are written as JSON (port 0: any free one)\n"
     "           --max-blob-mib N   the largest blob (4096)\n"
-    "           --certificate-hours N   how long a robot's certificate is good (24); robots renew at half of it\n"
-    "           --renew-grace-days N    how long after that a robot may still renew it, and nothing else (30)\n"
+    "           --certificate-hours N   how long a robot's certificate is good (24); robots renew at half of "
+    "it\n"
+    "           --renew-grace-days N    how long after that a robot may still renew it, and nothing else "
+    "(30)\n"
     "           --config FILE      YAML with the same names (robot_listen: …); flags win\n"
+    "  rotate --role timestamp|snapshot|director|audit   make the role's next key, and name it in "
+    "DIR/online.json; it is\n"
+    "         used as soon as a root names it (muster keys rotate)\n"
     "\n"
     "examples:\n"
     "  musterd init --dir /var/lib/muster --hosts fleet.example.org --token-file operator.token\n"
@@ -43,7 +54,8 @@ static const char help[] =
 static const struct {
     const char *name;
     int (*run)(const struct server_options *options, struct err *err);
-} commands[] = {{"init", server_init}, {"token", server_token}, {"serve", server_serve}};
+} commands[] = {
+    {"init", server_init}, {"token", server_token}, {"rotate", server_rotate}, {"serve", server_serve}};
 
 static int fail(const char *what, const struct err *err)
 {

@@ -6,6 +6,7 @@
  *     console_listen: 127.0.0.1:8080
  *     keyring: /etc/muster/keyring.json
  *     operators: /etc/muster/operators.json
+ *     root: /etc/muster/root.json
  */
 #ifndef MUSTER_FLEET_SERVER_OPTIONS_H
 #define MUSTER_FLEET_SERVER_OPTIONS_H
@@ -24,6 +25,9 @@ struct server_options {
     char console_listen[OPTION_TEXT_SIZE]; /* "" = no console listener */
     char keyring[OPTION_TEXT_SIZE];        /* "" = no release is accepted */
     char operators[OPTION_TEXT_SIZE];      /* "" = the robots alone check who signed a command */
+    char root[OPTION_TEXT_SIZE];           /* "" = what DIR/trust/ holds */
+    char timestamp_hours[24], snapshot_days[24], assignment_days[24]; /* numbers, maybe with a fraction */
+    char role[24];                                                    /* rotate */
     char ports_file[OPTION_TEXT_SIZE];
     char config[OPTION_TEXT_SIZE];
     char hosts[OPTION_TEXT_SIZE], token_file[OPTION_TEXT_SIZE], name[OPTION_TEXT_SIZE]; /* init and token */
@@ -32,7 +36,7 @@ struct server_options {
     char revoke[OPTION_TEXT_SIZE]; /* token: end those of this name */
     char max_blob_mib[24];
     char certificate_hours[24], renew_grace_days[24]; /* numbers, maybe with a fraction */
-    bool list; /* token: show them */
+    bool list;                                        /* token: show them */
     bool help;
 };
 

@@ -14,7 +14,7 @@
 #include <signal.h>
 
 enum { DRAIN_MS = 200, LISTENERS = 3, CLIENT_TIMEOUT_S = 90 /* longer than a long poll */ };
-enum { MAX_CERTIFICATE_HOURS = 24 * 825, MAX_GRACE_DAYS = 365 };
+enum { MAX_CERTIFICATE_HOURS = 24 * 825, MAX_GRACE_DAYS = 365, MAX_METADATA_DAYS = 365 };
 
 struct server {
     struct event_base *base;
@@ -170,6 +170,20 @@ static int parse_identity(const struct server_options *options, struct fleet_opt
     return 0;
 }
 
+static int parse_trust(const struct server_options *options, struct fleet_options *out, struct err *err)
+{
+    if (parse_period("timestamp-hours", options->timestamp_hours, 3600, 24 * MAX_METADATA_DAYS,
+                     &out->timestamp_valid_s, err) < 0 ||
+        parse_period("snapshot-days", options->snapshot_days, 86400, MAX_METADATA_DAYS,
+                     &out->snapshot_valid_s, err) < 0 ||
+        parse_period("assignment-days", options->assignment_days, 86400, MAX_METADATA_DAYS,
+                     &out->assignment_valid_s, err) < 0)
+        return -1;
+    if (out->timestamp_valid_s < 2 || out->snapshot_valid_s < 2 || out->assignment_valid_s < 2)
+        return err_set(err, ERR_USAGE, "timestamps, snapshots and assignments must be good for some seconds");
+    return 0;
+}
+
 static int start(struct server *server, const struct server_options *options, struct err *err)
 {
     uint64_t max_blob_mib;
@@ -178,8 +192,9 @@ static int start(struct server *server, const struct server_options *options, st
     struct fleet_options fleet = {.dir = options->dir,
                                   .keyring = options->keyring[0] ? options->keyring : NULL,
                                   .operators = options->operators[0] ? options->operators : NULL,
+                                  .root = options->root[0] ? options->root : NULL,
                                   .max_blob_bytes = max_blob_mib << 20};
-    if (parse_identity(options, &fleet, err) < 0)
+    if (parse_identity(options, &fleet, err) < 0 || parse_trust(options, &fleet, err) < 0)
         return -1;
     if (lock_dir(server, options->dir, err) < 0)
         return -1;

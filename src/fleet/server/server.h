@@ -9,12 +9,15 @@
 #include "base/err.h"
 #include "fleet/server/options.h"
 
-/* Makes the directory: CA, server certificate, database, first operator token (on stdout, or into
+/* Makes the directory: CA, server certificate, online keys, database, first operator token (on stdout, or into
  * options->token_file). Errors: EXISTS if there is an operator token already. */
 int server_init(const struct server_options *options, struct err *err) must_check;
 
 /* Makes one more operator token. */
 int server_token(const struct server_options *options, struct err *err) must_check;
+
+/* Makes the next key of an online role (trust/repo/online.h). May run beside a musterd that serves. */
+int server_rotate(const struct server_options *options, struct err *err) must_check;
 
 int server_serve(const struct server_options *options, struct err *err) must_check;
 
