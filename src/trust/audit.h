@@ -1,18 +1,15 @@
-/* The audit log's chain: each entry's hash covers the one before it, so that a change anywhere shows and is located.
- *
- *     hash(n) = SHA-256( hash(n-1) ‖ entry(n) )          hash(0) = 32 zero bytes; numbers are 1, 2, 3, … without a hole
- *
- * An entry is one line of JSON; the hash is over these very bytes, whatever else would mean the same:
+/* An entry of the audit log: one line of JSON, written once. These very bytes are a leaf of the log's Merkle tree (trust/merkle/tree.h),
+ * whatever else would mean the same; trust/merkle/follow.h checks a log entry by entry.
  *
  *     {"seq": 7, "time_ms": …, "kind": "command", "who": "alice", "what": "stop", "why": "smoke", "robots": ["r1"],
  *      "command": 12, "sent_by": "operator", "release": "sha256:…" or absent, "generation": 4, "lease": 0, "text": "…"}
  *
- * kind       command: somebody ordered something; outcome: what a robot made of it; local: a command given at the robot
- *            itself; guard: the guard of a robot changed its state; rollout, revoked: acts on the fleet
- * release    whose output was overridden (outcome, local)
- *
- * The chain tells what was changed, removed or slipped in between; that the *end* was cut off tells only who remembers how
- * far it went (muster audit verify --remember).
+ * seq        1, 2, 3, …: entry n is leaf n-1
+ * kind       command: somebody ordered something; outcome: what a robot made of it; local: a command given at the robot itself;
+ *            guard: the guard of a robot changed its state; robot: what became of a release on a robot; identity: tokens, enrolments,
+ *            renewals, revocations; release, metadata, approval: what was taken in; rollout: what was begun, held, ended, and by whom;
+ *            incident: a recording was taken in; witness: a robot says that this log is not the one it knows; audit: the log itself
+ * release    whose output was overridden (outcome, local); what it is about (release, rollout, robot)
  */
 #ifndef MUSTER_TRUST_AUDIT_H
 #define MUSTER_TRUST_AUDIT_H
@@ -23,16 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct audit_chain { /* how far it is known to be sound; zero: from the beginning */
-    uint64_t seq;
-    struct digest head;
-};
-
-struct digest audit_hash(const struct digest *previous, const char *entry);
-
-/* Takes the next record. Errors: CORRUPT with the first number that is wrong and how; the chain stays where it was. */
-int audit_follow(struct audit_chain *chain, uint64_t seq, const char *entry, const struct digest *hash,
-                 struct err *err) must_check;
+enum { AUDIT_ENTRY_ROBOTS = 256 }; /* so that an entry fits into a bundle of tlog-tiles (64 KiB) */
 
 struct audit_entry {
     uint64_t seq;

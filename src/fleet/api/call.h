@@ -123,6 +123,11 @@ int command_post(struct call *call, struct err *err);
 int command_list(struct call *call, struct err *err);
 int command_show(struct call *call, struct err *err);
 int audit_get(struct call *call, struct err *err);
+int audit_checkpoint_get(struct call *call, struct err *err);
+int audit_checkpoints_get(struct call *call, struct err *err);
+int audit_tile_get(struct call *call, struct err *err);   /* hashes and entries */
+int audit_hashes_get(struct call *call, struct err *err); /* hashes alone */
+int audit_proof_get(struct call *call, struct err *err);
 /* A robot says what became of a command. */
 int command_outcome(struct call *call, const struct api_report *report, struct err *err);
 

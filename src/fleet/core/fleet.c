@@ -125,6 +125,38 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
         log_error("contacts: %s", err.text);
 }
 
+/* A second after the last entry came its checkpoint is due, also if nobody writes any more. */
+static void on_audit(evutil_socket_t fd, short what, void *arg)
+{
+    struct fleet *fleet = arg;
+    struct err err = {0};
+    if (ledger_due(fleet->ledger, clock_wall_ms()) && fleet_checkpoint(fleet, &err) < 0)
+        log_error("audit log: %s", err.text);
+}
+
+static int seal(void *arg, struct err *err)
+{
+    return ledger_seal(arg, false, clock_wall_ms(), err);
+}
+
+static void settle(void *arg, bool kept)
+{
+    ledger_settle(arg, kept);
+}
+
+static int open_ledger(struct fleet *fleet, struct err *err)
+{
+    if (ledger_open(fleet->store, fleet->dir, &fleet->ledger, err) < 0)
+        return -1;
+    group_seal(fleet->group, &(struct group_seal){.seal = seal, .settle = settle, .arg = fleet->ledger});
+    fleet->audit_timer = event_new(fleet->base, -1, EV_PERSIST, on_audit, fleet);
+    if (!fleet->audit_timer)
+        return err_no_memory(err);
+    struct timeval period = {.tv_sec = LEDGER_EVERY_MS / 1000};
+    event_add(fleet->audit_timer, &period);
+    return 0;
+}
+
 struct restore {
     struct fleet *fleet;
     int64_t alive_ms;
@@ -176,7 +208,8 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
         blobs_open(layout, options->max_blob_bytes, &fleet->blobs, err) < 0 ||
         blobs_open(incidents, INCIDENT_MAX_BYTES, &fleet->incidents, err) < 0 ||
         open_authority(fleet, options, err) < 0 ||
-        group_new(fleet->base, fleet->store, &fleet->group, err) < 0 || restore_contacts(fleet, err) < 0)
+        group_new(fleet->base, fleet->store, &fleet->group, err) < 0 || open_ledger(fleet, err) < 0 ||
+        restore_contacts(fleet, err) < 0)
         return -1;
     fleet->flush_timer = event_new(fleet->base, -1, EV_PERSIST, on_flush, fleet);
     if (!fleet->flush_timer)
@@ -213,10 +246,13 @@ void fleet_close(struct fleet *fleet)
         if (flush_contacts(fleet, &err) < 0)
             log_error("contacts: %s", err.text);
     }
+    if (fleet->audit_timer)
+        event_free(fleet->audit_timer);
     if (fleet->tend_timer)
         event_free(fleet->tend_timer);
     group_free(fleet->group);
     authority_free(fleet->authority);
+    ledger_free(fleet->ledger);
     roster_free(fleet->roster);
     blobs_free(fleet->blobs);
     blobs_free(fleet->incidents);
@@ -242,8 +278,8 @@ int fleet_event(struct fleet *fleet, const char *kind, const char *robot, struct
 
 void fleet_changed(struct fleet *fleet, const char *robot)
 {
-    static const enum roster_question questions[] = {ROSTER_ASSIGNMENT, ROSTER_DIRECTOR};
     struct roster_entry *entry = roster_get(fleet->roster, robot);
+    static const enum roster_question questions[] = {ROSTER_ASSIGNMENT, ROSTER_DIRECTOR};
     for (size_t i = 0; entry && i < ARRAY_LEN(questions); i++)
         entry->held[questions[i]].changed = fleet->changed[questions[i]] = true;
     fleet->dirty = true;
@@ -266,19 +302,19 @@ void fleet_commanded(struct fleet *fleet, const char *robot)
 
 int fleet_audit(struct fleet *fleet, const struct audit_entry *entry, struct err *err)
 {
-    const struct store_ops *ops = fleet->store->ops;
-    struct digest head;
-    struct audit_entry stamped = *entry;
-    cleanup_audit_row struct audit_row row = {0};
-    if (ops->audit_last(fleet->store, &row.seq, &head, err) < 0)
+    return ledger_append(fleet->store, entry, err);
+}
+
+int fleet_checkpoint(struct fleet *fleet, struct err *err)
+{
+    if (group_enter(fleet->group, err) < 0)
         return -1;
-    stamped.seq = ++row.seq;
-    stamped.time_ms = clock_wall_ms();
-    row.entry = audit_entry_format(&stamped);
-    if (!row.entry)
-        return err_no_memory(err);
-    row.hash = audit_hash(&head, row.entry);
-    return ops->audit_add(fleet->store, &row, err);
+    if (ledger_seal(fleet->ledger, true, clock_wall_ms(), err) < 0) {
+        group_cancel(fleet->group);
+        ledger_settle(fleet->ledger, false);
+        return -1;
+    }
+    return group_leave(fleet->group, err);
 }
 
 int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *release, bool rollback,

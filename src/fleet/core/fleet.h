@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "fleet/audit/ledger.h"
 #include "fleet/blobs/blobs.h"
 #include "fleet/core/group.h"
 #include "fleet/core/roster.h"
@@ -42,9 +43,10 @@ struct fleet {
     struct authority *authority;
     struct blobs *incidents; /* files of robots' black boxes; not for robots to read */
     struct group *group;
+    struct ledger *ledger; /* the audit log */
     struct roster *roster;
     char *dir, *keyring, *operators;
-    struct event *flush_timer;
+    struct event *flush_timer, *audit_timer;
     struct event *tend_timer;
     unsigned flushes;
     bool dirty;                     /* something happened that a rollout may be waiting for */
@@ -88,7 +90,10 @@ void fleet_cut(struct fleet *fleet, const char *robot);
 int fleet_tend(struct fleet *fleet, int64_t now_ms, struct err *err) must_check;
 int fleet_tend_start(struct fleet *fleet, struct err *err) must_check;
 
-/* Appends to the audit log; number and time are filled in here. */
+/* Appends to the audit log (fleet/audit/ledger.h); number and time are filled in there. */
 int fleet_audit(struct fleet *fleet, const struct audit_entry *entry, struct err *err) must_check;
+
+/* The newest checkpoint covers all that is in the log after this; its reply is parked like any other (ledger_checkpoint). */
+int fleet_checkpoint(struct fleet *fleet, struct err *err) must_check;
 
 #endif

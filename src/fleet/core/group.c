@@ -29,6 +29,7 @@ struct group {
         void (*committed)(void *arg);
         void *arg;
     } watchers[GROUP_MAX_WATCHERS];
+    struct group_seal seal; /* zero: none */
     struct group_stats stats;
 };
 
@@ -94,6 +95,8 @@ static void fail_all(struct group *group, const struct err *err)
     group->stats.failures++;
     event_del(group->timer);
     group->store->ops->rollback(group->store);
+    if (group->seal.settle)
+        group->seal.settle(group->seal.arg, false);
     release_parked(group, err);
 }
 
@@ -103,10 +106,13 @@ int group_flush(struct group *group, struct err *err)
         return 0;
     event_del(group->timer);
     int64_t start_ns = clock_mono_ns();
-    if (group->store->ops->commit(group->store, err) < 0) {
+    if ((group->seal.seal && group->seal.seal(group->seal.arg, err) < 0) ||
+        group->store->ops->commit(group->store, err) < 0) {
         fail_all(group, err);
         return -1;
     }
+    if (group->seal.settle)
+        group->seal.settle(group->seal.arg, true);
     group->stats.commits++;
     exphist_add(&group->stats.commit_ms, (double)(clock_mono_ns() - start_ns) / 1e6, 1);
     release_parked(group, NULL);
@@ -206,6 +212,11 @@ void group_watch(struct group *group, void (*committed)(void *arg), void *arg)
     assert(group->watcher_count < GROUP_MAX_WATCHERS);
     group->watchers[group->watcher_count].committed = committed;
     group->watchers[group->watcher_count++].arg = arg;
+}
+
+void group_seal(struct group *group, const struct group_seal *seal)
+{
+    group->seal = *seal;
 }
 
 const struct group_stats *group_stats(const struct group *group)

@@ -49,6 +49,15 @@ void group_reply_error(struct group *group, struct http_request *request, const 
 
 void group_watch(struct group *group, void (*committed)(void *arg), void *arg);
 
+/* The last word in every transaction: `seal` writes into it right before its commit (if it fails, everything is taken back), `settle` is told
+ * whether the transaction came onto the disk. */
+struct group_seal {
+    int (*seal)(void *arg, struct err *err);
+    void (*settle)(void *arg, bool kept);
+    void *arg;
+};
+void group_seal(struct group *group, const struct group_seal *seal);
+
 /* Commits now. 0 if nothing is open. */
 int group_flush(struct group *group, struct err *err) must_check;
 

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "fleet/testing/harness.h"
-#include "trust/audit.h"
 #include "trust/command.h"
+#include "trust/merkle/follow.h"
 #include "wire/api.h"
 #include "wire/json.h"
 
@@ -135,7 +135,7 @@ static void assert_state(const struct fixture *f, uint64_t id, const char *wante
 /* The whole log, followed from its beginning. How many entries hold `word`. */
 static size_t audited(const struct fixture *f, const char *word)
 {
-    struct audit_chain chain = {0};
+    struct follow follow = {0};
     struct err err = {0};
     struct json_reader reader;
     size_t count = 0, found = 0;
@@ -151,7 +151,7 @@ static size_t audited(const struct fixture *f, const char *word)
         json_get_u64(at, "seq", INT64_MAX, &seq);
         json_get_digest(at, "hash", &hash);
         json_get_string(at, "entry", entry, sizeof entry);
-        assert_ok(audit_follow(&chain, seq, entry, &hash, &err), err);
+        assert_ok(follow_entry(&follow, seq, entry, strlen(entry), &hash, &err), err);
         found += strstr(entry, word) != NULL;
     }
     assert_ok(json_finish(&reader, &err), err);

@@ -168,7 +168,19 @@ int sqlite_command_prune(struct store *store, int64_t renewals_ms, int64_t all_m
 int sqlite_audit_add(struct store *store, const struct audit_row *row, struct err *err);
 int sqlite_audit_after(struct store *store, uint64_t after, int64_t limit,
                        int (*visit)(const struct audit_row *row, void *arg), void *arg, struct err *err);
-int sqlite_audit_last(struct store *store, uint64_t *out_seq, struct digest *out_hash, struct err *err);
+int sqlite_audit_last(struct store *store, uint64_t *out_seq, struct err *err);
+int sqlite_audit_hash_add(struct store *store, unsigned level, uint64_t at, const struct digest *hash,
+                          struct err *err);
+int sqlite_audit_hashes(struct store *store, unsigned level, uint64_t at, size_t count, struct digest *out,
+                        struct err *err);
+int sqlite_audit_hash_count(struct store *store, unsigned level, uint64_t *out, struct err *err);
+int sqlite_audit_checkpoint_add(struct store *store, const struct audit_checkpoint_row *row, struct err *err);
+int sqlite_audit_checkpoint_after(struct store *store, uint64_t size, int64_t limit,
+                                  int (*visit)(const struct audit_checkpoint_row *row, void *arg), void *arg,
+                                  struct err *err);
+int sqlite_audit_checkpoint_last(struct store *store, struct audit_checkpoint_row *out, struct err *err);
+/* SQL functions that the conversion of an older audit log needs. */
+int db_audit_functions(struct sqlite_store *s, struct err *err) must_check;
 
 int sqlite_incident_add(struct store *store, const struct incident_row *row, uint64_t *out_id,
                         struct err *err);

@@ -139,6 +139,33 @@ static const char *const migrations[] = {
     "CREATE TABLE replaced_certificates (robot TEXT NOT NULL REFERENCES robots(id), serial TEXT NOT NULL,"
     " until_ms INTEGER NOT NULL, PRIMARY KEY (robot, serial)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX replaced_certificates_by_end ON replaced_certificates (until_ms);",
+
+    /* The audit log becomes a Merkle tree over the very bytes that the hash chain had (trust/audit.h). A chain that did not hold is
+     * told by an entry of its own, for the tree will hold. */
+    "CREATE TABLE audit_log (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
+    "INSERT INTO audit_log SELECT seq, entry, leaf_hash(entry) FROM audit;"
+    "INSERT INTO audit_log SELECT seq, entry, leaf_hash(entry) FROM (SELECT seq, printf('{\"seq\":%d,"
+    "\"kind\":\"audit\",\"what\":\"converted\",\"text\":\"the hash chain before the tree does not hold at "
+    "entry %d\"}', seq, wrong) AS entry FROM (SELECT max(a.seq) + 1 AS seq, min(CASE WHEN a.hash IS NOT "
+    "chain_hash(coalesce(p.hash, zeroblob(32)), a.entry) THEN a.seq END) AS wrong FROM audit a LEFT JOIN "
+    "audit p ON p.seq = a.seq - 1) WHERE wrong IS NOT NULL);"
+    "DROP TABLE audit;"
+    "CREATE TABLE audit_hashes (level INTEGER NOT NULL, at INTEGER NOT NULL, hash BLOB NOT NULL,"
+    " PRIMARY KEY (level, at)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE audit_checkpoints (size INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, text TEXT NOT NULL)"
+    " STRICT;"
+    "CREATE TRIGGER audit_log_is_never_changed BEFORE UPDATE ON audit_log"
+    " BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+    "CREATE TRIGGER audit_log_is_never_cut BEFORE DELETE ON audit_log"
+    " BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+    "CREATE TRIGGER audit_hashes_are_never_changed BEFORE UPDATE ON audit_hashes"
+    " BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+    "CREATE TRIGGER audit_hashes_are_never_cut BEFORE DELETE ON audit_hashes"
+    " BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+    "CREATE TRIGGER audit_checkpoints_are_never_changed BEFORE UPDATE ON audit_checkpoints"
+    " BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+    "CREATE TRIGGER audit_checkpoints_are_never_cut BEFORE DELETE ON audit_checkpoints"
+    " BEGIN SELECT RAISE(ABORT, 'append-only'); END;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)
@@ -188,7 +215,8 @@ static int apply(struct sqlite_store *s, size_t index, struct err *err)
 int db_migrate(struct sqlite_store *s, struct err *err)
 {
     int64_t version = 0;
-    if (pragma_get(s, "PRAGMA user_version", &version, err) < 0 || check_owner(s, version, err) < 0)
+    if (db_audit_functions(s, err) < 0 || pragma_get(s, "PRAGMA user_version", &version, err) < 0 ||
+        check_owner(s, version, err) < 0)
         return -1;
     for (size_t i = (size_t)version; i < ARRAY_LEN(migrations); i++)
         if (apply(s, i, err) < 0)

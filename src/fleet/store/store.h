@@ -235,12 +235,20 @@ struct command_filter {
 
 /* The audit log: trust/audit.h. It is only ever appended to. */
 struct audit_row {
-    uint64_t seq;
-    char *entry; /* canonical JSON; owned */
-    struct digest hash;
+    uint64_t seq;       /* 1, 2, 3, … */
+    char *entry;        /* JSON; owned; these bytes are the leaf */
+    struct digest hash; /* of the leaf (trust/merkle/tree.h) */
 };
 void audit_row_fini(struct audit_row *row);
 #define cleanup_audit_row __attribute__((cleanup(audit_row_fini)))
+
+struct audit_checkpoint_row {
+    uint64_t size; /* 0: none */
+    int64_t time_ms;
+    char *text; /* signed note (trust/merkle/checkpoint.h); owned */
+};
+void audit_checkpoint_row_fini(struct audit_checkpoint_row *row);
+#define cleanup_audit_checkpoint_row __attribute__((cleanup(audit_checkpoint_row_fini)))
 
 /* An incident that a robot sent: what its own signed file says; the file itself lies among the server's incidents. */
 struct incident_row {
@@ -427,8 +435,22 @@ struct store_ops {
     int (*audit_after)(struct store *store, uint64_t after, int64_t limit,
                        int (*visit)(const struct audit_row *row, void *arg), void *arg,
                        struct err *err) must_check;
-    int (*audit_last)(struct store *store, uint64_t *out_seq, struct digest *out_hash,
-                      struct err *err) must_check; /* 0 and zero: empty */
+    int (*audit_last)(struct store *store, uint64_t *out_seq, struct err *err) must_check; /* 0: empty */
+    /* Stored hashes of its tree: level 0 are those of the entries; those above are added as they are completed (one that is
+     * there already stays as it is). Reading: CORRUPT if one of `count` from `at` on is missing. */
+    int (*audit_hash_add)(struct store *store, unsigned level, uint64_t at, const struct digest *hash,
+                          struct err *err) must_check;
+    int (*audit_hashes)(struct store *store, unsigned level, uint64_t at, size_t count, struct digest *out,
+                        struct err *err) must_check;
+    int (*audit_hash_count)(struct store *store, unsigned level, uint64_t *out, struct err *err) must_check;
+    /* Signed checkpoints, by size; one of a size that is there already is not added again. */
+    int (*audit_checkpoint_add)(struct store *store, const struct audit_checkpoint_row *row,
+                                struct err *err) must_check;
+    int (*audit_checkpoint_after)(struct store *store, uint64_t size, int64_t limit,
+                                  int (*visit)(const struct audit_checkpoint_row *row, void *arg), void *arg,
+                                  struct err *err) must_check;
+    int (*audit_checkpoint_last)(struct store *store, struct audit_checkpoint_row *out,
+                                 struct err *err) must_check; /* size 0: none; audit_checkpoint_row_fini */
 
     /* Incidents. */
     int (*incident_add)(struct store *store, const struct incident_row *row, uint64_t *out_id,

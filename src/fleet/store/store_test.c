@@ -1085,11 +1085,11 @@ static void test_the_audit_log_only_grows(void **state)
 {
     struct fixture *f = *state;
     struct err err = {0};
-    struct digest hash, wanted = digest_of(9);
+    struct digest hashes[3], wanted = digest_of(9);
     uint64_t seq = 1;
     char entry[] = "{}";
-    assert_ok(OPS(f)->audit_last(f->store, &seq, &hash, &err), err);
-    assert_true(seq == 0 && digest_is_zero(&hash));
+    assert_ok(OPS(f)->audit_last(f->store, &seq, &err), err);
+    assert_int_equal(seq, 0);
     begin(f);
     for (seq = 1; seq <= 3; seq++) {
         const struct audit_row row = {.seq = seq, .entry = entry, .hash = digest_of(9)};
@@ -1099,11 +1099,56 @@ static void test_the_audit_log_only_grows(void **state)
     assert_int_equal(OPS(f)->audit_add(f->store, &again, &err), -1);
     assert_int_equal(err.code, ERR_EXISTS);
     commit(f);
-    assert_ok(OPS(f)->audit_last(f->store, &seq, &hash, &err), err);
-    assert_true(seq == 3 && digest_equal(&hash, &wanted));
+    assert_ok(OPS(f)->audit_last(f->store, &seq, &err), err);
+    assert_int_equal(seq, 3);
+    assert_ok(OPS(f)->audit_hashes(f->store, 0, 1, 2, hashes, &err), err);
+    assert_true(digest_equal(&hashes[0], &wanted) && digest_equal(&hashes[1], &wanted));
+    assert_fails(OPS(f)->audit_hashes(f->store, 0, 1, 3, hashes, &err), err, ERR_CORRUPT);
     struct seen_ids seen = {0};
     assert_ok(OPS(f)->audit_after(f->store, 1, 16, see_entry, &seen, &err), err);
     assert_true(seen.count == 2 && seen.ids[0] == 2 && seen.ids[1] == 3);
+}
+
+static int see_checkpoint(const struct audit_checkpoint_row *row, void *arg)
+{
+    struct seen_ids *seen = arg;
+    seen->ids[seen->count++] = row->size;
+    return 0;
+}
+
+static void test_hashes_and_checkpoints_of_the_audit_log_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct digest first = digest_of(1), other = digest_of(2), got[2];
+    uint64_t count = 7;
+    char text[] = "note\n";
+    cleanup_audit_checkpoint_row struct audit_checkpoint_row last = {0};
+    assert_ok(OPS(f)->audit_hash_count(f->store, 1, &count, &err), err);
+    assert_int_equal(count, 0);
+    assert_ok(OPS(f)->audit_checkpoint_last(f->store, &last, &err), err);
+    assert_int_equal(last.size, 0);
+    begin(f);
+    assert_ok(OPS(f)->audit_hash_add(f->store, 1, 0, &first, &err), err);
+    assert_ok(OPS(f)->audit_hash_add(f->store, 1, 1, &other, &err), err);
+    assert_ok(OPS(f)->audit_hash_add(f->store, 2, 0, &other, &err), err);
+    assert_ok(OPS(f)->audit_hash_add(f->store, 1, 0, &other, &err), err); /* stays what it was */
+    for (uint64_t size = 2; size <= 4; size += 2) {
+        const struct audit_checkpoint_row row = {.size = size, .time_ms = 5, .text = text};
+        assert_ok(OPS(f)->audit_checkpoint_add(f->store, &row, &err), err);
+    }
+    commit(f);
+    assert_ok(OPS(f)->audit_hash_count(f->store, 1, &count, &err), err);
+    assert_int_equal(count, 2);
+    assert_ok(OPS(f)->audit_hashes(f->store, 1, 0, 2, got, &err), err);
+    assert_true(digest_equal(&got[0], &first) && digest_equal(&got[1], &other));
+    assert_fails(OPS(f)->audit_hashes(f->store, 2, 0, 2, got, &err), err, ERR_CORRUPT);
+    assert_ok(OPS(f)->audit_checkpoint_last(f->store, &last, &err), err);
+    assert_int_equal(last.size, 4);
+    assert_string_equal(last.text, text);
+    struct seen_ids seen = {0};
+    assert_ok(OPS(f)->audit_checkpoint_after(f->store, 2, 9, see_checkpoint, &seen, &err), err);
+    assert_true(seen.count == 1 && seen.ids[0] == 4);
 }
 
 #define BOTH(test)                                                                                           \
@@ -1139,6 +1184,7 @@ int main(void)
         BOTH(test_what_is_due),
         BOTH(test_commands_are_listed_and_forgotten),
         BOTH(test_the_audit_log_only_grows),
+        BOTH(test_hashes_and_checkpoints_of_the_audit_log_stay),
         BOTH(test_incidents),
         BOTH(test_one_upload_per_robot),
         FILE_ONLY(test_reopen_finds_everything_and_refuses_strangers),
