@@ -30,9 +30,9 @@ int tuf_local_root(struct tuf_update *u, struct err *err)
     return tuf_check_signed(&u->root, &u->root, TRUST_ROOT_SIGNATURES, err);
 }
 
-/* Whether `slot` now holds what is on the shelf. Damaged, or no longer signed by the keys of now: as if it were not there. */
+/* Whether `slot` now holds what is on the shelf. Damaged, or no longer signed by the keys of now (*out_stale): as if it were not there. */
 static int load_signed(struct tuf_update *u, enum tuf_kind kind, uint64_t max, struct tuf_metadata *slot,
-                       bool *out_there, struct err *err)
+                       bool *out_there, bool *out_stale, struct err *err)
 {
     struct err why = {0};
     cleanup_buf struct buf bytes = BUF_INIT(1);
@@ -41,8 +41,9 @@ static int load_signed(struct tuf_update *u, enum tuf_kind kind, uint64_t max, s
     int rc = tuf_local_load(u, tuf_kind_name(kind), max, &bytes, err);
     if (rc <= 0)
         return rc;
-    if (tuf_check_form(kind, "shelf", bytes.data, bytes.len, &found, &why) < 0 ||
-        tuf_check_signed(&u->root, &found, TRUST_METADATA_FORM, &why) < 0) {
+    bool formed = tuf_check_form(kind, "shelf", bytes.data, bytes.len, &found, &why) == 0;
+    if (!formed || tuf_check_signed(&u->root, &found, TRUST_METADATA_FORM, &why) < 0) {
+        *out_stale |= formed;
         return why.code == ERR_NO_MEMORY ? err_no_memory(err) : 0;
     }
     tuf_replace(slot, &found);
@@ -54,12 +55,16 @@ int tuf_local_rest(struct tuf_update *u, struct err *err)
 {
     const struct tuf_limits *limits = &u->options.limits;
     struct tuf_role *targets = tuf_role_place(u, "targets");
+    bool rotated = false, ignored = false;
     if (!targets)
         return err_no_memory(err);
-    if (load_signed(u, TUF_TIMESTAMP, limits->timestamp, &u->timestamp, &u->has_timestamp, err) < 0 ||
-        load_signed(u, TUF_SNAPSHOT, limits->snapshot, &u->snapshot, &u->has_snapshot, err) < 0 ||
-        load_signed(u, TUF_TARGETS, limits->targets, &targets->metadata, &targets->there, err) < 0)
+    if (load_signed(u, TUF_TIMESTAMP, limits->timestamp, &u->timestamp, &u->has_timestamp, &rotated, err) <
+            0 ||
+        load_signed(u, TUF_SNAPSHOT, limits->snapshot, &u->snapshot, &u->has_snapshot, &rotated, err) < 0 ||
+        load_signed(u, TUF_TARGETS, limits->targets, &targets->metadata, &targets->there, &ignored, err) < 0)
         return -1;
+    if (rotated) /* a cut came between the root that took the key away and 5.3.11 */
+        u->has_timestamp = u->has_snapshot = false;
     if (u->has_timestamp)
         tuf_timestamp_raise_floor(u);
     return 0;

@@ -39,12 +39,13 @@ static bool is_rotated(const struct tuf_root *before, const struct tuf_root *aft
     return false;
 }
 
-/* 5.3.11: whoever held the lost key may have driven versions up. Before the root is stored, since after a cut in between nobody would
- * notice the rotation any more; without them the client is as one that just starts. */
-static int forget_rotated(struct tuf_update *u, const struct tuf_root *after, struct err *err)
+/* 5.3.11: whoever held the lost key may have driven versions up. Behind the storing of the root: after a cut before it, what is trusted is still
+ * the baseline; after a cut behind it, tuf_local_rest sees that what is left is not signed by this root. The timestamp goes first, since a
+ * snapshot of a lost key shows that, and a timestamp that names it may not. */
+static int forget_rotated(struct tuf_update *u, bool rotated, struct err *err)
 {
     struct tuf_shelf *shelf = u->options.shelf;
-    if (!is_rotated(&u->root.root, after, TUF_TIMESTAMP) && !is_rotated(&u->root.root, after, TUF_SNAPSHOT))
+    if (!rotated)
         return 0;
     if (shelf->ops->remove(shelf, "timestamp", err) < 0 || shelf->ops->remove(shelf, "snapshot", err) < 0)
         return -1;
@@ -72,7 +73,9 @@ int tuf_root_take(struct tuf_update *u, const void *bytes, size_t len, struct er
                             (long long)u->root.version);
     if (tuf_check_form(TUF_ROOT, "root", bytes, len, &next, err) < 0 || check(u, &next, err) < 0)
         return -1;
-    if (forget_rotated(u, &next.root, err) < 0 || shelf->ops->store(shelf, "root", bytes, len, err) < 0)
+    bool rotated = is_rotated(&u->root.root, &next.root, TUF_TIMESTAMP) ||
+                   is_rotated(&u->root.root, &next.root, TUF_SNAPSHOT);
+    if (shelf->ops->store(shelf, "root", bytes, len, err) < 0 || forget_rotated(u, rotated, err) < 0)
         return -1;
     tuf_replace(&u->root, &next);
     u->rotations++;

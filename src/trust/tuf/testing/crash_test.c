@@ -40,6 +40,16 @@ static int64_t version_on(struct tuf_shelf *shelf, const char *role)
     return world_holds(&at, role);
 }
 
+static void copy_shelf(struct tuf_shelf *from, struct tuf_shelf *to)
+{
+    struct err err = {0};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        cleanup_buf struct buf bytes = BUF_INIT(1 << 20);
+        if (from->ops->load(from, names[i], &bytes, &err) == 0)
+            assert_ok(to->ops->store(to, names[i], bytes.data, bytes.len, &err), err);
+    }
+}
+
 /* Every role that is there is one that was published, and none is older than before; only those whose keys changed may be gone. */
 static void check_between(struct world *w, struct tuf_shelf *shelf, const int64_t before[])
 {
@@ -52,6 +62,29 @@ static void check_between(struct world *w, struct tuf_shelf *shelf, const int64_
         if (now > 0)
             world_exact(&at, names[i], now);
     }
+}
+
+/* Just after the cut the attacker shows nothing but what he kept: the root that the client has, and the first timestamp. It was good once, and
+ * its key may be good still; but the client has seen a newer one. */
+static void check_replay(struct world *w, struct tuf_shelf *shelf)
+{
+    struct err err = {0};
+    cleanup_tuf_shelf struct tuf_shelf *copy = tuf_shelf_memory();
+    copy_shelf(shelf, copy);
+    cleanup_free char *next = mem_printf("%d.root.json", (int)version_on(shelf, "root") + 1);
+    const struct buf *kept = tuf_mock_file(w->mock, next);
+    const struct buf root = kept ? *kept : (struct buf){0}; /* files of a mock stay where they are */
+    tuf_mock_hide(w->mock, next);
+    const struct buf *old = tuf_mock_past(w->mock, "timestamp", 1);
+    tuf_mock_serve(w->mock, "timestamp.json", buf_text(old), old->len);
+    int result = tuf_mock_refresh(w->mock, copy, &err);
+    enum trust_rule rule = trust_rule_of(err.text);
+    if (result == 0 || (rule != TRUST_TIMESTAMP_ROLLBACK && rule != TRUST_TIMESTAMP_SIGNATURES))
+        fail_msg("an old timestamp after the cut: %s", result == 0 ? "accepted" : err.text);
+    const struct buf *now = tuf_mock_past(w->mock, "timestamp", tuf_mock_version(w->mock, "timestamp"));
+    tuf_mock_serve(w->mock, "timestamp.json", buf_text(now), now->len);
+    if (kept)
+        tuf_mock_serve(w->mock, next, buf_text(&root), root.len);
 }
 
 static void check_end(struct world *w, struct tuf_shelf *shelf)
@@ -67,16 +100,6 @@ static void check_end(struct world *w, struct tuf_shelf *shelf)
                   TRUST_TIMESTAMP_SIGNATURES);
     const struct buf *now = tuf_mock_past(w->mock, "timestamp", tuf_mock_version(w->mock, "timestamp"));
     tuf_mock_serve(w->mock, "timestamp.json", buf_text(now), now->len);
-}
-
-static void copy_shelf(struct tuf_shelf *from, struct tuf_shelf *to)
-{
-    struct err err = {0};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        cleanup_buf struct buf bytes = BUF_INIT(1 << 20);
-        if (from->ops->load(from, names[i], &bytes, &err) == 0)
-            assert_ok(to->ops->store(to, names[i], bytes.data, bytes.len, &err), err);
-    }
 }
 
 static int changes_of_an_update(struct world *w)
@@ -113,6 +136,7 @@ static void fault_at_each(struct world *w, enum tuf_fault fault)
         if (tuf_mock_seek(w->mock, &faulty.shelf, "z", NULL, &err) == 0)
             fail_msg("the fault at change %d of %d was not seen", at, changes);
         check_between(w, shelf, before);
+        check_replay(w, shelf);
         check_end(w, shelf);
     }
 }
@@ -186,6 +210,7 @@ static void test_crash_kill_at_each_change(void **state)
         cleanup_tuf_shelf struct tuf_shelf *again = tuf_shelf_dir(dir, &err);
         assert_non_null(again);
         check_between(w, again, before);
+        check_replay(w, again);
         check_end(w, again);
         assert_ok(file_remove_tree(dir, &err), err);
     }

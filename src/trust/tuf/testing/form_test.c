@@ -184,7 +184,8 @@ static void test_form_root(void **state)
         {"/expires", "\"2027-13-01T00:00:00Z\""},
         {"/expires", "\"2027-06-01T24:00:00Z\""},
         {"/expires", "\"2027-06-01T00:00:00\""},
-        {"/expires", "\"2027-06-01T00:00:00.5Z\""},
+        {"/expires", "\"2027-06-01T00:00:00.Z\""},
+        {"/expires", "\"2027-06-01T00:00.5Z\""},
         {"/expires", "\"2027-06-01T00:00:00+01:00\""},
         {"/expires", "\"27-06-01T00:00:00Z\""},
         {"/expires", "\" 2027-06-01T00:00:00Z\""},
@@ -211,6 +212,17 @@ static void test_form_spec_version_of_two_parts(void **state)
     tuf_mock_publish(w->mock, "root");
     assert_accepted(w);
     assert_int_equal(world_holds(w, "root"), 2);
+}
+
+/* As JavaScript writes times: taken, the fraction cut off. */
+static void test_form_expiry_with_milliseconds(void **state)
+{
+    struct world *w = *state;
+    tuf_mock_set(w->mock, "timestamp", "/expires", "\"2027-01-15T08:00:01.999Z\""); /* WORLD_NOW_S + 1 */
+    tuf_mock_publish(w->mock, "timestamp");
+    assert_accepted(w);
+    tuf_mock_at(w->mock, WORLD_NOW_S + 1);
+    assert_refused(w, TRUST_TIMESTAMP_EXPIRED);
 }
 
 static void test_form_no_json(void **state)
@@ -338,6 +350,7 @@ int main(void)
         WORLD_TEST(test_form_delegated_threshold),
         WORLD_TEST(test_form_root),
         WORLD_TEST(test_form_spec_version_of_two_parts),
+        WORLD_TEST(test_form_expiry_with_milliseconds),
         WORLD_TEST(test_form_no_json),
         WORLD_TEST(test_form_members_twice),
         WORLD_TEST(test_form_depth),

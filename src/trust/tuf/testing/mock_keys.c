@@ -126,6 +126,30 @@ void tuf_mock_unsign(struct tuf_mock *mock, const char *name, int key)
         role->signing_count = kept;
 }
 
+static bool is_named(json_t *keyset_of_role, const char *keyid)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(keyset_of_role, "keyids"), i,
+                       entry) if (str_eq(json_string_value(entry), keyid)) return true;
+    return false;
+}
+
+/* Keys that no role names any more go, so that a thousand rotations do not make a root of a thousand keys. */
+static void drop_unnamed(struct mock_role *by)
+{
+    const char *keyid, *name;
+    json_t *key, *set, *roles = json_object_get(by->body, "roles");
+    void *next;
+    json_object_foreach_safe(roles ? known_keys(by) : NULL, next, keyid, key)
+    {
+        bool named = false;
+        json_object_foreach(roles, name, set) named |= is_named(set, keyid);
+        if (!named)
+            json_object_del(known_keys(by), keyid);
+    }
+}
+
 int tuf_mock_rotate(struct tuf_mock *mock, const char *by, const char *name)
 {
     struct mock_role *role = mock_role(mock, name), *from = mock_role(mock, by);
@@ -143,5 +167,6 @@ int tuf_mock_rotate(struct tuf_mock *mock, const char *by, const char *name)
     json_object_set_new(set, "threshold", json_integer(1));
     tuf_mock_trust(mock, by, name, key);
     tuf_mock_sign(mock, name, key);
+    drop_unnamed(from);
     return key;
 }

@@ -113,6 +113,7 @@ static void test_succinct_bins_exchanged(void **state)
     bin_name("x", 1, right);
     const char *other = str_eq(right, "bin-0") ? "bin-1" : "bin-0";
     world_put(w, other, "x");
+    world_put(w, right, "y"); /* so that both are as long */
     tuf_mock_release(w->mock);
     const struct buf *file = tuf_mock_past(w->mock, other, 1);
     cleanup_free char *name = mem_printf("1.%s.json", right);

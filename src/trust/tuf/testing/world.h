@@ -118,6 +118,18 @@ static inline void world_put(struct world *world, const char *role, const char *
     tuf_mock_target(world->mock, role, path, path, strlen(path)); /* its content is its own path */
 }
 
+/* Serves the role's newest publication with other white space: as long as before, the same document, as well signed; but not the same file. */
+static inline void world_reshape(struct world *world, const char *role, const char *name)
+{
+    const struct buf *good = tuf_mock_past(world->mock, role, tuf_mock_version(world->mock, role));
+    assert_non_null(good);
+    cleanup_free char *bytes = mem_strdup(buf_text(good));
+    char *line = strchr(bytes, '\n');
+    assert_non_null(line);
+    *line = ' ';
+    tuf_mock_serve(world->mock, name, bytes, good->len);
+}
+
 /* Publishes the role once to measure it, and once more so that the file is exactly `size` bytes long, by an unknown member. */
 static inline void world_pad(struct world *world, const char *role, size_t size)
 {
