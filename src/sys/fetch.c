@@ -110,6 +110,17 @@ void fetch_keep_idle(struct fetch *fetch, struct fetch_link *link)
         drop_idle(fetch, TAILQ_FIRST(&fetch->idle));
 }
 
+/* It would show the certificate that was: after the new one was shown, that looks like somebody else's (docs/identity.md). */
+static void begin_anew(struct fetch_transfer *transfer)
+{
+    bool begun = transfer->state > FETCH_SEND || transfer->sent > 0;
+    if (begun || !transfer->link || !transfer->link->ssl)
+        return;
+    fetch_link_free(TAKE_PTR(transfer->link));
+    transfer->state = FETCH_RESOLVE;
+    transfer->runnable = true;
+}
+
 int fetch_use_identity(struct fetch *fetch, const char *ca_path, const char *cert_path, const char *key_path,
                        struct err *err)
 {
@@ -121,12 +132,17 @@ int fetch_use_identity(struct fetch *fetch, const char *ca_path, const char *cer
     fetch->identity++;
     while (!TAILQ_EMPTY(&fetch->idle))
         drop_idle(fetch, TAILQ_FIRST(&fetch->idle));
+    struct fetch_transfer *transfer;
+    TAILQ_FOREACH(transfer, &fetch->transfers, next)
+    {
+        begin_anew(transfer);
+    }
     return 0;
 }
 
-void fetch_set_clock_floor(struct fetch *fetch, int64_t clock_floor_s)
+void fetch_raise_clock_floor(struct fetch *fetch, int64_t clock_floor_s)
 {
-    fetch->clock_floor_s = clock_floor_s;
+    fetch->clock_floor_s = MAX(fetch->clock_floor_s, clock_floor_s);
 }
 
 /* ---- starting and cancelling ---- */

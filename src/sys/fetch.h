@@ -75,11 +75,11 @@ typedef void fetch_done(const struct fetch_response *response, void *arg);
 int fetch_new(const struct fetch_options *options, struct fetch **out, struct err *err) must_check;
 void fetch_free(struct fetch *fetch);
 
-/* From now on new connections are made with this certificate, key and anchor, and none that was made before is used for another request.
- * Transfers that are on their way go on as they are. On failure everything is as it was. */
+/* From now on every request that has not begun to be sent goes out with this certificate, key and anchor, on a new connection. What is being sent
+ * or answered goes on as it is, on a connection that is not used again. On failure everything is as it was. */
 int fetch_use_identity(struct fetch *fetch, const char *ca_path, const char *cert_path, const char *key_path,
                        struct err *err) must_check;
-void fetch_set_clock_floor(struct fetch *fetch, int64_t clock_floor_s);
+void fetch_raise_clock_floor(struct fetch *fetch, int64_t clock_floor_s); /* never lowers it */
 
 /* All of `request` is copied, strings and body as well.
  * Gives an id > 0 for fetch_cancel through out_id (may be NULL). `done` is called once,

@@ -20,7 +20,6 @@ enum {
     DAY_S = 86400,
     CA_DAYS = 3650,
     SERVER_DAYS = 825,
-    BACKDATE_S = 300, /* robots whose clocks are a little slow */
 };
 
 /* ---- files ---- */
@@ -97,7 +96,7 @@ static int make_ca_cert(const char *path, EVP_PKEY *key, int64_t now_s, struct e
 {
     const struct x509_plan plan = {
         .common_name = "Muster device CA",
-        .not_before_s = now_s - BACKDATE_S,
+        .not_before_s = now_s - CERT_BACKDATE_S,
         .not_after_s = now_s + (int64_t)CA_DAYS * DAY_S,
         .basic_constraints = "critical,CA:TRUE,pathlen:0",
         .key_usage = "critical,keyCertSign,cRLSign",
@@ -114,7 +113,7 @@ static int make_server_cert(const char *path, EVP_PKEY *key, X509 *ca, EVP_PKEY 
         return -1;
     const struct x509_plan plan = {
         .common_name = "Muster server",
-        .not_before_s = now_s - BACKDATE_S,
+        .not_before_s = now_s - CERT_BACKDATE_S,
         .not_after_s = now_s + (int64_t)SERVER_DAYS * DAY_S,
         .basic_constraints = "critical,CA:FALSE",
         .key_usage = "critical,digitalSignature",
@@ -215,7 +214,7 @@ int ca_sign_csr(const char *dir, const char *csr_pem, size_t csr_len, const char
     snprintf(san, sizeof san, "URI:urn:muster:robot:%s", robot_id);
     const struct x509_plan plan = {
         .common_name = robot_id,
-        .not_before_s = now_s - BACKDATE_S,
+        .not_before_s = now_s - CERT_BACKDATE_S,
         .not_after_s = now_s + valid_s,
         .basic_constraints = "critical,CA:FALSE",
         .key_usage = "critical,digitalSignature",

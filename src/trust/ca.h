@@ -14,6 +14,10 @@
 
 #define CERT_SERIAL_SIZE 48
 
+enum {
+    CERT_BACKDATE_S = 300
+}; /* certificates begin so long before they are issued: for robots whose clocks are a little slow */
+
 /* Creates DIR/ca.pem, DIR/ca.key, DIR/server.pem, DIR/server.key (server certificate for `hosts`,
  * comma-separated DNS names and IP addresses) where they are missing. Existing ones are kept. */
 int ca_init(const char *dir, const char *hosts, int64_t now_s, struct err *err) must_check;
@@ -31,7 +35,7 @@ int csr_read(const char *csr_pem, size_t csr_len, char *out_common_name, size_t 
 /* Makes a P-256 key (0600; kept if it exists) and a PEM CSR for it; free() *out_csr_pem. */
 int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
 
-/* The same key as before; FAILS with NOT_FOUND instead of making one: for renewals. */
+/* The same for the key that is there. Errors: as file_read; INVALID. */
 int csr_remake(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
 
 /* notBefore/notAfter of a PEM certificate, or of a file of one, Unix seconds. */

@@ -12,6 +12,7 @@
 #include "robot/agent/enroll.h"
 #include "robot/agent/incidents.h"
 #include "robot/agent/installer.h"
+#include "robot/agent/renew.h"
 #include "robot/agent/tally.h"
 #include "robot/agent/uplink.h"
 #include "robot/store/reports.h"
@@ -52,6 +53,7 @@ struct agent {
     struct commands *commands; /* NULL: not enrolled */
     struct blackbox blackbox;
     struct incidents *incidents; /* NULL: not enrolled */
+    struct renew *renew;         /* NULL: not enrolled */
     char robot[API_ID_SIZE];
 };
 
@@ -243,16 +245,34 @@ static int open_commands(struct agent *agent, struct err *err)
     return commands_new(&commands, &agent->commands, err);
 }
 
-static int go_online(struct agent *agent, struct err *err)
+/* Each life of the agent has a number of its own, which is never written down: two that live at once with one identity are found by it. */
+static int open_fetch(struct agent *agent, struct err *err)
 {
     cleanup_free char *ca = store_path(agent->store, "ca.pem");
     cleanup_free char *cert = store_path(agent->store, "device.pem");
     cleanup_free char *key = store_path(agent->store, "device.key");
+    uint64_t life;
+    char fields[64];
     if (!ca || !cert || !key)
         return err_no_memory(err);
+    if (getrandom(&life, sizeof life, 0) != sizeof life)
+        return err_errno(err, "no random numbers");
+    snprintf(fields, sizeof fields, "Muster-Instance: %016llx\r\n", (unsigned long long)life);
     struct fetch_options fetch = {
-        .ca_path = ca, .cert_path = cert, .key_path = key, .parse_error = api_error_parse};
-    if (fetch_new(&fetch, &agent->fetch, err) < 0)
+        .ca_path = ca, .cert_path = cert, .key_path = key, .fields = fields, .parse_error = api_error_parse};
+    return fetch_new(&fetch, &agent->fetch, err);
+}
+
+static int open_renew(struct agent *agent, struct err *err)
+{
+    const struct renew_options renew = {
+        .fetch = agent->fetch, .server = agent->config->server, .robot = agent->robot, .store = agent->store};
+    return renew_new(&renew, &agent->renew, err);
+}
+
+static int go_online(struct agent *agent, struct err *err)
+{
+    if (open_fetch(agent, err) < 0)
         return -1;
     struct uplink_options uplink = {
         .fetch = agent->fetch,
@@ -267,6 +287,7 @@ static int go_online(struct agent *agent, struct err *err)
         .arg = agent,
     };
     if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0 ||
+        open_renew(agent, err) < 0 ||
         incidents_new(agent->fetch, agent->config->server, agent->config->state_dir, &agent->incidents, err) <
             0)
         return -1;
@@ -290,6 +311,7 @@ static int open_all(struct agent *agent, struct err *err)
 
 static void close_all(struct agent *agent)
 {
+    renew_free(agent->renew);
     incidents_free(agent->incidents);
     commands_free(agent->commands);
     uplink_free(agent->uplink);
@@ -363,6 +385,8 @@ static void tick_server(struct agent *agent, const struct ctl_status *status, in
         uplink_tick(agent->uplink, now_ms);
     if (agent->incidents)
         incidents_tick(agent->incidents, link_is_busy(agent), now_ms);
+    if (agent->renew)
+        renew_tick(agent->renew, now_ms);
 }
 
 static void tick_derive(struct agent *agent, const struct ctl_status *status, int64_t now_ms)
@@ -404,6 +428,8 @@ static int wait_ms(const struct agent *agent, int64_t now_ms)
         next = MIN(next, commands_next_ms(agent->commands));
     if (agent->incidents)
         next = MIN(next, incidents_next_ms(agent->incidents));
+    if (agent->renew)
+        next = MIN(next, renew_next_ms(agent->renew));
     next = MIN(next, blackbox_next_ms(&agent->blackbox));
     return (int)MIN(MAX(next - now_ms, (int64_t)0), (int64_t)MAX_WAIT_MS);
 }
