@@ -27,5 +27,6 @@ extern const struct verb verb_restart;
 extern const struct verb verb_service;
 extern const struct verb verb_audit;
 extern const struct verb verb_incident;
+extern const struct verb verb_tuf;
 
 #endif
