@@ -97,21 +97,23 @@ void harness_start(struct harness *h)
     harness_path(h, "server.log", log);
     harness_path(h, "keyring.json", keyring);
     unlink(ports);
-    const char *const argv[] = {program,
-                                "serve",
-                                "--dir",
-                                h->dir,
-                                "--robot-listen",
-                                "127.0.0.1:0",
-                                "--operator-listen",
-                                "127.0.0.1:0",
-                                "--console-listen",
-                                "127.0.0.1:0",
-                                "--ports-file",
-                                ports,
-                                "--keyring",
-                                keyring,
-                                NULL};
+    const char *argv[32] = {program,
+                            "serve",
+                            "--dir",
+                            h->dir,
+                            "--robot-listen",
+                            "127.0.0.1:0",
+                            "--operator-listen",
+                            "127.0.0.1:0",
+                            "--console-listen",
+                            "127.0.0.1:0",
+                            "--ports-file",
+                            ports,
+                            "--keyring",
+                            keyring};
+    size_t count = 14;
+    for (size_t i = 0; i < ARRAY_LEN(h->extra) && h->extra[i]; i++)
+        argv[count++] = h->extra[i];
     struct proc_options options = {.argv = argv, .log_path = log, .die_with_parent = true, .keep_fd = -1};
     assert_ok(proc_spawn(&options, &h->pid, &err), err);
     for (int i = 0; i < 3000 && !file_exists(ports); i++)

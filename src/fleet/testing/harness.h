@@ -27,6 +27,7 @@ struct harness {
     pid_t pid;
     uint16_t robot_port, operator_port, console_port;
     char token[80];
+    const char *extra[8]; /* more options of musterd serve, for the next harness_start; NULL-terminated */
 };
 
 void harness_init(struct harness *h);
