@@ -176,12 +176,24 @@ int image_check_machine(const struct image *image, const char *machine, struct e
     return release_check_machine(&image->release, machine, err);
 }
 
+static int check_fitness(const struct image *image, const char *machine, struct err *err)
+{
+    if (machine && image_check_machine(image, machine, err) < 0)
+        return -1;
+    return image_check_model(image, err);
+}
+
 int image_verify(const struct image *image, const struct keyring *ring, const char *machine, struct err *err)
 {
     if (index_check(image, err) < 0 || image_check_blobs(image, err) < 0 ||
         image_check_signature(image, ring, err) < 0)
         return -1;
-    if (machine && image_check_machine(image, machine, err) < 0)
+    return check_fitness(image, machine, err);
+}
+
+int image_verify_admitted(const struct image *image, const char *machine, struct err *err)
+{
+    if (index_check(image, err) < 0 || image_check_blobs(image, err) < 0)
         return -1;
-    return image_check_model(image, err);
+    return check_fitness(image, machine, err);
 }

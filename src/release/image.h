@@ -46,6 +46,8 @@ int image_check_machine(const struct image *image, const char *machine,
 /* All of the above, in an order that names the most useful error first. */
 int image_verify(const struct image *image, const struct keyring *ring, const char *machine,
                  struct err *err) must_check;
+/* All but the signature: for a release whose digest trust/admission.h admitted. */
+int image_verify_admitted(const struct image *image, const char *machine, struct err *err) must_check;
 
 /* The envelope of the referrer, UNTRUSTED "not signed …" if there is none. */
 int image_signature(const struct image *image, struct signature_envelope *out, struct err *err) must_check;

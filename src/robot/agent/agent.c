@@ -5,10 +5,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "robot/agent/anchor.h"
 #include "robot/agent/blackbox.h"
 #include "robot/agent/command.h"
 #include "robot/agent/crew.h"
 #include "robot/agent/derive.h"
+#include "robot/agent/director.h"
 #include "robot/agent/enroll.h"
 #include "robot/agent/incidents.h"
 #include "robot/agent/installer.h"
@@ -49,6 +51,9 @@ struct agent {
     struct installer *installer;
     struct enroll *enroll;     /* NULL: enrolled */
     struct fetch *fetch;       /* NULL: not enrolled */
+    char *trust;               /* STATE_DIR/trust */
+    struct anchor *anchor;     /* NULL: the robot trusts a keyring */
+    struct director *director; /* NULL: not enrolled, or no anchor */
     struct uplink *uplink;     /* NULL: not enrolled */
     struct commands *commands; /* NULL: not enrolled */
     struct blackbox blackbox;
@@ -97,6 +102,19 @@ static bool on_assigned(const struct api_assignment *assignment, void *arg)
 {
     const struct agent *agent = arg;
     return installer_assigned(agent->installer, assignment);
+}
+
+static bool on_admitted(const struct api_assignment *assignment, const char *floor, void *arg)
+{
+    const struct agent *agent = arg;
+    return installer_admitted(agent->installer, assignment, floor);
+}
+
+static void on_chain_updated(const struct err *err, void *arg)
+{
+    const struct agent *agent = arg;
+    if (agent->director)
+        director_chain_updated(agent->director, err);
 }
 
 /* Opening. */
@@ -215,6 +233,45 @@ static int open_crew(struct agent *agent, struct err *err)
     return installer_new(&installer, &agent->installer, err);
 }
 
+static int open_anchor(struct agent *agent, struct err *err)
+{
+    const struct agent_config *config = agent->config;
+    if (!config->root[0])
+        return 0;
+    agent->trust = store_path(agent->store, "trust");
+    if (!agent->trust)
+        return err_no_memory(err);
+    const struct anchor_options options = {
+        .server = config->server,
+        .dir = agent->trust,
+        .root = config->root,
+        .operators = config->operators,
+        .metadata_ms = config->metadata_ms,
+        .updated = on_chain_updated,
+        .arg = agent,
+    };
+    return anchor_new(&options, &agent->anchor, err);
+}
+
+static int open_director(struct agent *agent, struct err *err)
+{
+    if (!agent->anchor)
+        return 0;
+    const struct director_options options = {
+        .fetch = agent->fetch,
+        .server = agent->config->server,
+        .robot = agent->robot,
+        .anchor = agent->anchor,
+        .store = agent->store,
+        .poll_wait_s = agent->config->poll_wait_s,
+        .report = on_report,
+        .admitted = on_admitted,
+        .arg = agent,
+    };
+    anchor_go_online(agent->anchor, agent->fetch);
+    return director_new(&options, &agent->director, err);
+}
+
 static int on_roll_back(const char *who, void *arg, struct err *err)
 {
     const struct agent *agent = arg;
@@ -236,6 +293,7 @@ static int open_commands(struct agent *agent, struct err *err)
         .run_dir = agent->config->run_dir,
         .robot = agent->robot,
         .operators = agent->config->operators,
+        .anchor = agent->anchor,
         .store = agent->store,
         .poll_wait_s = agent->config->poll_wait_s,
         .report = on_report,
@@ -283,11 +341,11 @@ static int go_online(struct agent *agent, struct err *err)
         .telemetry_ms = agent->config->telemetry_ms,
         .poll_wait_s = agent->config->poll_wait_s,
         .after = store_state(agent->store)->install.assignment_counter,
-        .assigned = on_assigned,
+        .assigned = agent->anchor ? NULL : on_assigned,
         .arg = agent,
     };
     if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0 ||
-        open_renew(agent, err) < 0 ||
+        open_director(agent, err) < 0 || open_renew(agent, err) < 0 ||
         incidents_new(agent->fetch, agent->config->server, agent->config->state_dir, &agent->incidents, err) <
             0)
         return -1;
@@ -300,7 +358,7 @@ static int open_all(struct agent *agent, struct err *err)
     if (file_make_dirs(agent->config->run_dir, 0700, err) < 0 || open_signals(agent, err) < 0 ||
         open_store(agent, err) < 0)
         return -1;
-    if (open_tally(agent, err) < 0 || open_crew(agent, err) < 0)
+    if (open_tally(agent, err) < 0 || open_crew(agent, err) < 0 || open_anchor(agent, err) < 0)
         return -1;
     blackbox_init(&agent->blackbox, agent->config->recorder, agent->config->run_dir, agent->config->state_dir,
                   agent->config->recorder_memory_mib);
@@ -313,15 +371,20 @@ static void close_all(struct agent *agent)
 {
     renew_free(agent->renew);
     incidents_free(agent->incidents);
+    director_free(agent->director);
     commands_free(agent->commands);
     uplink_free(agent->uplink);
     if (agent->installer)
         installer_go_online(agent->installer, NULL);
+    if (agent->anchor)
+        anchor_go_online(agent->anchor, NULL);
     fetch_free(agent->fetch);
     enroll_free(agent->enroll);
     installer_free(agent->installer);
     crew_free(agent->crew);
     tally_free(agent->tally);
+    anchor_free(agent->anchor);
+    free(agent->trust);
     free(agent->tally_path);
     free(agent->engines);
     free(agent->derived);
@@ -381,6 +444,10 @@ static void tick_server(struct agent *agent, const struct ctl_status *status, in
     }
     if (agent->commands)
         commands_tick(agent->commands, status, now_ms);
+    if (agent->director)
+        director_tick(agent->director, now_ms);
+    if (agent->anchor)
+        anchor_tick(agent->anchor, now_ms);
     if (agent->uplink)
         uplink_tick(agent->uplink, now_ms);
     if (agent->incidents)
@@ -422,6 +489,10 @@ static int wait_ms(const struct agent *agent, int64_t now_ms)
     int64_t next = MIN(crew_next_ms(agent->crew, hurry), installer_next_ms(agent->installer));
     if (agent->enroll)
         next = MIN(next, enroll_next_ms(agent->enroll));
+    if (agent->director)
+        next = MIN(next, director_next_ms(agent->director));
+    if (agent->anchor)
+        next = MIN(next, anchor_next_ms(agent->anchor));
     if (agent->uplink)
         next = MIN(next, uplink_next_ms(agent->uplink));
     if (agent->commands)

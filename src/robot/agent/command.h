@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "robot/agent/anchor.h"
 #include "robot/ctl/ctl.h"
 #include "robot/store/store.h"
 #include "sys/fetch.h"
@@ -38,6 +39,8 @@ struct commands_options {
     const char *server, *run_dir;
     const char *robot;     /* its id, as its certificate says */
     const char *operators; /* keyring; read anew for each command */
+    const struct anchor
+        *anchor; /* NULL: `operators` counts; else what anchor_operators says, which falls back on it */
     const struct store *store;
     int64_t poll_wait_s;
     void (*report)(const struct api_report *report, void *arg);

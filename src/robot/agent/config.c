@@ -30,6 +30,7 @@ static const struct option_row rows[] = {
     {"enroll_url", TEXT, AT(enroll_url)},
     {"enroll_token_file", TEXT, AT(enroll_token_file)},
     {"ca", TEXT, AT(ca)},
+    {"root", TEXT, AT(root)},
     {"keyring", TEXT, AT(keyring)},
     {"operators", TEXT, AT(operators)},
     {"runner", TEXT, AT(runner)},
@@ -44,6 +45,7 @@ static const struct option_row rows[] = {
     {"config", TEXT, AT(config)},
     {"recorder_memory_mib", NUMBER, AT(recorder_memory_mib), 0, 4096, 32},
     {"telemetry_ms", NUMBER, AT(telemetry_ms), 100, 3600000, 10000},
+    {"metadata_ms", NUMBER, AT(metadata_ms), 100, 7 * 86400000.0, 3600000},
     {"probation_ms", NUMBER, AT(probation_ms), 0, 7 * 86400000.0, 600000},
     {"min_frames", NUMBER, AT(min_frames), 0, 1e9, 100},
     {"max_runner_losses", NUMBER, AT(max_runner_losses), 0, 1000, 3},
@@ -61,7 +63,7 @@ static const struct option_row rows[] = {
 };
 
 static const char usage[] =
-    "usage: muster-agent --config agent.json | --state-dir DIR --run-dir DIR --server URL --keyring FILE "
+    "usage: muster-agent --config agent.json | --state-dir DIR --run-dir DIR --server URL --root FILE "
     "[...]\n"
     "       muster-agent --stop --run-dir DIR\n"
     "Fetches the release this robot is assigned, checks it, runs it, watches it, and goes back if it fails.\n"
@@ -71,9 +73,14 @@ static const char usage[] =
     "  --enroll-url URL --enroll-token-file FILE --ca FILE    needed once, until the robot has a "
     "certificate\n"
     "  --robot NAME                 name in the certificate request (default: the host's name)\n"
-    "  --keyring FILE               release keys this robot trusts\n"
+    "  --root FILE                  root.json of the fleet: the trust anchor, taken once; later roots come "
+    "over "
+    "the air\n"
+    "  --metadata-ms N (3600000)    how often metadata is looked for when nothing is assigned\n"
+    "  --keyring FILE               without --root: release keys this robot trusts\n"
     "  --operators FILE             keys of the people who may order it from afar "
-    "(STATE_DIR/operators.json)\n"
+    "(STATE_DIR/operators.json),\n"
+    "                               unless the offline keys released a muster/operators.json\n"
     "  --runner PATH, --guard PATH, --recorder PATH   default: beside muster-agent\n"
     "  --recorder-memory-mib N      what the black box may keep in memory (32); 0: none runs\n"
     "  --isolation auto|oci|sandbox|none   walls around the program that runs a model (auto)\n"
@@ -90,7 +97,7 @@ static const char usage[] =
     "SIGTERM ends the agent alone: guard and runners go on.\n"
     "examples:\n"
     "  muster-agent --state-dir /var/lib/muster --run-dir /run/muster --server https://fleet:8443 \\\n"
-    "      --keyring keyring.json --enroll-url https://fleet:8444 --enroll-token-file r7.token --ca ca.pem "
+    "      --root root.json --enroll-url https://fleet:8444 --enroll-token-file r7.token --ca ca.pem "
     "--robot r7\n"
     "  muster-agent --config /etc/muster/agent.json      the same names, with _ for -\n"
     "  muster-agent --stop --run-dir /run/muster\n";
@@ -263,11 +270,12 @@ static int check(const struct agent_config *config, struct err *err)
         return err_set(err, ERR_USAGE, "--run-dir is missing");
     if (config->stop)
         return 0;
-    if (!config->state_dir[0] || !config->server[0] || !config->keyring[0])
+    bool trusts = config->root[0] || config->keyring[0];
+    if (!config->state_dir[0] || !config->server[0] || !trusts)
         return err_set(err, ERR_USAGE, "%s is missing",
                        !config->state_dir[0] ? "--state-dir"
                        : !config->server[0]  ? "--server"
-                                             : "--keyring");
+                                             : "--root");
     if (!str_is_name(config->robot, 63))
         return err_set(err, ERR_USAGE, "%s cannot be a robot's name; give one with --robot", config->robot);
     if (config->floor[0] && !version_valid(config->floor))

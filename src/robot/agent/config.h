@@ -18,13 +18,14 @@ enum { CONFIG_TEXT_SIZE = 256 };
 
 struct agent_config {
     char state_dir[CONFIG_TEXT_SIZE];
-    char run_dir[CONFIG_TEXT_SIZE];                         /* sockets and logs; best on a tmpfs */
-    char server[CONFIG_TEXT_SIZE];                          /* robot port, https://HOST:PORT */
-    char enroll_url[CONFIG_TEXT_SIZE];                      /* operator port; only needed until enrolled */
-    char enroll_token_file[CONFIG_TEXT_SIZE];               /* removed once it has been used */
-    char ca[CONFIG_TEXT_SIZE];                              /* PEM; trust anchor for the enrolment */
-    char operators[CONFIG_TEXT_SIZE];                       /* keys of people who may order it from afar */
-    char keyring[CONFIG_TEXT_SIZE];                         /* release keys this robot trusts */
+    char run_dir[CONFIG_TEXT_SIZE];           /* sockets and logs; best on a tmpfs */
+    char server[CONFIG_TEXT_SIZE];            /* robot port, https://HOST:PORT */
+    char enroll_url[CONFIG_TEXT_SIZE];        /* operator port; only needed until enrolled */
+    char enroll_token_file[CONFIG_TEXT_SIZE]; /* removed once it has been used */
+    char ca[CONFIG_TEXT_SIZE];                /* PEM; trust anchor for the enrolment */
+    char operators[CONFIG_TEXT_SIZE];         /* keys of people who may order it from afar */
+    char root[CONFIG_TEXT_SIZE]; /* trust anchor: TUF root metadata; needed once, then it is on the shelf */
+    char keyring[CONFIG_TEXT_SIZE]; /* without `root`: release keys this robot trusts */
     char runner[CONFIG_TEXT_SIZE], guard[CONFIG_TEXT_SIZE]; /* programs; default: beside muster-agent */
     char robot[CONFIG_TEXT_SIZE];       /* name in the certificate request; default: the host's name */
     char machine[CONFIG_TEXT_SIZE];     /* default: uname -m */
@@ -36,6 +37,7 @@ struct agent_config {
     char recorder[CONFIG_TEXT_SIZE]; /* program; default: beside muster-agent */
     int64_t recorder_memory_mib;     /* 0: no black box */
     int64_t telemetry_ms;
+    int64_t metadata_ms; /* how often metadata is looked for when nothing is assigned; jittered */
     int64_t probation_ms;
     int64_t min_frames;        /* of evidence before a probation may end, if a robot program is attached */
     int64_t max_runner_losses; /* during a probation */

@@ -1,7 +1,8 @@
 /* One release from the server into the store: manifest, signature, then every blob that is missing.
  *
  *     GET /api/v1/blobs/MANIFEST          size known from the assignment
- *     GET /api/v1/releases/MANIFEST/signature     checked against the keyring before anything else is fetched
+ *     GET /api/v1/releases/MANIFEST/signature     checked against the keyring before anything else is fetched; left out
+ *                                         where digest and size were admitted (trust/admission.h)
  *     GET /api/v1/blobs/…                 one after the other, Range from what a partial holds; sizes from
  * the manifest
  *
@@ -28,7 +29,7 @@ struct download_options {
     struct fetch *fetch; /* borrowed, as everything here */
     struct store *store;
     const char *server;         /* URL without a slash at the end */
-    const struct keyring *ring; /* only during download_new: copied */
+    const struct keyring *ring; /* only during download_new: copied; NULL: no signature is asked for */
     uint64_t rate_limit;        /* bytes/s; 0: none */
     int stall_s;                /* 0: 30 */
 };

@@ -86,6 +86,15 @@ static void begin(struct installer *installer, enum install_action action)
     crew_look_now(installer->options.crew);
 }
 
+static void keep_admission(struct robot_trust *trust, const struct installer_admission *admission)
+{
+    trust->admitted = admission->release;
+    trust->rollback = admission->rollback;
+    if (admission->floor[0] && !robot_trust_raise_floor(trust, admission->name, admission->floor))
+        log_error("state: no place for the floor of %s; %d names have one", admission->name,
+                  ROBOT_MAX_FLOORS);
+}
+
 /* Applies an event and keeps the new state. What cannot be kept has not happened: the phase's action is
  * repeated. */
 void installer_step(struct installer *installer, const struct install_event *event,
@@ -97,6 +106,8 @@ void installer_step(struct installer *installer, const struct install_event *eve
     bool changed = install_step(&state.install, event, &action);
     if (blocked_reason)
         str_copy(state.blocked_reason, sizeof state.blocked_reason, blocked_reason);
+    if (installer->admission)
+        keep_admission(&state.trust, installer->admission);
     if (changed && store_save(installer->options.store, &state, &err) < 0) {
         if (!installer->unsaved)
             log_error("state: %s", err.text);
@@ -222,6 +233,25 @@ bool installer_assigned(struct installer *installer, const struct api_assignment
     if (installer->action == INSTALL_DO_REFUSE_OLDER) /* said; what was under way goes on */
         installer_event(installer, INSTALL_EV_RESTARTED);
     return installer_state(installer)->assignment_counter == assignment->counter;
+}
+
+bool installer_admitted(struct installer *installer, const struct api_assignment *assignment,
+                        const char *floor)
+{
+    const struct robot_state *state = store_state(installer->options.store);
+    struct api_assignment numbered = *assignment;
+    const struct installer_admission admission = {.release = assignment->release,
+                                                  .rollback = assignment->rollback,
+                                                  .name = assignment->name,
+                                                  .floor = floor};
+    if (digest_equal(&state->trust.admitted, &assignment->release) &&
+        state->trust.rollback == assignment->rollback)
+        return true;
+    numbered.counter = state->install.assignment_counter + 1;
+    installer->admission = &admission;
+    bool kept = installer_assigned(installer, &numbered);
+    installer->admission = NULL;
+    return kept;
 }
 
 /* NOTHING */

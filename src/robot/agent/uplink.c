@@ -228,7 +228,7 @@ static bool ready(const struct talk *talk, int64_t now_ms)
 
 void uplink_tick(struct uplink *uplink, int64_t now_ms)
 {
-    if (ready(&uplink->poll, now_ms))
+    if (uplink->options.assigned && ready(&uplink->poll, now_ms))
         poll_assignment(uplink);
     if (ready(&uplink->reports, now_ms) && reports_due(uplink, now_ms)) {
         uplink->reports_ms = 0;
@@ -241,7 +241,7 @@ void uplink_tick(struct uplink *uplink, int64_t now_ms)
 int64_t uplink_next_ms(const struct uplink *uplink)
 {
     int64_t next = INT64_MAX;
-    if (uplink->poll.transfer == 0)
+    if (uplink->options.assigned && uplink->poll.transfer == 0)
         next = uplink->poll.backoff.until_ms;
     if (uplink->reports.transfer == 0 && report_log_pending(uplink->options.log) > 0)
         next = MIN(next, MAX(uplink->reports.backoff.until_ms, uplink->reports_ms));

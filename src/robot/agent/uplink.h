@@ -1,7 +1,7 @@
 /* The agent's three standing conversations with the fleet server, each with its own jittered back-off (0.2 to
  * 5 s):
  *
- *     GET  /api/v1/assignment?after=N&wait=S     held by the server; asked again at once
+ *     GET  /api/v1/assignment?after=N&wait=S     held by the server; asked again at once (not with a trust anchor: director.h)
  *     POST /api/v1/reports                       while some are not acknowledged
  *     POST /v1/metrics                           every telemetry_ms, if something was counted
  */
@@ -27,7 +27,8 @@ struct uplink_options {
     const char *tally_path; /* where the tally is kept before each export is sent */
     int64_t telemetry_ms, poll_wait_s;
     uint64_t after; /* counter of the last assignment acted upon */
-    bool (*assigned)(const struct api_assignment *assignment, void *arg); /* false: say it again */
+    /* False: say it again. NULL: assignments are not asked for. */
+    bool (*assigned)(const struct api_assignment *assignment, void *arg);
     void *arg;
 };
 

@@ -6,7 +6,7 @@
 #include "wire/json.h"
 #include "wire/release.h"
 
-enum { STATE_MAX_BYTES = 16 << 10 };
+enum { STATE_MAX_BYTES = 32 << 10 };
 
 void robot_state_init(struct robot_state *state)
 {
@@ -87,6 +87,34 @@ static void read_install(struct json_at root, struct install *out)
         out->phase = INSTALL_VERIFY; /* of an agent that numbered it later: the step is repeated */
 }
 
+static void read_floor(struct json_at at, struct robot_trust *out)
+{
+    struct robot_floor *floor = &out->floors[out->floor_count++];
+    json_get_name(at, "name", floor->name, sizeof floor->name);
+    json_get_string(at, "version", floor->version, sizeof floor->version);
+    if (!version_valid(floor->version))
+        json_fail(at, "version: %s is none", floor->version);
+    for (size_t i = 0; i + 1 < out->floor_count; i++)
+        if (str_eq(out->floors[i].name, floor->name))
+            json_fail(at, "name: %s has two floors", floor->name);
+}
+
+static void read_trust(struct json_at root, struct robot_trust *out)
+{
+    size_t count = 0;
+    if (!json_has(root, "trust"))
+        return;
+    struct json_at at = json_child(root, "trust");
+    out->accepted = read_count(at, "accepted");
+    json_get_digest_or_null(at, "director", &out->director);
+    json_get_digest_or_null(at, "admitted", &out->admitted);
+    json_get_bool(at, "rollback", &out->rollback);
+    json_get_digest_or_null(at, "refused", &out->refused);
+    struct json_at list = json_list(at, "floors", ROBOT_MAX_FLOORS, &count);
+    for (size_t i = 0; i < count; i++)
+        read_floor(json_as_object(json_item(list, i)), out);
+}
+
 int robot_state_parse(const void *text, size_t len, struct robot_state *out, struct err *err)
 {
     struct json_reader reader;
@@ -100,6 +128,7 @@ int robot_state_parse(const void *text, size_t len, struct robot_state *out, str
     read_install(root, &state.install);
     read_blocked(root, &state);
     json_get_string(root, "floor", state.floor, sizeof state.floor);
+    read_trust(root, &state.trust);
     if (json_finish(&reader, err) < 0)
         return -1;
     if (!install_valid(&state.install) || (state.floor[0] && !version_valid(state.floor)))
@@ -172,12 +201,78 @@ static int put_install(struct buf *out, const struct install *install, struct er
                       install->previous_cold ? "true" : "false", install->gap ? "true" : "false");
 }
 
+static int put_digest(struct buf *out, const char *key, const struct digest *digest, struct err *err)
+{
+    struct digest_text text = digest_format(digest);
+    return digest_is_zero(digest) ? buf_printf(out, err, "\"%s\":null,", key)
+                                  : buf_printf(out, err, "\"%s\":\"%s\",", key, text.text);
+}
+
+static int put_floors(struct buf *out, const struct robot_trust *trust, struct err *err)
+{
+    for (size_t i = 0; i < trust->floor_count; i++) {
+        if (buf_puts(out, i ? ",{" : "{", err) < 0 ||
+            put_string(out, "name", trust->floors[i].name, err) < 0 || buf_puts(out, ",", err) < 0 ||
+            put_string(out, "version", trust->floors[i].version, err) < 0 || buf_puts(out, "}", err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int put_trust(struct buf *out, const struct robot_trust *trust, struct err *err)
+{
+    if (buf_printf(out, err, ",\"trust\":{\"accepted\":%llu,", (unsigned long long)trust->accepted) < 0 ||
+        put_digest(out, "director", &trust->director, err) < 0 ||
+        put_digest(out, "admitted", &trust->admitted, err) < 0 ||
+        put_digest(out, "refused", &trust->refused, err) < 0 ||
+        buf_printf(out, err, "\"rollback\":%s,\"floors\":[", trust->rollback ? "true" : "false") < 0 ||
+        put_floors(out, trust, err) < 0)
+        return -1;
+    return buf_puts(out, "]}", err);
+}
+
 char *robot_state_format(const struct robot_state *state)
 {
     struct err err = {0};
     cleanup_buf struct buf out = BUF_INIT(STATE_MAX_BYTES);
     if (put_install(&out, &state->install, &err) < 0 || put_blocked(&out, state, &err) < 0 ||
-        put_string(&out, "floor", state->floor, &err) < 0 || buf_puts(&out, "}\n", &err) < 0)
+        put_string(&out, "floor", state->floor, &err) < 0 || put_trust(&out, &state->trust, &err) < 0 ||
+        buf_puts(&out, "}\n", &err) < 0)
         return NULL;
     return buf_take(&out);
+}
+
+/* Floors. */
+
+static const char *higher(const char *a, const char *b)
+{
+    if (!a[0] || !b[0])
+        return a[0] ? a : b;
+    return version_compare(a, b) < 0 ? b : a;
+}
+
+const char *robot_state_floor(const struct robot_state *state, const char *name)
+{
+    for (size_t i = 0; i < state->trust.floor_count; i++)
+        if (str_eq(state->trust.floors[i].name, name))
+            return higher(state->floor, state->trust.floors[i].version);
+    return state->floor;
+}
+
+bool robot_trust_raise_floor(struct robot_trust *trust, const char *name, const char *version)
+{
+    size_t at = 0;
+    while (at < trust->floor_count && !str_eq(trust->floors[at].name, name))
+        at++;
+    if (at == ROBOT_MAX_FLOORS)
+        return false;
+    struct robot_floor *floor = &trust->floors[at];
+    if (at == trust->floor_count) {
+        trust->floor_count++;
+        *floor = (struct robot_floor){0};
+        str_copy(floor->name, sizeof floor->name, name);
+    }
+    if (!floor->version[0] || version_compare(floor->version, version) < 0)
+        str_copy(floor->version, sizeof floor->version, version);
+    return true;
 }

@@ -27,6 +27,23 @@ static void draw_slot(struct install_slot *out, uint64_t below, bool runs)
     snprintf(out->version, sizeof out->version, "%u.%u.%u-rc.%u", draw(9), draw(99), draw(9), draw(9));
 }
 
+static void draw_trust(struct robot_trust *out)
+{
+    *out = (struct robot_trust){.accepted = draw(1 << 20), .rollback = draw(2)};
+    if (draw(2))
+        draw_digest(&out->director);
+    if (draw(2))
+        draw_digest(&out->admitted);
+    if (draw(2))
+        draw_digest(&out->refused);
+    for (unsigned i = draw(ROBOT_MAX_FLOORS + 1); i > 0; i--) {
+        char name[64], version[64];
+        snprintf(name, sizeof name, "model-%u", i);
+        snprintf(version, sizeof version, "%u.%u.%u", draw(9), draw(99), draw(9));
+        assert_true(robot_trust_raise_floor(out, name, version));
+    }
+}
+
 static void draw_state(struct robot_state *out)
 {
     robot_state_init(out);
@@ -53,6 +70,8 @@ static void draw_state(struct robot_state *out)
     }
     if (draw(2))
         str_copy(out->floor, sizeof out->floor, "1.2.3");
+    if (draw(2))
+        draw_trust(&out->trust);
 }
 
 static void every_state_survives_the_way_to_text_and_back(void **state)
@@ -75,6 +94,7 @@ static void every_state_survives_the_way_to_text_and_back(void **state)
         assert_int_equal(in.install.previous_cold, out.install.previous_cold);
         assert_int_equal(in.install.gap, out.install.gap);
         assert_string_equal(in.blocked_reason, out.blocked_reason);
+        assert_memory_equal(&in.trust, &out.trust, sizeof in.trust);
     }
 }
 
@@ -122,6 +142,30 @@ static void a_reason_with_foreign_bytes_is_kept_readable(void **state)
     assert_string_equal(out.blocked_reason, "line??? end");
 }
 
+static void a_floor_only_rises(void **state)
+{
+    struct robot_state robot;
+    robot_state_init(&robot);
+    assert_string_equal(robot_state_floor(&robot, "detector"), "");
+    assert_true(robot_trust_raise_floor(&robot.trust, "detector", "1.4.0"));
+    assert_true(robot_trust_raise_floor(&robot.trust, "detector", "1.3.0"));
+    assert_string_equal(robot_state_floor(&robot, "detector"), "1.4.0");
+    assert_string_equal(robot_state_floor(&robot, "finder"), "");
+    str_copy(robot.floor, sizeof robot.floor, "1.3.9");
+    assert_string_equal(robot_state_floor(&robot, "detector"), "1.4.0");
+    assert_string_equal(robot_state_floor(&robot, "finder"), "1.3.9");
+    str_copy(robot.floor, sizeof robot.floor, "2.0.0");
+    assert_string_equal(robot_state_floor(&robot, "detector"), "2.0.0");
+    for (int i = 0; i < ROBOT_MAX_FLOORS - 1; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m%d", i);
+        assert_true(robot_trust_raise_floor(&robot.trust, name, "1.0.0"));
+    }
+    assert_false(robot_trust_raise_floor(&robot.trust, "one-more", "1.0.0"));
+    assert_true(robot_trust_raise_floor(&robot.trust, "detector", "2.1.0")); /* none is ever forgotten */
+    assert_string_equal(robot_state_floor(&robot, "detector"), "2.1.0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +173,7 @@ int main(void)
         cmocka_unit_test(a_cut_or_flipped_text_is_an_error_or_a_valid_state),
         cmocka_unit_test(a_contradiction_is_corrupt),
         cmocka_unit_test(a_reason_with_foreign_bytes_is_kept_readable),
+        cmocka_unit_test(a_floor_only_rises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
