@@ -20,12 +20,16 @@ static const char help[] =
     "       muster robot enroll-token [ROBOT] [--label KEY=VALUE]… [--valid-s SECONDS] [--output FILE] "
     "[--json]\n"
     "       muster robot revoke ROBOT [--json]\n"
+    "       muster robot release-quarantine ROBOT [--json]\n"
     "       muster robot here --run-dir DIR [--json]\n"
     "\n"
     "  list          every robot: is it there, what it runs, how that goes\n"
     "  show          one robot with its last reports\n"
     "  enroll-token  a token that is good for one certificate; without ROBOT for any new robot\n"
     "  revoke        its certificate is refused from now on; a new enrolment token admits it again\n"
+    "  release-quarantine   two robots had its identity, and you know that the copy is gone; if it is not it "
+    "is found again.\n"
+    "                A new enrolment token and a new key (remove device.key on the robot) do it in any case\n"
     "  here          on the robot itself, without a server: the guard's state, who holds it and why\n"
     "\n"
     "STATE is the guard's: auto answers; hold, override, safe_stop, estop, ack_wait, service and gone do "
@@ -104,6 +108,19 @@ static void print_guard(struct json_at robot)
            is_past(robot) ? "; not heard from since, this may be over" : "");
 }
 
+static void print_quarantine(struct json_at robot)
+{
+    if (!json_has(robot, "quarantined"))
+        return;
+    struct json_at quarantine = json_child(robot, "quarantined");
+    char text[API_MAX_SUMMARY] = "", when[CLOCK_RFC3339_SIZE];
+    int64_t since_ms = 0;
+    json_get_string(quarantine, "text", text, sizeof text);
+    json_get_int(quarantine, "since_ms", INT64_MIN, INT64_MAX, &since_ms);
+    clock_rfc3339(since_ms, when);
+    printf("  quarantined since %s: %s\n", when, text);
+}
+
 static void print_row(struct json_at robot)
 {
     char id[API_ID_SIZE] = "";
@@ -122,7 +139,7 @@ static void print_row(struct json_at robot)
     print_real(robot, "accuracy_f1", 100, " %", 8);
     bool revoked = false;
     json_get_bool(robot, "revoked", &revoked);
-    puts(revoked ? "  revoked" : "");
+    puts(revoked ? "  revoked" : json_has(robot, "quarantined") ? "  quarantined" : "");
 }
 
 /* ---- list ---- */
@@ -232,6 +249,7 @@ static int print_answer(const struct buf *answer, bool json, struct err *err)
     print_head();
     print_row(root);
     print_guard(root);
+    print_quarantine(root);
     if (json_has(root, "reports"))
         print_reports(root);
     return json_finish(&reader, err);
@@ -263,6 +281,11 @@ static int run_show(int argc, char **argv, struct err *err)
 static int run_revoke(int argc, char **argv, struct err *err)
 {
     return run_one(argc, argv, "POST", "/revoke", err);
+}
+
+static int run_release_quarantine(int argc, char **argv, struct err *err)
+{
+    return run_one(argc, argv, "POST", "/release-quarantine", err);
 }
 
 /* ---- enroll-token ---- */
@@ -349,6 +372,7 @@ static int run(int argc, char **argv, struct err *err)
         {.name = "show", .run = run_show},
         {.name = "enroll-token", .run = run_enroll_token},
         {.name = "revoke", .run = run_revoke},
+        {.name = "release-quarantine", .run = run_release_quarantine},
         {.name = "here", .run = robot_here},
     };
     return verb_dispatch(table, ARRAY_LEN(table), "muster robot", argc - 1, argv + 1, err);

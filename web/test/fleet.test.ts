@@ -46,6 +46,14 @@ test('without fresh data every robot is unknown, only a revoked one stays revoke
   assert.equal(robotStatus(robot({ revoked: true }), { ...FINE, stale: true }).key, 'revoked');
 });
 
+test('a robot in quarantine is shown so, with the reason', () => {
+  const quarantined = robot({ quarantined: { since_ms: 90_000, text: 'two agents live with its identity' } });
+  assert.equal(robotStatus(quarantined, FINE).key, 'quarantined');
+  assert.equal(robotStatus(quarantined, FINE).tone, 'bad');
+  assert.match(robotStatus(quarantined, FINE).why, /two agents/);
+  assert.equal(robotStatus(robot({ quarantined: null }), FINE).tone, 'ok');
+});
+
 test('the worst facet wins and says why', () => {
   assert.equal(robotStatus(robot({ phase: 'failed', presence: 'offline' }), FINE).key, 'offline');
   assert.equal(robotStatus(robot({ phase: 'failed', presence: 'late' }), FINE).key, 'failed');

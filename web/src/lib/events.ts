@@ -5,6 +5,8 @@ import type { Tone } from './status.ts';
 const LOOKS: Record<string, [Tone, string]> = {
   enrolled: ['busy', 'ok'],
   revoked: ['off', 'revoked'],
+  quarantined: ['bad', 'revoked'],
+  released: ['busy', 'ok'],
   release: ['busy', 'installing'],
   assigned: ['busy', 'moving'],
   rollout: ['busy', 'running'],

@@ -36,6 +36,7 @@ export interface Robot {
   interventionShare: number | null;
   accuracyF1: number | null;
   revoked: boolean;
+  quarantine: string | null;
 }
 
 export interface Report {
@@ -192,6 +193,7 @@ export function readRobot(x: unknown): Robot | null {
     interventionShare: number(f.intervention_share),
     accuracyF1: number(f.accuracy_f1),
     revoked: f.revoked === true,
+    quarantine: text(fields(f.quarantined).text) || null,
   };
 }
 

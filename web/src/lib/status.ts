@@ -9,6 +9,7 @@ import { strings } from './strings.ts';
 export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'off' | 'unknown';
 export type StatusKey =
   | 'revoked'
+  | 'quarantined'
   | 'unknown'
   | 'never'
   | 'offline'
@@ -75,6 +76,7 @@ function phaseWord(robot: Robot): string {
 
 const RULES: Rule[] = [
   { key: 'revoked', tone: 'off', applies: (r) => r.revoked },
+  { key: 'quarantined', tone: 'bad', applies: (r) => r.quarantine !== null, why: (r) => r.quarantine! },
   { key: 'unknown', tone: 'unknown', applies: (_, cx) => cx.stale, why: () => strings.why.stale },
   { key: 'unknown', tone: 'unknown', applies: (r) => r.presence === 'unknown' },
   { key: 'never', tone: 'unknown', applies: (r) => r.presence === 'never' },
@@ -119,6 +121,7 @@ export function robotStatus(robot: Robot, cx: StatusContext): Status {
 export const STATUS_ORDER: StatusKey[] = [
   'stopped',
   'held',
+  'quarantined',
   'failed',
   'rolledBack',
   'stalled',

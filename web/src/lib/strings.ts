@@ -84,6 +84,7 @@ export const strings = {
 
   status: {
     revoked: 'revoked',
+    quarantined: 'quarantined',
     unknown: 'unknown',
     never: 'never seen',
     offline: 'offline',
