@@ -58,7 +58,7 @@ static int change_end(const struct root_flags *flags, struct change *change, str
     if (repo_put_pending(change->station.repo, "root", &change->root, err) < 0 ||
         station_complete(&change->station, "root", flags->key, &published, err) < 0)
         return -1;
-    return station_say(&change->station, "root", published, err);
+    return station_end(&change->station, "root", published, err);
 }
 
 /* "root", "release": roles whose keys people hold. */
@@ -195,8 +195,9 @@ static int rotate_offline(const struct root_flags *flags, struct change *change,
     cleanup_tuf_signer struct tuf_signer *signer = NULL;
     char name[64];
     if (!old && set->count != 1)
-        return err_set(err, ERR_USAGE, "%s has %zu keys; say which one goes: muster keys rotate %s KEY", role,
-                       set->count, role);
+        return err_set(err, ERR_USAGE,
+                       "there are %zu such keys; say which one goes: muster keys rotate %s KEY", set->count,
+                       str_eq(role, "root") ? "root" : "release");
     snprintf(name, sizeof name, "%s-%" PRId64, str_eq(role, "root") ? "root" : "release",
              change->root.version);
     if (remove_key(change, role, old ? old : set->keyids[0], err) < 0 ||
@@ -299,20 +300,27 @@ static int each_pending(struct station *station, const struct root_flags *flags,
     return visited > 0 ? 0 : err_set(err, ERR_NOT_FOUND, "nothing is pending in %s", station->dir);
 }
 
-/* A copy may be a pending file itself, or the keys directory that came back. */
+/* From a copy of the directory, in which it is pending or, with the last signature, published. */
 static int merge(struct station *station, const char *from, const char *role, struct err *err)
 {
     cleanup_tuf_metadata struct tuf_metadata pending = {0};
     cleanup_buf struct buf bytes = BUF_INIT(5000000);
     if (repo_pending(station->repo, role, &pending, err) < 0)
         return -1;
-    cleanup_free char *inside =
-        mem_printf("%s/metadata/pending/%" PRId64 ".%s.json", from, pending.version, role);
-    if (!inside)
+    cleanup_free char *waits =
+                          mem_printf("%s/metadata/pending/%" PRId64 ".%s.json", from, pending.version, role),
+                      *done = mem_printf("%s/metadata/%" PRId64 ".%s.json", from, pending.version, role);
+    if (!waits || !done)
         return err_no_memory(err);
-    if (file_read(inside, &bytes, err) < 0)
-        return err->code == ERR_NOT_FOUND ? (*err = (struct err){0}, 0) : -1;
-    return repo_merge_pending(station->repo, role, buf_text(&bytes), bytes.len, err);
+    const char *path = file_exists(waits) ? waits : done;
+    if (!file_exists(path))
+        return err_set(err, ERR_NOT_FOUND, "%s has no version %" PRId64 " of %s", from, pending.version,
+                       role);
+    if (file_read(path, &bytes, err) < 0)
+        return -1;
+    return repo_merge_pending(station->repo, role, buf_text(&bytes), bytes.len, err) < 0
+               ? err_prefix(err, "%s", path)
+               : 0;
 }
 
 /* A key that speaks for the other role only is no error. */
@@ -328,7 +336,7 @@ static int sign_role(struct station *station, const struct root_flags *flags, co
         printf("%s: this key does not speak for it\n", role);
         *err = (struct err){0};
     }
-    return station_say(station, role, published, err);
+    return station_end(station, role, published, err);
 }
 
 int keys_sign_run(int argc, char **argv, struct err *err)
@@ -350,7 +358,7 @@ static int publish_role(struct station *station, const struct root_flags *flags,
     bool published = false;
     if (station_publish(station, role, &published, err) < 0)
         return -1;
-    return station_say(station, role, published, err);
+    return station_end(station, role, published, err);
 }
 
 int keys_publish_run(int argc, char **argv, struct err *err)

@@ -4,33 +4,53 @@
 #include "base/str.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "cli/station.h"
 #include "release/image.h"
 #include "sys/file.h"
+#include "sys/hash.h"
 #include "wire/json.h"
+#include "wire/terms.h"
 
 #include <inttypes.h>
 
 static const char help[] =
-    "usage: muster push RELEASE [--server URL] [--token-file FILE] [--ca FILE] [--json]\n"
+    "usage: muster push RELEASE [--keys DIR] [--server URL] [--token-file FILE] [--ca FILE] [--json]\n"
+    "       muster push --metadata-only [--keys DIR] …\n"
     "\n"
-    "Sends a signed release to the fleet server, which checks every byte and the signature. What the server "
-    "has already is\n"
-    "not sent again, so an interrupted push goes on where it was.\n"
-    "\n" CLIENT_HELP "      --json             what was sent, as JSON\n"
+    "Sends a signed release to the fleet server, which checks every byte and the signatures: the files, then "
+    "what the "
+    "offline keys\n"
+    "have signed (root, targets, the operators' keyring). What the server has already is not sent again, so "
+    "an interrupted "
+    "push\n"
+    "goes on where it was.\n"
+    "\n"
+    "  -K, --keys DIR         folder of muster keys init (default: keys)\n"
+    "      --metadata-only    after a change of keys, operators or targets, without a release\n" CLIENT_HELP
+    "      --json             what was sent, as JSON\n"
     "\n"
     "examples:\n"
     "  muster push detector-2 --server https://fleet.example:8443 --token-file ~/.muster-token --ca "
-    "fleet-ca.pem\n";
+    "fleet-ca.pem\n"
+    "  muster push --metadata-only\n";
 
-enum { PART_BYTES = 8 << 20, ATTEMPTS = 5, ANSWER_MAX = 64 << 10 };
+enum { PART_BYTES = 8 << 20, ATTEMPTS = 5, ANSWER_MAX = 64 << 10, METADATA_MAX = 5000000 };
 
 struct push {
     struct client *client;
-    const struct image *image;
+    const struct image *image; /* NULL: metadata only */
+    struct station station;    /* repo NULL: there is no fleet's metadata */
+    size_t metadata_sent;
     uint64_t done, total; /* bytes, for the progress line */
     uint64_t bytes_sent;
     size_t blobs_sent, blobs_skipped;
 };
+
+static void push_fini(struct push *push)
+{
+    station_close(&push->station);
+}
+#define cleanup_push __attribute__((cleanup(push_fini)))
 
 /* {"have": N}: how much of the blob the server holds now. */
 static int parse_have(const struct buf *answer, uint64_t total, uint64_t *out, struct err *err)
@@ -78,13 +98,10 @@ static int put_part_patiently(struct push *push, const char *digest, const struc
     }
 }
 
-static int send_blob(struct push *push, const struct digest *digest, struct err *err)
+static int send_blob(struct push *push, const struct digest *digest, const char *file, struct err *err)
 {
     struct digest_text text = digest_format(digest);
-    cleanup_free char *file = image_blob_path(push->image->dir, digest);
     cleanup_file_map struct file_map map = {0};
-    if (!file)
-        return err_no_memory(err);
     if (file_map(file, &map, err) < 0)
         return -1;
     for (uint64_t offset = 0;;) {
@@ -98,7 +115,8 @@ static int send_blob(struct push *push, const struct digest *digest, struct err 
     return 0;
 }
 
-static int push_blob(struct push *push, const struct digest *digest, uint64_t size, struct err *err)
+static int push_file(struct push *push, const struct digest *digest, uint64_t size, const char *file,
+                     struct err *err)
 {
     struct digest_text text = digest_format(digest);
     cleanup_free char *path = mem_printf("/api/v1/blobs/%s", text.text);
@@ -109,10 +127,16 @@ static int push_blob(struct push *push, const struct digest *digest, uint64_t si
         return -1;
     if (there)
         push->blobs_skipped++;
-    else if (send_blob(push, digest, err) < 0)
+    else if (send_blob(push, digest, file, err) < 0)
         return -1;
     push->done += size;
     return 0;
+}
+
+static int push_blob(struct push *push, const struct digest *digest, uint64_t size, struct err *err)
+{
+    cleanup_free char *file = image_blob_path(push->image->dir, digest);
+    return file ? push_file(push, digest, size, file, err) : err_no_memory(err);
 }
 
 /* Everything the manifest names, then the manifest. */
@@ -130,37 +154,154 @@ static int push_blobs(struct push *push, struct err *err)
     return push_blob(push, &push->image->digest, push->image->size, err);
 }
 
+/* ---- what the offline keys have signed ---- */
+
+static int server_has(struct push *push, const char *name, bool *out, struct err *err)
+{
+    cleanup_free char *path = mem_printf("/api/v1/tuf/%s", name);
+    cleanup_buf struct buf answer = BUF_INIT(METADATA_MAX);
+    if (!path)
+        return err_no_memory(err);
+    *out = client_download(push->client, path, &answer, err) == 0;
+    if (*out || err->code != ERR_NOT_FOUND)
+        return *out ? 0 : -1;
+    *err = (struct err){0};
+    return 0;
+}
+
+static int send_metadata(struct push *push, const char *role, const char *name, struct err *err)
+{
+    cleanup_free char *path = mem_printf("/api/v1/tuf/%s", role);
+    cleanup_buf struct buf bytes = BUF_INIT(METADATA_MAX);
+    if (!path)
+        return err_no_memory(err);
+    if (repo_read(push->station.repo, name, &bytes, err) < 0)
+        return -1;
+    if (client_call(push->client, "POST", path, buf_text(&bytes), NULL, err) < 0)
+        return err_prefix(err, "%s", name);
+    push->metadata_sent++;
+    return 0;
+}
+
+static int push_root(struct push *push, int64_t version, bool *out_there, struct err *err)
+{
+    char name[48];
+    snprintf(name, sizeof name, "%" PRId64 ".root.json", version);
+    if (server_has(push, name, out_there, err) < 0)
+        return -1;
+    return *out_there ? 0 : send_metadata(push, "root", name, err);
+}
+
+/* From the newest that the server has forwards; and, for robots that were off for long, those before its first one backwards. */
+static int push_roots(struct push *push, struct err *err)
+{
+    int64_t newest = repo_root(push->station.repo)->version, known = newest;
+    for (bool there = false; known > 1 && !there; known -= !there) {
+        char name[48];
+        snprintf(name, sizeof name, "%" PRId64 ".root.json", known);
+        if (server_has(push, name, &there, err) < 0)
+            return -1;
+    }
+    bool there = false;
+    for (int64_t version = known; version <= newest; version++)
+        if (push_root(push, version, &there, err) < 0)
+            return -1;
+    there = false;
+    for (int64_t version = known - 1; version > 0 && !there; version--)
+        if (push_root(push, version, &there, err) < 0)
+            return -1;
+    return 0;
+}
+
+/* The operators' keyring is fetched by robots like a release's files. */
+static int push_operators(struct push *push, const struct tuf_metadata *targets, struct err *err)
+{
+    const struct tuf_target *target = tuf_metadata_target(targets, TERMS_OPERATORS_PATH);
+    cleanup_free char *file = file_join(push->station.dir, "operators.json");
+    struct digest named, there;
+    uint64_t size = 0;
+    if (!target)
+        return 0;
+    if (!file)
+        return err_no_memory(err);
+    memcpy(named.bytes, target->hashes.sha256, sizeof named.bytes);
+    if (hash_file(file, &there, &size, err) < 0)
+        return -1;
+    if (!digest_equal(&named, &there))
+        return err_set(err, ERR_CORRUPT,
+                       "%s is not the keyring that targets %" PRId64
+                       " name; make it so with muster keys operator or revoke",
+                       file, targets->version);
+    return push_file(push, &named, size, file, err);
+}
+
+static int push_metadata(struct push *push, struct err *err)
+{
+    const struct tuf_metadata *targets = repo_targets(push->station.repo);
+    char name[48];
+    bool there = false;
+    if (!repo_root(push->station.repo) || !targets)
+        return err_set(err, ERR_CONFLICT,
+                       "root or targets of %s are not published yet; muster keys list shows what is missing",
+                       push->station.dir);
+    snprintf(name, sizeof name, "%" PRId64 ".targets.json", targets->version);
+    if (push_roots(push, err) < 0 || push_operators(push, targets, err) < 0 ||
+        server_has(push, name, &there, err) < 0)
+        return -1;
+    return there ? 0 : send_metadata(push, "targets", name, err);
+}
+
+/* ---- the release ---- */
+
+/* What the targets name needs no envelope. */
 static int register_release(struct push *push, const struct signature_envelope *envelope, struct err *err)
 {
-    cleanup_free char *signature = signature_format(envelope);
-    if (!signature)
+    cleanup_free char *signature = envelope ? signature_format(envelope) : NULL;
+    if (envelope && !signature)
         return err_no_memory(err);
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
     jsonw_object(&w, NULL);
     jsonw_digest(&w, "manifest", &push->image->digest);
-    jsonw_raw(&w, "signature", signature);
+    if (signature)
+        jsonw_raw(&w, "signature", signature);
     jsonw_close(&w);
     cleanup_free char *body = jsonw_take(&w, err);
     return body ? client_call(push->client, "POST", "/api/v1/releases", body, NULL, err) : -1;
 }
 
+static void print_text(const struct push *push)
+{
+    const struct image *image = push->image;
+    if (image)
+        printf("%s %s  %s\n", image->release.name, image->release.version,
+               digest_format(&image->digest).text);
+    if (push->station.repo)
+        printf("root %" PRId64 ", targets %" PRId64 ": %zu sent\n", repo_root(push->station.repo)->version,
+               repo_targets(push->station.repo)->version, push->metadata_sent);
+    printf("%zu blobs sent (%s), %zu were there: %s\n", push->blobs_sent, format_bytes(push->bytes_sent).text,
+           push->blobs_skipped, client_server(push->client));
+}
+
 static int print(const struct push *push, bool json, struct err *err)
 {
-    const struct release *release = &push->image->release;
-    struct digest_text digest = digest_format(&push->image->digest);
     if (!json) {
-        printf("%s %s  %s\n%zu blobs sent (%s), %zu were there: %s\n", release->name, release->version,
-               digest.text, push->blobs_sent, format_bytes(push->bytes_sent).text, push->blobs_skipped,
-               client_server(push->client));
+        print_text(push);
         return 0;
     }
     cleanup_json_writer struct json_writer out;
     jsonw_init_indented(&out);
     jsonw_object(&out, NULL);
-    jsonw_text(&out, "name", release->name);
-    jsonw_text(&out, "version", release->version);
-    jsonw_text(&out, "digest", digest.text);
+    if (push->image) {
+        jsonw_text(&out, "name", push->image->release.name);
+        jsonw_text(&out, "version", push->image->release.version);
+        jsonw_digest(&out, "digest", &push->image->digest);
+    }
+    if (push->station.repo) {
+        jsonw_i64(&out, "root_version", repo_root(push->station.repo)->version);
+        jsonw_i64(&out, "targets_version", repo_targets(push->station.repo)->version);
+        jsonw_i64(&out, "metadata_sent", (int64_t)push->metadata_sent);
+    }
     jsonw_i64(&out, "blobs_sent", (int64_t)push->blobs_sent);
     jsonw_i64(&out, "blobs_skipped", (int64_t)push->blobs_skipped);
     jsonw_i64(&out, "bytes_sent", (int64_t)push->bytes_sent);
@@ -168,30 +309,67 @@ static int print(const struct push *push, bool json, struct err *err)
     return output_print(&out, err);
 }
 
-static int push_image(const struct image *image, struct client *client, bool json, struct err *err)
+/* Before gigabytes are sent for nothing. */
+static int check_named(const struct push *push, struct err *err)
+{
+    const struct tuf_metadata *targets = repo_targets(push->station.repo);
+    const struct image *image = push->image;
+    char path[132];
+    snprintf(path, sizeof path, "%s/%s", image->release.name, image->release.version);
+    const struct tuf_target *target = targets ? tuf_metadata_target(targets, path) : NULL;
+    if (!target)
+        return err_set(err, ERR_UNTRUSTED, "not signed; sign it with muster sign %s", image->dir);
+    if (memcmp(target->hashes.sha256, image->digest.bytes, sizeof image->digest.bytes) != 0)
+        return err_set(err, ERR_UNTRUSTED,
+                       "targets name other bytes for %s; sign this release under another version", path);
+    return 0;
+}
+
+static int push_image(struct push *push, struct err *err)
 {
     cleanup_free struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
+    bool fleet = push->station.repo != NULL;
     if (!envelope)
         return err_no_memory(err);
-    struct push push = {.client = client, .image = image};
-    if (image_check_blobs(image, err) < 0 || image_signature(image, envelope, err) < 0)
-        return err_prefix(err, "release %s", image->dir);
-    if (push_blobs(&push, err) < 0 || register_release(&push, envelope, err) < 0)
+    if (image_check_blobs(push->image, err) < 0 ||
+        (fleet ? check_named(push, err) < 0 : image_signature(push->image, envelope, err) < 0))
+        return err_prefix(err, "release %s", push->image->dir);
+    if (push_blobs(push, err) < 0 || (fleet && push_metadata(push, err) < 0))
         return -1;
-    progress_clear();
-    return print(&push, json, err);
+    return register_release(push, fleet ? NULL : envelope, err);
 }
 
 static int run(int argc, char **argv, struct err *err)
 {
-    bool json = false;
-    struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
+    struct client_flags where = {0};
+    const char *keys = "keys";
+    bool json = false, metadata_only = false;
+    struct operands operands = {.usage = "RELEASE", .max = 1};
+    const struct option_def options[] = {CLIENT_OPTIONS(where), OPT_TEXT("keys", 'K', &keys),
+                                         OPT_FLAG("metadata-only", 0, &metadata_only),
+                                         OPT_FLAG("json", 0, &json)};
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+        return -1;
+    if (metadata_only == (operands.count == 1))
+        return err_set(err, ERR_USAGE,
+                       metadata_only ? "--metadata-only takes no RELEASE"
+                                     : "RELEASE is missing; see muster push --help");
+    cleanup_push struct push push = {.station = {.lock = -1}};
     cleanup_image struct image image = {0};
     cleanup_client struct client *client = NULL;
-    if (client_start(argc, argv, &operands, &json, &client, err) < 0 ||
-        image_open(operands.items[0], NULL, &image, err) < 0)
+    if (client_open(&where, &client, err) < 0 ||
+        (!metadata_only && image_open(operands.items[0], NULL, &image, err) < 0))
         return -1;
-    return push_image(&image, client, json, err);
+    push.client = client;
+    push.image = metadata_only ? NULL : &image;
+    if ((metadata_only || station_exists(keys)) && station_open(keys, &push.station, err) < 0)
+        return -1;
+    if (metadata_only ? push_metadata(&push, err) < 0 : push_image(&push, err) < 0)
+        return -1;
+    progress_clear();
+    if (push.station.repo)
+        station_warn(&push.station);
+    return print(&push, json, err);
 }
 
 const struct verb verb_push = {

@@ -146,31 +146,13 @@ static int write_root(const struct station *station, struct err *err)
     return file_replace(path, buf_text(&root), root.len, 0644, err);
 }
 
-/* Targets whose signers are not their signers any more are signed again, as a new version. */
-static int renew_targets(struct station *station, struct err *err)
-{
-    cleanup_tuf_metadata struct tuf_metadata edit = {0};
-    bool holds = true, published = false;
-    if (!repo_targets(station->repo) || repo_holds(station->repo, "targets", &holds, err) < 0)
-        return err->code == ERR_NONE ? 0 : -1;
-    if (holds)
-        return 0;
-    if (repo_edit_targets(station->repo, "targets", &edit, err) < 0 ||
-        repo_put_pending(station->repo, "targets", &edit, err) < 0 ||
-        station_complete(station, "targets", NULL, &published, err) < 0)
-        return -1;
-    return station_say(station, "targets", published, err);
-}
-
 int station_publish(struct station *station, const char *role, bool *out_published, struct err *err)
 {
     *out_published = false;
     if (repo_publish(station->repo, role, err) < 0)
         return -1;
     *out_published = true;
-    if (!str_eq(role, "root"))
-        return 0;
-    return write_root(station, err) < 0 ? -1 : renew_targets(station, err);
+    return str_eq(role, "root") ? write_root(station, err) : 0;
 }
 
 int station_complete(struct station *station, const char *role, const char *key_file, bool *out_published,
@@ -208,6 +190,31 @@ int station_say(const struct station *station, const char *role, bool published,
         return say_pending(station, role, err);
     printf("%s %" PRId64 " is signed; send it: muster push --metadata-only\n", role, metadata->version);
     return 0;
+}
+
+/* Targets whose signers are not their signers any more are signed again, as a new version. */
+static int renew_targets(struct station *station, struct err *err)
+{
+    cleanup_tuf_metadata struct tuf_metadata edit = {0};
+    bool holds = true, published = false;
+    if (!repo_targets(station->repo))
+        return 0;
+    if (repo_holds(station->repo, "targets", &holds, err) < 0)
+        return -1;
+    if (holds)
+        return 0;
+    if (repo_edit_targets(station->repo, "targets", &edit, err) < 0 ||
+        repo_put_pending(station->repo, "targets", &edit, err) < 0 ||
+        station_complete(station, "targets", NULL, &published, err) < 0)
+        return -1;
+    return station_say(station, "targets", published, err);
+}
+
+int station_end(struct station *station, const char *role, bool published, struct err *err)
+{
+    if (station_say(station, role, published, err) < 0)
+        return -1;
+    return published && str_eq(role, "root") ? renew_targets(station, err) : 0;
 }
 
 /* ---- operators ---- */

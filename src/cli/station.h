@@ -31,7 +31,7 @@ void station_close(struct station *station);
 int64_t station_now_s(void);
 
 /* Signs what is pending for "root" or "targets" with `key_file` (NULL: with the keys of the directory, until there are enough) and
- * publishes it if it can be. A root that changes who signs targets brings new targets with it. REFUSED if key_file speaks for nothing. */
+ * publishes it if it can be. REFUSED if key_file speaks for nothing. */
 int station_complete(struct station *station, const char *role, const char *key_file, bool *out_published,
                      struct err *err) must_check;
 
@@ -41,6 +41,8 @@ int station_publish(struct station *station, const char *role, bool *out_publish
 
 /* Says on standard output what became of a role: published, or how many signatures are missing and what to do. */
 int station_say(const struct station *station, const char *role, bool published, struct err *err) must_check;
+/* The same, and targets whose signers a new root changed are signed anew. */
+int station_end(struct station *station, const char *role, bool published, struct err *err) must_check;
 
 /* The operators' keyring becomes target muster/operators.json, and targets are signed. */
 int station_set_operators(struct station *station, const char *ring_path, bool *out_published,
