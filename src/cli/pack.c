@@ -6,9 +6,10 @@
 #include "cli/output.h"
 #include "forge/engine.h"
 #include "forge/pack.h"
+#include "trust/seal/seal.h"
 
 static const char help[] =
-    "usage: muster pack release.yaml [--engine] -o DIR [--json]\n"
+    "usage: muster pack release.yaml [--engine] [--seal FILE] -o DIR [--json]\n"
     "       muster pack --engine -o DIR [--json]\n"
     "\n"
     "Makes a release of an ONNX model: checks its tensors against release.yaml, loads it, runs it on the "
@@ -22,6 +23,9 @@ static const char help[] =
     "then run "
     "the model in\n"
     "                      a container of exactly these bytes. Without release.yaml: that image alone\n"
+    "      --seal FILE     encrypt the weights with the content key in FILE (made if it is not there, 0600; "
+    "keep it offline): only robots\n"
+    "                      that are granted it can load them (muster grant --help)\n"
     "      --runtime FILE  libonnxruntime.so.1 to use (MUSTER_ONNXRUNTIME)\n"
     "      --json          what was made, as JSON\n"
     "\n"
@@ -91,14 +95,27 @@ static int pack_engine(const char *dir, const char *runtime, const char *created
     return output_print(&out, err);
 }
 
+/* A new content key is kept before anything is sealed with it. */
+static int content_key(const char *path, struct seal_key *out, struct err *err)
+{
+    if (seal_key_load(path, out, err) == 0)
+        return 0;
+    if (err->code != ERR_NOT_FOUND)
+        return -1;
+    *err = (struct err){0};
+    return seal_key_make(out, err) < 0 ? -1 : seal_key_save(out, path, err);
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
-    const char *dir = NULL, *runtime = NULL;
+    const char *dir = NULL, *runtime = NULL, *seal = NULL;
+    cleanup_seal_key struct seal_key key = {{0}};
     bool json = false, dated = false, engine = false;
     char created[CLOCK_RFC3339_SIZE];
     struct operands operands = {.usage = "release.yaml", .min = 0, .max = 1};
     const struct option_def options[] = {OPT_TEXT("output", 'o', &dir), OPT_TEXT("runtime", 0, &runtime),
-                                         OPT_FLAG("engine", 0, &engine), OPT_FLAG("json", 0, &json)};
+                                         OPT_FLAG("engine", 0, &engine), OPT_TEXT("seal", 0, &seal),
+                                         OPT_FLAG("json", 0, &json)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
     if (!dir)
@@ -111,6 +128,9 @@ static int run(int argc, char **argv, struct err *err)
         return err_set(err, ERR_USAGE, "which release.yaml?");
     struct pack_options how = {.runtime_path = runtime, .created = dated ? created : NULL, .engine = engine};
     struct pack_report report;
+    if (seal && content_key(seal, &key, err) < 0)
+        return -1;
+    how.seal = seal ? &key : NULL;
     if (pack_release(operands.items[0], dir, &how, &report, err) < 0)
         return -1;
     if (json)

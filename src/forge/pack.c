@@ -9,6 +9,7 @@
 #include "release/image.h"
 #include "sys/file.h"
 #include "trust/oms/oms.h"
+#include "trust/seal/seal.h"
 #include "wire/onnx.h"
 
 #define ENGINE_SUFFIX "-engine"
@@ -96,6 +97,7 @@ struct packer {
     const char *dir;
     const struct recipe *recipe;
     const char *created;
+    const struct seal_key *seal; /* NULL: the weights lie in the clear */
     struct oci_manifest manifest;
     struct oci_descriptor engine; /* zero digest: none */
     struct pack_report *report;
@@ -138,12 +140,32 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* The encrypted file lies in the layout for a moment under a name of its own; the plaintext never does. */
+static int add_sealed(struct packer *packer, struct oci_descriptor *out, struct err *err)
+{
+    cleanup_free char *temp = mem_printf("%s/blobs/sha256/" LAYOUT_TEMP_PREFIX "sealed", packer->dir);
+    if (!temp)
+        return err_no_memory(err);
+    int result = seal_file(packer->recipe->model_path, temp, packer->seal, err);
+    if (result == 0)
+        result = add_file(packer, temp, out, err);
+    unlink(temp);
+    return result;
+}
+
+static int add_weights(struct packer *packer, struct err *err)
+{
+    struct oci_descriptor *model = packer->seal ? next_layer(packer, MUSTER_SEALED_TYPE, "model.onnx.sealed")
+                                                : next_layer(packer, MODELPACK_WEIGHT_TYPE, "model.onnx");
+    str_copy(model->variant, sizeof model->variant, "fp32");
+    return packer->seal ? add_sealed(packer, model, err)
+                        : add_file(packer, packer->recipe->model_path, model, err);
+}
+
 static int add_layers(struct packer *packer, const struct buf *golden, struct err *err)
 {
     const struct recipe *recipe = packer->recipe;
-    struct oci_descriptor *model = next_layer(packer, MODELPACK_WEIGHT_TYPE, "model.onnx");
-    str_copy(model->variant, sizeof model->variant, "fp32");
-    if (add_file(packer, recipe->model_path, model, err) < 0 ||
+    if (add_weights(packer, err) < 0 ||
         add_text(packer, release_format(&recipe->release),
                  next_layer(packer, MUSTER_RELEASE_TYPE, "release.json"), err) < 0 ||
         add_bytes(packer, golden->data, golden->len, next_layer(packer, MUSTER_GOLDEN_TYPE, "golden.bin"),
@@ -186,6 +208,7 @@ static int add_sbom(struct packer *packer, struct err *err)
     sbom->created = packer->created;
     sbom->tool_version = MUSTER_VERSION;
     sbom->model_signer = packer->report->model_signer;
+    sbom->sealed = packer->seal != NULL;
     sbom->weights = packer->manifest.layers[0].digest;
     if (sbom_add_backend(sbom, packer->report->backend, !digest_is_zero(&packer->engine.digest), err) < 0 ||
         sbom_add_layers(sbom, &packer->manifest, err) < 0 || sbom_write(sbom, &text, err) < 0)
@@ -294,7 +317,11 @@ static int pack(const struct recipe *recipe, const char *dir, const struct pack_
         check_documents(recipe, err) < 0 || try_model(recipe, options, &golden, out, err) < 0)
         return -1;
     const char *told = options && options->created ? options->created : recipe->created;
-    *packer = (struct packer){.dir = dir, .recipe = recipe, .created = told[0] ? told : epoch, .report = out};
+    *packer = (struct packer){.dir = dir,
+                              .recipe = recipe,
+                              .created = told[0] ? told : epoch,
+                              .seal = options ? options->seal : NULL,
+                              .report = out};
     str_copy(out->name, sizeof out->name, recipe->release.name);
     str_copy(out->version, sizeof out->version, recipe->release.version);
     image_ref(&recipe->release, out->ref);

@@ -18,10 +18,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct seal_key;
+
 struct pack_options {
     const char *runtime_path; /* NULL: see infer/runtime.h */
     const char *created;      /* RFC 3339; NULL: the yaml's. (SOURCE_DATE_EPOCH is the caller's business.) */
-    bool engine;              /* carries its engine: forge/engine.h */
+    const struct seal_key
+        *seal;   /* the weights are encrypted with this content key (trust/seal/seal.h); NULL: they are not */
+    bool engine; /* carries its engine: forge/engine.h */
 };
 
 struct pack_report {

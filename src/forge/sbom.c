@@ -23,8 +23,9 @@ int sbom_add_backend(struct sbom *sbom, const char *backend, bool in_release, st
 
 static int add_layer(struct sbom *sbom, const struct oci_descriptor *layer, struct err *err)
 {
-    if (str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE) || str_eq(layer->media_type, OCI_IMAGE_LAYER_TYPE) ||
-        str_eq(layer->media_type, OCI_IMAGE_CONFIG_TYPE) || str_eq(layer->media_type, OCI_MANIFEST_TYPE))
+    if (str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE) || str_eq(layer->media_type, MUSTER_SEALED_TYPE) ||
+        str_eq(layer->media_type, OCI_IMAGE_LAYER_TYPE) || str_eq(layer->media_type, OCI_IMAGE_CONFIG_TYPE) ||
+        str_eq(layer->media_type, OCI_MANIFEST_TYPE))
         return 0;
     if (str_eq(layer->media_type, MUSTER_GOLDEN_TYPE))
         return sbom_add(sbom, SBOM_DATA, layer->filepath, "", "golden inputs and the outputs they must give",

@@ -20,6 +20,8 @@ struct backend_model; /* each backend's own */
 
 struct backend_load {
     const char *model_path;
+    const void *model; /* in memory; NULL: the file. Borrowed during load */
+    size_t model_size;
     const char *runtime_path; /* NULL: searched, see runtime.h */
     int threads;              /* ≥ 1 */
     bool spin;

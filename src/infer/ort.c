@@ -98,6 +98,10 @@ static int open_session(struct backend_model *model, const struct backend_load *
     static const char what[] = "the model does not load";
     const OrtApi *api = model->api;
     OrtEnv *env = model->runtime->env;
+    if (load->model)
+        return ort_fail(
+            api, api->CreateSessionFromArray(env, load->model, load->model_size, options, &model->session),
+            ERR_REFUSED, what, err);
     if (!load->derived)
         return ort_fail(api, api->CreateSession(env, load->model_path, options, &model->session), ERR_REFUSED,
                         what, err);

@@ -51,6 +51,8 @@ static int load(struct pipeline *pipeline, const char *path, bool derived,
     }
     const struct backend_load request = {
         .model_path = path,
+        .model = derived ? NULL : options->model,
+        .model_size = options->model_size,
         .runtime_path = options->runtime_path,
         .threads = options->threads > 0 ? options->threads : MAX(release->runtime.threads, 1),
         .spin = options->spin || release->runtime.spin,
@@ -145,6 +147,8 @@ static int open_file(const char *path, enum file file, const struct release *rel
 int pipeline_open(const char *model_path, const struct release *release,
                   const struct pipeline_options *options, struct pipeline **out, struct err *err)
 {
+    if (options && options->model && options->cache)
+        return err_set(err, ERR_INVALID, "nothing is derived from a model in memory");
     return open_file(model_path, A_MODEL, release, options ? options : &(struct pipeline_options){0}, out,
                      err);
 }

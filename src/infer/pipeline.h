@@ -41,6 +41,10 @@ struct pipeline_options {
     bool spin;                /* busy-wait between operators even where the release does not ask for it */
     const struct pipeline_cache *cache; /* NULL: none */
     bool deadlines;                     /* frames may have deadlines: starts the watchdog (one thread) */
+    /* The model itself, in memory, for weights that lie in the clear nowhere else; borrowed during pipeline_open. model_path only names it
+     * then, and nothing is derived from it: `cache` has to be NULL. NULL: the file is loaded. */
+    const void *model;
+    size_t model_size;
     unsigned skip;                 /* providers that are not to be tried, a bit each: 1u << PROVIDER_CUDA */
     const struct machine *machine; /* what it has; NULL: this one (machine.h) */
 };

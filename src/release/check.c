@@ -6,6 +6,7 @@
 #include "release/index.h"
 #include "sys/file.h"
 #include "wire/onnx.h"
+#include "wire/sealed.h"
 
 enum { ENVELOPE_MAX = 64 << 10 };
 
@@ -155,14 +156,29 @@ static int check_one_model(const struct image *image, const struct oci_descripto
     return onnx_check_release(&summary, &image->release, err);
 }
 
+static int check_one_sealed(const struct image *image, const struct oci_descriptor *layer, struct err *err)
+{
+    cleanup_free char *path = image_blob_path(image->dir, &layer->digest);
+    cleanup_file_map struct file_map map = {0};
+    struct sealed_head head;
+    if (!path)
+        return err_no_memory(err);
+    return file_map(path, &map, err) < 0 ? -1 : sealed_parse(map.data, map.size, map.size, &head, err);
+}
+
+/* A release has weights of one kind, so that nobody runs what others cannot look at beside what they can. */
 int image_check_model(const struct image *image, struct err *err)
 {
     size_t checked = 0;
+    bool sealed = image_is_sealed(image);
     for (size_t i = 0; i < image->manifest.layer_count; i++) {
         const struct oci_descriptor *layer = &image->manifest.layers[i];
-        if (!str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE))
+        bool plain = str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE);
+        if (!plain && !str_eq(layer->media_type, MUSTER_SEALED_TYPE))
             continue;
-        if (check_one_model(image, layer, err) < 0)
+        if (plain && sealed)
+            return err_set(err, ERR_REFUSED, "the release has both sealed weights and others");
+        if ((plain ? check_one_model(image, layer, err) : check_one_sealed(image, layer, err)) < 0)
             return err_prefix(err, "%s", layer->filepath[0] ? layer->filepath : "model");
         checked++;
     }

@@ -40,6 +40,7 @@ void image_close(struct image *image);
 
 int image_check_blobs(const struct image *image, struct err *err) must_check;
 int image_check_signature(const struct image *image, const struct keyring *ring, struct err *err) must_check;
+/* Of sealed weights only what can be seen without their key: that they are whole. The runner looks at the rest. */
 int image_check_model(const struct image *image, struct err *err) must_check;
 int image_check_machine(const struct image *image, const char *machine,
                         struct err *err) must_check; /* uname -m */
@@ -58,8 +59,11 @@ int image_model_signature(const struct image *image, struct buf *out, struct err
 int image_statement(const struct image *image, struct oms_statement *out, struct err *err) must_check;
 
 char *image_blob_path(const char *dir, const struct digest *digest); /* free() it; NULL: out of memory */
-/* Path of the weights for the machine this runs on ("cpu-x86"…, falling back to "fp32"); free() it. */
+/* Path of the weights for the machine this runs on ("cpu-x86"…, falling back to "fp32"); free() it. REFUSED if they are sealed. */
 int image_model_path(const struct image *image, char **out, struct err *err) must_check;
+bool image_is_sealed(const struct image *image); /* trust/seal/seal.h */
+int image_sealed_path(const struct image *image, char **out,
+                      struct err *err) must_check; /* likewise, of sealed ones */
 int image_golden_path(const struct image *image, char **out, struct err *err) must_check;
 
 /* The name of a release in index.json and for tools that copy layouts: "detector-2.0.0". */

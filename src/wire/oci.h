@@ -9,6 +9,7 @@
  *     artifactType application/vnd.cncf.model.manifest.v1+json,
  *     config application/vnd.cncf.model.config.v1+json, layers:
  *         application/vnd.cncf.model.weight.v1.raw      model.onnx       (annotation org.muster.variant: fp32)
+ *                  or  application/vnd.muster.weight.sealed.v1   model.onnx.sealed, encrypted (wire/sealed.h)
  *         application/vnd.muster.release.v1+json        release.json
  *         application/vnd.muster.golden.v1              golden.bin
  *         application/vnd.cncf.model.doc.v1.raw         evaluation, recipe (optional)
@@ -34,6 +35,7 @@
 #define MODELPACK_CONFIG_TYPE "application/vnd.cncf.model.config.v1+json"
 #define MODELPACK_WEIGHT_TYPE "application/vnd.cncf.model.weight.v1.raw"
 #define MODELPACK_DOC_TYPE "application/vnd.cncf.model.doc.v1.raw"
+#define MUSTER_SEALED_TYPE "application/vnd.muster.weight.sealed.v1"
 #define MUSTER_RELEASE_TYPE "application/vnd.muster.release.v1+json"
 #define MUSTER_GOLDEN_TYPE "application/vnd.muster.golden.v1"
 #define MUSTER_SIGNATURE_TYPE "application/vnd.muster.signature.v1+json"
