@@ -312,10 +312,11 @@ static int merge(struct station *station, const char *from, const char *role, st
                       *done = mem_printf("%s/metadata/%" PRId64 ".%s.json", from, pending.version, role);
     if (!waits || !done)
         return err_no_memory(err);
+    if (!station_exists(from))
+        return err_set(err, ERR_NOT_FOUND, "--merge %s: no copy of a keys directory", from);
     const char *path = file_exists(waits) ? waits : done;
     if (!file_exists(path))
-        return err_set(err, ERR_NOT_FOUND, "%s has no version %" PRId64 " of %s", from, pending.version,
-                       role);
+        return 0;
     if (file_read(path, &bytes, err) < 0)
         return -1;
     return repo_merge_pending(station->repo, role, buf_text(&bytes), bytes.len, err) < 0

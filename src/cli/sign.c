@@ -9,6 +9,8 @@
 #include "release/image.h"
 #include "sys/file.h"
 
+#include <inttypes.h>
+
 static const char help[] =
     "usage: muster sign RELEASE [--keys DIR] [--approvals SPEC] [--floor VERSION] [--key FILE] [--model-key "
     "FILE] "
@@ -208,8 +210,13 @@ static int print_targets(const struct sign_flags *flags, const struct station *s
     struct digest_text digest = image ? digest_format(&image->digest) : (struct digest_text){""};
     if (!flags->json && image)
         printf("%s %s  %s\n", image->release.name, image->release.version, digest.text);
-    if (!flags->json)
+    if (!flags->json && image && published)
+        printf("released by targets %" PRId64 "; send it: muster push %s\n",
+               repo_targets(station->repo)->version, image->dir);
+    else if (!flags->json)
         return station_say(station, "targets", published, err);
+    if (!flags->json)
+        return 0;
     cleanup_json_writer struct json_writer out;
     jsonw_init_indented(&out);
     jsonw_object(&out, NULL);
