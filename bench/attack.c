@@ -27,6 +27,7 @@ struct run {
     struct world world;
     struct robot robot;
     struct server server;
+    int floor; /* the highest that the terms of what was installed have set; -1: none */
     const struct move *moves[MAX_MOVES];
     size_t move_count;
     unsigned seed;
@@ -68,7 +69,7 @@ static int minor_of(const char *version)
 }
 
 /* Why it should not have been installed; NULL: it may. */
-static const char *objection(const struct run *run, const struct digest *installed, const char *floor_before)
+static const char *objection(struct run *run, const struct digest *installed)
 {
     const struct truth *release = truth_of(&run->world, installed);
     if (!release)
@@ -77,8 +78,9 @@ static const char *objection(const struct run *run, const struct digest *install
         return "taken back by the offline keys";
     if (!approved(release))
         return "not approved by as many as its terms ask for";
-    if (floor_before[0] && minor_of(release->version) < minor_of(floor_before))
+    if (minor_of(release->version) < run->floor)
         return "below the robot's floor";
+    run->floor = MAX(run->floor, minor_of(release->terms.floor));
     return NULL;
 }
 
@@ -106,15 +108,13 @@ static void try_and_judge(struct run *run, struct counts *counts, bool attacked)
 {
     struct err err = {0};
     struct digest installed;
-    char floor[64];
     uint64_t accepted = run->robot.accepted;
     int64_t targets = robot_targets_version(&run->robot, &run->world);
-    str_copy(floor, sizeof floor, run->robot.floor);
     int rc = robot_try(&run->robot, &run->server, &installed, &err);
     if (rc < 0)
         refused(counts, run, &err);
     if (rc == 1) {
-        const char *wrong = objection(run, &installed, floor);
+        const char *wrong = objection(run, &installed);
         counts->installs++;
         counts->attacks_installed += attacked;
         counts->bad_installs += wrong != NULL;
@@ -131,9 +131,9 @@ static void try_and_judge(struct run *run, struct counts *counts, bool attacked)
 /* The robot comes from somewhere in its fleet's history. */
 static void live_honestly(struct run *run, struct counts *counts)
 {
-    unsigned days = draw(&run->world, 3);
+    unsigned days = draw(&run->world, (unsigned)run->world.count + 1);
     for (unsigned i = 0; i < days; i++) {
-        const struct truth *release = &run->world.releases[draw(&run->world, (unsigned)run->world.count)];
+        const struct truth *release = &run->world.releases[i];
         server_honest(&run->server, &run->world, release);
         try_and_judge(run, counts, false);
         server_fini(&run->server);
@@ -145,7 +145,8 @@ static void attack(struct run *run, struct counts *counts)
 {
     const struct truth *release = &run->world.releases[run->world.count - 1];
     server_honest(&run->server, &run->world, release);
-    run->move_count = 1 + draw(&run->world, MAX_MOVES);
+    run->move_count =
+        1 + (draw(&run->world, 2) ? 0 : draw(&run->world, MAX_MOVES)); /* many spoil each other */
     for (size_t i = 0; i < run->move_count; i++) {
         size_t which = draw(&run->world, (unsigned)move_count);
         run->moves[i] = &moves[which];
@@ -175,7 +176,7 @@ static void recover(struct run *run, struct counts *counts)
 
 static void one_run(unsigned seed, struct store *store, struct counts *counts)
 {
-    struct run run = {.seed = seed};
+    struct run run = {.seed = seed, .floor = -1};
     world_init(&run.world, seed);
     robot_init(&run.robot, &run.world, store);
     live_honestly(&run, counts);

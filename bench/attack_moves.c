@@ -319,6 +319,22 @@ static void assign_any(struct server *server, struct robot *robot)
     give_blob(server, release->bytes);
 }
 
+/* Back to what has a known hole, with all that its approvers once signed for it. */
+static void go_back(struct server *server, struct robot *robot)
+{
+    struct world *world = server->world;
+    const struct truth *release = &world->releases[draw(world, 1 + (unsigned)world->count / 2)];
+    struct server honest;
+    server_honest(&honest, world, release);
+    struct assignment assignment = assignment_of(world, release);
+    assignment.rollback = true;
+    int64_t clock_s = server->clock_s;
+    server_fini(server);
+    *server = honest;
+    server->clock_s = clock_s;
+    give_assignment(server, assign(world, world->director, &assignment));
+}
+
 static void assign_unreleased(struct server *server, struct robot *robot)
 {
     struct world *world = server->world;
@@ -443,6 +459,7 @@ const struct move moves[] = {
     {"endless_blob", endless_blob},
     {"replay_assignment", replay_assignment},
     {"assign_any", assign_any},
+    {"go_back", go_back},
     {"assign_unreleased", assign_unreleased},
     {"assign_with_other_key", assign_with_other_key},
     {"older_counter", older_counter},
