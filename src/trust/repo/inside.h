@@ -57,6 +57,8 @@ int repo_each_signers(const struct repo *repo, const char *role,
                                    void *arg),
                       void *arg, struct err *err) must_check;
 
+int repo_parse_root(const void *bytes, size_t len, struct tuf_metadata *out,
+                    struct err *err) must_check; /* UNTRUSTED */
 /* A root as the next one of `before` (NULL: a first one): signed by both. UNTRUSTED. */
 int repo_check_root(const struct tuf_metadata *before, const struct tuf_metadata *root,
                     struct err *err) must_check;

@@ -65,7 +65,7 @@ int repo_open(const char *dir, struct repo **out, struct err *err)
     return 0;
 }
 
-static int parse_root(const void *bytes, size_t len, struct tuf_metadata *out, struct err *err)
+int repo_parse_root(const void *bytes, size_t len, struct tuf_metadata *out, struct err *err)
 {
     if (len > repo_max_bytes(TUF_ROOT))
         return trust_refuse(err, TRUST_METADATA_SIZE, "root has %zu bytes, at most %" PRIu64 " are allowed",
@@ -84,7 +84,7 @@ int repo_create(const char *dir, const void *bytes, size_t len, struct repo **ou
 {
     cleanup_repo struct repo *repo = NULL;
     cleanup_tuf_metadata struct tuf_metadata root = {0};
-    if (parse_root(bytes, len, &root, err) < 0 || repo_check_root(NULL, &root, err) < 0 ||
+    if (repo_parse_root(bytes, len, &root, err) < 0 || repo_check_root(NULL, &root, err) < 0 ||
         file_make_dirs(dir, 0755, err) < 0 || start(dir, &repo, err) < 0 || repo_reload(repo, err) < 0)
         return -1;
     if (repo->has_root)

@@ -116,6 +116,11 @@ struct repo_online {
 int repo_freshen(struct repo *repo, const struct repo_online *online, int64_t now_s, bool *out_changed,
                  struct err *err) must_check;
 
+/* Whether root and targets here follow from a root that is trusted: every root signed by the one before, the newest and the targets in time. For
+ * repositories without snapshot and timestamp, a workstation's; others are followed by a client (tuf/update.h). UNTRUSTED names the rule. */
+int repo_verify(const struct repo *repo, const void *anchor, size_t len, int64_t now_s,
+                struct err *err) must_check;
+
 /* Whether the newest published version of a role is signed by those who speak for it now: not after its keys were changed. */
 int repo_holds(const struct repo *repo, const char *role, bool *out, struct err *err) must_check;
 

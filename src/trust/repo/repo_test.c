@@ -455,6 +455,34 @@ static void expired_targets_are_not_taken(void **state)
     fleet_end(&fleet);
 }
 
+/* Without a server: from the trusted root to the targets. */
+static void a_workstation_is_followed_offline(void **state)
+{
+    struct fleet ours, strangers;
+    struct err err = {0};
+    cleanup_buf struct buf first = BUF_INIT(512000), strange = BUF_INIT(512000);
+    fleet_found(&ours, 1);
+    fleet_found(&strangers, 1);
+    rotate(&ours, "root", &ours.root[0]);
+    rotate(&ours, "targets", &ours.release[0]);
+    assert_ok(repo_read(ours.station, "1.root.json", &first, &err), err);
+    assert_ok(repo_read(strangers.station, "1.root.json", &strange, &err), err);
+    assert_int_equal(repo_verify(ours.station, buf_text(&first), first.len, NOW, &err), -1);
+    assert_refused(&err, TRUST_TARGETS_SIGNATURES); /* not signed by the new key yet */
+    release(&ours, "detector/1.0.0", "weights", 1);
+    assert_ok(repo_verify(ours.station, buf_text(&first), first.len, NOW, &err), err);
+    assert_int_equal(repo_verify(ours.station, buf_text(&strange), strange.len, NOW, &err), -1);
+    assert_refused(&err, TRUST_ROOT_SIGNATURES);
+    assert_int_equal(repo_verify(ours.station, buf_text(&first), first.len - 2, NOW, &err), -1);
+    assert_refused(&err, TRUST_METADATA_FORM);
+    assert_int_equal(repo_verify(ours.station, buf_text(&first), first.len, NOW + 90 * DAY, &err), -1);
+    assert_refused(&err, TRUST_TARGETS_EXPIRED);
+    assert_int_equal(repo_verify(ours.station, buf_text(&first), first.len, NOW + 365 * DAY, &err), -1);
+    assert_refused(&err, TRUST_ROOT_EXPIRED);
+    fleet_end(&strangers);
+    fleet_end(&ours);
+}
+
 static void odd_names_are_not_found(void **state)
 {
     static const char *const names[] = {"",
@@ -521,6 +549,7 @@ int main(void)
         cmocka_unit_test(roots_come_one_after_the_other),
         cmocka_unit_test(roots_before_the_anchor_are_taken_backwards),
         cmocka_unit_test(expired_targets_are_not_taken),
+        cmocka_unit_test(a_workstation_is_followed_offline),
         cmocka_unit_test(odd_names_are_not_found),
         cmocka_unit_test(a_repository_is_not_made_twice),
     };
