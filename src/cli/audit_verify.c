@@ -174,9 +174,10 @@ static int read_past(struct verification *v, struct json_reader *reader, struct 
         if (reader->err.code != ERR_NONE)
             return 0;
         if (checkpoint_open(text, strlen(text), v->keys.items, v->keys.count, checkpoint, err) < 0) {
+            uint64_t last = v->past.count ? checkpoint[-1].size : v->follow.tree.size;
             err->code = ERR_CORRUPT;
-            return err_prefix(err, "a stored checkpoint behind entry %" PRIu64 " was changed",
-                              v->follow.tree.size);
+            return err_prefix(err, "the stored checkpoint behind that of %" PRIu64 " entries was changed",
+                              last);
         }
         v->past.count++;
     }
@@ -276,8 +277,8 @@ static int check_end(struct verification *v, struct err *err)
         }
     if (v->follow.tree.size < wanted)
         return err_set(err, ERR_CORRUPT,
-                       "entries %" PRIu64 " to %" PRIu64 " are missing: the end was cut off (%s)",
-                       v->follow.tree.size + 1, wanted, whose);
+                       "entries from %" PRIu64 " on are missing: the end was cut off (%s knows %" PRIu64 ")",
+                       v->follow.tree.size + 1, whose, wanted);
     if (follow_checkpoint(&v->follow, &v->end, err) < 0)
         return -1;
     return v->newest.broken[0] ? err_set(err, ERR_CORRUPT, "the server says: %s", v->newest.broken) : 0;

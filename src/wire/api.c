@@ -12,7 +12,7 @@ static const char *const report_words[REPORT_KIND_COUNT] = {
     [REPORT_COMMITTED] = "committed",     [REPORT_ROLLED_BACK] = "rolled_back",
     [REPORT_FAILED] = "failed",           [REPORT_GUARD] = "guard",
     [REPORT_RESTARTED] = "restarted",     [REPORT_OPERATOR] = "operator",
-    [REPORT_SHADOWED] = "shadowed",
+    [REPORT_SHADOWED] = "shadowed",       [REPORT_WITNESS] = "witness",
 };
 
 static const char *const guard_words[API_GUARD_COUNT] = {

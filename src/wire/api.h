@@ -75,6 +75,7 @@ enum report_kind {
     REPORT_RESTARTED,   /* a process of the robot had to be restarted; text names it */
     REPORT_OPERATOR, /* what became of a human's command: the line of wire/command.h; `release` stood back */
     REPORT_SHADOWED, /* what the comparison on live frames gave, or why there was none; text */
+    REPORT_WITNESS,  /* the server's audit log is not the one that this robot knows; text names the rule */
     REPORT_KIND_COUNT
 };
 /* The state of the guard, as robot/ctl/ctl.h has it, one higher; so that a fleet shows who is stopped without reading texts. */

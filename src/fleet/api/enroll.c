@@ -47,6 +47,19 @@ static int parse_token_request(struct call *call, struct enroll_token_row *row, 
     return json_finish(&reader, err);
 }
 
+/* The token itself is nobody's business; its hash tells later which one was used. */
+static int record_token(struct call *call, const struct enroll_token_row *row, struct err *err)
+{
+    const char *robots[] = {row->robot};
+    const struct audit_entry entry = {.kind = "token",
+                                      .who = call->operator_name,
+                                      .what = "enroll",
+                                      .robots = robots,
+                                      .robot_count = row->robot[0] ? 1 : 0,
+                                      .text = digest_format(&row->hash).text};
+    return fleet_audit(call->fleet, &entry, err);
+}
+
 int enroll_token_post(struct call *call, struct err *err)
 {
     struct enroll_token_row row = {.created_ms = clock_wall_ms()};
@@ -56,7 +69,8 @@ int enroll_token_post(struct call *call, struct err *err)
         return -1;
     row.hash = token_digest(token);
     row.expires_ms = row.created_ms + valid_s * 1000;
-    if (call->fleet->store->ops->enroll_add(call->fleet->store, &row, err) < 0)
+    if (call->fleet->store->ops->enroll_add(call->fleet->store, &row, err) < 0 ||
+        record_token(call, &row, err) < 0)
         return -1;
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
@@ -181,6 +195,16 @@ static int answer_again(struct call *call, struct enrolment *e, struct err *err)
     return enroll_answer(call, e->robot.id, e->device.certificate, &e->answer, err);
 }
 
+static int record(struct call *call, const struct enrolment *e, struct err *err)
+{
+    const char *robots[] = {e->robot.id};
+    char text[200];
+    snprintf(text, sizeof text, "certificate %s for token %s", e->robot.serial,
+             digest_format(&e->token.hash).text);
+    const struct audit_entry entry = {.kind = "enrolled", .robots = robots, .robot_count = 1, .text = text};
+    return fleet_audit(call->fleet, &entry, err);
+}
+
 /* Everything that was known of its certificates is over with this. */
 static int admit(struct call *call, struct enrolment *e, struct err *err)
 {
@@ -204,7 +228,8 @@ static int admit(struct call *call, struct enrolment *e, struct err *err)
     e->device.request = e->token.hash;
     str_copy(e->device.certificate, sizeof e->device.certificate, e->answer.certificate);
     if (store->ops->robot_save(store, row, err) < 0 || store->ops->device_begin(store, &e->device, err) < 0 ||
-        fleet_event(call->fleet, "enrolled", row->id, err, "certificate %s", row->serial) < 0)
+        fleet_event(call->fleet, "enrolled", row->id, err, "certificate %s", row->serial) < 0 ||
+        record(call, e, err) < 0)
         return -1;
     entry->lives = (struct instance_watch){0};
     entry->certified_ns = clock_mono_ns();

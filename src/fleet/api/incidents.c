@@ -146,6 +146,22 @@ static int reply_id(struct call *call, int status, uint64_t id, struct err *err)
     return call_writer(call, status, &w, err);
 }
 
+static int record(struct call *call, const struct incident_row *row, struct err *err)
+{
+    const char *robots[] = {row->robot};
+    char text[sizeof row->name + DIGEST_TEXT_SIZE + 2];
+    snprintf(text, sizeof text, "%s, %s", row->name, digest_format(&row->digest).text);
+    const struct audit_entry entry = {.kind = "incident",
+                                      .what = row->cause,
+                                      .who = row->who,
+                                      .why = row->reason,
+                                      .robots = robots,
+                                      .robot_count = 1,
+                                      .release = row->release,
+                                      .text = text};
+    return fleet_audit(call->fleet, &entry, err);
+}
+
 /* Takes the file in. A name that is known: an answer was lost on the way, or the robot began to count anew; the first one stays. */
 static int take_in(struct call *call, const struct digest *digest, const struct incident_verdict *verdict,
                    uint64_t bytes, struct err *err)
@@ -156,7 +172,8 @@ static int take_in(struct call *call, const struct digest *digest, const struct 
     if (make_room(call, &row, err) < 0 || store->ops->incident_add(store, &row, &row.id, err) < 0 ||
         store->ops->incident_upload_set(store, row.robot, &none, err) < 0 ||
         fleet_event(call->fleet, "incident", row.robot, err, "%s%s%s%s%s", row.cause, row.text[0] ? ": " : "",
-                    row.text, row.who[0] ? ", by " : "", row.who) < 0)
+                    row.text, row.who[0] ? ", by " : "", row.who) < 0 ||
+        record(call, &row, err) < 0)
         return -1;
     return reply_id(call, 201, row.id, err);
 }

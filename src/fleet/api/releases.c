@@ -207,6 +207,15 @@ static void write_release(struct json_writer *w, struct fleet *fleet, const char
     jsonw_close(w);
 }
 
+static int record(struct call *call, const struct release_row *row, struct err *err)
+{
+    char text[160];
+    snprintf(text, sizeof text, "%s %s", row->name, row->version);
+    const struct audit_entry entry = {
+        .kind = "release", .who = call->operator_name, .what = "push", .release = row->digest, .text = text};
+    return fleet_audit(call->fleet, &entry, err);
+}
+
 int release_post(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;
@@ -233,6 +242,8 @@ int release_post(struct call *call, struct err *err)
                            call->operator_name) < 0) {
         return -1;
     }
+    if (record(call, &row, err) < 0)
+        return -1;
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
     write_release(&w, call->fleet, NULL, &row);

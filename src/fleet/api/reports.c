@@ -14,7 +14,7 @@ static const enum robot_phase phase_of[REPORT_KIND_COUNT] = {
     [REPORT_COMMITTED] = PHASE_COMMITTED,     [REPORT_ROLLED_BACK] = PHASE_ROLLED_BACK,
     [REPORT_FAILED] = PHASE_FAILED,           [REPORT_GUARD] = PHASE_COUNT,
     [REPORT_RESTARTED] = PHASE_COUNT,         [REPORT_OPERATOR] = PHASE_COUNT,
-    [REPORT_SHADOWED] = PHASE_SELF_TESTED,
+    [REPORT_SHADOWED] = PHASE_SELF_TESTED,    [REPORT_WITNESS] = PHASE_COUNT,
 };
 
 /* What the robot runs after this record. */
@@ -61,15 +61,23 @@ static int tell(struct call *call, const struct api_report *report, struct err *
                        report->version[0] && report->text[0] ? ": " : "", report->text);
 }
 
-/* What people and guards did goes into the audit log. */
+/* As what a record stands in the audit log; NULL: not at all. */
+static const char *const audited_as[REPORT_KIND_COUNT] = {
+    [REPORT_GUARD] = "guard",       [REPORT_ACTIVATED] = "robot", [REPORT_COMMITTED] = "robot",
+    [REPORT_ROLLED_BACK] = "robot", [REPORT_FAILED] = "robot",    [REPORT_WITNESS] = "witness",
+};
+
+/* What people and guards did, and what became of releases. */
 static int audit(struct call *call, const struct api_report *report, struct err *err)
 {
     if (report->kind == REPORT_OPERATOR)
         return command_outcome(call, report, err);
-    if (report->kind != REPORT_GUARD)
+    if (!audited_as[report->kind])
         return 0;
     const char *robots[] = {call->robot.id};
-    const struct audit_entry entry = {.kind = "guard",
+    const struct audit_entry entry = {.kind = audited_as[report->kind],
+                                      .what = report->kind == REPORT_GUARD ? NULL
+                                                                           : report_kind_name(report->kind),
                                       .robots = robots,
                                       .robot_count = 1,
                                       .release = report->release,

@@ -124,9 +124,13 @@ int robot_revoke(struct call *call, struct err *err)
     if (store->ops->robot_get(store, http_param(call->request, "id"), &row, err) < 0)
         return -1;
     bool was = row.revoked;
+    const char *robots[] = {row.id};
+    const struct audit_entry entry = {
+        .kind = "revoked", .who = call->operator_name, .robots = robots, .robot_count = 1};
     row.revoked = true;
     if (store->ops->robot_save(store, &row, err) < 0 || store->ops->enroll_void(store, row.id, err) < 0 ||
-        (!was && fleet_event(call->fleet, "revoked", row.id, err, "by %s", call->operator_name) < 0))
+        (!was && fleet_event(call->fleet, "revoked", row.id, err, "by %s", call->operator_name) < 0) ||
+        fleet_audit(call->fleet, &entry, err) < 0)
         return -1;
     fleet_cut(call->fleet, row.id);
     fleet_changed(call->fleet, row.id);

@@ -317,6 +317,21 @@ int fleet_checkpoint(struct fleet *fleet, struct err *err)
     return group_leave(fleet->group, err);
 }
 
+static int record_assignment(struct fleet *fleet, const struct robot_row *row, const struct release_row *what,
+                             struct err *err)
+{
+    const char *robots[] = {row->id};
+    char text[160];
+    snprintf(text, sizeof text, "%s %s%s", what->name, what->version, row->target_rollback ? " (back)" : "");
+    const struct audit_entry entry = {.kind = "assigned",
+                                      .robots = robots,
+                                      .robot_count = 1,
+                                      .release = row->target,
+                                      .generation = row->counter,
+                                      .text = text};
+    return fleet_audit(fleet, &entry, err);
+}
+
 int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *release, bool rollback,
                  const struct digest *plan, struct err *err)
 {
@@ -338,6 +353,8 @@ int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *re
     if (store->ops->robot_save(store, &row, err) < 0)
         return -1;
     fleet_changed(fleet, robot);
+    if (record_assignment(fleet, &row, &what, err) < 0)
+        return -1;
     return fleet_event(fleet, "assigned", robot, err, "%s %s%s", what.name, what.version,
                        rollback ? " (back)" : "");
 }

@@ -59,13 +59,31 @@ static char *final_gates(const struct rollout_actions *actions, struct err *err)
     return text;
 }
 
+int engine_record(struct fleet *fleet, const struct rollout *rollout, const char *who, const char *what,
+                  struct err *err)
+{
+    const struct audit_entry entry = {.kind = "rollout",
+                                      .who = who,
+                                      .what = what,
+                                      .why = rollout->reason,
+                                      .release = rollout->release,
+                                      .text = rollout->spec.name};
+    return fleet_audit(fleet, &entry, err);
+}
+
 static int tell_changes(struct fleet *fleet, const struct rollout *old, const struct rollout *next,
                         struct err *err)
 {
     const char *name = next->spec.name;
     if (next->state != old->state &&
+        engine_record(fleet, next, NULL, rollout_state_name(next->state), err) < 0)
+        return -1;
+    if (next->state != old->state &&
         fleet_event(fleet, "rollout", NULL, err, "%s is %s%s%s", name, rollout_state_name(next->state),
                     next->reason[0] ? ": " : "", next->reason) < 0)
+        return -1;
+    if (next->wave != old->wave &&
+        engine_record(fleet, next, NULL, next->spec.waves[next->wave].name, err) < 0)
         return -1;
     if (next->wave != old->wave &&
         fleet_event(fleet, "wave", NULL, err, "%s: wave %s passed, %s begins", name,

@@ -65,4 +65,8 @@ enum engine_wish { ENGINE_PAUSE, ENGINE_RESUME, ENGINE_ABORT };
 int engine_wish(struct fleet *fleet, uint64_t id, enum engine_wish wish, const char *who,
                 struct err *err) must_check;
 
+/* What happens to a rollout goes on record: `who` did it, NULL: the engine itself. */
+int engine_record(struct fleet *fleet, const struct rollout *rollout, const char *who, const char *what,
+                  struct err *err) must_check;
+
 #endif

@@ -105,6 +105,8 @@ int engine_begin(struct fleet *fleet, const struct rollout_spec *spec, const cha
         plan_store(fleet, *out_id, &planned, err) < 0)
         return -1;
     fleet->dirty = true;
+    if (engine_record(fleet, &row.rollout, who, "start", err) < 0)
+        return -1;
     return fleet_event(fleet, "rollout", NULL, err, "%s was started by %s: %s%s%s", spec->name, who,
                        spec->release, row.rollout.reason[0] ? "; waiting: " : "", row.rollout.reason);
 }
@@ -120,6 +122,10 @@ int engine_wish(struct fleet *fleet, uint64_t id, enum engine_wish wish, const c
     if (rc < 0 || fleet->store->ops->rollout_save(fleet->store, &row, err) < 0)
         return -1;
     fleet->dirty = true;
+    static const char *const words[] = {
+        [ENGINE_PAUSE] = "pause", [ENGINE_RESUME] = "resume", [ENGINE_ABORT] = "abort"};
+    if (engine_record(fleet, &row.rollout, who, words[wish], err) < 0)
+        return -1;
     return fleet_event(fleet, "rollout", NULL, err, "%s is %s%s%s", row.rollout.spec.name,
                        rollout_state_name(row.rollout.state), row.rollout.reason[0] ? ": " : "",
                        row.rollout.reason);

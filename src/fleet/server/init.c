@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "fleet/audit/ledger.h"
 #include "fleet/blobs/blobs.h"
 #include "fleet/server/server.h"
 #include "fleet/store/store.h"
@@ -36,6 +37,15 @@ static int describe(const struct server_options *options, struct operator_row *o
     return 0;
 }
 
+/* Operators' tokens are made at the server's own machine: by whom only its system knows. */
+static int record(struct store *store, const char *what, const char *name, const char *rights,
+                  struct err *err)
+{
+    const struct audit_entry entry = {
+        .kind = "operator", .who = "musterd token", .what = what, .text = name, .why = rights};
+    return ledger_append(store, &entry, err);
+}
+
 static int add_operator(struct store *store, const struct server_options *options, struct err *err)
 {
     char token[65];
@@ -47,7 +57,8 @@ static int add_operator(struct store *store, const struct server_options *option
     if (token_make(token, err) < 0 || store->ops->begin(store, err) < 0)
         return -1;
     row.hash = token_digest(token);
-    if (store->ops->operator_add(store, &row, err) < 0 || store->ops->commit(store, err) < 0) {
+    if (store->ops->operator_add(store, &row, err) < 0 ||
+        record(store, "make", row.name, row.rights, err) < 0 || store->ops->commit(store, err) < 0) {
         store->ops->rollback(store);
         return -1;
     }
@@ -121,7 +132,7 @@ static int revoke_operator(struct store *store, const char *name, struct err *er
     if (store->ops->begin(store, err) < 0)
         return -1;
     if (store->ops->operator_revoke(store, name, clock_wall_ms(), &count, err) < 0 ||
-        store->ops->commit(store, err) < 0) {
+        record(store, "revoke", name, NULL, err) < 0 || store->ops->commit(store, err) < 0) {
         store->ops->rollback(store);
         return -1;
     }
