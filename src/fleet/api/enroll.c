@@ -51,12 +51,13 @@ static int parse_token_request(struct call *call, struct enroll_token_row *row, 
 static int record_token(struct call *call, const struct enroll_token_row *row, struct err *err)
 {
     const char *robots[] = {row->robot};
+    const struct digest_text hash = digest_format(&row->hash);
     const struct audit_entry entry = {.kind = "token",
                                       .who = call->operator_name,
                                       .what = "enroll",
                                       .robots = robots,
                                       .robot_count = row->robot[0] ? 1 : 0,
-                                      .text = digest_format(&row->hash).text};
+                                      .text = hash.text};
     return fleet_audit(call->fleet, &entry, err);
 }
 
