@@ -4,7 +4,9 @@
 #include "base/str.h"
 #include "cli/output.h"
 #include "cli/target.h"
+#include "cli/terms_text.h"
 #include "sys/file.h"
+#include "trust/repo/repo.h"
 #include "wire/sbom.h"
 
 #include <inttypes.h>
@@ -18,7 +20,11 @@ static const char help[] =
     "verify` checks.\n"
     "\n"
     "  --sbom  its bill of materials, as it is: CycloneDX 1.6, JSON\n"
-    "  --json  as JSON: name, version, digest, bytes, release (release.json), layers, signatures\n"
+    "  --metadata DIR  where the fleet's signed metadata lie (default: keys/metadata, if it is there): the "
+    "terms of the "
+    "release\n"
+    "  --json          as JSON: name, version, digest, bytes, release (release.json), layers, signatures, "
+    "terms\n"
     "\n"
     "examples:\n"
     "  muster inspect detector-2\n"
@@ -44,7 +50,8 @@ static void json_layer(struct json_writer *out, const struct oci_descriptor *lay
     jsonw_close(out);
 }
 
-static int print_json(const struct image *image, const struct signature_envelope *envelope, struct err *err)
+static int print_json(const struct image *image, const struct signature_envelope *envelope,
+                      const struct terms *terms, struct err *err)
 {
     cleanup_free char *release = release_format(&image->release);
     if (!release)
@@ -65,6 +72,8 @@ static int print_json(const struct image *image, const struct signature_envelope
     for (size_t i = 0; i < envelope->count; i++)
         jsonw_text(&out, NULL, envelope->items[i].keyid);
     jsonw_close(&out);
+    if (terms)
+        terms_write(&out, "terms", terms);
     jsonw_close(&out);
     return output_print(&out, err);
 }
@@ -105,7 +114,8 @@ static void print_manner(const struct release *release)
     puts(release->switching.at == SWITCH_AT_SEQUENCE_END ? ", at the end of a sequence" : "");
 }
 
-static void print_text(const struct image *image, const struct signature_envelope *envelope)
+static void print_text(const struct image *image, const struct signature_envelope *envelope,
+                       const struct terms *terms)
 {
     const struct release *release = &image->release;
     struct digest_text digest = digest_format(&image->digest);
@@ -128,51 +138,61 @@ static void print_text(const struct image *image, const struct signature_envelop
     }
     for (size_t i = 0; i < envelope->count; i++)
         printf("signed by   %s\n", envelope->items[i].keyid);
-    if (envelope->count == 0)
+    if (terms)
+        terms_print(terms);
+    if (envelope->count == 0 && !terms)
         puts("not signed");
 }
 
-static int inspect(const struct image *image, bool json, struct err *err)
+/* What targets say of exactly these bytes; *out_there false: nothing. */
+static int read_terms(const char *metadata, const struct image *image, struct terms *out, bool *out_there,
+                      struct err *err)
+{
+    cleanup_repo struct repo *repo = NULL;
+    char path[132];
+    snprintf(path, sizeof path, "%s/%s", image->release.name, image->release.version);
+    if (repo_open(metadata, &repo, err) < 0)
+        return -1;
+    const struct tuf_target *target =
+        repo_targets(repo) ? tuf_metadata_target(repo_targets(repo), path) : NULL;
+    *out_there = target && target->hashes.has_sha256 &&
+                 memcmp(target->hashes.sha256, image->digest.bytes, sizeof image->digest.bytes) == 0;
+    return *out_there ? terms_parse(target->custom, out, err) : 0;
+}
+
+static int inspect(const struct image *image, const char *metadata, bool json, struct err *err)
 {
     cleanup_free struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
+    struct terms terms;
+    bool released = false;
     if (!envelope)
         return err_no_memory(err);
     if (image_signature(image, envelope, err) < 0) {
         if (err->code != ERR_UNTRUSTED) /* that one only says "not signed" */
             return -1;
         envelope->count = 0;
+        *err = (struct err){0};
     }
-    if (json)
-        return print_json(image, envelope, err);
-    print_text(image, envelope);
-    return 0;
-}
-
-static int print_sbom(const struct image *image, struct err *err)
-{
-    const struct oci_descriptor *layer = oci_layer(&image->manifest, SBOM_TYPE, NULL);
-    cleanup_buf struct buf text = BUF_INIT(SBOM_MAX);
-    if (!layer)
-        return err_set(err, ERR_NOT_FOUND, "the release has no bill of materials; pack it anew");
-    cleanup_free char *path = image_blob_path(image->dir, &layer->digest);
-    if (!path)
-        return err_no_memory(err);
-    if (image_check_blobs(image, err) < 0 || file_read(path, &text, err) < 0)
+    if (metadata && read_terms(metadata, image, &terms, &released, err) < 0)
         return -1;
-    return puts(buf_text(&text)) < 0 ? err_errno(err, "standard output") : 0;
+    if (json)
+        return print_json(image, envelope, released ? &terms : NULL, err);
+    print_text(image, envelope, released ? &terms : NULL);
+    return 0;
 }
 
 static int run(int argc, char **argv, struct err *err)
 {
-    bool json = false, sbom = false;
+    const char *metadata = file_exists("keys/metadata") ? "keys/metadata" : NULL;
+    bool json = false;
     struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
-    const struct option_def options[] = {OPT_FLAG("json", 0, &json), OPT_FLAG("sbom", 0, &sbom)};
+    const struct option_def options[] = {OPT_TEXT("metadata", 0, &metadata), OPT_FLAG("json", 0, &json)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
     cleanup_image struct image image = {0};
     if (target_image(operands.items[0], &image, err) < 0)
         return -1;
-    return sbom ? print_sbom(&image, err) : inspect(&image, json, err);
+    return inspect(&image, metadata, json, err);
 }
 
 const struct verb verb_inspect = {
