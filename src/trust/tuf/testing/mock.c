@@ -76,8 +76,8 @@ static void add_top_level(struct tuf_mock *mock, enum tuf_kind kind)
     json_t *body = json_pack("{s:s, s:s, s:i, s:o}", "_type", tuf_kind_name(kind), "spec_version", "1.0.34",
                              "version", 1, "expires", mock_date(mock->now_s + TUF_MOCK_VALID_S));
     if (body && kind == TUF_ROOT)
-        json_object_update_missing(body,
-                                   json_pack("{s:b, s:{}, s:{}}", "consistent_snapshot", 1, "keys", "roles"));
+        json_object_update_missing_new(
+            body, json_pack("{s:b, s:{}, s:{}}", "consistent_snapshot", 1, "keys", "roles"));
     else if (body && kind == TUF_TARGETS)
         json_object_set_new(body, "targets", json_object());
     else if (body)
