@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "sys/fetch.h"
 #include "sys/file.h"
+#include "trust/rule.h"
 #include "trust/tuf/content.h"
 #include "trust/tuf/name.h"
 #include "trust/tuf/shelf.h"
@@ -16,7 +17,7 @@
 
 #include <fcntl.h>
 
-enum { MAX_ROOT_BYTES = 512000, METADATA_TIMEOUT_MS = 120000 };
+enum { MAX_ROOT_BYTES = 512000, STALL_S = 30, METADATA_TIMEOUT_S = 120 };
 
 static const char help[] =
     "usage: muster tuf --metadata-dir DIR init ROOT.json\n"
@@ -32,7 +33,9 @@ static const char help[] =
     "  --target-dir TDIR      where targets are put, named by their percent-encoded path\n"
     "  --target-base-url URL  where the repository's targets are\n"
     "  --ca FILE              who vouches for the server's certificate (https); http is for this machine "
-    "only\n\n"
+    "only\n"
+    "  --stall SECONDS        give up on a server from which nothing comes for so long (30)\n"
+    "  --timeout SECONDS      give up on one file of metadata that takes longer than that in all (120)\n\n"
     "  muster tuf --metadata-dir md init root.json\n"
     "  muster tuf --metadata-dir md --metadata-url https://fleet.example/api/v1/tuf --ca ca.pem refresh\n\n"
     "exit status: 0 done, 1 anything else\n";
@@ -40,6 +43,7 @@ static const char help[] =
 struct tuf_flags {
     const char *metadata_dir, *metadata_url, *target_dir, *target_url, *ca;
     struct option_list targets;
+    int64_t stall_s, timeout_s;
 };
 
 struct tuf_session {
@@ -67,8 +71,11 @@ static char *join_url(const char *base, const char *rest)
 static int answer(struct tuf_session *session, const struct tuf_want *want, struct err *err)
 {
     cleanup_free char *url = join_url(session->flags->metadata_url, want->name);
-    struct fetch_request request = {
-        .method = "GET", .url = url, .timeout_ms = METADATA_TIMEOUT_MS, .max_bytes = want->max_bytes};
+    struct fetch_request request = {.method = "GET",
+                                    .url = url,
+                                    .timeout_ms = session->flags->timeout_s * 1000,
+                                    .stall_s = (int)session->flags->stall_s,
+                                    .max_bytes = want->max_bytes};
     struct fetch_response response = {0};
     struct err why = {0};
     if (!url)
@@ -195,11 +202,15 @@ static int fetch_target(struct tuf_session *session, const struct tuf_target *ta
     struct sink sink = {.fd = fd, .content = content};
     struct fetch_request request = {.method = "GET",
                                     .url = url,
+                                    .stall_s = (int)session->flags->stall_s,
                                     .max_bytes = MAX(target->length, 1),
                                     .sink = sink_put,
                                     .sink_arg = &sink};
     int rc = fetch_once(session->fetch, &request, &response, err);
     buf_fini(&response.body);
+    if (rc < 0 && response.status == 0 && err->code == ERR_TOO_BIG)
+        return trust_refuse(err, TRUST_TARGET_HASH, "more than the %llu bytes that targets name",
+                            (unsigned long long)target->length);
     if (rc < 0)
         return -1;
     if (fsync(fd) < 0)
@@ -299,12 +310,13 @@ static int run_command(const struct tuf_flags *flags, const struct operands *ope
 
 static int run(int argc, char **argv, struct err *err)
 {
-    struct tuf_flags flags = {0};
+    struct tuf_flags flags = {.stall_s = STALL_S, .timeout_s = METADATA_TIMEOUT_S};
     struct operands operands = {.usage = "init ROOT.json|refresh|download", .min = 1, .max = 2};
     const struct option_def options[] = {
         OPT_TEXT("metadata-dir", 0, &flags.metadata_dir),  OPT_TEXT("metadata-url", 0, &flags.metadata_url),
         OPT_LIST("target-name", 0, &flags.targets),        OPT_TEXT("target-dir", 0, &flags.target_dir),
-        OPT_TEXT("target-base-url", 0, &flags.target_url), OPT_TEXT("ca", 0, &flags.ca)};
+        OPT_TEXT("target-base-url", 0, &flags.target_url), OPT_TEXT("ca", 0, &flags.ca),
+        OPT_INT("stall", 0, &flags.stall_s, 1, 3600),      OPT_INT("timeout", 0, &flags.timeout_s, 1, 3600)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
     if (run_command(&flags, &operands, err) == 0)
