@@ -1,0 +1,160 @@
+"""Who a robot is: the real agent renews through kills, comes back when its certificate is over, and is found if somebody copied its disk."""
+import random
+import shutil
+import subprocess
+import time
+
+import pytest
+from fleet import Place, Robot, Server, wait_for
+
+
+class Site:
+    def __init__(self, dir):
+        self.place = Place(dir)
+        self.dir, self.servers, self.robots = dir, [], []
+
+    def server(self, name, *flags):
+        self.servers.append(Server(self.place, self.dir / name, flags=flags))
+        return self.servers[-1]
+
+    def robot(self, server, name, **kwargs):
+        self.robots.append(Robot(server, name, self.dir / f"{server.dir.name}-{name}-{len(self.robots)}", **kwargs))
+        return self.robots[-1]
+
+    def close(self):
+        for robot in self.robots:
+            robot.stop()
+        for server in self.servers:
+            server.stop()
+
+
+@pytest.fixture
+def site(tmp_path):
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+def serial(robot):
+    """Of the certificate on the robot's disk."""
+    out = subprocess.run(["openssl", "x509", "-in", robot.state / "device.pem", "-noout", "-serial"], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    return out.stdout.strip().partition("=")[2]
+
+
+def key_fits(robot):
+    """Certificate and key on the disk belong together."""
+    def public(*args):
+        return subprocess.run(["openssl", *args], capture_output=True, text=True, check=True).stdout
+    return public("x509", "-in", robot.state / "device.pem", "-noout", "-pubkey") == \
+        public("pkey", "-in", robot.state / "device.key", "-pubout")
+
+
+def contact(robot):
+    return robot.show()["last_seen_ms"] or 0
+
+
+def is_heard(robot):
+    before = contact(robot)
+    wait_for(lambda: contact(robot) > before, lambda: f"{robot.name} to be heard: {robot.show()} {robot.tail()}")
+
+
+def never_suspected(robot):
+    assert robot.show()["quarantined"] is None, robot.show()
+
+
+def test_certificates_are_renewed_through_kills(site):
+    """Killed at any instant, again and again, while certificates live for four seconds."""
+    server = site.server("srv", "--certificate-hours", "0.00112")
+    robot = site.robot(server, "r1")
+    robot.enroll()
+    seen = {serial(robot)}
+    dice = random.Random(7)
+    while len(seen) < 12:
+        time.sleep(dice.random() * 0.9)
+        robot.stop_agent(9)
+        assert key_fits(robot)
+        robot.start_agent()
+        wait_for(lambda: serial(robot) not in seen or dice.random() < 0.2, "a renewal, or the next kill")
+        seen.add(serial(robot))
+        never_suspected(robot)
+    is_heard(robot)
+    never_suspected(robot)
+    assert "quarantined" not in robot.tail()
+
+
+def test_a_robot_that_runs_on_renews_and_is_never_away(site):
+    server = site.server("srv", "--certificate-hours", "0.00112")
+    robot = site.robot(server, "r1")
+    robot.enroll()
+    seen = set()
+    while len(seen) < 5:
+        wait_for(lambda: serial(robot) not in seen, lambda: f"the next certificate: {robot.tail()}")
+        seen.add(serial(robot))
+        is_heard(robot)
+        assert robot.show()["presence"] == "live"
+    never_suspected(robot)
+    assert robot.agent.poll() is None and "cannot be renewed" not in robot.tail()
+
+
+def test_a_robot_that_was_off_comes_back(site):
+    """Its certificate is over; it may do nothing but renew it, and does."""
+    server = site.server("srv", "--certificate-hours", "0.00084")
+    robot = site.robot(server, "r1")
+    robot.enroll()
+    robot.stop_agent()
+    first = serial(robot)
+    ends = ["openssl", "x509", "-in", robot.state / "device.pem", "-noout", "-checkend", "0"]
+    wait_for(lambda: subprocess.run(ends, capture_output=True).returncode == 1, "the certificate's end")
+    robot.start_agent()
+    wait_for(lambda: serial(robot) != first, lambda: f"a renewal: {robot.tail()}")
+    is_heard(robot)
+    never_suspected(robot)
+
+
+def test_a_copied_disk_is_found(site):
+    server = site.server("srv")
+    robot = site.robot(server, "r1")
+    robot.enroll()
+    is_heard(robot)
+    robot.stop_agent()
+    copy = site.robot(server, "r1")
+    shutil.copytree(robot.state, copy.state)
+    robot.start_agent()
+    is_heard(robot)
+    never_suspected(robot)  # one of them is nothing special
+    copy.start_agent()
+    wait_for(lambda: robot.show()["quarantined"], lambda: f"the quarantine: {robot.show()}")
+    for one in (robot, copy):
+        wait_for(lambda: "quarantined" in one.tail(), lambda: f"its agent to be told: {one.tail()}")
+    listed = server.muster("robot", "list")
+    assert "quarantined" in listed.out
+    assert "quarantined" in server.muster("audit", "show", "--json").out
+
+    # The one that is the robot gets a new key and a token; the other one stays out, and is not even noticed.
+    robot.stop_agent()
+    (robot.state / "device.key").unlink()
+    (robot.state / "device.pem").unlink()
+    robot.enroll()
+    is_heard(robot)
+    never_suspected(robot)
+    assert copy.agent.poll() is None
+
+
+def test_quarantine_is_released_when_the_copy_is_gone(site):
+    server = site.server("srv")
+    robot = site.robot(server, "r1")
+    robot.enroll()
+    is_heard(robot)
+    robot.stop_agent()
+    copy = site.robot(server, "r1")
+    shutil.copytree(robot.state, copy.state)
+    robot.start_agent()
+    copy.start_agent()
+    wait_for(lambda: robot.show()["quarantined"], "the quarantine")
+    copy.stop_agent(9)
+    done = server.muster("robot", "release-quarantine", "r1")
+    assert done.status == 0, done.lines
+    is_heard(robot)
+    is_heard(robot)
+    never_suspected(robot)
