@@ -163,12 +163,17 @@ static const struct {
     [TUF_RSA_PKCS1] = {"rsa", "rsa-pkcs1v15-sha256"},
 };
 
+json_t *tuf_key_tree(enum tuf_scheme scheme, const char *public_text)
+{
+    if (scheme == TUF_SCHEME_UNKNOWN || (size_t)scheme >= ARRAY_LEN(scheme_names))
+        return NULL;
+    return json_pack("{s:s, s:s, s:{s:s}}", "keytype", scheme_names[scheme].type, "scheme",
+                     scheme_names[scheme].scheme, "keyval", "public", public_text);
+}
+
 char *tuf_key_canonical(enum tuf_scheme scheme, const char *public_text, size_t *out_len, struct err *err)
 {
-    cleanup_json json_t *tree = NULL;
-    if (scheme > TUF_SCHEME_UNKNOWN && (size_t)scheme < ARRAY_LEN(scheme_names))
-        tree = json_pack("{s:s, s:s, s:{s:s}}", "keytype", scheme_names[scheme].type, "scheme",
-                         scheme_names[scheme].scheme, "keyval", "public", public_text);
+    cleanup_json json_t *tree = tuf_key_tree(scheme, public_text);
     if (tree)
         return tuf_canonical_tree(tree, out_len, err);
     err_set(err, ERR_INVALID, "a key of no known scheme, or not of text");

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "wire/instant.h"
 #include "wire/json_write.h"
+#include "wire/tuf/tree.h"
 
 enum { MAX_METADATA_BYTES = 8 << 20 };
 
@@ -50,28 +51,14 @@ static json_t *done(json_t *value, int status)
     return NULL;
 }
 
-static json_t *from_key(const struct tuf_key *key)
-{
-    static const struct {
-        const char *type, *scheme;
-    } names[] = {
-        [TUF_ED25519] = {"ed25519", "ed25519"},
-        [TUF_ECDSA_P256] = {"ecdsa", "ecdsa-sha2-nistp256"},
-        [TUF_RSA_PSS] = {"rsa", "rsassa-pss-sha256"},
-        [TUF_RSA_PKCS1] = {"rsa", "rsa-pkcs1v15-sha256"},
-    };
-    if (key->scheme == TUF_SCHEME_UNKNOWN || key->scheme >= ARRAY_LEN(names))
-        return NULL;
-    return json_pack("{s:s, s:s, s:{s:s}}", "keytype", names[key->scheme].type, "scheme",
-                     names[key->scheme].scheme, "keyval", "public", key->public_text);
-}
-
 static json_t *from_keys(const struct tuf_key *keys, size_t count)
 {
     json_t *all = json_object();
     int status = 0;
     for (size_t i = 0; i < count && status == 0; i++)
-        status = json_object_get(all, keys[i].id) ? -1 : put(all, keys[i].id, from_key(&keys[i]));
+        status = json_object_get(all, keys[i].id)
+                     ? -1
+                     : put(all, keys[i].id, tuf_key_tree(keys[i].scheme, keys[i].public_text));
     return done(all, status);
 }
 

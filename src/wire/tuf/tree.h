@@ -12,6 +12,9 @@
 json_t *tuf_tree(const void *text, size_t len, struct err *err);
 char *tuf_canonical_tree(const json_t *value, size_t *out_len, struct err *err);
 
+json_t *tuf_key_tree(enum tuf_scheme scheme,
+                     const char *public_text); /* as metadata has it; NULL: unknown scheme, no UTF-8 */
+
 /* Required members, copied; NULL after an error, which the reader keeps. Texts are not empty. */
 char *tuf_read_text(struct json_at at, const char *key);
 char **tuf_read_texts(struct json_at at, const char *key, size_t *out_count);
