@@ -14,6 +14,9 @@
  * - a file or target has a sha256 or sha512 where hashes are given; targets always have one; unknown algorithms alone are an error
  * - an entry with succinct_roles has no roles, and the other way round (TAP 15); bit_length 1 … 32
  * - a delegated role has `paths` or `path_hash_prefixes`, not both
+ * - keyids, names, patterns and keys are not empty; nesting ends at 32, and members are limited by the text's length (tree.h), so
+ *   that what is parsed takes at most some twenty times its bytes
+ * Times may have a fraction ("….123Z", as JavaScript writes them), which is cut off.
  * A keyid that is not the hash of its key is no error (TAP 12), keyid_hash_algorithms is ignored, an empty `sig` is a signature that
  * does not hold. Keys of unknown type or scheme are kept (scheme TUF_SCHEME_UNKNOWN) and verify nothing.
  */
