@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/approve.h"
 #include "cli/client.h"
 #include "sys/file.h"
 #include "wire/api.h"
@@ -19,11 +20,14 @@ static const char help[] =
     "       muster rollout status ID [--json]\n"
     "       muster rollout watch ID [--timeout-s SECONDS] [--json]\n"
     "       muster rollout pause|resume|abort ID [--json]\n"
+    "       muster rollout approve ID --reason TEXT [--key FILE] [--root FILE]\n"
     "\n"
     "  start   begins to give a release to the selected robots, wave by wave\n"
     "  status  waves, robots and gates as they stand\n"
     "  watch   follows it to its end: 0 if it is done, 3 if it was rolled back, 5 if SECONDS are over "
     "before\n"
+    "  approve signs the rollout's plan with your key, where the release's terms ask for it (muster approve "
+    "--help)\n"
     "  abort   sends the robots that moved back to what they had; one that had nothing keeps the release\n"
     "\n"
     "A gate fails when what the robots showed refutes it (alpha). On the wrong side of its limit but not "
@@ -90,10 +94,29 @@ static void print_line(struct json_at rollout)
     printf("%-4" PRIu64 " %-24s %-12s %-12s %s\n", id, name, version, state, reason);
 }
 
+/* Whose word a rollout waits for. */
+static void print_approvals(struct json_at approvals)
+{
+    int64_t needed = 0, have = 0;
+    size_t count = 0;
+    char name[48] = "";
+    json_get_int(approvals, "needed", 0, INT64_MAX, &needed);
+    json_get_int(approvals, "have", 0, INT64_MAX, &have);
+    struct json_at from = json_list(approvals, "from", 64, &count);
+    printf("  approvals %" PRId64 " of %" PRId64, have, needed);
+    for (size_t i = 0; i < count; i++) {
+        json_as_string(json_item(from, i), name, sizeof name);
+        printf("%s %s", i ? "," : ":", name);
+    }
+    puts("");
+}
+
 static void print_rollout(struct json_at rollout)
 {
     size_t count = 0;
     print_line(rollout);
+    if (json_has(rollout, "approvals"))
+        print_approvals(json_child(rollout, "approvals"));
     struct json_at waves = json_list(rollout, "waves", ROLLOUT_MAX_WAVES, &count);
     for (size_t i = 0; i < count; i++)
         print_wave(json_as_object(json_item(waves, i)));
@@ -317,7 +340,7 @@ static int run(int argc, char **argv, struct err *err)
         {.name = "start", .run = run_start},   {.name = "list", .run = run_list},
         {.name = "status", .run = run_status}, {.name = "watch", .run = run_watch},
         {.name = "pause", .run = run_pause},   {.name = "resume", .run = run_resume},
-        {.name = "abort", .run = run_abort},
+        {.name = "abort", .run = run_abort},   {.name = "approve", .run = approve_rollout_run},
     };
     return verb_dispatch(table, ARRAY_LEN(table), "muster rollout", argc - 1, argv + 1, err);
 }

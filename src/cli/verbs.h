@@ -16,6 +16,7 @@ extern const struct verb verb_eval;
 extern const struct verb verb_bench;
 extern const struct verb verb_robot;
 extern const struct verb verb_rollout;
+extern const struct verb verb_approve;
 extern const struct verb verb_hold;
 extern const struct verb verb_release;
 extern const struct verb verb_override;
