@@ -44,8 +44,9 @@ struct agent {
     struct tally *tally;
     char *tally_path;
     struct spawn_options spawn;
-    char *engines; /* where engines of releases are unpacked */
-    char *derived; /* where this robot keeps what it makes of models */
+    char *engines;             /* where engines of releases are unpacked */
+    char *grants, *device_key; /* for sealed releases */
+    char *derived;             /* where this robot keeps what it makes of models */
     struct derive derive;
     struct crew *crew;
     struct installer *installer;
@@ -188,22 +189,38 @@ static int open_tally(struct agent *agent, struct err *err)
     return 0;
 }
 
+/* "" until it is enrolled. */
+static void read_robot_id(struct agent *agent)
+{
+    struct err ignored = {0};
+    cleanup_free char *path = store_path(agent->store, "robot-id");
+    cleanup_buf struct buf id = BUF_INIT(API_ID_SIZE);
+    if (path && file_read(path, &id, &ignored) == 0)
+        str_copy(agent->robot, sizeof agent->robot, buf_text(&id));
+}
+
 static int open_crew(struct agent *agent, struct err *err)
 {
     const struct agent_config *config = agent->config;
     agent->engines = store_path(agent->store, "engines");
     agent->derived = store_path(agent->store, "derived");
+    agent->grants = store_path(agent->store, "grants");
+    agent->device_key = store_path(agent->store, "device.key");
+    read_robot_id(agent);
     agent->spawn = (struct spawn_options){
         .run_dir = config->run_dir,
         .layout = store_layout(agent->store),
         .runner = config->runner,
         .engines = agent->engines,
         .derived = agent->derived,
+        .sealed = {.grants = config->root[0] ? agent->grants : NULL,
+                   .robot = agent->robot,
+                   .device_key = agent->device_key},
         .isolation = config->isolation,
         .runner_user = config->runner_user,
         .runner_cpus = config->runner_cpus,
     };
-    if (!agent->engines || !agent->derived)
+    if (!agent->engines || !agent->derived || !agent->grants || !agent->device_key)
         return err_no_memory(err);
     if (spawn_prepare(&agent->spawn, err) < 0)
         return -1;
@@ -226,6 +243,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .store = agent->store,
         .crew = agent->crew,
         .isolation = agent->spawn.told,
+        .sealed = &agent->spawn.sealed,
         .tally = agent->tally,
         .report = on_report,
         .arg = agent,
@@ -246,6 +264,8 @@ static int open_anchor(struct agent *agent, struct err *err)
         .dir = agent->trust,
         .root = config->root,
         .operators = config->operators,
+        .grants = agent->grants,
+        .layout = store_layout(agent->store),
         .metadata_ms = config->metadata_ms,
         .updated = on_chain_updated,
         .arg = agent,
@@ -388,6 +408,8 @@ static void close_all(struct agent *agent)
     free(agent->tally_path);
     free(agent->engines);
     free(agent->derived);
+    free(agent->grants);
+    free(agent->device_key);
     report_log_free(agent->log);
     store_free(agent->store);
     mem_cleanup_close(&agent->signal_fd);

@@ -3,6 +3,7 @@
  *     --root root.json ──once──▶ STATE_DIR/trust/{root,timestamp,snapshot,targets}.json      byte for byte as they were verified
  *     GET /api/v1/tuf/NAME ─────▶ trust/tuf/update (the machine) ─┘        at start, every metadata_ms (jittered), and when somebody seeks
  *     GET /api/v1/blobs/DIGEST ─▶ STATE_DIR/trust/operators.json           what the target muster/operators.json names: who may order and approve
+ *                               ─▶ STATE_DIR/grants/HEX.json                muster/grants/NAME/VERSION.json: who may open a sealed release
  *
  * - One update at a time, of one file at a time; nothing waits for it. A file that comes slower than TRANSFER_MS is given up.
  * - What is on the shelf was verified when it came, and survives a cut at any instruction. Whatever fails, what was trusted before stays.
@@ -30,7 +31,9 @@ struct anchor_options {
     const char *dir;    /* STATE_DIR/trust */
     const char *root;   /* path of the first root; only read while there is none on the shelf */
     const char
-        *operators; /* path of a keyring: who may order and approve while the offline keys name nobody */
+        *operators;     /* path of a keyring: who may order and approve while the offline keys name nobody */
+    const char *grants; /* STATE_DIR/grants, where those of sealed releases are kept; NULL: they are not */
+    const char *layout; /* the store, whose releases they are kept of */
     int64_t metadata_ms;
     /* An update that nobody sought was refused by a rule, or failed on this robot (disk full). NULL error: it went well. */
     void (*updated)(const struct err *err, void *arg);

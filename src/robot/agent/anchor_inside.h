@@ -2,6 +2,7 @@
  *
  *   anchor.c             the shelf, the clock, when to look
  *   anchor_run.c         one update: metadata, then operators.json if it is another one than is here
+ *   anchor_grants.c      grants of sealed releases
  *   anchor_operators.c   operators.json: which one it has to be, whether it is that one */
 #ifndef MUSTER_ROBOT_AGENT_ANCHOR_INSIDE_H
 #define MUSTER_ROBOT_AGENT_ANCHOR_INSIDE_H
@@ -30,6 +31,7 @@ struct anchor {
     struct tuf_update *update; /* NULL: none under way */
     bool for_question;         /* ... and it is for the question */
     int transfer;              /* id; 0: none */
+    size_t grant;              /* of the targets, up to which grants were looked for */
 };
 
 /* The target muster/operators.json in the top-level targets, checked against its terms. 1: it is *out; 0: there is none. */
@@ -41,6 +43,10 @@ int operators_check(const struct tuf_target *target, const void *bytes, size_t l
 char *operators_path(const struct anchor *anchor); /* free() it */
 bool operators_here(const struct anchor *anchor, const struct tuf_target *target);
 
+int anchor_get(struct anchor *anchor, const char *path, uint64_t max_bytes, fetch_done *done,
+               struct err *err) must_check;
+/* The last part of an update; ends in anchor_over. */
+void anchor_fetch_grants(struct anchor *anchor);
 int anchor_open_update(struct anchor *anchor, struct tuf_update **out, struct err *err) must_check;
 void anchor_run(
     struct anchor *anchor); /* begins an update, if there is something to do and nothing under way */

@@ -1,4 +1,5 @@
-/* One update: what the machine wants is fetched and given to it, then operators.json if the chain names another one than is here. */
+/* One update: what the machine wants is fetched and given to it, then operators.json if the chain names another one than is here, then
+ * grants of sealed releases. */
 #include "base/log.h"
 #include "robot/agent/anchor_inside.h"
 #include "sys/file.h"
@@ -16,8 +17,7 @@ void anchor_cancel(struct anchor *anchor)
     tuf_update_free(TAKE_PTR(anchor->update));
 }
 
-static int start(struct anchor *anchor, const char *path, uint64_t max_bytes, fetch_done *done,
-                 struct err *err)
+int anchor_get(struct anchor *anchor, const char *path, uint64_t max_bytes, fetch_done *done, struct err *err)
 {
     cleanup_free char *url = mem_printf("%s%s", anchor->server, path);
     struct fetch_request request = {
@@ -48,6 +48,14 @@ static int find_operators(const struct anchor *anchor, const struct tuf_target *
     return operators_target(tuf_update_role(anchor->update, "targets"), root ? root->fleet : NULL, out, err);
 }
 
+static void operators_done(struct anchor *anchor, const struct err *err)
+{
+    if (err->code == ERR_NONE)
+        anchor_fetch_grants(anchor);
+    else
+        anchor_over(anchor, err);
+}
+
 static void on_operators(const struct fetch_response *response, void *arg)
 {
     struct anchor *anchor = arg;
@@ -60,7 +68,7 @@ static void on_operators(const struct fetch_response *response, void *arg)
         trust_refuse(&err, TRUST_TARGET_HASH, "%s: more bytes than were released", TERMS_OPERATORS_PATH);
     else if (err.code == ERR_NONE && find_operators(anchor, &target, &err) > 0)
         keep_operators(anchor, response, target, &err);
-    anchor_over(anchor, err.code == ERR_NONE ? NULL : &err);
+    operators_done(anchor, &err);
 }
 
 static void fetch_operators(struct anchor *anchor)
@@ -73,10 +81,10 @@ static void fetch_operators(struct anchor *anchor)
     if (found > 0 && !operators_here(anchor, target)) {
         memcpy(digest.bytes, target->hashes.sha256, sizeof digest.bytes);
         snprintf(path, sizeof path, "/api/v1/blobs/%s", digest_format(&digest).text);
-        if (start(anchor, path, target->length, on_operators, &err) == 0)
+        if (anchor_get(anchor, path, target->length, on_operators, &err) == 0)
             return;
     }
-    anchor_over(anchor, err.code == ERR_NONE ? NULL : &err);
+    operators_done(anchor, &err);
 }
 
 /* ---- metadata ---- */
@@ -103,7 +111,7 @@ static int fetch_metadata(struct anchor *anchor, const struct tuf_want *want, st
     cleanup_free char *path = mem_printf("/api/v1/tuf/%s", want->name);
     if (!path)
         return err_no_memory(err);
-    return start(anchor, path, want->max_bytes, on_metadata, err);
+    return anchor_get(anchor, path, want->max_bytes, on_metadata, err);
 }
 
 /* That a chain names no such target is an answer, not a failure; the refusal is admission's. */
@@ -133,6 +141,7 @@ void anchor_run(struct anchor *anchor)
         return;
     }
     anchor->for_question = anchor->sought;
+    anchor->grant = 0;
     if (anchor->sought && anchor->path[0])
         tuf_update_seek(anchor->update, anchor->path);
     else

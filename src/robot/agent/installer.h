@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "robot/agent/config.h"
 #include "robot/agent/crew.h"
+#include "robot/agent/sealed.h"
 #include "robot/agent/tally.h"
 #include "robot/store/store.h"
 #include "sys/fetch.h"
@@ -30,6 +31,8 @@ struct installer_options {
     const struct agent_config *config; /* borrowed, as everything here */
     struct store *store;
     struct crew *crew;
+    const struct sealed_options
+        *sealed;           /* NULL: whether sealed weights can be opened is not looked at before */
     const char *isolation; /* for the report that the agent came up */
     struct tally *tally;
     void (*report)(const struct api_report *report, void *arg); /* time_ms and seq are filled in there */

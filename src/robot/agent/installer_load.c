@@ -131,6 +131,23 @@ static bool human_forbids(struct installer *installer, const struct ctl_status *
     return true;
 }
 
+/* Before anything leaves for it. */
+static int check_grant(const struct installer *installer, struct err *err)
+{
+    const struct digest *release = &installer_state(installer)->candidate.release;
+    cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
+    cleanup_close int key_fd = -1;
+    if (!image)
+        return err_no_memory(err);
+    if (!installer->options.sealed)
+        return 0;
+    if (image_open(store_layout(installer->options.store), release, image, err) < 0)
+        return -1;
+    int result = sealed_content_key(installer->options.sealed, image, &key_fd, err);
+    image_close(image);
+    return result;
+}
+
 static void make_room(struct installer *installer, const struct ctl_status *status)
 {
     struct err err = {0};
@@ -138,6 +155,10 @@ static void make_room(struct installer *installer, const struct ctl_status *stat
     const struct install *install = installer_state(installer);
     const struct shelf_item *item = installer_shelf(installer, &install->candidate.release, &err);
     if (!item) {
+        installer_refuse(installer, err.text);
+        return;
+    }
+    if (check_grant(installer, &err) < 0) {
         installer_refuse(installer, err.text);
         return;
     }

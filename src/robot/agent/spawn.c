@@ -204,6 +204,7 @@ struct command {
     struct digest_text release;
     char generation[24], uid[16], gid[16];
     const char *derived; /* NULL: nothing was derived yet */
+    int key_fd;          /* -1: the weights lie in the clear */
 };
 
 static void add(struct command *command, const char *const *words)
@@ -243,6 +244,8 @@ static void add_jailed(struct command *command, const struct spawn_options *opti
         add(command, oci);
     else if (options->namespaces & CLONE_NEWUSER)
         add(command, mapped);
+    if (command->key_fd >= 0)
+        add(command, (const char *const[]){"--hand-on", NULL});
     add_shown(command);
     add(command, (const char *const[]){"--", NULL});
 }
@@ -288,6 +291,24 @@ static void add_ways(struct command *command, const struct spawn_options *option
         add(command, (const char *const[]){"--cpu-only", NULL});
     if (job->low)
         add(command, (const char *const[]){"--priority", "low", NULL});
+    if (command->key_fd >= 0)
+        add(command, (const char *const[]){"--content-key-fd", "3", NULL});
+}
+
+/* For sealed weights; *out_fd -1: they are not. */
+static int content_key(const struct spawn_options *options, const struct digest *release, int *out_fd,
+                       struct err *err)
+{
+    struct err unreadable = {0};
+    cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
+    if (!image)
+        return err_no_memory(err);
+    *out_fd = -1;
+    if (image_open(options->layout, release, image, &unreadable) < 0)
+        return 0; /* the runner says why */
+    int result = sealed_content_key(&options->sealed, image, out_fd, err);
+    image_close(image);
+    return result;
 }
 
 int spawn_runner(const struct spawn_options *options, const struct spawn_job *job, pid_t *out_pid,
@@ -295,6 +316,10 @@ int spawn_runner(const struct spawn_options *options, const struct spawn_job *jo
 {
     enum isolation wall = wall_for(options, job->release);
     struct command command = {.release = digest_format(job->release)};
+    cleanup_close int key_fd = -1;
+    if (content_key(options, job->release, &key_fd, err) < 0)
+        return -1;
+    command.key_fd = key_fd;
     cleanup_free char *derived = spawn_derived(options, job->release);
     command.derived = derived && file_exists(derived) ? derived : NULL;
     snprintf(command.generation, sizeof command.generation, "%" PRIu64, job->generation);
@@ -309,7 +334,7 @@ int spawn_runner(const struct spawn_options *options, const struct spawn_job *jo
                                  .log_path = job->log_path,
                                  .detach = job->generation != 0,
                                  .die_with_parent = job->generation == 0,
-                                 .keep_fd = -1,
+                                 .keep_fd = key_fd,
                                  .namespaces = wall == ISOLATION_SANDBOX ? options->namespaces : 0};
     return proc_spawn(&child, out_pid, err);
 }

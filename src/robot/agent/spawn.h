@@ -17,6 +17,8 @@
 #include "base/digest.h"
 #include "base/err.h"
 
+#include "robot/agent/sealed.h"
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +30,7 @@ struct spawn_options {
     const char *run_dir, *layout, *runner; /* borrowed */
     const char *engines;                   /* borrowed; where engines of releases are unpacked */
     const char *derived; /* borrowed; below it a folder for each release: what this robot derived from it */
+    struct sealed_options sealed;        /* for releases whose weights are sealed */
     const char *isolation, *runner_user; /* borrowed; "" for the default */
     const char *
         runner_cpus; /* borrowed; the cores that models run on ("1", "0-1"); NULL or "": all. On the core of the one that
@@ -55,7 +58,7 @@ struct spawn_job {
  * UNSUPPORTED if the walls that were asked for cannot be had. */
 int spawn_prepare(struct spawn_options *options, struct err *err) must_check;
 
-/* The child is to be reaped by the caller. Errors: as proc_spawn. */
+/* The child is to be reaped by the caller. Errors: as proc_spawn; as sealed_content_key for sealed weights. */
 int spawn_runner(const struct spawn_options *options, const struct spawn_job *job, pid_t *out_pid,
                  struct err *err) must_check;
 

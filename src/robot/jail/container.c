@@ -14,7 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { RUNTIME_MS = 30000, MAX_ARGV = 20 };
+enum { RUNTIME_MS = 30000, MAX_ARGV = 20, HANDED_ON_FD = 3 };
 
 /* A runner may end before its pid is known: whatever ended meanwhile is kept. */
 enum { MAX_ENDED = 16 };
@@ -46,7 +46,7 @@ static bool is_crun(const char *runtime)
 }
 
 /* The runtime's own verbs: `words` after the options that all of them take. */
-static int command(const struct container *container, const char *const *words, pid_t *out_pid,
+static int command(const struct container *container, const char *const *words, int keep_fd, pid_t *out_pid,
                    struct err *err)
 {
     const char *argv[MAX_ARGV] = {container->runtime, "--root", container->state};
@@ -55,7 +55,7 @@ static int command(const struct container *container, const char *const *words, 
         argv[count++] = "--cgroup-manager=disabled";
     for (size_t i = 0; words[i]; i++)
         argv[count++] = words[i];
-    struct proc_options options = {.argv = argv, .keep_fd = -1};
+    struct proc_options options = {.argv = argv, .keep_fd = keep_fd};
     return proc_spawn(&options, out_pid, err);
 }
 
@@ -96,10 +96,10 @@ static int await(struct container *container, pid_t pid, int64_t timeout_ms)
     }
 }
 
-static int finish(struct container *container, const char *const *words, struct err *err)
+static int finish(struct container *container, const char *const *words, int keep_fd, struct err *err)
 {
     pid_t pid;
-    if (command(container, words, &pid, err) < 0)
+    if (command(container, words, keep_fd, &pid, err) < 0)
         return -1;
     int status = await(container, pid, RUNTIME_MS);
     return status == 0 ? 0
@@ -111,7 +111,7 @@ static void forget(struct container *container)
 {
     struct err ignored = {0};
     const char *const words[] = {"delete", "--force", container->jail->id, NULL};
-    if (finish(container, words, &ignored) < 0)
+    if (finish(container, words, -1, &ignored) < 0)
         log_warn("container: %s", ignored.text);
     if (file_remove_tree(container->bundle, &ignored) < 0)
         log_warn("container: %s", ignored.text);
@@ -155,9 +155,21 @@ static int run(struct container *container, int *out_status, struct err *err)
     forget_former(container);
     if (write_bundle(container, err) < 0)
         return -1;
-    const char *const words[] = {"run",      "--detach",        "--pid-file",        container->pid_file,
-                                 "--bundle", container->bundle, container->jail->id, NULL};
-    if (finish(container, words, err) < 0 || read_pid(container, err) < 0)
+    bool hands_on = container->jail->hands_on;
+    const char *const words[] = {"run",
+                                 "--detach",
+                                 "--pid-file",
+                                 container->pid_file,
+                                 "--bundle",
+                                 container->bundle,
+                                 hands_on ? "--preserve-fds" : container->jail->id,
+                                 hands_on ? "1" : NULL,
+                                 container->jail->id,
+                                 NULL};
+    int started = finish(container, words, hands_on ? HANDED_ON_FD : -1, err);
+    if (hands_on)
+        close(HANDED_ON_FD); /* what is in it is the runner's alone */
+    if (started < 0 || read_pid(container, err) < 0)
         return -1;
     *out_status = await(container, container->pid, 0);
     return 0;

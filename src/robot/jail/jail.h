@@ -66,6 +66,7 @@ struct jail {
     struct jail_bind binds[JAIL_MAX_BINDS];
     struct jail_file files[JAIL_MAX_FILES];
     char *args[JAIL_MAX_ARGS], *env[JAIL_MAX_ARGS]; /* owned, NULL-terminated */
+    bool hands_on;                                  /* descriptor 3 is for the runner (a content key) */
     bool in_place;                                  /* no mount namespace: targets are the sources */
     uid_t uid;
     gid_t gid;
@@ -81,7 +82,7 @@ struct jail_job {
     uint64_t generation; /* 0: a self-test */
     uid_t uid;
     gid_t gid;
-    bool in_place;
+    bool in_place, hands_on;
     const char *const *extra; /* further arguments of the runner; NULL-terminated, or NULL */
     const char *const
         *shown; /* further host paths that it may read (libraries of an accelerator); likewise */

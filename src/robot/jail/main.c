@@ -28,6 +28,7 @@ static const char usage[] =
     "  --user-namespace     started as root of a new user namespace: the runner stays its starter's user\n"
     "  --show PATH          something more that the runner may read, e.g. an "
     "accelerator's libraries; repeatable\n"
+    "  --hand-on            descriptor 3 is for the runner; nothing else that was open is\n"
     "  --probe              says what cannot be enforced here, and runs nothing\n"
     "examples:\n"
     "  unshare --pid --fork muster-jail --probe --run-dir /run/muster\n"
@@ -74,27 +75,21 @@ static void take_option(struct arguments *args, int opt)
         args->answered = fputs(opt == 'h' ? usage : "muster-jail " MUSTER_VERSION "\n", stdout) >= 0;
     args->probe |= opt == 'p';
     args->user_namespace |= opt == 'U';
+    args->job.hands_on |= opt == 'H';
     args->bad |= !ok;
 }
 
 static void parse(int argc, char **argv, struct arguments *args)
 {
     static const struct option options[] = {
-        {"run-dir", required_argument, NULL, 'd'},
-        {"store", required_argument, NULL, 's'},
-        {"release", required_argument, NULL, 'r'},
-        {"generation", required_argument, NULL, 'n'},
-        {"runner", required_argument, NULL, 'R'},
-        {"engines", required_argument, NULL, 'e'},
-        {"oci", required_argument, NULL, 'o'},
-        {"uid", required_argument, NULL, 'u'},
-        {"gid", required_argument, NULL, 'g'},
-        {"user-namespace", no_argument, NULL, 'U'},
-        {"show", required_argument, NULL, 'w'},
-        {"probe", no_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {0},
+        {"run-dir", required_argument, NULL, 'd'}, {"store", required_argument, NULL, 's'},
+        {"release", required_argument, NULL, 'r'}, {"generation", required_argument, NULL, 'n'},
+        {"runner", required_argument, NULL, 'R'},  {"engines", required_argument, NULL, 'e'},
+        {"oci", required_argument, NULL, 'o'},     {"uid", required_argument, NULL, 'u'},
+        {"gid", required_argument, NULL, 'g'},     {"user-namespace", no_argument, NULL, 'U'},
+        {"hand-on", no_argument, NULL, 'H'},       {"show", required_argument, NULL, 'w'},
+        {"probe", no_argument, NULL, 'p'},         {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},       {0},
     };
     args->uid = args->gid = NOBODY;
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;)

@@ -321,6 +321,7 @@ int jail_plan(const struct jail_job *job, struct jail **out, struct err *err)
     if (!image || !jail)
         return err_no_memory(err);
     jail->in_place = job->in_place;
+    jail->hands_on = job->hands_on;
     jail->uid = job->uid;
     jail->gid = job->gid;
     if (image_open(job->store, &job->release, image, err) < 0)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sys/file.h"
+#include "wire/onnx.h"
 
 /* The golden cases of the release, borrowed from `map`. */
 static int read_golden(const struct engine *engine, struct file_map *map, struct golden *out, struct err *err)
@@ -16,6 +17,12 @@ static int read_golden(const struct engine *engine, struct file_map *map, struct
 static int open_plain(struct engine *engine, const struct pipeline_options *options, struct err *err)
 {
     cleanup_free char *path = NULL;
+    struct pipeline_options how = *options;
+    if (engine->plain.data) {
+        how.model = engine->plain.data;
+        how.model_size = engine->plain.size;
+        return pipeline_open("sealed weights", &engine->image.release, &how, &engine->pipeline, err);
+    }
     if (image_model_path(&engine->image, &path, err) < 0)
         return -1;
     return pipeline_open(path, &engine->image.release, options, &engine->pipeline, err);
@@ -47,6 +54,30 @@ static int open_cached(struct engine *engine, const struct pipeline_options *opt
     return pipeline_open(path, &engine->image.release, &with_cache, &engine->pipeline, err);
 }
 
+/* What image_check_model could not look at. */
+static int check_plain(const struct engine *engine, struct err *err)
+{
+    struct onnx_summary summary = {0};
+    if (onnx_summarize(engine->plain.data, engine->plain.size, &summary, err) < 0) {
+        if (err->code == ERR_INVALID)
+            err->code = ERR_REFUSED;
+        return -1;
+    }
+    return onnx_check_release(&summary, &engine->image.release, err);
+}
+
+static int unseal(struct engine *engine, struct err *err)
+{
+    cleanup_free char *path = NULL;
+    cleanup_file_map struct file_map map = {0};
+    if (!engine->content_key)
+        return err_set(err, ERR_DENIED, "the weights are sealed, and no content key was handed over");
+    if (image_sealed_path(&engine->image, &path, err) < 0 || file_map(path, &map, err) < 0 ||
+        seal_open(map.data, map.size, engine->content_key, &engine->plain, err) < 0)
+        return -1;
+    return check_plain(engine, err) < 0 ? err_prefix(err, "sealed weights") : 0;
+}
+
 static uint64_t frame_floats(const struct release *release)
 {
     uint64_t floats = 1;
@@ -63,6 +94,8 @@ int engine_open(struct engine *engine, const char *layout, const struct digest *
         return -1;
     engine->options = *options;
     engine->floats = frame_floats(&image->release);
+    if (image_is_sealed(image))
+        return unseal(engine, err) < 0 ? -1 : open_plain(engine, options, err);
     return engine->cache_dir ? open_cached(engine, options, err) : open_plain(engine, options, err);
 }
 
@@ -70,6 +103,7 @@ void engine_close(struct engine *engine)
 {
     if (engine->pipeline)
         pipeline_close(engine->pipeline);
+    seal_plain_fini(&engine->plain);
     image_close(&engine->image);
     *engine = (struct engine){0};
 }
@@ -114,6 +148,7 @@ int engine_self_test(struct engine *engine, struct err *err)
     if (read_golden(engine, &map, golden, err) < 0 || run_golden(engine, golden, err) < 0)
         return err_prefix(err, "self-test");
     engine->golden_count = golden->count;
+    seal_plain_fini(&engine->plain); /* no other provider will be asked for */
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "infer/pipeline.h"
 #include "release/image.h"
 #include "robot/runner/runner.h"
+#include "trust/seal/seal.h"
 
 struct engine {
     struct image image;
@@ -15,11 +16,16 @@ struct engine {
      * made if may_derive, in a process with a single thread. */
     const char *cache_dir;
     bool may_derive;
+    const struct seal_key
+        *content_key; /* opens sealed weights; NULL: none was handed over. Borrowed during engine_open */
+    struct seal_plain
+        plain; /* the weights in the clear, until the golden cases have held; all zero if they are not sealed */
     struct pipeline_options options; /* of engine_open; what they point to is borrowed */
 };
 
-/* Opens `release` of the layout, checks every blob, loads the model and warms it up.
- * Errors: as image_open, image_check_blobs, pipeline_open. */
+/* Opens `release` of the layout, checks every blob, loads the model and warms it up. Sealed weights are opened in memory and loaded from there;
+ * nothing is derived from them, whatever cache_dir says.
+ * Errors: as image_open, image_check_blobs, seal_open, pipeline_open; DENIED for sealed weights without a content key. */
 int engine_open(struct engine *engine, const char *layout, const struct digest *release,
                 const struct pipeline_options *options, struct err *err) must_check;
 void engine_close(struct engine *engine); /* a zeroed one is fine; it is zeroed again */

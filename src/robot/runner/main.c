@@ -8,7 +8,10 @@
 #include "robot/runner/engine.h"
 #include "robot/runner/priority.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
+#include <sys/resource.h>
 
 static const char usage[] =
     "usage: muster-runner --run-dir DIR --store LAYOUT --release DIGEST --generation N [OPTION…]\n"
@@ -25,6 +28,8 @@ static const char usage[] =
     "it is there, "
     "made by "
     "--self-test\n"
+    "  --content-key-fd N a descriptor with the content key of sealed weights, read and closed at once "
+    "(docs/confidential.md)\n"
     "  --build-engine     makes the engine that the release wants for this machine's accelerator, at the "
     "lowest\n"
     "                     priority; exit status 0 if it is in the cache then\n"
@@ -52,6 +57,8 @@ struct arguments {
     uint64_t threads;
     enum loading loading;
     uint64_t uid, gid;
+    uint64_t key_fd; /* 0: none */
+    struct seal_key content_key;
     bool self_test, build_engine, wait_given, bad, answered;
 };
 
@@ -81,6 +88,8 @@ static bool take_wait(const char *text, struct arguments *args)
 
 static bool take_number(struct arguments *args, int opt)
 {
+    if (opt == 'k')
+        return str_to_u64(optarg, &args->key_fd) && args->key_fd > STDERR_FILENO && args->key_fd <= INT_MAX;
     if (opt == 'g')
         return str_to_u64(optarg, &args->runner.generation);
     return str_to_u64(optarg, &args->threads) && args->threads <= 256;
@@ -123,7 +132,7 @@ static void take_option(struct arguments *args, int opt)
         args->cache = optarg;
     else if (opt == 'r')
         ok = digest_parse(optarg, &args->runner.release);
-    else if (opt == 'g' || opt == 't')
+    else if (opt == 'g' || opt == 't' || opt == 'k')
         ok = take_number(args, opt);
     else if (opt == 'P')
         ok = take_priority(optarg, args);
@@ -139,23 +148,15 @@ static void take_option(struct arguments *args, int opt)
 static void parse(int argc, char **argv, struct arguments *args)
 {
     static const struct option options[] = {
-        {"run-dir", required_argument, NULL, 'd'},
-        {"store", required_argument, NULL, 's'},
-        {"release", required_argument, NULL, 'r'},
-        {"generation", required_argument, NULL, 'g'},
-        {"threads", required_argument, NULL, 't'},
-        {"cpu", required_argument, NULL, 'c'},
-        {"cache", required_argument, NULL, 'C'},
-        {"priority", required_argument, NULL, 'P'},
-        {"wait", required_argument, NULL, 'w'},
-        {"spin", no_argument, NULL, 'p'},
-        {"self-test", no_argument, NULL, 'T'},
-        {"build-engine", no_argument, NULL, 'B'},
-        {"cpu-only", no_argument, NULL, 'O'},
-        {"user", required_argument, NULL, 'u'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {0},
+        {"run-dir", required_argument, NULL, 'd'}, {"store", required_argument, NULL, 's'},
+        {"release", required_argument, NULL, 'r'}, {"generation", required_argument, NULL, 'g'},
+        {"threads", required_argument, NULL, 't'}, {"cpu", required_argument, NULL, 'c'},
+        {"cache", required_argument, NULL, 'C'},   {"priority", required_argument, NULL, 'P'},
+        {"wait", required_argument, NULL, 'w'},    {"spin", no_argument, NULL, 'p'},
+        {"self-test", no_argument, NULL, 'T'},     {"build-engine", no_argument, NULL, 'B'},
+        {"cpu-only", no_argument, NULL, 'O'},      {"content-key-fd", required_argument, NULL, 'k'},
+        {"user", required_argument, NULL, 'u'},    {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},       {0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;)
         take_option(args, opt);
@@ -210,6 +211,36 @@ static int serve(struct arguments *args, struct engine *engine, struct err *err)
     return runner_serve(&args->runner, &served, err);
 }
 
+/* From a pipe: it is in no file, no argument and no environment, and gone once it is read. */
+static int take_content_key(struct arguments *args, struct err *err)
+{
+    size_t got = 0;
+    int fd = (int)args->key_fd;
+    const struct rlimit no_core = {0};
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    while (got < sizeof args->content_key.bytes) {
+        ssize_t n = read(fd, args->content_key.bytes + got, sizeof args->content_key.bytes - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return err_set(err, ERR_DENIED, "descriptor %d holds no content key", fd);
+        got += (size_t)n;
+    }
+    close(fd);
+    return 0;
+}
+
+static int open_engine(struct arguments *args, struct engine *engine, struct err *err)
+{
+    if (args->key_fd && take_content_key(args, err) < 0)
+        return -1;
+    engine->content_key = args->key_fd ? &args->content_key : NULL;
+    int result = engine_open(engine, args->store, &args->runner.release, &args->pipeline, err);
+    engine->content_key = NULL;
+    seal_key_wipe(&args->content_key);
+    return result;
+}
+
 static int build_engine(const struct arguments *args, struct err *err)
 {
     const struct engine_job job = {.layout = args->store,
@@ -233,7 +264,7 @@ static int run(struct arguments *args, struct engine *engine, struct err *err)
         priority_lower();
     engine->cache_dir = args->cache;
     engine->may_derive = args->self_test;
-    if (engine_open(engine, args->store, &args->runner.release, &args->pipeline, err) < 0)
+    if (open_engine(args, engine, err) < 0)
         return -1;
     return args->self_test ? self_test(engine, err) : serve(args, engine, err);
 }

@@ -1,0 +1,31 @@
+/* Sealed releases on the robot (docs/confidential.md): where the grant lies, and how a runner gets the content key.
+ *
+ *     STATE_DIR/grants/HEX.json       HEX: the release's digest; wire/grant.h, as the offline targets name it
+ *         └─ unwrapped with the device key ──▶ pipe ──▶ descriptor 3 of the runner, which reads it and closes it
+ *
+ * The content key is in no file, no argument and no environment; this process wipes it when the pipe has it.
+ */
+#ifndef MUSTER_ROBOT_AGENT_SEALED_H
+#define MUSTER_ROBOT_AGENT_SEALED_H
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "release/image.h"
+
+struct sealed_options {
+    const char *grants;     /* the folder; borrowed, as all of it. NULL: sealed releases do not run here */
+    const char *robot;      /* this robot's id */
+    const char *device_key; /* PEM */
+};
+
+/* "GRANTS/HEX.json"; free() it; NULL: out of memory. */
+char *sealed_grants_path(const char *grants, const struct digest *release);
+/* Whether these bytes are grants of this release and hold one for this robot that opens with its key. Errors: INVALID, NOT_FOUND, UNTRUSTED. */
+int sealed_check_grants(const struct sealed_options *options, const struct digest *release, const void *text,
+                        size_t len, struct err *err) must_check;
+/* *out_fd: -1 for a release that is not sealed, else where its content key is read from; the caller closes it. Errors: as above, NOT_FOUND without
+ * grants. */
+int sealed_content_key(const struct sealed_options *options, const struct image *image, int *out_fd,
+                       struct err *err) must_check;
+
+#endif
