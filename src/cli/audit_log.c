@@ -1,6 +1,5 @@
 #include "cli/audit_log.h"
 
-#include "base/hex.h"
 #include "base/str.h"
 #include "sys/file.h"
 #include "wire/json.h"
@@ -79,25 +78,16 @@ int audit_log_each(struct client *client, uint64_t after, uint64_t last,
     return 0;
 }
 
-int audit_log_newest(struct client *client, struct audit_newest *out, struct err *err)
+int audit_log_newest(struct client *client, struct checkpoint_answer **out, struct err *err)
 {
-    cleanup_buf struct buf answer = BUF_INIT(CLIENT_MAX_ANSWER);
-    cleanup_free char *text = mem_zalloc(CHECKPOINT_MAX_BYTES, 1);
-    struct json_reader reader;
-    *out = (struct audit_newest){0};
-    if (!text)
+    cleanup_buf struct buf text = BUF_INIT(CLIENT_MAX_ANSWER);
+    cleanup_free struct checkpoint_answer *answer = mem_zalloc(1, sizeof *answer);
+    if (!answer)
         return err_no_memory(err);
-    if (client_call(client, "GET", "/api/v1/audit/checkpoint?since=0", NULL, &answer, err) < 0 ||
-        json_read(&reader, "answer of the server", buf_text(&answer), answer.len, err) < 0)
+    if (client_call(client, "GET", "/api/v1/audit/checkpoint?since=0", NULL, &text, err) < 0 ||
+        checkpoint_answer_parse(buf_text(&text), text.len, answer, err) < 0)
         return -1;
-    struct json_at root = json_root(&reader);
-    json_get_string(root, "checkpoint", text, CHECKPOINT_MAX_BYTES);
-    json_get_line(root, "key", out->key, sizeof out->key);
-    if (json_has(root, "broken"))
-        json_get_line(root, "broken", out->broken, sizeof out->broken);
-    if (json_finish(&reader, err) < 0)
-        return -1;
-    out->text = TAKE_PTR(text);
+    *out = TAKE_PTR(answer);
     return 0;
 }
 
@@ -137,14 +127,6 @@ static int add_file(struct audit_keys *keys, const char *path, struct err *err)
     return 0;
 }
 
-static bool speaks(const struct tuf_keyset *set, const char *keyid)
-{
-    for (size_t i = 0; i < set->count; i++)
-        if (str_eq(set->keyids[i], keyid))
-            return true;
-    return false;
-}
-
 static int add_root(struct audit_keys *keys, const char *path, struct err *err)
 {
     cleanup_buf struct buf text = BUF_INIT(ROOT_MAX);
@@ -155,18 +137,11 @@ static int add_root(struct audit_keys *keys, const char *path, struct err *err)
         return err_prefix(err, "%s", path);
     if (metadata.kind != TUF_ROOT)
         return err_set(err, ERR_INVALID, "%s is no root of trust", path);
-    const struct tuf_root *root = &metadata.root;
-    for (size_t i = 0; i < root->key_count; i++) {
-        uint8_t raw[32];
-        struct public_key key;
-        const char *hex = root->keys[i].public_text;
-        if (!speaks(&root->audit, root->keys[i].id) || root->keys[i].scheme != TUF_ED25519 ||
-            strlen(hex) != 64 || !hex_decode(hex, 64, raw))
-            continue;
-        public_key_from_raw(raw, &key);
-        if (add(keys, &key, err) < 0)
+    struct public_key named[ARRAY_LEN(keys->items)];
+    size_t count = checkpoint_root_keys(&metadata.root, named, ARRAY_LEN(named));
+    for (size_t i = 0; i < count; i++)
+        if (add(keys, &named[i], err) < 0)
             return -1;
-    }
     return keys->count ? 0 : err_set(err, ERR_INVALID, "%s names no audit key", path);
 }
 

@@ -6,7 +6,7 @@
 #include "base/digest.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "trust/merkle/checkpoint.h"
+#include "trust/merkle/answer.h"
 
 int audit_verify(int argc, char **argv, struct err *err);
 int audit_prove(int argc, char **argv, struct err *err);
@@ -24,13 +24,8 @@ int audit_log_each(struct client *client, uint64_t after, uint64_t last,
                    int (*visit)(const struct audit_record *record, void *arg, struct err *err), void *arg,
                    struct err *err) must_check;
 
-/* The newest checkpoint, signed for this question. *out_text is owned by the caller; out_key is what the server says its key is,
- * out_broken what it says is wrong with its log ("": nothing). */
-struct audit_newest {
-    char *text;
-    char key[CHECKPOINT_KEY_SIZE], broken[240];
-};
-int audit_log_newest(struct client *client, struct audit_newest *out, struct err *err) must_check;
+/* The newest checkpoint, signed for this question. free() it. */
+int audit_log_newest(struct client *client, struct checkpoint_answer **out, struct err *err) must_check;
 
 struct audit_keys {
     size_t count;

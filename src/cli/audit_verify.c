@@ -33,7 +33,7 @@ struct verification {
 
     struct audit_keys keys;
     bool key_of_server; /* nobody but the server vouches for the key */
-    struct audit_newest newest;
+    struct checkpoint_answer *newest;
     struct checkpoint end;
     size_t mark_count;
     struct mark marks[MARKS];
@@ -49,7 +49,7 @@ struct verification {
 static void fini(struct verification *v)
 {
     client_free(v->client);
-    free(v->newest.text);
+    free(v->newest);
     free(v->before);
     free(v->hashes);
     audit_export_free(v->export);
@@ -147,10 +147,10 @@ static int ask_server(struct verification *v, struct err *err)
     if (audit_log_newest(v->client, &v->newest, err) < 0)
         return -1;
     v->key_of_server = v->keys.count == 0;
-    if (v->key_of_server && audit_keys_add(&v->keys, v->newest.key, err) < 0)
+    if (v->key_of_server && audit_keys_add(&v->keys, v->newest->key, err) < 0)
         return -1;
-    if (checkpoint_open(v->newest.text, strlen(v->newest.text), v->keys.items, v->keys.count, &v->end, err) <
-        0)
+    if (checkpoint_open(v->newest->text, strlen(v->newest->text), v->keys.items, v->keys.count, &v->end,
+                        err) < 0)
         return -1;
     if (v->mark_count && !str_eq(v->marks[0].checkpoint.origin, v->end.origin))
         return err_set(err, ERR_UNTRUSTED, "this log (%s) is not the one of %s (%s)", v->end.origin,
@@ -281,7 +281,7 @@ static int check_end(struct verification *v, struct err *err)
                        v->follow.tree.size + 1, whose, wanted);
     if (follow_checkpoint(&v->follow, &v->end, err) < 0)
         return -1;
-    return v->newest.broken[0] ? err_set(err, ERR_CORRUPT, "the server says: %s", v->newest.broken) : 0;
+    return v->newest->broken[0] ? err_set(err, ERR_CORRUPT, "the server says: %s", v->newest->broken) : 0;
 }
 
 static int walk(struct verification *v, struct err *err)
@@ -300,11 +300,12 @@ static int write_remembered(const struct verification *v, struct err *err)
     if (!v->remember)
         return 0;
     for (size_t i = 0; i < v->keys.count; i++)
-        if (checkpoint_open(v->newest.text, strlen(v->newest.text), &v->keys.items[i], 1, &ignored, err) == 0)
+        if (checkpoint_open(v->newest->text, strlen(v->newest->text), &v->keys.items[i], 1, &ignored, err) ==
+            0)
             checkpoint_key_format(v->end.origin, &v->keys.items[i], key);
     *err = (struct err){0};
     cleanup_free char *hashes = mem_printf("%s.hashes", v->remember);
-    cleanup_free char *text = mem_printf("%s\n%s", key, v->newest.text);
+    cleanup_free char *text = mem_printf("%s\n%s", key, v->newest->text);
     if (!hashes || !text)
         return err_no_memory(err);
     if (file_replace(hashes, v->hashes ? (const void *)v->hashes : "", v->end.size * sizeof *v->hashes, 0600,
@@ -319,7 +320,7 @@ static int say(const struct verification *v, struct err *err)
     if (!v->json) {
         printf("%" PRIu64 " entries, sound; root %s\n", v->end.size, root.text);
         if (v->key_of_server)
-            printf("signed with a key that only the server vouches for: %s\n", v->newest.key);
+            printf("signed with a key that only the server vouches for: %s\n", v->newest->key);
         return 0;
     }
     cleanup_json_writer struct json_writer out;
@@ -330,7 +331,7 @@ static int say(const struct verification *v, struct err *err)
     jsonw_digest(&out, "root", &v->end.root);
     jsonw_text(&out, "origin", v->end.origin);
     jsonw_boolean(&out, "key_known", !v->key_of_server);
-    jsonw_text(&out, "checkpoint", v->newest.text);
+    jsonw_text(&out, "checkpoint", v->newest->text);
     jsonw_close(&out);
     return output_print(&out, err);
 }
@@ -353,7 +354,7 @@ static int verify(struct verification *v, struct err *err)
     progress_clear();
     if (rc < 0)
         return refuse(err);
-    if (v->export && audit_export_end(v->export, v->newest.text, err) < 0)
+    if (v->export && audit_export_end(v->export, v->newest->text, err) < 0)
         return -1;
     return write_remembered(v, err) < 0 ? -1 : say(v, err);
 }

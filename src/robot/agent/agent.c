@@ -17,6 +17,7 @@
 #include "robot/agent/renew.h"
 #include "robot/agent/tally.h"
 #include "robot/agent/uplink.h"
+#include "robot/agent/witness.h"
 #include "robot/store/reports.h"
 #include "robot/store/store.h"
 #include "sys/fetch.h"
@@ -55,6 +56,8 @@ struct agent {
     char *trust;               /* STATE_DIR/trust */
     struct anchor *anchor;     /* NULL: the robot trusts a keyring */
     struct director *director; /* NULL: not enrolled, or no anchor */
+    struct witness *witness;   /* as well */
+    uint64_t recovered;        /* of the uplink, when the witness was last told */
     struct uplink *uplink;     /* NULL: not enrolled */
     struct commands *commands; /* NULL: not enrolled */
     struct blackbox blackbox;
@@ -348,6 +351,24 @@ static int open_renew(struct agent *agent, struct err *err)
     return renew_new(&renew, &agent->renew, err);
 }
 
+static void on_violation(const char *text, void *arg)
+{
+    static const struct digest none;
+    on_note(REPORT_WITNESS, &none, text, arg);
+}
+
+static int open_witness(struct agent *agent, struct err *err)
+{
+    if (!agent->anchor)
+        return 0;
+    const struct witness_options options = {.fetch = agent->fetch,
+                                            .server = agent->config->server,
+                                            .dir = agent->trust,
+                                            .violated = on_violation,
+                                            .arg = agent};
+    return witness_new(&options, &agent->witness, err);
+}
+
 static int go_online(struct agent *agent, struct err *err)
 {
     if (open_fetch(agent, err) < 0)
@@ -365,7 +386,7 @@ static int go_online(struct agent *agent, struct err *err)
         .arg = agent,
     };
     if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0 ||
-        open_director(agent, err) < 0 || open_renew(agent, err) < 0 ||
+        open_director(agent, err) < 0 || open_renew(agent, err) < 0 || open_witness(agent, err) < 0 ||
         incidents_new(agent->fetch, agent->config->server, agent->config->state_dir, &agent->incidents, err) <
             0)
         return -1;
@@ -390,6 +411,7 @@ static int open_all(struct agent *agent, struct err *err)
 static void close_all(struct agent *agent)
 {
     renew_free(agent->renew);
+    witness_free(agent->witness);
     incidents_free(agent->incidents);
     director_free(agent->director);
     commands_free(agent->commands);
@@ -454,6 +476,14 @@ static bool link_is_busy(const struct agent *agent)
     return report_log_pending(agent->log) > 0 || store_state(agent->store)->install.phase == INSTALL_FETCH;
 }
 
+static void tick_witness(struct agent *agent, int64_t now_ms)
+{
+    if (agent->recovered != uplink_recovered(agent->uplink))
+        witness_soon(agent->witness);
+    agent->recovered = uplink_recovered(agent->uplink);
+    witness_tick(agent->witness, now_ms);
+}
+
 static void tick_server(struct agent *agent, const struct ctl_status *status, int64_t now_ms)
 {
     struct err err = {0};
@@ -476,6 +506,8 @@ static void tick_server(struct agent *agent, const struct ctl_status *status, in
         incidents_tick(agent->incidents, link_is_busy(agent), now_ms);
     if (agent->renew)
         renew_tick(agent->renew, now_ms);
+    if (agent->witness)
+        tick_witness(agent, now_ms);
 }
 
 static void tick_derive(struct agent *agent, const struct ctl_status *status, int64_t now_ms)
@@ -523,6 +555,8 @@ static int wait_ms(const struct agent *agent, int64_t now_ms)
         next = MIN(next, incidents_next_ms(agent->incidents));
     if (agent->renew)
         next = MIN(next, renew_next_ms(agent->renew));
+    if (agent->witness)
+        next = MIN(next, witness_next_ms(agent->witness));
     next = MIN(next, blackbox_next_ms(&agent->blackbox));
     return (int)MIN(MAX(next - now_ms, (int64_t)0), (int64_t)MAX_WAIT_MS);
 }
