@@ -1,6 +1,7 @@
 /* The transport as a fleet uses it: server and client over real TLS, with certificates of a real CA. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/testing.h"
 #include "sys/fetch.h"
 #include "sys/file.h"
@@ -288,12 +289,13 @@ static void the_client_refuses_servers_that_are_not_ours(void **state)
     fetch_free(fetch);
 }
 
-static void the_host_name_is_checked(void **state)
+/* With another certificate. */
+static void restart_servers(const char *hosts, int64_t issued_s)
 {
     struct err err = {0};
     cleanup_free char *server = file_join(dir, "server.pem");
     unlink(server);
-    assert_ok(ca_init(dir, "elsewhere.example", now_s, &err), err);
+    assert_ok(ca_init(dir, hosts, issued_s, &err), err);
     stop_servers();
     base = event_base_new();
     robot_tls = server_tls(true);
@@ -304,6 +306,11 @@ static void the_host_name_is_checked(void **state)
     stopper = event_new(base, stop_pipe[0], EV_READ, stop, NULL);
     event_add(stopper, NULL);
     assert_int_equal(pthread_create(&thread, NULL, run_loop, NULL), 0);
+}
+
+static void the_host_name_is_checked(void **state)
+{
+    restart_servers("elsewhere.example", now_s);
     const char *const hosts[] = {"127.0.0.1", "localhost"};
     for (int i = 0; i < 2; i++) {
         const struct fetch_request request = {.method = "GET", .url = url_of(open_port, hosts[i], "/whoami")};
@@ -404,6 +411,79 @@ static void draining_answers_a_long_poll_over_tls(void **state)
     fetch_free(fetch);
 }
 
+/* A robot whose clock stands at some time before the server's certificate began. */
+static void a_clock_that_is_behind_has_a_floor(void **state)
+{
+    enum { DAY_S = 86400 };
+    struct err err = {0};
+    struct fetch_response response;
+    restart_servers("127.0.0.1", now_s + 2 * DAY_S);
+    const struct fetch_request request = {.method = "GET", .url = url_of(open_port, "127.0.0.1", "/whoami")};
+    check_refused(client("", NULL), &request, ERR_UNTRUSTED, "not yet valid");
+    struct fetch *fetch = client("", NULL);
+    fetch_raise_clock_floor(fetch, now_s + 3 * DAY_S);
+    fetch_raise_clock_floor(fetch, now_s); /* never back */
+    assert_ok(fetch_once(fetch, &request, &response, &err), err);
+    buf_fini(&response.body);
+    fetch_free(fetch);
+    fetch = client("", NULL); /* and it opens nothing that is over */
+    fetch_raise_clock_floor(fetch, now_s + 5000LL * DAY_S);
+    check_refused(fetch, &request, ERR_UNTRUSTED, "expired");
+}
+
+static void expect_serial(struct fetch *fetch, const char *serial)
+{
+    struct err err = {0};
+    struct fetch_response response;
+    const struct fetch_request request = {.method = "GET", .url = url_of(robot_port, "127.0.0.1", "/whoami")};
+    cleanup_free char *want = mem_printf("r1 %s", serial);
+    assert_ok(fetch_once(fetch, &request, &response, &err), err);
+    assert_string_equal(buf_text(&response.body), want);
+    buf_fini(&response.body);
+}
+
+static void keep_text(const struct fetch_response *response, void *arg)
+{
+    str_copy(arg, 200, buf_text(&response->body));
+}
+
+static void an_identity_is_exchanged_under_running_transfers(void **state)
+{
+    struct err err = {0};
+    char serial[CERT_SERIAL_SIZE], waiting[200] = "";
+    int status = -1;
+    struct download download = {0};
+    struct fetch *fetch = client("", "robot");
+    cleanup_free char *ca = file_join(dir, "ca.pem");
+    cleanup_free char *cert = file_join(dir, "next.pem");
+    cleanup_free char *key = file_join(dir, "next.key");
+    cleanup_free char *other_key = file_join(dir, "robot.key");
+    cleanup_free char *blob_url = mem_strdup(url_of(robot_port, "127.0.0.1", "/blob"));
+    cleanup_free char *who_url = mem_strdup(url_of(robot_port, "127.0.0.1", "/whoami"));
+    enroll(dir, "next", now_s, 3600, serial);
+    expect_serial(fetch, robot_serial);
+    const struct fetch_request get = {.method = "GET",
+                                      .url = blob_url,
+                                      .sink = check_bytes,
+                                      .sink_arg = &download,
+                                      .max_bytes = BLOB_BYTES};
+    const struct fetch_request who = {.method = "GET", .url = who_url};
+    assert_ok(fetch_start(fetch, &get, keep_response, &status, NULL, &err), err);
+    while (download.at == 0)
+        assert_ok(fetch_poll(fetch, -1, 10, &err), err);
+    assert_ok(fetch_start(fetch, &who, keep_text, waiting, NULL, &err), err); /* not begun */
+    assert_fails(fetch_use_identity(fetch, ca, cert, other_key, &err), err, ERR_CONFLICT);
+    assert_ok(fetch_use_identity(fetch, ca, cert, key, &err), err);
+    while (status < 0 || !waiting[0])
+        assert_ok(fetch_poll(fetch, -1, 10, &err), err);
+    assert_int_equal(status, 200);
+    assert_int_equal(download.at, BLOB_BYTES);
+    assert_non_null(strstr(waiting, serial));
+    expect_serial(fetch, serial); /* nor is the download's connection used again */
+    expect_serial(fetch, serial);
+    fetch_free(fetch);
+}
+
 static void unfit_files_are_one_clear_error(void **state)
 {
     struct err err = {0};
@@ -425,6 +505,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_server_knows_who_calls),
+        TEST(a_clock_that_is_behind_has_a_floor),
+        TEST(an_identity_is_exchanged_under_running_transfers),
         TEST(the_robot_port_refuses_strangers_in_the_handshake),
         TEST(a_refusal_is_told_also_in_the_middle_of_an_upload),
         TEST(an_upload_that_is_too_big_gets_its_413),

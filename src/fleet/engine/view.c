@@ -40,7 +40,8 @@ static int add_robot(const struct robot_row *row, void *arg)
     struct loader *loader = arg;
     struct engine_view *out = loader->out;
     const struct digest *release = &loader->rollout->release;
-    if (row->revoked || !rollout_selects(&loader->rollout->spec, row->labels, row->label_count))
+    if (row->revoked || row->quarantined_ms ||
+        !rollout_selects(&loader->rollout->spec, row->labels, row->label_count))
         return 0;
     struct roster_entry *entry = roster_get(loader->fleet->roster, row->id);
     if (!entry || (out->view.count == out->cap && grow(out) < 0)) {

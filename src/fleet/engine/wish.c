@@ -29,7 +29,7 @@ struct overlap {
 static int find_overlap(const struct robot_row *row, void *arg)
 {
     struct overlap *overlap = arg;
-    if (row->revoked || !rollout_selects(overlap->spec, row->labels, row->label_count))
+    if (row->revoked || row->quarantined_ms || !rollout_selects(overlap->spec, row->labels, row->label_count))
         return 0;
     overlap->selected++;
     if (overlap->other && rollout_selects(overlap->other, row->labels, row->label_count))

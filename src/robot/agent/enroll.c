@@ -42,7 +42,12 @@ int enroll_new(const struct agent_config *config, const struct store *store, str
     enroll->config = config;
     enroll->store = store;
     enroll->backoff = (struct backoff){.min_ms = 200, .max_ms = 5000};
-    struct fetch_options options = {.ca_path = config->ca, .parse_error = api_error_parse};
+    int64_t from_s = 0, until_s;
+    struct err unread = {0};
+    if (cert_validity(config->ca, &from_s, &until_s, &unread) < 0)
+        from_s = 0; /* fetch_new says what is wrong with it */
+    struct fetch_options options = {
+        .ca_path = config->ca, .clock_floor_s = from_s, .parse_error = api_error_parse};
     if (fetch_new(&options, &enroll->fetch, err) < 0)
         return -1;
     *out = TAKE_PTR(enroll);
