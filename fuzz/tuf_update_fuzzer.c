@@ -100,7 +100,8 @@ static void own_file(struct script *script)
 {
     char name[64];
     pick_file(script, name, sizeof name);
-    size_t len = MIN((size_t)next(script) * 4, script->size);
+    size_t len = (size_t)next(script) * 4;
+    len = MIN(len, script->size);
     tuf_mock_serve(script->mock, name, script->data, len);
     script->data += len;
     script->size -= len;
