@@ -6,12 +6,12 @@
  *     counter < after (a server from a backup) ───────────▶ jumps over it
  *
  * A release that the targets do not name any more is not renewed; robots that run it go on. */
+#include "wire/director.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
 #include "fleet/authority/authority.h"
 #include "fleet/engine/consent.h"
-#include "wire/assignment.h"
 
 static int fill_target(struct fleet *fleet, const struct robot_row *row, struct assignment *out,
                        struct err *err)
@@ -41,10 +41,10 @@ static char *sign(struct fleet *fleet, const struct robot_row *row, struct err *
 }
 
 struct approvals {
-    struct json_writer *w;
     const struct robot_row *row;
     int64_t now_ms;
     size_t count;
+    char *envelopes[ASSIGNMENT_MAX_APPROVALS];
 };
 
 /* Those that hold longest come first. */
@@ -54,30 +54,27 @@ static int add_approval(const struct approval_row *approval, void *arg)
     bool fits = digest_is_zero(&approval->plan) || digest_equal(&approval->plan, &list->row->target_plan);
     if (approval->expires_ms <= list->now_ms)
         return 1;
-    if (fits) {
-        jsonw_raw(list->w, NULL, approval->envelope);
+    if (fits && (list->envelopes[list->count] = mem_strdup(approval->envelope)))
         list->count++;
-    }
     return list->count == ASSIGNMENT_MAX_APPROVALS;
 }
 
 static char *director_text(struct fleet *fleet, const struct robot_row *row, struct err *err)
 {
     cleanup_free char *envelope = sign(fleet, row, err);
-    cleanup_json_writer struct json_writer w;
-    struct approvals list = {.w = &w, .row = row, .now_ms = clock_wall_ms()};
-    jsonw_init(&w);
+    struct approvals list = {.row = row, .now_ms = clock_wall_ms()};
+    char *text = NULL;
     if (!envelope)
         return NULL;
-    jsonw_object(&w, NULL);
-    jsonw_raw(&w, "assignment", envelope);
-    jsonw_array(&w, "approvals");
-    if (!digest_is_zero(&row->target) &&
-        fleet->store->ops->approval_each(fleet->store, &row->target, add_approval, &list, err) < 0)
-        return NULL;
-    jsonw_close(&w);
-    jsonw_close(&w);
-    return jsonw_take(&w, err);
+    if (digest_is_zero(&row->target) ||
+        fleet->store->ops->approval_each(fleet->store, &row->target, add_approval, &list, err) == 0) {
+        text = director_answer_format(envelope, (const char *const *)list.envelopes, list.count);
+        if (!text)
+            (void)err_no_memory(err);
+    }
+    for (size_t i = 0; i < list.count; i++)
+        free(list.envelopes[i]);
+    return text;
 }
 
 static int reissue(struct fleet *fleet, struct robot_row *row, uint64_t beyond, struct err *err)

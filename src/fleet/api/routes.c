@@ -39,7 +39,8 @@ static const struct api_route operator_routes[] = {
      REACH_SOME},
     {HTTP_GET, "/api/v1/tuf/:file", WHO_OPERATOR, false, tuf_get, RIGHT_SEE, REACH_SOME},
     {HTTP_POST, "/api/v1/tuf/:role", WHO_OPERATOR, false, tuf_post, RIGHT_RELEASE, REACH_FLEET},
-    {HTTP_POST, "/api/v1/approvals", WHO_OPERATOR, true, approval_post, RIGHT_APPROVE, REACH_NAMED},
+    {HTTP_POST, "/api/v1/approvals", WHO_OPERATOR, true, approval_post, RIGHT_APPROVE,
+     REACH_SOME}, /* all robots that the approved plan selects, or the whole fleet: approvals.c */
     {HTTP_GET, "/api/v1/approvals", WHO_OPERATOR, false, approval_list, RIGHT_SEE, REACH_SOME},
     {HTTP_POST, "/api/v1/rollouts", WHO_OPERATOR, true, rollout_post, RIGHT_ROLL_OUT, REACH_NAMED},
     {HTTP_GET, "/api/v1/rollouts", WHO_OPERATOR, false, rollout_list, RIGHT_SEE, REACH_SOME},
