@@ -8,6 +8,7 @@
 #include "release/image.h"
 #include "sys/file.h"
 #include "sys/hash.h"
+#include "wire/grant.h"
 #include "wire/json.h"
 #include "wire/terms.h"
 
@@ -235,6 +236,40 @@ static int push_operators(struct push *push, const struct tuf_metadata *targets,
     return push_file(push, &named, size, file, err);
 }
 
+/* One target that lies beside the keys: grants of a sealed release. What another workstation has sent is there already. */
+static int push_grants_of(struct push *push, const struct tuf_target *target, struct err *err)
+{
+    cleanup_free char *file = mem_printf("%s/%s", push->station.dir, target->path + strlen("muster/"));
+    struct digest named, there;
+    uint64_t size = 0;
+    bool on_server = false;
+    if (!file)
+        return err_no_memory(err);
+    memcpy(named.bytes, target->hashes.sha256, sizeof named.bytes);
+    cleanup_free char *path = mem_printf("/api/v1/blobs/%s", digest_format(&named).text);
+    if (!path)
+        return err_no_memory(err);
+    if (client_has(push->client, path, &on_server, err) < 0)
+        return -1;
+    if (on_server)
+        return 0;
+    if (!str_is_safe_path(target->path) || hash_file(file, &there, &size, err) < 0 ||
+        !digest_equal(&named, &there))
+        return err_set(err, ERR_CORRUPT,
+                       "%s is not the grants that targets name; grant anew with muster grant", file);
+    return push_file(push, &named, size, file, err);
+}
+
+static int push_grants(struct push *push, const struct tuf_metadata *targets, struct err *err)
+{
+    for (size_t i = 0; i < targets->targets.count; i++) {
+        const struct tuf_target *target = &targets->targets.targets[i];
+        if (str_starts(target->path, GRANTS_PATH_PREFIX) && push_grants_of(push, target, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int push_metadata(struct push *push, struct err *err)
 {
     const struct tuf_metadata *targets = repo_targets(push->station.repo);
@@ -246,7 +281,7 @@ static int push_metadata(struct push *push, struct err *err)
                        push->station.dir);
     snprintf(name, sizeof name, "%" PRId64 ".targets.json", targets->version);
     if (push_roots(push, err) < 0 || push_operators(push, targets, err) < 0 ||
-        server_has(push, name, &there, err) < 0)
+        push_grants(push, targets, err) < 0 || server_has(push, name, &there, err) < 0)
         return -1;
     return there ? 0 : send_metadata(push, "targets", name, err);
 }

@@ -11,6 +11,7 @@ extern const struct verb verb_inspect;
 extern const struct verb verb_sign;
 extern const struct verb verb_verify;
 extern const struct verb verb_oms;
+extern const struct verb verb_grant;
 extern const struct verb verb_push;
 extern const struct verb verb_eval;
 extern const struct verb verb_bench;

@@ -131,6 +131,15 @@ const struct grant *grants_find(const struct grants *grants, const char *robot)
     return at < grants->count && str_eq(grants->robots[at].robot, robot) ? &grants->robots[at] : NULL;
 }
 
+void grants_remove(struct grants *grants, const char *robot)
+{
+    size_t at = place(grants, robot);
+    if (!grants_find(grants, robot))
+        return;
+    grants->count--;
+    memmove(&grants->robots[at], &grants->robots[at + 1], (grants->count - at) * sizeof *grants->robots);
+}
+
 int grants_put(struct grants *grants, const struct grant *grant, struct err *err)
 {
     size_t at = place(grants, grant->robot);

@@ -49,6 +49,7 @@ void grants_fini(struct grants *grants);
 
 /* Adds one, or replaces the robot's. Errors: TOO_BIG. */
 int grants_put(struct grants *grants, const struct grant *grant, struct err *err) must_check;
+void grants_remove(struct grants *grants, const char *robot);                    /* fine if it has none */
 const struct grant *grants_find(const struct grants *grants, const char *robot); /* or NULL */
 /* "muster/grants/detector/2.0.0.json" */
 void grants_path(const char *name, const char *version, char out[192]);

@@ -84,6 +84,17 @@ static int show_telemetry(const struct telemetry_row *row, void *arg)
     return 0;
 }
 
+/* For who encrypts something for this robot (muster grant). */
+static void view_certificate(struct json_writer *w, struct store *store, const char *robot)
+{
+    cleanup_free struct device_row *device = mem_zalloc(1, sizeof *device);
+    struct err none = {0};
+    if (device && store->ops->device_get(store, robot, device, &none) == 0 && device->certificate[0])
+        jsonw_text(w, "certificate", device->certificate);
+    else
+        jsonw_nothing(w, "certificate");
+}
+
 int robot_get(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;
@@ -95,6 +106,7 @@ int robot_get(struct call *call, struct err *err)
         return -1;
     jsonw_object(&w, NULL);
     view_robot(&w, call->fleet, &row);
+    view_certificate(&w, store, row.id);
     jsonw_array(&w, "reports");
     if (store->ops->report_last(store, row.id, SHOWN_REPORTS, show_report, &w, err) < 0)
         return -1;

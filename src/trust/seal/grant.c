@@ -10,12 +10,15 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 enum { MAX_PEM_BYTES = 64 << 10, SECRET_BYTES = 32, INFO_MAX = 256 };
 
 MUSTER_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 MUSTER_CLEANUP(EVP_PKEY_CTX *, EVP_PKEY_CTX_free)
 MUSTER_CLEANUP(BIO *, BIO_free_all)
+MUSTER_CLEANUP(X509 *, X509_free)
+#define cleanup_x509 __attribute__((cleanup(X509_freep)))
 #define cleanup_pkey __attribute__((cleanup(EVP_PKEY_freep)))
 #define cleanup_pkey_ctx __attribute__((cleanup(EVP_PKEY_CTX_freep)))
 #define cleanup_bio __attribute__((cleanup(BIO_free_allp)))
@@ -75,6 +78,35 @@ int recipient_from_pem(const void *pem, size_t len, struct recipient **out, stru
     recipient->pkey = TAKE_PTR(pkey);
     *out = recipient;
     return 0;
+}
+
+static X509 *read_certificate(const void *pem, size_t len)
+{
+    cleanup_bio BIO *bio = len <= MAX_PEM_BYTES ? BIO_new_mem_buf(pem, (int)len) : NULL;
+    return bio ? PEM_read_bio_X509(bio, NULL, ossl_no_passphrase, NULL) : NULL;
+}
+
+static bool is_issued_for(X509 *cert, X509 *ca, const char *robot)
+{
+    char name[80] = "";
+    EVP_PKEY *key = X509_get0_pubkey(ca);
+    return key && X509_check_issued(ca, cert) == X509_V_OK && X509_verify(cert, key) == 1 &&
+           X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name, sizeof name) > 0 &&
+           str_eq(name, robot);
+}
+
+int recipient_from_certificate(const void *pem, size_t len, const void *ca_pem, size_t ca_len,
+                               const char *robot, struct recipient **out, struct err *err)
+{
+    cleanup_x509 X509 *cert = read_certificate(pem, len);
+    cleanup_x509 X509 *ca = read_certificate(ca_pem, ca_len);
+    if (!cert || !ca)
+        return ossl_fail(err, ERR_INVALID, "no certificate in PEM");
+    if (!is_issued_for(cert, ca, robot)) {
+        ERR_clear_error();
+        return err_set(err, ERR_UNTRUSTED, "the certificate was not issued for %s by the fleet's CA", robot);
+    }
+    return recipient_from_pem(pem, len, out, err);
 }
 
 void recipient_free(struct recipient *recipient)

@@ -9,13 +9,20 @@
 #ifndef MUSTER_TRUST_SEAL_GRANT_H
 #define MUSTER_TRUST_SEAL_GRANT_H
 
+#include "base/mem.h"
 #include "trust/seal/seal.h"
 #include "wire/grant.h"
 
 /* Who is given it: the public key of a PEM certificate or of a PEM public key. */
 struct recipient;
 int recipient_from_pem(const void *pem, size_t len, struct recipient **out, struct err *err) must_check;
+/* The same of a certificate that a server shows: issued by this CA (PEM) for this robot. That it has expired is no matter: what counts is whose key
+ * it is. Errors: UNTRUSTED. */
+int recipient_from_certificate(const void *pem, size_t len, const void *ca_pem, size_t ca_len,
+                               const char *robot, struct recipient **out, struct err *err) must_check;
 void recipient_free(struct recipient *recipient);
+MUSTER_CLEANUP(struct recipient *, recipient_free)
+#define cleanup_recipient __attribute__((cleanup(recipient_freep)))
 void recipient_digest(const struct recipient *recipient, struct digest *out); /* as csr_read has it */
 
 /* Fills in `out`; grants' release and key id are part of it. Errors: UNSUPPORTED for a key that is not on P-256. */

@@ -169,6 +169,70 @@ static void other_keys_are_refused(void **state)
     assert_fails(recipient_from_pem("x", 1, &recipient, &err), err, ERR_INVALID);
 }
 
+/* A CA, and what a server could show instead of what it issued. */
+static void a_certificate_must_be_the_fleets_own(void **state)
+{
+    struct err err = {0};
+    cleanup_recipient struct recipient *good = NULL, *none = NULL;
+    char ca_key[128], ca[128], csr[128], cert[128], own[128];
+    cleanup_buf struct buf ca_pem = BUF_INIT(1 << 16), cert_pem = BUF_INIT(1 << 16),
+                           own_pem = BUF_INIT(1 << 16);
+    snprintf(ca_key, sizeof ca_key, "%s/ca.key", dir);
+    snprintf(ca, sizeof ca, "%s/ca.pem", dir);
+    snprintf(csr, sizeof csr, "%s/csr.pem", dir);
+    snprintf(cert, sizeof cert, "%s/cert.pem", dir);
+    snprintf(own, sizeof own, "%s/own.pem", dir);
+    openssl((const char *const[]){"openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out",
+                                  ca_key, NULL});
+    openssl((const char *const[]){"openssl", "req", "-x509", "-new", "-key", ca_key, "-subj", "/CN=fleet",
+                                  "-out", ca, NULL});
+    openssl((const char *const[]){"openssl", "req", "-new", "-key", keys[0], "-subj", "/CN=r1", "-out", csr,
+                                  NULL});
+    openssl((const char *const[]){"openssl", "x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key,
+                                  "-set_serial", "1", "-out", cert, NULL});
+    openssl((const char *const[]){"openssl", "req", "-x509", "-new", "-key", keys[0], "-subj", "/CN=r1",
+                                  "-out", own, NULL});
+    assert_ok(file_read(ca, &ca_pem, &err), err);
+    assert_ok(file_read(cert, &cert_pem, &err), err);
+    assert_ok(file_read(own, &own_pem, &err), err);
+    struct digest want, have;
+    assert_ok(
+        recipient_from_certificate(cert_pem.data, cert_pem.len, ca_pem.data, ca_pem.len, "r1", &good, &err),
+        err);
+    recipient_digest(good, &have);
+    recipient_digest(recipients[0], &want);
+    assert_memory_equal(&have, &want, sizeof want);
+    assert_fails(
+        recipient_from_certificate(cert_pem.data, cert_pem.len, ca_pem.data, ca_pem.len, "r2", &none, &err),
+        err, ERR_UNTRUSTED);
+    assert_fails(
+        recipient_from_certificate(own_pem.data, own_pem.len, ca_pem.data, ca_pem.len, "r1", &none, &err),
+        err, ERR_UNTRUSTED);
+    assert_fails(recipient_from_certificate("x", 1, ca_pem.data, ca_pem.len, "r1", &none, &err), err,
+                 ERR_INVALID);
+}
+
+static void robots_come_and_go(void **state)
+{
+    struct err err = {0};
+    cleanup_grants struct grants grants = {.fleet = "f"};
+    static const char *const names[] = {"r5", "r1", "r3", "r2", "r4", "r3"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct grant grant = {.wrapped = {(uint8_t)i}};
+        str_copy(grant.robot, sizeof grant.robot, names[i]);
+        assert_ok(grants_put(&grants, &grant, &err), err);
+    }
+    assert_int_equal(grants.count, 5);
+    for (size_t i = 1; i < grants.count; i++)
+        assert_true(strcmp(grants.robots[i - 1].robot, grants.robots[i].robot) < 0);
+    assert_int_equal(grants_find(&grants, "r3")->wrapped[0], 5); /* replaced */
+    grants_remove(&grants, "r1");
+    grants_remove(&grants, "r9");
+    assert_int_equal(grants.count, 4);
+    assert_null(grants_find(&grants, "r1"));
+    assert_non_null(grants_find(&grants, "r5"));
+}
+
 static void what_is_no_document_is_refused(void **state)
 {
     struct err err = {0};
@@ -200,9 +264,14 @@ static void what_is_no_document_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_robot_opens_its_own),         cmocka_unit_test(a_grant_is_for_one_thing_only),
-        cmocka_unit_test(a_forged_grant_holds_another_key), cmocka_unit_test(every_changed_byte_is_found),
-        cmocka_unit_test(other_keys_are_refused),           cmocka_unit_test(what_is_no_document_is_refused),
+        cmocka_unit_test(each_robot_opens_its_own),
+        cmocka_unit_test(a_grant_is_for_one_thing_only),
+        cmocka_unit_test(a_forged_grant_holds_another_key),
+        cmocka_unit_test(every_changed_byte_is_found),
+        cmocka_unit_test(other_keys_are_refused),
+        cmocka_unit_test(a_certificate_must_be_the_fleets_own),
+        cmocka_unit_test(robots_come_and_go),
+        cmocka_unit_test(what_is_no_document_is_refused),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }
