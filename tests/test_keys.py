@@ -178,9 +178,8 @@ def test_a_fleet_is_founded_once(fleet):
 def test_two_people_sign_on_machines_of_their_own(fleet, releases):
     """Bob's key never comes near the first machine: only his public half and the signed copy do."""
     bob = fleet.dir / "bob"
-    fleet.change("add", "release", "--new", "bob")
-    bob.mkdir()
-    (fleet.keys / "bob.key").rename(bob / "bob.key")
+    ok("muster", "keys", "new", "bob", "--dir", bob, "--no-passphrase")
+    fleet.change("add", "release", bob / "bob.pub.json")
     fleet.change("threshold", "release", "2")
     state = fleet.list()
     assert state["root"]["version"] == 3 and fleet.role("targets")["threshold"] == 2

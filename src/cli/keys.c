@@ -13,6 +13,7 @@ static const char help[] =
     "usage: muster keys init --fleet NAME --online online.json [--dir DIR] [--expires-days N] "
     "[--no-passphrase]\n"
     "       muster keys list [--dir DIR] [--json]\n"
+    "       muster keys new NAME [--dir DIR]\n"
     "       muster keys add root|release PUB.json | --new NAME\n"
     "       muster keys remove root|release KEY\n"
     "       muster keys threshold root|release NUMBER\n"
@@ -35,6 +36,8 @@ static const char help[] =
     "machines. Robots\n"
     "follow over the air; nothing has to be touched by hand.\n"
     "\n"
+    "  new        a key of your own, DIR/NAME.key (default: here), and NAME.pub.json for whoever adds it to "
+    "a fleet\n"
     "  add        another key for root or for releases: somebody's PUB.json, or one that is made now\n"
     "  threshold  how many keys of the role must sign\n"
     "  rotate     a new key in place of one that is old or lost\n"
@@ -277,6 +280,7 @@ static int run(int argc, char **argv, struct err *err)
         {.name = "list", .help = help, .run = list_run},
         {.name = "revoke", .help = help, .run = revoke_run},
         {.name = "operator", .help = help, .run = operator_run},
+        {.name = "new", .help = help, .run = keys_new_run},
         {.name = "add", .help = help, .run = keys_add_run},
         {.name = "remove", .help = help, .run = keys_remove_run},
         {.name = "threshold", .help = help, .run = keys_threshold_run},

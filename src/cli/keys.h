@@ -14,6 +14,7 @@ int keys_init_fleet(const struct keys_init *flags, struct err *err) must_check;
 /* Roles, keys, expiry dates and what is pending. */
 int keys_list_fleet(const char *dir, bool json, struct err *err) must_check;
 
+int keys_new_run(int argc, char **argv, struct err *err); /* a key, and nothing else */
 /* A new root each: muster keys … */
 int keys_add_run(int argc, char **argv, struct err *err);
 int keys_remove_run(int argc, char **argv, struct err *err);

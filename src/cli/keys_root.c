@@ -85,7 +85,23 @@ static int make_key(const struct root_flags *flags, const char *name, struct tuf
     return key_file_make(flags->dir, name, passphrase, out, err);
 }
 
-/* ---- add, remove, threshold ---- */
+/* ---- new, add, remove, threshold ---- */
+
+/* A key of somebody who has no part in a fleet yet. */
+int keys_new_run(int argc, char **argv, struct err *err)
+{
+    struct root_flags flags = {.dir = "."};
+    struct operands operands = {.usage = "NAME", .min = 1, .max = 1};
+    const struct option_def options[] = {OPT_TEXT("dir", 'd', &flags.dir),
+                                         OPT_FLAG("no-passphrase", 0, &flags.no_passphrase)};
+    cleanup_tuf_signer struct tuf_signer *signer = NULL;
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0 ||
+        make_key(&flags, operands.items[0], &signer, err) < 0)
+        return -1;
+    printf("%s  %s\n%s/%s.key       yours alone\n%s/%s.pub.json  for muster keys add\n", operands.items[0],
+           tuf_signer_public(signer)->id, flags.dir, operands.items[0], flags.dir, operands.items[0]);
+    return 0;
+}
 
 static int add(const struct root_flags *flags, struct change *change, const char *role,
                const char *public_file, struct err *err)

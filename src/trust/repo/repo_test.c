@@ -455,6 +455,34 @@ static void expired_targets_are_not_taken(void **state)
     fleet_end(&fleet);
 }
 
+/* Robots refuse what is older than they know, also if it is only a server's old backup. New keys of the two online roles begin anew. */
+static void a_server_from_an_old_backup_recovers_by_new_keys(void **state)
+{
+    struct fleet fleet;
+    struct err err = {0};
+    fleet_found(&fleet, 1);
+    push_all(&fleet);
+    cleanup_free char *backup = mem_printf("cp -a %s %s/backup", fleet.server_dir, fleet.base),
+                      *restore = mem_printf("rm -rf %s && cp -a %s/backup %s", fleet.server_dir, fleet.base,
+                                            fleet.server_dir);
+    assert_int_equal(system(backup), 0);
+    release(&fleet, "detector/1.0.0", "weights", 1);
+    push_all(&fleet);
+    cleanup_tuf_shelf struct tuf_shelf *robot = robot_new(&fleet, 1);
+    assert_ok(robot_asks(&fleet, robot, "detector/1.0.0", NULL, &err), err);
+    repo_free(fleet.server);
+    assert_int_equal(system(restore), 0);
+    assert_ok(repo_open(fleet.server_dir, &fleet.server, &err), err);
+    assert_int_equal(robot_asks(&fleet, robot, NULL, NULL, &err), -1);
+    assert_refused(&err, TRUST_TIMESTAMP_ROLLBACK);
+    rotate(&fleet, "timestamp", &fleet.timestamp);
+    rotate(&fleet, "snapshot", &fleet.snapshot);
+    push_all(&fleet);
+    err = (struct err){0};
+    assert_ok(robot_asks(&fleet, robot, "detector/1.0.0", NULL, &err), err);
+    fleet_end(&fleet);
+}
+
 /* Without a server: from the trusted root to the targets. */
 static void a_workstation_is_followed_offline(void **state)
 {
@@ -549,6 +577,7 @@ int main(void)
         cmocka_unit_test(roots_come_one_after_the_other),
         cmocka_unit_test(roots_before_the_anchor_are_taken_backwards),
         cmocka_unit_test(expired_targets_are_not_taken),
+        cmocka_unit_test(a_server_from_an_old_backup_recovers_by_new_keys),
         cmocka_unit_test(a_workstation_is_followed_offline),
         cmocka_unit_test(odd_names_are_not_found),
         cmocka_unit_test(a_repository_is_not_made_twice),
