@@ -147,6 +147,16 @@ void director_later(struct director *director, const struct err *err)
     director_unsettle(director);
 }
 
+void director_chain_failed(struct director *director, const struct err *err)
+{
+    if (trust_rule_of(err->text) == TRUST_RULE_NONE) {
+        director_later(director, err);
+        return;
+    }
+    director_chain_updated(director, err);
+    director_unsettle(director);
+}
+
 static void seek(struct director *director)
 {
     anchor_seek(director->options.anchor, director->envelope.assignment.path, director_judge, director);
@@ -242,6 +252,7 @@ static void take_answer(struct director *director, const void *text, size_t len)
         backoff_reset(&director->pace);
     }
     director->key = key;
+    director->heard = director->heard && same;
     director_answer_fini(&director->answer);
     if (director_answer_parse(text, len, &director->answer, &why) == 0) {
         begin(director);
@@ -265,10 +276,10 @@ static void ask(struct director *director)
     const struct director_options *options = &director->options;
     const struct robot_trust *trust = &store_state(options->store)->trust;
     struct err err = {0};
+    bool again = director->stage != DIRECTOR_SETTLED && backoff_ready(&director->pace, clock_mono_ms());
     cleanup_free char *url =
         mem_printf("%s/api/v1/director?after=%llu&wait=%lld", options->server,
-                   director->stage == DIRECTOR_SETTLED ? (unsigned long long)trust->accepted : 0ull,
-                   (long long)options->poll_wait_s);
+                   again ? 0ull : (unsigned long long)trust->accepted, (long long)options->poll_wait_s);
     struct fetch_request request = {.method = "GET",
                                     .url = url,
                                     .max_bytes = DIRECTOR_MAX_BYTES,
@@ -289,11 +300,14 @@ static bool is_idle(const struct director *director)
 
 void director_tick(struct director *director, int64_t now_ms)
 {
-    if (is_idle(director) && backoff_ready(&director->link, now_ms) && backoff_ready(&director->pace, now_ms))
+    bool may = director->heard || backoff_ready(&director->pace, now_ms);
+    if (is_idle(director) && backoff_ready(&director->link, now_ms) && may)
         ask(director);
 }
 
 int64_t director_next_ms(const struct director *director)
 {
-    return is_idle(director) ? MAX(director->link.until_ms, director->pace.until_ms) : INT64_MAX;
+    if (!is_idle(director))
+        return INT64_MAX;
+    return director->heard ? director->link.until_ms : MAX(director->link.until_ms, director->pace.until_ms);
 }

@@ -28,6 +28,7 @@ struct director {
 
     struct digest key; /* of the answer as it came */
     struct director_answer answer;
+    bool heard; /* ... whose assignment was accepted: a newer one will have a higher version */
     struct assignment_envelope envelope;
     struct buf plan;
     bool has_plan;
@@ -43,6 +44,8 @@ bool director_is_admitted(const struct robot_state *state, const struct assignme
 /* Reported, if it was not. `what`: what was refused; `of` NULL: nothing in it is to be believed. */
 void director_refuse(struct director *director, const struct err *err, const struct digest *what,
                      const struct assignment *of);
+/* The chain could not be brought up to date for an assignment. */
+void director_chain_failed(struct director *director, const struct err *err);
 void director_chain_well(struct director *director); /* its next refusal is news */
 void director_settle(struct director *director);
 void director_unsettle(struct director *director);

@@ -72,7 +72,7 @@ static int accept(struct case_file *file, struct err *err)
     if (admission_assignment(&file->robot, &file->director->envelope, err) < 0 ||
         keep_accepted(file, err) < 0)
         return -1;
-    file->accepted = true;
+    file->accepted = file->director->heard = true;
     return 0;
 }
 
@@ -180,7 +180,7 @@ void director_judge(const struct tuf_update *update, const struct err *err, void
     struct case_file file = {.director = director, .assignment = &director->envelope.assignment};
     (void)assignment_path_split(file.assignment->path, file.name, file.version);
     if (!update) {
-        fail(&file, err);
+        director_chain_failed(director, err);
         return;
     }
     director_chain_well(director);

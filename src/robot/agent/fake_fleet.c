@@ -48,6 +48,7 @@ static struct {
     } tallies[MAX_TALLIES];
     struct blob_book blobs[MAX_BLOBS];
     bool gap;
+    fleet_part *part;
 } fleet = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Books; all under the lock. */
@@ -350,9 +351,34 @@ static bool parse_head(struct call *call, const char *head)
     return true;
 }
 
+/* The head promises more than comes. */
+static void send_part(const struct call *call, const struct buf *body)
+{
+    if (send_head(call, 200, body->len + 4096, "") && send_all(call->fd, buf_text(body), body->len / 2))
+        wait_for_peer(call->fd);
+}
+
+static bool by_part(const struct call *call)
+{
+    cleanup_buf struct buf body = BUF_INIT(1 << 24);
+    int status = 200;
+    if (!fleet.part || !fleet.part(call->path, call->query, &body, &status))
+        return false;
+    static const char head[] = "HTTP/1.1 200 X\r\nConnection: close\r\n\r\n";
+    if (status == FLEET_STALLS)
+        send_part(call, &body);
+    else if (status != FLEET_ENDLESS)
+        reply(call, status, buf_text(&body), body.len);
+    else if (send_all(call->fd, head, strlen(head)))
+        send_endless(call->fd);
+    return true;
+}
+
 static void route(struct call *call)
 {
     static const char blobs[] = "/api/v1/blobs/", releases[] = "/api/v1/releases/";
+    if (by_part(call))
+        return;
     if (str_eq(call->path, "/api/v1/assignment"))
         get_assignment(call);
     else if (str_eq(call->path, "/api/v1/enroll"))
@@ -426,6 +452,16 @@ const char *fleet_layout(void)
     return fleet.layout;
 }
 
+void fleet_extend(fleet_part *part)
+{
+    fleet.part = part;
+}
+
+bool fleet_stopping(void)
+{
+    return fleet.stop;
+}
+
 uint16_t fleet_port(void)
 {
     return fleet.port;
@@ -475,6 +511,16 @@ unsigned fleet_reports(enum report_kind kind, const struct digest *release)
     unsigned count;
     pthread_mutex_lock(&fleet.lock);
     find_report(kind, release, &count);
+    pthread_mutex_unlock(&fleet.lock);
+    return count;
+}
+
+unsigned fleet_reports_with(enum report_kind kind, const char *words)
+{
+    unsigned count = 0;
+    pthread_mutex_lock(&fleet.lock);
+    for (size_t i = 0; i < fleet.report_count; i++)
+        count += fleet.reports[i].kind == kind && strstr(fleet.reports[i].text, words) != NULL;
     pthread_mutex_unlock(&fleet.lock);
     return count;
 }

@@ -5,6 +5,7 @@
 #ifndef MUSTER_ROBOT_AGENT_FAKE_FLEET_H
 #define MUSTER_ROBOT_AGENT_FAKE_FLEET_H
 
+#include "base/buf.h"
 #include "base/digest.h"
 #include "trust/key.h"
 #include "wire/api.h"
@@ -46,6 +47,12 @@ struct made fleet_make_claiming(const char *version, const struct signing_key *k
 struct made fleet_make_changed(const char *version, const struct signing_key *key,
                                void (*change)(struct release *release));
 
+/* Another part of the server, with paths of its own: true if it is for it. Runs in any thread. */
+enum { FLEET_ENDLESS = -1, FLEET_STALLS = -2 }; /* instead of an HTTP status */
+typedef bool fleet_part(const char *path, const char *query, struct buf *out, int *out_status);
+void fleet_extend(fleet_part *part);
+bool fleet_stopping(void);
+
 /* `release` NULL: nothing. */
 void fleet_assign(const struct made *release, bool rollback);
 /* The next `times` answers for this blob misbehave. */
@@ -53,6 +60,7 @@ void fleet_fault(const struct digest *blob, enum fault fault, int times);
 
 /* What it has seen. */
 unsigned fleet_reports(enum report_kind kind, const struct digest *release); /* release NULL: any */
+unsigned fleet_reports_with(enum report_kind kind, const char *words);       /* whose text has these words */
 /* The text of the last such report; "" if there is none. */
 void fleet_report_text(enum report_kind kind, const struct digest *release, char out[API_MAX_SUMMARY]);
 uint64_t fleet_frames(const struct digest *release); /* by telemetry, each export once */

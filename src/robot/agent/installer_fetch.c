@@ -51,6 +51,16 @@ static int start_download(struct installer *installer, struct err *err)
     return download_new(&options, &candidate->release, candidate->manifest_size, &installer->download, err);
 }
 
+/* With a trust anchor a file that is not the released one names its rule, as every refusal does. */
+static struct err with_rule(const struct installer *installer, const struct err *err)
+{
+    struct err out = *err;
+    if (has_root(installer) && (err->code == ERR_CORRUPT || err->code == ERR_TOO_BIG))
+        trust_refuse(&out, TRUST_TARGET_HASH, "%.200s", err->text);
+    out.code = err->code;
+    return out;
+}
+
 static void download_failed(struct installer *installer, const struct err *err, int64_t now_ms)
 {
     bool counted = err->code == ERR_CORRUPT || err->code == ERR_TOO_BIG || err->code == ERR_CONFLICT ||
@@ -82,6 +92,7 @@ void installer_fetch(struct installer *installer, int64_t now_ms)
     installer->bytes += moved;
     download_free(TAKE_PTR(installer->download));
     if (state == DOWNLOAD_FAILED) {
+        err = with_rule(installer, &err);
         if (moved > 0 && err_retryable(err.code))
             installer->backoff.tries = 0; /* it moves */
         download_failed(installer, &err, now_ms);

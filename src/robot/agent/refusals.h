@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { REFUSALS_KEPT = 32, REFUSALS_BURST = 16, REFUSALS_PACE_MS = 60000 };
+enum { REFUSALS_KEPT = 64, REFUSALS_BURST = 32, REFUSALS_PACE_MS = 60000 };
 
 struct refusals {
     struct digest kept[REFUSALS_KEPT]; /* zero: empty */
