@@ -241,7 +241,11 @@ static int advance(struct ledger *ledger, bool now, int64_t now_ms, struct err *
 {
     struct head *head = &ledger->open;
     uint64_t last = 0;
-    if (ledger->store->ops->audit_last(ledger->store, &last, err) < 0 || catch_up(ledger, last, err) < 0)
+    if (ledger->store->ops->audit_last(ledger->store, &last, err) < 0)
+        return -1;
+    if (last < head->tree.size)
+        return err_set(err, ERR_CORRUPT, "it ends with entry %" PRIu64 ", but had more", last);
+    if (catch_up(ledger, last, err) < 0)
         return -1;
     if (head->tree.size > head->signed_size && !head->grown_ms)
         head->grown_ms = now_ms;

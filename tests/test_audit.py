@@ -1,0 +1,125 @@
+"""The audit log as others see it: a verifier that shares no line with Muster reads what it exports, its proofs and its checkpoints."""
+import json
+import pathlib
+import shutil
+import ssl
+import subprocess
+import urllib.request
+
+import pytest
+
+from conftest import BIN, run
+from fleet import Place, Server
+
+VERIFIER = pathlib.Path(__file__).with_name("audit_verify.mjs")
+
+if not (BIN / "musterd").exists():
+    pytest.skip("musterd is not built", allow_module_level=True)
+if not shutil.which("node"):
+    pytest.skip("no Node.js", allow_module_level=True)
+
+
+def node(*args):
+    return subprocess.run(["node", VERIFIER, *map(str, args)], capture_output=True, text=True, timeout=60, check=False)
+
+
+def holds(*args):
+    done = node(*args)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def get(server, path):
+    context = ssl.create_default_context(cafile=server.env["MUSTER_CA"])
+    request = urllib.request.Request(server.env["MUSTER_SERVER"] + path, headers={"Authorization": f"Bearer {server.env['MUSTER_TOKEN']}"})
+    with urllib.request.urlopen(request, context=context, timeout=30) as reply:
+        return reply.read()
+
+
+def grow(server, count):
+    for _ in range(count):
+        assert server.muster("robot", "enroll-token").status == 0
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """A server with 600 entries: full tiles, one that is not, and a tile of a higher level; its key."""
+    dir = tmp_path_factory.mktemp("audit")
+    server = Server(Place(dir), dir / "server")
+    context = ssl.create_default_context(cafile=server.env["MUSTER_CA"])
+    size = server.json("audit", "verify")["entries"]
+    for _ in range(600 - size):
+        request = urllib.request.Request(server.env["MUSTER_SERVER"] + "/api/v1/enroll-tokens", data=b"{}", method="POST",
+                                         headers={"Authorization": f"Bearer {server.env['MUSTER_TOKEN']}"})
+        urllib.request.urlopen(request, context=context, timeout=30).read()
+    server.key = json.loads(get(server, "/api/v1/audit/checkpoint?since=0"))["key"]
+    yield server
+    server.stop()
+
+
+def test_what_is_exported_is_a_log_of_tlog_tiles(log, tmp_path):
+    out = tmp_path / "log"
+    done = log.muster("audit", "verify", "--export", out, "--key", log.key)
+    assert done.status == 0, done.lines
+    assert holds("log", out, log.key) == "600 entries"
+    files = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+    assert files == ["checkpoint", "tile/0/000", "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2", "tile/entries/000", "tile/entries/001",
+                     "tile/entries/002.p/88"]
+    for name in files:  # and each of them is looked at
+        kept = (out / name).read_bytes()
+        for at in (0, len(kept) // 2, len(kept) - 2):
+            (out / name).write_bytes(kept[:at] + bytes([kept[at] ^ 1]) + kept[at + 1:])
+            assert node("log", out, log.key).returncode == 1, (name, at)
+        (out / name).write_bytes(kept)
+    holds("log", out, log.key)
+
+
+def test_the_server_serves_the_same_files(log, tmp_path):
+    out = tmp_path / "log"
+    assert log.muster("audit", "verify", "--export", out).status == 0
+    for name in ("checkpoint", "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2", "tile/entries/002.p/88"):
+        assert get(log, f"/api/v1/audit/{name}") == (out / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("seq", [1, 2, 256, 257, 512, 600])
+def test_an_entry_is_proved_to_others(log, tmp_path, seq):
+    proof = tmp_path / "proof"
+    assert log.muster("audit", "prove", seq, "-o", proof).status == 0
+    entry = json.loads(holds("proof", proof, log.key))
+    assert entry["seq"] == seq
+    done = run("muster", "audit", "check", proof, "--key", log.key, "--json")
+    assert done.status == 0 and done.json()["entry"] == holds("proof", proof, log.key), done.lines
+    lines = proof.read_text().splitlines(keepends=True)
+    for i in range(len(lines)):  # without any of its lines it proves nothing
+        proof.write_text("".join(lines[:i] + lines[i + 1:]))
+        assert node("proof", proof, log.key).returncode == 1 and run("muster", "audit", "check", proof, "--key", log.key).status in (1, 2, 3), i
+
+
+def test_checkpoints_are_proved_to_extend_each_other(log, tmp_path):
+    before = {}
+    for i in range(4):
+        answer = json.loads(get(log, "/api/v1/audit/checkpoint?since=0"))
+        size = int(answer["checkpoint"].splitlines()[1])
+        for old_size, old in before.items():
+            proof = get(log, f"/api/v1/audit/checkpoint?since={old_size}")
+            (tmp_path / "proof").write_bytes(proof)
+            (tmp_path / "new").write_text(json.loads(proof)["checkpoint"])
+            (tmp_path / "old").write_text(old)
+            holds("consistency", tmp_path / "old", tmp_path / "new", tmp_path / "proof", log.key)
+            if size != old_size:  # the other way round nothing is proved
+                assert node("consistency", tmp_path / "new", tmp_path / "old", tmp_path / "proof", log.key).returncode == 1
+        before[size] = answer["checkpoint"]
+        grow(log, i + 1)
+
+
+def test_another_key_is_told_apart(log, tmp_path):
+    assert run("muster", "keys", "operator", "eve", "--dir", tmp_path).status == 0
+    key = subprocess.run(["openssl", "pkey", "-in", tmp_path / "eve.key", "-pubout"], capture_output=True, check=True).stdout
+    (tmp_path / "eve.pub").write_bytes(key)
+    done = log.muster("audit", "verify", "--key", tmp_path / "eve.pub")
+    assert done.status == 3 and "no key that is trusted" in done.lines[0], done.lines
+    private = subprocess.run(["openssl", "pkey", "-in", log.dir / "online/audit.key", "-pubout"], capture_output=True, check=True).stdout
+    (tmp_path / "audit.pub").write_bytes(private)
+    assert log.muster("audit", "verify", "--key", tmp_path / "audit.pub").status == 0
+    said = log.muster("audit", "verify")
+    assert said.status == 0 and "only the server vouches for" in said.out
