@@ -232,7 +232,17 @@ static void test_crash_damaged_files(void **state)
     assert_true(err.code == ERR_CORRUPT || err.code == ERR_UNTRUSTED);
 }
 
-/* Somebody who can write to the shelf, but has no key: what is read back is verified again. */
+/* Somebody who can write to the shelf, but has no key: what is read back is verified again. `version` is what makes the forgery hurt. */
+static void forge(struct world *w, struct tuf_mock *other, const char *role, int version)
+{
+    struct err err = {0};
+    tuf_mock_set(other, role, "/version", "%d", version);
+    tuf_mock_republish(other, role);
+    const struct buf *evil = tuf_mock_past(other, role, version);
+    assert_non_null(evil);
+    assert_ok(w->shelf->ops->store(w->shelf, role, evil->data, evil->len, &err), err);
+}
+
 static void test_crash_forged_files(void **state)
 {
     struct world *w = *state;
@@ -242,12 +252,53 @@ static void test_crash_forged_files(void **state)
     tuf_mock_delegate(other, "targets",
                       &(struct tuf_mock_delegation){.name = "a", .paths = (const char *const[]){"*", NULL}});
     tuf_mock_target(other, "targets", "evil", "evil", 4);
-    tuf_mock_set(other, "targets", "/version", "2");
-    tuf_mock_publish(other, "targets");
-    const struct buf *evil = tuf_mock_past(other, "targets", 2);
-    assert_ok(w->shelf->ops->store(w->shelf, "targets", evil->data, evil->len, &err), err);
+    tuf_mock_release(other);
+    tuf_mock_set(other, "snapshot", "/meta/targets.json/version", "9");
+    forge(w, other, "targets", (int)tuf_mock_version(w->mock, "targets"));
     assert_not_found(w, "evil", TRUST_TARGETS_UNKNOWN);
-    world_exact(w, "targets", tuf_mock_version(w->mock, "targets"));
+    forge(w, other, "a", (int)tuf_mock_version(w->mock, "a"));
+    assert_not_found(w, "evil", TRUST_TARGETS_UNKNOWN);
+    forge(w, other, "snapshot",
+          (int)tuf_mock_version(w->mock, "snapshot")); /* the timestamp names this version, without a hash */
+    assert_accepted(w);
+    forge(w, other, "timestamp", 1000); /* as a baseline it would shut every honest one out */
+    assert_accepted(w);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        world_exact(w, names[i], tuf_mock_version(w->mock, names[i]));
+    forge(w, other, "root", 1);
+    const struct buf *root = tuf_mock_past(other, "root", 1);
+    cleanup_free char *bent = mem_strdup(buf_text(root));
+    char *version = strstr(bent, "\"version\": 1");
+    assert_non_null(version);
+    version[strlen("\"version\": ")] =
+        '7'; /* the attacker's root is his; but a root whose signatures do not hold is none at all */
+    assert_ok(w->shelf->ops->store(w->shelf, "root", bent, root->len, &err), err);
+    assert_int_equal(tuf_mock_refresh(w->mock, w->shelf, &err), -1);
+    assert_true(err.code == ERR_CORRUPT || err.code == ERR_UNTRUSTED);
+}
+
+/* The snapshot key was stolen and its version driven up; root takes the key away. The cut comes when the new root is stored, and before the old
+ * snapshot and the timestamp that names it are gone: the robot must not be shut out for ever. */
+static void test_crash_between_a_rotation_and_its_recovery(void **state)
+{
+    struct world *w = *state;
+    tuf_mock_set(w->mock, "snapshot", "/version", "2147483647");
+    tuf_mock_release(w->mock);
+    assert_accepted(w);
+    tuf_mock_rotate(w->mock, "root", "snapshot");
+    tuf_mock_publish(w->mock, "root");
+    tuf_mock_set(w->mock, "snapshot", "/version", "2");
+    tuf_mock_release(w->mock);
+    for (int at = 1; at <= 4; at++) {
+        struct err err = {0};
+        struct tuf_faulty faulty;
+        cleanup_tuf_shelf struct tuf_shelf *shelf = tuf_shelf_memory();
+        copy_shelf(w->shelf, shelf);
+        tuf_faulty_init(&faulty, shelf, TUF_FAULT_CUT_AFTER, at);
+        assert_int_equal(tuf_mock_refresh(w->mock, &faulty.shelf, &err), -1);
+        assert_ok(tuf_mock_refresh(w->mock, shelf, &err), err);
+        assert_int_equal(version_on(shelf, "snapshot"), 2);
+    }
 }
 
 int main(void)
@@ -261,6 +312,7 @@ int main(void)
         WORLD_TEST(test_crash_kill_at_each_change),
         WORLD_TEST(test_crash_damaged_files),
         WORLD_TEST(test_crash_forged_files),
+        WORLD_TEST(test_crash_between_a_rotation_and_its_recovery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

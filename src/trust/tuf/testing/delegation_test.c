@@ -61,6 +61,22 @@ static void test_delegation_terminating(void **state)
     assert_visited(w, "1.a.json 1.c.json");
 }
 
+/* One level down: it ends the search for those above as well, whatever they still had to ask. */
+static void test_delegation_terminating_below(void **state)
+{
+    struct world *w = *state;
+    give(w, "targets", "a", PATHS("*"), false);
+    give(w, "targets", "b", PATHS("*"), false);
+    give(w, "a", "c", PATHS("*"), true);
+    give(w, "a", "d", PATHS("*"), false);
+    give(w, "c", "e", PATHS("*"), false);
+    world_put(w, "b", "x");
+    world_put(w, "d", "x");
+    tuf_mock_release(w->mock);
+    assert_not_found(w, "x", TRUST_TARGETS_UNKNOWN);
+    assert_visited(w, "1.a.json 1.c.json 1.e.json");
+}
+
 /* A terminating delegation that does not match terminates nothing. */
 static void test_delegation_terminating_elsewhere(void **state)
 {
@@ -372,6 +388,7 @@ int main(void)
         WORLD_TEST(test_delegation_order),
         WORLD_TEST(test_delegation_first_wins),
         WORLD_TEST(test_delegation_terminating),
+        WORLD_TEST(test_delegation_terminating_below),
         WORLD_TEST(test_delegation_terminating_elsewhere),
         WORLD_TEST(test_delegation_cycle),
         WORLD_TEST(test_delegation_beyond_its_paths),

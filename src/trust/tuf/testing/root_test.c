@@ -262,6 +262,44 @@ static void test_root_recovers_from_fast_forward_of_targets(void **state)
     assert_int_equal(world_holds(w, "targets"), 2);
 }
 
+/* The stolen key is taken away; the other one, which signed along with it, stays, and would still vouch for the high version. */
+static void forget_beside_another_key(struct world *w, const char *role, int stolen)
+{
+    int stays = tuf_mock_key(w->mock, TUF_ED25519);
+    tuf_mock_trust(w->mock, "root", role, stays);
+    tuf_mock_publish(w->mock, "root");
+    tuf_mock_sign(w->mock, role, stays);
+    tuf_mock_set(w->mock, role, "/version", "2147483647");
+    tuf_mock_publish(w->mock, role);
+    tuf_mock_sync(w->mock, "timestamp");
+    tuf_mock_republish(w->mock, "timestamp");
+    assert_accepted(w);
+    assert_int_equal(world_holds(w, role), 2147483647);
+    tuf_mock_distrust(w->mock, "root", role, stolen);
+    tuf_mock_unsign(w->mock, role, stolen);
+    tuf_mock_publish(w->mock, "root");
+    tuf_mock_set(w->mock, role, "/version", "2");
+    tuf_mock_publish(w->mock, role);
+    tuf_mock_sync(w->mock, "timestamp");
+    tuf_mock_set(w->mock, "timestamp", "/version", "3");
+    tuf_mock_republish(w->mock, "timestamp");
+    assert_accepted(w);
+    assert_int_equal(world_holds(w, "timestamp"), 3);
+}
+
+static void test_root_recovers_beside_another_timestamp_key(void **state)
+{
+    forget_beside_another_key(*state, "timestamp", TUF_TIMESTAMP);
+}
+
+static void test_root_recovers_beside_another_snapshot_key(void **state)
+{
+    struct world *w = *state;
+    tuf_mock_set(w->mock, "timestamp", "/version", "2");
+    forget_beside_another_key(w, "snapshot", TUF_SNAPSHOT);
+    assert_int_equal(world_holds(w, "snapshot"), 2);
+}
+
 /* Without a new key nothing is forgotten: a new root alone is no way around the rollback rules. */
 static void test_root_without_rotation_forgets_nothing(void **state)
 {
@@ -317,6 +355,8 @@ int main(void)
         WORLD_TEST(test_root_recovers_from_fast_forward_of_timestamp),
         WORLD_TEST(test_root_recovers_from_fast_forward_of_snapshot),
         WORLD_TEST(test_root_recovers_from_fast_forward_of_targets),
+        WORLD_TEST(test_root_recovers_beside_another_timestamp_key),
+        WORLD_TEST(test_root_recovers_beside_another_snapshot_key),
         WORLD_TEST(test_root_without_rotation_forgets_nothing),
         WORLD_TEST(test_root_that_nobody_signed_is_no_anchor),
         WORLD_TEST(test_root_is_anchored_once),
