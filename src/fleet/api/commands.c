@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
+#include "fleet/engine/consent.h"
 #include "trust/command.h"
 
 enum { LIST_LIMIT = 200, LIST_DEFAULT = 50 };
@@ -147,18 +148,20 @@ int command_list(struct call *call, struct err *err)
 
 /* ---- POST ---- */
 
-/* With the operators' keyring the signature is checked here already; the robots check it in any case. */
+/* With the operators' keyring (published, or of --operators) the signature is checked here already; the robots check it in any case. A
+ * published keyring that cannot be read here must not keep a stop from robots. */
 static int read_signed(struct call *call, const struct envelope *envelope, struct command *out,
                        struct err *err)
 {
-    if (!call->fleet->operators)
-        return command_parse(envelope->bytes, envelope->len, out, err);
+    struct err none = {0};
     cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
     if (!ring)
         return err_no_memory(err);
-    if (keyring_load(call->fleet->operators, ring, err) < 0)
-        return -1;
-    return command_open(envelope, ring, out, err);
+    if (consent_operators(call->fleet, ring, &none) == 0)
+        return command_open(envelope, ring, out, err);
+    if (call->fleet->operators)
+        return *err = none, -1;
+    return command_parse(envelope->bytes, envelope->len, out, err);
 }
 
 static int check_robots(struct call *call, const struct command *command, struct err *err)

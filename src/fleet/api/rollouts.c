@@ -17,7 +17,7 @@ static const char *wave_state(const struct rollout *rollout, size_t wave)
 {
     if (rollout->state == ROLLOUT_DONE || wave < rollout->wave)
         return "passed";
-    if (wave > rollout->wave)
+    if (wave > rollout->wave || rollout->state == ROLLOUT_WAITING)
         return "pending";
     return rollout->state == ROLLOUT_ROLLING_BACK || rollout->state == ROLLOUT_ROLLED_BACK ? "failed"
                                                                                            : "running";

@@ -16,7 +16,8 @@ struct authority {
     /* What a client would believe now (lookup.c). NULL: to be asked anew. */
     struct tuf_shelf *shelf;
     struct tuf_update *client;
-    int64_t client_s; /* when it was asked */
+    int64_t client_s;  /* when it was asked */
+    struct err broken; /* why what there is does not hold; NONE: it does, or nobody has asked */
 };
 
 /* Something was published: what a client believed may be over. */

@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-enum { MAX_BYTES = 5000000, CLIENT_AGE_S = 60 /* things expire */ };
+enum { MAX_BYTES = 5000000, CLIENT_AGE_S = 60, BROKEN_AGE_S = 5 };
 
 void authority_forget(struct authority *authority)
 {
@@ -16,6 +16,7 @@ void authority_forget(struct authority *authority)
         tuf_shelf_free(authority->shelf);
     authority->client = NULL;
     authority->shelf = NULL;
+    authority->broken = (struct err){0};
 }
 
 static int give(struct authority *authority, const struct tuf_want *want, struct err *err)
@@ -62,25 +63,38 @@ static int start(struct authority *authority, int64_t now_s, struct err *err)
     return 0;
 }
 
+/* A client that is not too old: things expire. A chain that does not hold is not walked again at once. */
+static int have_client(struct authority *authority, int64_t now_s, struct err *err)
+{
+    int64_t age_s = now_s - authority->client_s;
+    if (authority->broken.code != ERR_NONE && age_s >= 0 && age_s < BROKEN_AGE_S)
+        return *err = authority->broken, -1;
+    if (authority->client && (age_s < 0 || age_s > CLIENT_AGE_S))
+        authority_forget(authority);
+    return authority->client ? 0 : start(authority, now_s, err);
+}
+
 /* *out: NULL if nobody names it. */
 static int find(struct authority *authority, const char *path, int64_t now_s, const struct tuf_target **out,
                 struct err *err)
 {
-    int64_t age_s = now_s - authority->client_s;
+    *out = NULL;
     if (!authority->repo)
         return authority_no_root(err);
-    if (authority->client && (age_s < 0 || age_s > CLIENT_AGE_S))
-        authority_forget(authority);
-    if (!authority->client && start(authority, now_s, err) < 0) {
-        authority_forget(authority);
-        return -1;
+    if (have_client(authority, now_s, err) == 0) {
+        tuf_update_seek(authority->client, path);
+        if (run(authority, err) == 0) {
+            *out = tuf_update_target(authority->client);
+            return 0;
+        }
+        if (trust_rule_of(err->text) == TRUST_TARGETS_UNKNOWN) {
+            *err = (struct err){0};
+            return 0;
+        }
     }
-    tuf_update_seek(authority->client, path);
-    int rc = run(authority, err);
-    *out = rc == 0 ? tuf_update_target(authority->client) : NULL;
-    if (rc < 0)
-        authority_forget(authority);
-    return rc;
+    authority_forget(authority);
+    authority->broken = *err;
+    return -1;
 }
 
 static int take_terms(const struct authority *authority, const struct tuf_target *target,

@@ -334,6 +334,38 @@ static void test_pause_holds_and_abort_goes_back(void **state)
     assert_int_equal(count_on(f, 1), ROBOTS);
 }
 
+static void give_plan(struct fixture *f, int robot_index, uint8_t plan)
+{
+    struct err err = {0};
+    struct robot_row row = robot(f, robot_index);
+    memset(row.target_plan.bytes, plan, sizeof row.target_plan.bytes);
+    enter(f);
+    assert_ok(f->fleet->store->ops->robot_save(f->fleet->store, &row, &err), err);
+    leave(f);
+}
+
+/* A release whose terms ask for an approved plan is admitted under that plan only, also when a robot goes back to it. */
+static void test_going_back_follows_the_plan_of_before(void **state)
+{
+    struct fixture *f = *state;
+    struct digest plan;
+    memset(plan.bytes, 9, sizeof plan.bytes);
+    begin(f, 1);
+    play(f, 1, 100, 0);
+    for (int i = 0; i < ROBOTS; i++)
+        give_plan(f, i, 9);
+    begin(f, 3);
+    step(f);
+    struct robot_row canary = robot(f, 0);
+    assert_true(digest_is_zero(&canary.target_plan));
+    play(f, 3, 200, 120);
+    assert_int_equal(state_of(f), ROLLOUT_ROLLED_BACK);
+    for (int i = 0; i < ROBOTS; i++) {
+        struct robot_row row = robot(f, i);
+        assert_true(digest_equal(&row.target_plan, &plan));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +375,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_evidence_starts_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pause_holds_and_abort_goes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_going_back_follows_the_plan_of_before, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -631,6 +631,9 @@ static void test_a_rollout_waits_for_approvals_of_its_plan(void **state)
     approve(f, 0, &release, "1.0.0", &plan);
     approve(f, 0, &release, "1.0.0", &plan); /* twice is once */
     expect_approvals(f, id, "waiting", "\"have\":1,\"of\":\"plan\",\"from\":[\"alice\"]");
+    assert_int_equal(harness_stop(&f->h, SIGKILL), SIGKILL); /* all of it outlives the server */
+    start(f, NULL);
+    expect_approvals(f, id, "waiting", "\"have\":1");
     usleep(1500000);
     cleanup_reply struct reply nothing = ask_director(f, 0, 0);
     assert_int_equal(nothing.status, 204); /* the engine looks several times; nobody is assigned before */

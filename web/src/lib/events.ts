@@ -11,6 +11,8 @@ const LOOKS: Record<string, [Tone, string]> = {
   assigned: ['busy', 'moving'],
   rollout: ['busy', 'running'],
   wave: ['busy', 'running'],
+  trust: ['busy', 'ok'],
+  approval: ['busy', 'pass'],
   gate: ['warn', 'intervening'],
   incident: ['warn', 'intervening'],
   'report.started': ['unknown', 'running'],

@@ -176,6 +176,7 @@ export const strings = {
     earlier: (count: number) => (count === 1 ? '1 earlier rollout' : `${count} earlier rollouts`),
     state: {
       running: 'running',
+      waiting: 'waits for approval',
       paused: 'paused',
       rolling_back: 'rolling back',
       rolled_back: 'rolled back',
