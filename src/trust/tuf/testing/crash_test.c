@@ -232,6 +232,19 @@ static void test_crash_damaged_files(void **state)
     assert_true(err.code == ERR_CORRUPT || err.code == ERR_UNTRUSTED);
 }
 
+/* A disk lost the timestamp, and with it the version of the newest one; the snapshot still knows better than what the server replays. */
+static void test_crash_lost_timestamp(void **state)
+{
+    struct world *w = *state;
+    struct err err = {0};
+    make_history(w, w->shelf);
+    assert_ok(w->shelf->ops->remove(w->shelf, "timestamp", &err), err);
+    const struct buf *old = tuf_mock_past(w->mock, "timestamp", 1);
+    tuf_mock_serve(w->mock, "timestamp.json", buf_text(old), old->len);
+    assert_refused(w, TRUST_SNAPSHOT_ROLLBACK);
+    world_exact(w, "snapshot", 2);
+}
+
 /* Somebody who can write to the shelf, but has no key: what is read back is verified again. `version` is what makes the forgery hurt. */
 static void forge(struct world *w, struct tuf_mock *other, const char *role, int version)
 {
@@ -311,6 +324,7 @@ int main(void)
         WORLD_TEST(test_crash_disk_full_is_said),
         WORLD_TEST(test_crash_kill_at_each_change),
         WORLD_TEST(test_crash_damaged_files),
+        WORLD_TEST(test_crash_lost_timestamp),
         WORLD_TEST(test_crash_forged_files),
         WORLD_TEST(test_crash_between_a_rotation_and_its_recovery),
     };

@@ -74,7 +74,8 @@ void tuf_mock_republish(struct tuf_mock *mock, const char *name)
     char file_as[320];
     if (!file)
         return;
-    role->published = json_is_integer(version) ? json_integer_value(version) : role->published + 1;
+    role->published =
+        json_is_integer(version) ? json_integer_value(version) : MIN(role->published, INT64_MAX - 1) + 1;
     role->edited = false;
     file_name(mock, name, role->published, file_as, sizeof file_as);
     mock_file_put(mock, file_as, name, role->published, MOCK_GIVE, file, strlen(file));
@@ -84,7 +85,8 @@ void tuf_mock_publish(struct tuf_mock *mock, const char *name)
 {
     struct mock_role *role = mock_role(mock, name);
     const json_t *version = role ? json_object_get(role->body, "version") : NULL;
-    if (json_is_integer(version) && json_integer_value(version) == role->published && role->published > 0)
+    bool known = json_is_integer(version) && json_integer_value(version) == role->published;
+    if (known && role->published > 0 && role->published < INT64_MAX)
         json_object_set_new(role->body, "version", json_integer(role->published + 1));
     tuf_mock_republish(mock, name);
 }

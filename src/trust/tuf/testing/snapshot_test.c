@@ -225,6 +225,22 @@ static void test_snapshot_on_the_shelf_of_a_rotated_key(void **state)
     assert_holds(w, 2, 3, 2, 1);
 }
 
+/* Root now wants two keys for snapshots: what one has signed is no longer enough, on the shelf as little as on the way. */
+static void test_snapshot_on_the_shelf_below_a_new_threshold(void **state)
+{
+    struct world *w = *state;
+    assert_accepted(w);
+    int second = tuf_mock_key(w->mock, TUF_ED25519);
+    tuf_mock_trust(w->mock, "root", "snapshot", second);
+    tuf_mock_threshold(w->mock, "root", "snapshot", 2);
+    tuf_mock_publish(w->mock, "root");
+    assert_refused(w, TRUST_SNAPSHOT_SIGNATURES);
+    tuf_mock_sign(w->mock, "snapshot", second);
+    tuf_mock_release(w->mock);
+    assert_accepted(w);
+    assert_holds(w, 2, 2, 2, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +263,7 @@ int main(void)
         WORLD_TEST(test_snapshot_is_targets),
         WORLD_TEST(test_snapshot_is_kept),
         WORLD_TEST(test_snapshot_on_the_shelf_of_a_rotated_key),
+        WORLD_TEST(test_snapshot_on_the_shelf_below_a_new_threshold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
