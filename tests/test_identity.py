@@ -1,6 +1,8 @@
 """Who a robot is: the real agent renews through kills, comes back when its certificate is over, and is found if somebody copied its disk."""
+import os
 import random
 import shutil
+import socket
 import subprocess
 import time
 
@@ -157,4 +159,39 @@ def test_quarantine_is_released_when_the_copy_is_gone(site):
     assert done.status == 0, done.lines
     is_heard(robot)
     is_heard(robot)
+    never_suspected(robot)
+
+
+@pytest.fixture
+def tpm(tmp_path, monkeypatch):
+    """A TPM 2.0 in software; its clients want two ports in a row."""
+    modules = subprocess.run(["openssl", "version", "-m"], capture_output=True, text=True).stdout.split('"')[1]
+    if not shutil.which("swtpm") or not os.path.exists(f"{modules}/tpm2.so"):
+        pytest.skip("swtpm and tpm2-openssl are not installed (scripts/deps verify)")
+    (tmp_path / "tpm").mkdir()
+    port = 40000 + os.getpid() % 20000
+    process = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={tmp_path / 'tpm'}", "--server", f"type=tcp,port={port}",
+                                "--ctrl", f"type=tcp,port={port + 1}", "--flags", "not-need-init,startup-clear"])
+
+    def listens():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port + 1)) == 0
+    wait_for(listens, "swtpm")
+    monkeypatch.setenv("TPM2OPENSSL_TCTI", f"swtpm:host=127.0.0.1,port={port}")
+    yield
+    process.kill()
+    process.wait()
+
+
+def test_a_key_in_a_tpm(site, tpm):
+    """Enrolled, heard and renewed with a key that no file holds."""
+    server = site.server("srv", "--certificate-hours", "0.00112")
+    robot = site.robot(server, "r1", flags=["--device-key", "tpm"])
+    robot.enroll()
+    assert "TSS2 PRIVATE KEY" in (robot.state / "device.key").read_text()
+    seen = set()
+    while len(seen) < 4:
+        wait_for(lambda: serial(robot) not in seen, lambda: f"the next certificate: {robot.tail()}")
+        seen.add(serial(robot))
+        is_heard(robot)
     never_suspected(robot)

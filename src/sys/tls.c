@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "sys/device_key.h"
 #include "sys/file.h"
 #include "sys/ossl.h"
 
@@ -50,9 +51,7 @@ static int use_client_anchor(SSL_CTX *ctx, X509 *cert, int index)
 
 static int use_key(SSL_CTX *ctx, const char *pem, struct err *err)
 {
-    BIO *bio = BIO_new_mem_buf(pem, -1);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, ossl_no_passphrase, NULL) : NULL;
-    BIO_free(bio);
+    EVP_PKEY *key = device_key_from_pem(pem, strlen(pem));
     if (!key)
         return ossl_fail(err, ERR_INVALID, "not a private key in PEM without a passphrase");
     int good = SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;

@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "sys/device_key.h"
 #include "sys/file.h"
 #include "sys/hash.h"
 #include "sys/ossl.h"
@@ -257,6 +258,15 @@ int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, 
         return -1;
     *out_csr_pem = x509_request(key, common_name);
     return *out_csr_pem ? 0 : ossl_fail(err, ERR_INVALID, "cannot make a request for '%.70s'", common_name);
+}
+
+int csr_make_in_tpm(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err)
+{
+    cleanup_free char *pem = NULL;
+    if (!file_exists(key_path) &&
+        (device_key_make_in_tpm(&pem, err) < 0 || file_create(key_path, pem, strlen(pem), 0600, err) < 0))
+        return -1;
+    return csr_remake(key_path, common_name, out_csr_pem, err);
 }
 
 int csr_remake(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err)

@@ -35,6 +35,10 @@ int csr_read(const char *csr_pem, size_t csr_len, char *out_common_name, size_t 
 /* Makes a P-256 key (0600; kept if it exists) and a PEM CSR for it; free() *out_csr_pem. */
 int csr_make(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
 
+/* The same, with a key that is made in this machine's TPM 2.0 (sys/device_key.h) if there is none. Errors: UNSUPPORTED without one. */
+int csr_make_in_tpm(const char *key_path, const char *common_name, char **out_csr_pem,
+                    struct err *err) must_check;
+
 /* The same for the key that is there. Errors: as file_read; INVALID. */
 int csr_remake(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
 

@@ -1,5 +1,6 @@
 #include "trust/x509.h"
 #include "base/str.h"
+#include "sys/device_key.h"
 #include "sys/ossl.h"
 
 #include <openssl/bn.h>
@@ -13,8 +14,7 @@ MUSTER_CLEANUP(BIO *, BIO_free_all)
 
 EVP_PKEY *x509_key_from_pem(const char *pem, size_t len)
 {
-    cleanup_bio BIO *bio = BIO_new_mem_buf(pem, (int)len);
-    return bio ? PEM_read_bio_PrivateKey(bio, NULL, ossl_no_passphrase, NULL) : NULL;
+    return device_key_from_pem(pem, len);
 }
 
 X509 *x509_from_pem(const char *pem, size_t len)

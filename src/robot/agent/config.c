@@ -38,6 +38,7 @@ static const struct option_row rows[] = {
     {"recorder", TEXT, AT(recorder)},
     {"robot", TEXT, AT(robot)},
     {"machine", TEXT, AT(machine)},
+    {"device_key", TEXT, AT(device_key)},
     {"isolation", TEXT, AT(isolation)},
     {"runner_user", TEXT, AT(runner_user)},
     {"runner_cpus", TEXT, AT(runner_cpus)},
@@ -77,6 +78,7 @@ static const char usage[] =
     "over "
     "the air\n"
     "  --metadata-ms N (3600000)    how often metadata is looked for when nothing is assigned\n"
+    "  --device-key file|tpm        where this robot's key is made at its enrolment (file); tpm: TPM 2.0\n"
     "  --keyring FILE               without --root: release keys this robot trusts\n"
     "  --operators FILE             keys of the people who may order it from afar "
     "(STATE_DIR/operators.json),\n"
@@ -278,6 +280,8 @@ static int check(const struct agent_config *config, struct err *err)
                                              : "--root");
     if (!str_is_name(config->robot, 63))
         return err_set(err, ERR_USAGE, "%s cannot be a robot's name; give one with --robot", config->robot);
+    if (config->device_key[0] && !str_eq(config->device_key, "file") && !str_eq(config->device_key, "tpm"))
+        return err_set(err, ERR_USAGE, "--device-key: %s is neither file nor tpm", config->device_key);
     if (config->floor[0] && !version_valid(config->floor))
         return err_set(err, ERR_USAGE, "--floor: %s is not a version", config->floor);
     return 0;

@@ -29,6 +29,7 @@ struct agent_config {
     char runner[CONFIG_TEXT_SIZE], guard[CONFIG_TEXT_SIZE]; /* programs; default: beside muster-agent */
     char robot[CONFIG_TEXT_SIZE];       /* name in the certificate request; default: the host's name */
     char machine[CONFIG_TEXT_SIZE];     /* default: uname -m */
+    char device_key[CONFIG_TEXT_SIZE];  /* file (default) or tpm: sys/device_key.h */
     char isolation[CONFIG_TEXT_SIZE];   /* auto, oci, sandbox or none: robot/agent/spawn.h */
     char runner_user[CONFIG_TEXT_SIZE]; /* name or number; default: muster-runner, else 65534. Root only */
     char runner_cpus[CONFIG_TEXT_SIZE]; /* the cores that models run on; "": all */

@@ -131,7 +131,9 @@ static int fill_request(const struct enroll *enroll, struct api_enroll *out, str
     cleanup_free char *key = store_path(enroll->store, "device.key");
     if (!key)
         return err_no_memory(err);
-    if (read_token(enroll, out->token, err) < 0 || csr_make(key, enroll->config->robot, &csr, err) < 0)
+    bool in_tpm = str_eq(enroll->config->device_key, "tpm");
+    if (read_token(enroll, out->token, err) < 0 ||
+        (in_tpm ? csr_make_in_tpm : csr_make)(key, enroll->config->robot, &csr, err) < 0)
         return -1;
     return str_copy(out->csr, sizeof out->csr, csr)
                ? 0
