@@ -99,16 +99,23 @@ static int check_own_keys(const struct authority *authority, const struct tuf_ro
     return 0;
 }
 
-/* Keys that this root names take the place of those that it does not. */
-static int settle_keys(struct authority *authority, struct err *err)
+/* From the disk: musterd rotate may have made a next key while this server runs. */
+static int load_keys(struct authority *authority, struct err *err)
 {
     struct online *online = NULL;
-    if (online_settle(authority->dir, authority_root(authority), err) < 0 ||
-        online_load(authority->dir, &online, err) < 0)
+    if (online_load(authority->dir, &online, err) < 0)
         return -1;
     online_free(authority->online);
     authority->online = online;
     return 0;
+}
+
+/* Keys that this root names take the place of those that it does not. */
+static int settle_keys(struct authority *authority, struct err *err)
+{
+    if (online_settle(authority->dir, authority_root(authority), err) < 0)
+        return -1;
+    return load_keys(authority, err);
 }
 
 /* ---- opening ---- */
@@ -118,7 +125,7 @@ static int open_keys(struct authority *authority, const char *trust, struct err 
 {
     if (!file_exists(trust) && online_make(authority->dir, err) < 0)
         return -1;
-    return online_load(authority->dir, &authority->online, err);
+    return load_keys(authority, err);
 }
 
 static int open_repo(struct authority *authority, const char *trust, struct err *err)
@@ -200,7 +207,9 @@ int authority_check(struct authority *authority, const char *role, const void *b
         return -1;
     *out_version = metadata.version;
     bool newest = metadata.kind == TUF_ROOT && metadata.version > repo_root(authority->repo)->version;
-    return newest ? check_own_keys(authority, &metadata.root, err) : 0;
+    if (!newest)
+        return 0;
+    return load_keys(authority, err) < 0 ? -1 : check_own_keys(authority, &metadata.root, err);
 }
 
 int authority_take(struct authority *authority, const char *role, const void *bytes, size_t len,
