@@ -36,6 +36,23 @@ static void sign(const char *dir, const struct signing_key *key)
     assert_ok(layout_collect(dir, &freed, &err), err);
 }
 
+/* Twice: the later one takes the place of the first, and the release's own signature stays. What is in it is not looked at here. */
+static void add_model_signature(const char *dir)
+{
+    struct err err = {0};
+    cleanup_image struct image image = {0};
+    cleanup_buf struct buf text = BUF_INIT(1 << 10);
+    assert_ok(image_open(dir, NULL, &image, &err), err);
+    assert_fails(image_model_signature(&image, &text, &err), err, ERR_NOT_FOUND);
+    assert_ok(layout_set_model_signature(dir, &image, "{\"of\": \"before\"}", &err), err);
+    assert_ok(layout_set_model_signature(dir, &image, "{\"of\": \"now\"}", &err), err);
+    assert_ok(image_model_signature(&image, &text, &err), err);
+    assert_string_equal(buf_text(&text), "{\"of\": \"now\"}");
+    uint64_t freed = 0;
+    assert_ok(layout_collect(dir, &freed, &err), err);
+    assert_true(freed > 0);
+}
+
 static struct keyring ring_of(const struct signing_key *key)
 {
     struct err err = {0};
@@ -215,6 +232,7 @@ static void every_flipped_byte_is_found(void **state)
     cleanup_signing_key struct signing_key *key = NULL;
     assert_ok(signing_key_generate(&key, &err), err);
     sign(fixture.out, key);
+    add_model_signature(fixture.out);
     struct keyring ring = ring_of(key);
     assert_ok(verify(fixture.out, &ring, "x86_64", &err), err);
     static struct tree tree;
