@@ -47,11 +47,14 @@ struct assignment_envelope {
     struct tuf_signature *signatures; /* owned */
 };
 
-int assignment_parse(const void *text, size_t len, struct assignment_envelope *out, struct err *err) must_check;
+int assignment_parse(const void *text, size_t len, struct assignment_envelope *out,
+                     struct err *err) must_check;
 void assignment_envelope_fini(struct assignment_envelope *envelope);
 #define cleanup_assignment_envelope __attribute__((cleanup(assignment_envelope_fini)))
-char *assignment_signed_format(const struct assignment *assignment, size_t *out_len, struct err *err); /* canonical; free() it */
-char *assignment_envelope_format(const char *signed_text, const struct tuf_signature *signatures, size_t count, struct err *err);
+char *assignment_signed_format(const struct assignment *assignment, size_t *out_len,
+                               struct err *err); /* canonical; free() it */
+char *assignment_envelope_format(const char *signed_text, const struct tuf_signature *signatures,
+                                 size_t count, struct err *err);
 
 /* "detector/2.0.0" → name and version; false if it is no such path. */
 bool assignment_path_split(const char *path, char name[64], char version[64]);
@@ -67,9 +70,10 @@ struct plan_wave {
     const char *const *robots;
     size_t count;
 };
-char *plan_format(const struct digest *release, const char *name, const char *version, const char *rollout, const struct plan_wave *waves,
-                  size_t wave_count); /* free() it; NULL: out of memory */
+char *plan_format(const struct digest *release, const char *name, const char *version, const char *rollout,
+                  const struct plan_wave *waves, size_t wave_count); /* free() it; NULL: out of memory */
 /* Whether these bytes are a plan that is for this release and names this robot. Errors: INVALID; REFUSED with what differs. */
-int plan_check(const void *text, size_t len, const struct digest *release, const char *robot, struct err *err) must_check;
+int plan_check(const void *text, size_t len, const struct digest *release, const char *robot,
+               struct err *err) must_check;
 
 #endif

@@ -35,6 +35,7 @@ struct terms {
 
 /* `custom` as struct tuf_target has it (NULL: REFUSED "has no terms of Muster"). Errors: INVALID. */
 int terms_parse(const char *custom, struct terms *out, struct err *err) must_check;
-char *terms_format(const struct terms *terms); /* the whole custom, canonical; free() it; NULL: out of memory */
+char *
+terms_format(const struct terms *terms); /* the whole custom, canonical; free() it; NULL: out of memory */
 
 #endif
