@@ -179,8 +179,8 @@ static int check_robots(struct call *call, const struct command *command, struct
     return 0;
 }
 
-static int add_command(struct call *call, const struct envelope *envelope,
-                       const struct command *command, uint64_t *out_id, struct err *err)
+static int add_command(struct call *call, const struct envelope *envelope, const struct command *command,
+                       uint64_t *out_id, struct err *err)
 {
     cleanup_command_row struct command_row row = {.envelope = command_envelope_format(envelope),
                                                   .verb = command->verb,

@@ -28,7 +28,8 @@ struct fleet_options {
     const char *root;      /* the first root of trust; NULL: what DIR/trust/ holds */
     int64_t timestamp_valid_s, snapshot_valid_s, assignment_valid_s; /* 0: fleet/authority/authority.h */
     uint64_t max_blob_bytes;
-    int64_t certificate_s, grace_s; /* how long a robot's certificate is good, and how long after that it may still be renewed */
+    int64_t certificate_s,
+        grace_s; /* how long a robot's certificate is good, and how long after that it may still be renewed */
 };
 
 struct fleet_counters {

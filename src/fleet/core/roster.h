@@ -37,8 +37,8 @@ struct roster_entry {
     bool dirty;           /* seen_ms is newer than the store's */
     struct roster_held held[ROSTER_QUESTIONS];
     struct instance_watch lives; /* of its agent */
-    int64_t certified_ns;        /* when its certificate changed last, monotonic; 0: before this server started */
-    bool cut;                    /* its connections end with the open transaction's commit */
+    int64_t certified_ns; /* when its certificate changed last, monotonic; 0: before this server started */
+    bool cut;             /* its connections end with the open transaction's commit */
 };
 
 struct roster;

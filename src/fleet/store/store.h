@@ -64,9 +64,10 @@ struct robot_row {
     char id[API_ID_SIZE];
     size_t label_count;
     struct api_label labels[API_MAX_LABELS];
-    char serial[STORE_SERIAL_SIZE];      /* of its certificate; upper-case hex */
-    char next_serial[STORE_SERIAL_SIZE]; /* of the one it was given to follow and has not used yet; "": none */
-    int64_t quarantined_ms;              /* 0: it is not; else since when, and why */
+    char serial[STORE_SERIAL_SIZE]; /* of its certificate; upper-case hex */
+    char
+        next_serial[STORE_SERIAL_SIZE]; /* of the one it was given to follow and has not used yet; "": none */
+    int64_t quarantined_ms;             /* 0: it is not; else since when, and why */
     char quarantine_text[API_MAX_SUMMARY];
     bool revoked;
     int64_t enrolled_ms;
@@ -89,7 +90,7 @@ struct robot_row {
     char guard_text[API_MAX_SUMMARY];
     int64_t guard_ms; /* since when, by the robot's clock */
 
-    int64_t issued_ms;         /* when the assignment was made or renewed last; 0: before there were signed ones */
+    int64_t issued_ms; /* when the assignment was made or renewed last; 0: before there were signed ones */
     struct digest target_plan; /* the approved plan that it follows; zero: none */
 };
 
@@ -174,7 +175,7 @@ struct rollout_robot_row {
 
 /* An operator's signed word that a release may be installed (wire/approval.h): his newest one for this release and plan. */
 struct approval_row {
-    uint64_t id; /* grows with every approval */
+    uint64_t id;                 /* grows with every approval */
     struct digest release, plan; /* plan zero: in any rollout */
     char operator_name[48], reason[112];
     int64_t issued_ms, expires_ms, created_ms;
@@ -386,8 +387,8 @@ struct store_ops {
     /* Approvals. Saving replaces an older one of the same operator for the same release and plan; CONFLICT if there is a newer one. */
     int (*approval_save)(struct store *store, const struct approval_row *row, struct err *err) must_check;
     int (*approval_each)(struct store *store, const struct digest *release,
-                         int (*visit)(const struct approval_row *row, void *arg), void *arg,
-                         struct err *err) must_check; /* those that hold longest first; release NULL: of all */
+                         int (*visit)(const struct approval_row *row, void *arg), void *arg, struct err *err)
+        must_check; /* those that hold longest first; release NULL: of all */
 
     /* Events. */
     int (*event_add)(struct store *store, const struct event_row *row, int64_t *out_id,
