@@ -96,9 +96,12 @@ static void test_delegation_cycle(void **state)
     give(w, "a", "b", PATHS("*"), false);
     give(w, "b", "a", PATHS("*"), false);
     give(w, "b", "b", PATHS("*"), false);
+    give(w, "targets", "z", PATHS("*"), false);
+    world_put(w, "z", "y");
     tuf_mock_release(w->mock);
     assert_not_found(w, "x", TRUST_TARGETS_UNKNOWN);
-    assert_visited(w, "1.a.json 1.b.json");
+    assert_visited(w, "1.a.json 1.b.json 1.z.json");
+    assert_found(w, "y"); /* the circle does not use up what may be looked at */
 }
 
 /* A role may only name what was delegated to it, all the way down. */
@@ -314,6 +317,29 @@ static void test_delegation_each_edge_has_its_keys(void **state)
     (void)of_a;
 }
 
+/* The same within one update, where the role is in memory already, verified over the other edge. */
+static void test_delegation_each_edge_has_its_keys_in_memory(void **state)
+{
+    struct world *w = *state;
+    struct err err = {0};
+    give(w, "targets", "a", PATHS("a/*"), false);
+    give(w, "targets", "b", PATHS("b/*"), false);
+    give(w, "a", "c", PATHS("a/*"), false);
+    tuf_mock_unsign(w->mock, "c", give(w, "b", "c", PATHS("b/*"), false));
+    world_put(w, "c", "a/x");
+    world_put(w, "c", "b/x");
+    tuf_mock_release(w->mock);
+    const struct tuf_update_options options = {.shelf = w->shelf, .now_s = WORLD_NOW_S};
+    cleanup_tuf_update struct tuf_update *update = NULL;
+    assert_ok(tuf_update_new(&options, &update, &err), err);
+    tuf_update_seek(update, "a/x");
+    assert_ok(tuf_mock_pump(w->mock, update, &err), err);
+    assert_non_null(tuf_update_target(update));
+    tuf_update_seek(update, "b/x");
+    world_refused("b/x", tuf_mock_pump(w->mock, update, &err), &err, TRUST_TARGETS_SIGNATURES);
+    assert_null(tuf_update_target(update));
+}
+
 static void chain_of(struct world *w, int count)
 {
     char by[16] = "targets", name[16];
@@ -405,6 +431,7 @@ int main(void)
         WORLD_TEST(test_delegation_cached_under_a_key_that_was_taken_away),
         WORLD_TEST(test_delegation_taken_back),
         WORLD_TEST(test_delegation_each_edge_has_its_keys),
+        WORLD_TEST(test_delegation_each_edge_has_its_keys_in_memory),
         WORLD_TEST(test_delegation_limit),
         WORLD_TEST(test_delegation_default_limit),
         WORLD_TEST(test_delegation_names_leave_no_directory),

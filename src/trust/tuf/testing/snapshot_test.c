@@ -201,6 +201,23 @@ static void test_snapshot_is_targets(void **state)
     assert_int_equal(world_holds(w, "snapshot"), 0);
 }
 
+/* The timestamp means another file than the one on the shelf, though of the same version. */
+static void test_snapshot_of_the_same_version_is_another(void **state)
+{
+    struct world *w = *state;
+    tuf_mock_with_hashes(w->mock, true);
+    tuf_mock_release(w->mock);
+    assert_accepted(w);
+    tuf_mock_set(w->mock, "snapshot", "/x-new", "1");
+    tuf_mock_republish(w->mock, "snapshot");
+    tuf_mock_sync(w->mock, "timestamp");
+    tuf_mock_publish(w->mock, "timestamp");
+    tuf_mock_log_clear(w->mock);
+    assert_accepted(w);
+    assert_asked(w, "2.root.json timestamp.json 2.snapshot.json");
+    world_exact(w, "snapshot", 2);
+}
+
 /* What is on the shelf and still current is not fetched again. */
 static void test_snapshot_is_kept(void **state)
 {
@@ -261,6 +278,7 @@ int main(void)
         WORLD_TEST(test_snapshot_size),
         WORLD_TEST(test_snapshot_endless),
         WORLD_TEST(test_snapshot_is_targets),
+        WORLD_TEST(test_snapshot_of_the_same_version_is_another),
         WORLD_TEST(test_snapshot_is_kept),
         WORLD_TEST(test_snapshot_on_the_shelf_of_a_rotated_key),
         WORLD_TEST(test_snapshot_on_the_shelf_below_a_new_threshold),
