@@ -133,8 +133,9 @@ int command_outcome(struct call *call, const struct api_report *report, struct e
 
 /* devices.c: which robot this is, and whether it may ask for this. */
 int device_admit(struct call *call, bool renews, struct err *err);
-int device_refusal(const struct robot_row *row, struct err *err); /* -1 with DENIED: revoked, or quarantined */
-void device_wake(struct api *api);                                /* after a commit: ends what was cut */
+int device_refusal(const struct robot_row *row,
+                   struct err *err); /* -1 with DENIED: revoked, or quarantined */
+void device_wake(struct api *api);   /* after a commit: ends what was cut */
 
 /* enroll.c: certifies the key of a request for this robot; the answer that carries a certificate. */
 int enroll_issue(struct call *call, const char *csr, const char *robot, char out_serial[STORE_SERIAL_SIZE],
@@ -157,7 +158,8 @@ int release_get(struct call *call, struct err *err);
 int release_signature_get(struct call *call, struct err *err);
 
 int tuf_get(struct call *call, struct err *err);
-int tuf_post(struct call *call, struct err *err); /* has its own transactions: on record first, then published */
+int tuf_post(struct call *call,
+             struct err *err); /* has its own transactions: on record first, then published */
 int approval_post(struct call *call, struct err *err);
 int approval_list(struct call *call, struct err *err);
 
