@@ -168,13 +168,16 @@ class Server:
         assert done.status == 0, done.lines
         self.start()
 
+    def anchor(self):
+        return ["--keyring", self.keyring]
+
     def start(self):
         """Again on the same ports, so that robots find it."""
         ports = self.beside / "ports.json"
         ports.unlink(missing_ok=True)
         listen = [x for name, port in self.listen.items() for x in (f"--{name}-listen", f"127.0.0.1:{port}")]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BIN / "musterd", "serve", "--dir", self.dir, "--keyring", self.keyring,
+            self.process = subprocess.Popen([BIN / "musterd", "serve", "--dir", self.dir, *self.anchor(),
                                              "--ports-file", ports, *self.flags, *listen], stderr=log)
         wait_for(lambda: ports.exists() or self.process.poll() is not None, "the server's ports")
         assert self.process.poll() is None, self.log.read_text()

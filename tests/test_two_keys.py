@@ -1,0 +1,139 @@
+"""Two keys to install, with everything real: a workstation's offline keys, musterd's online ones, an agent with nothing but root.json."""
+import json
+import signal
+
+import pytest
+
+import fleet
+from conftest import BIN, run
+from fleet import wait_for
+
+if not (BIN / "musterd").exists():
+    pytest.skip("musterd is not built", allow_module_level=True)
+
+
+def ok(*args, env=None):
+    done = run(*args, env=env)
+    assert done.status == 0, (args, done.lines)
+    return done
+
+
+class Place(fleet.Place):
+    """A workstation with the offline keys of a fleet, two operators, and a server's directory whose online keys root names."""
+
+    def __init__(self, dir):
+        self.dir, self.keys, self.server_dir = dir, dir / "keys", dir / "server"
+        self.keyring = dir / "none.json"
+        self.keyring.write_text("")
+        ok("musterd", "init", "--dir", self.server_dir, "--hosts", "127.0.0.1,localhost", "--token-file", dir / "token")
+        ok("muster", "keys", "init", "--dir", self.keys, "--fleet", "warehouse", "--online", self.server_dir / "online.json",
+           "--no-passphrase")
+        self.root = dir / "first-root.json"  # what robots and server get, once
+        self.root.write_bytes((self.keys / "root.json").read_bytes())
+        for name in ("alice", "bob"):
+            ok("muster", "keys", "operator", name, "--dir", dir / "operators", "--keys", self.keys)
+
+    def sign(self, out, keys="keys", *terms):
+        ok("muster", "sign", out, "--keys", self.dir / keys, *terms)
+
+
+class Server(fleet.Server):
+    def __init__(self, place, flags=()):
+        self.place, self.dir, self.flags = place, place.server_dir, list(flags)
+        self.beside, self.log = place.dir, place.dir / "musterd.log"
+        self.process, self.ports, self.listen = None, None, {name: 0 for name in ("robot", "operator", "console")}
+        self.start()
+
+    def anchor(self):
+        return ["--root", self.place.root]
+
+    def push(self, release=None):
+        done = self.muster("push", release.dir if release else "--metadata-only", "--keys", self.place.keys)
+        assert done.status == 0, done.lines
+
+    def approve(self, rollout, who):
+        return self.muster("rollout", "approve", rollout, "--key", self.place.dir / f"operators/{who}.key", "--root", self.place.root,
+                           "--reason", "seen", "--yes")
+
+
+class Robot(fleet.Robot):
+    def command(self, *args):
+        return [str(x) for x in (BIN / "muster-agent", "--state-dir", self.state, "--run-dir", self.run_dir, "--server", self.url,
+                                 "--robot", self.name, "--root", self.server.place.root, "--recorder-memory-mib", "0", *self.flags,
+                                 *args)]
+
+    def trusts(self, role):
+        return json.loads((self.state / f"trust/{role}.json").read_text())["signed"]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    place = Place(tmp_path_factory.mktemp("two-keys"))
+    server = Server(place)
+    robot = Robot(server, "r1", place.dir / "r1")
+    robot.enroll()
+    robot.start_program()
+    yield place, server, robot
+    robot.stop()
+    server.stop()
+
+
+def release(place, server, version, *terms):
+    made = place.pack(version, sign=None)
+    place.sign(made.dir, "keys", *terms)
+    server.push(made)
+    return made
+
+
+def test_what_both_keys_want_is_installed(here):
+    place, server, robot = here
+    one = release(place, server, "1.0.0")
+    robot.install(one)
+    robot.answers(one)
+    assert robot.trusts("root")["version"] >= 1 and "quadrants/1.0.0" in robot.trusts("targets")["targets"]
+    assert robot.own_state()["trust"]["admitted"] == one.digest and robot.own_state()["trust"]["accepted"] > 0
+
+
+def test_a_plan_waits_for_people_and_the_robot_looks_for_itself(here):
+    place, server, robot = here
+    two = release(place, server, "2.0.0", "--approvals", "2:alice,bob:plan", "--floor", "1.0.0")
+    rollout = str(server.rollout(two))
+    assert server.approve(rollout, "alice").status == 0
+    assert server.rollout_state(rollout) == "waiting"
+    assert server.approve(rollout, "bob").status == 0
+    assert server.ended(rollout) == "done", (robot.reports(), robot.tail())
+    robot.settled(two)
+    assert (robot.state / "trust/operators.json").exists()
+    assert robot.own_state()["trust"]["floors"] == [{"name": "quadrants", "version": "1.0.0"}]
+
+
+def test_every_key_changes_while_the_robot_is_off(here):
+    place, server, robot = here
+    robot.stop_agent(signal.SIGKILL)
+    before = robot.trusts("root")["version"]
+    for role in ("root", "release"):
+        ok("muster", "keys", "rotate", role, "--dir", place.keys, "--no-passphrase")
+    for role in ("timestamp", "snapshot", "director"):
+        ok("musterd", "rotate", "--dir", place.server_dir, "--role", role)
+        ok("muster", "keys", "rotate", role, "--online", place.server_dir / "online.json", "--dir", place.keys, "--no-passphrase")
+    server.push()
+    three = release(place, server, "3.0.0")
+    robot.start_agent()
+    robot.install(three)
+    assert robot.trusts("root")["version"] >= before + 5
+
+
+def test_what_the_offline_keys_took_back_is_not_installed(here):
+    place, server, robot = here
+    runs, after = robot.current(), robot.mark()
+    four = release(place, server, "4.0.0")
+    robot.stop_agent()
+    server.rollout(four)  # assigned, while the robot is off
+    wait_for(lambda: (robot.show()["target"] or {}).get("digest") == four.digest, "the assignment")
+    ok("muster", "sign", "--remove", "quadrants/4.0.0", "--keys", place.keys)
+    server.push()
+    robot.start_agent()
+    wait_for(lambda: [r for r in robot.reports("failed", four, after) if r["text"].startswith("[targets.unknown]")],
+             lambda: f"the refusal: {robot.reports(after=after)} {robot.tail()}")
+    assert robot.current() == runs
+    assert not robot.reports("downloaded", four)
