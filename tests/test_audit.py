@@ -123,3 +123,25 @@ def test_another_key_is_told_apart(log, tmp_path):
     assert log.muster("audit", "verify", "--key", tmp_path / "audit.pub").status == 0
     said = log.muster("audit", "verify")
     assert said.status == 0 and "only the server vouches for" in said.out
+
+
+def test_the_key_is_replaced_under_a_log_that_goes_on(tmp_path):
+    server = Server(Place(tmp_path), tmp_path / "server")
+    try:
+        remembered = tmp_path / "remembered"
+        grow(server, 2)
+        assert server.muster("audit", "verify", "--remember", remembered).status == 0
+        old = remembered.read_text().splitlines()[0]
+        assert run("muster", "keys", "operator", "next", "--dir", tmp_path).status == 0
+        shutil.move(tmp_path / "next.key", server.dir / "online/audit.key")
+        grow(server, 2)
+        new = json.loads(get(server, "/api/v1/audit/checkpoint?since=0"))["key"]
+        assert new != old and new.split("+")[0] == old.split("+")[0]  # another key, the same log
+        done = server.muster("audit", "verify", "--remember", remembered)
+        assert done.status == 3 and "no key that is trusted" in done.lines[0], done.lines
+        assert server.muster("audit", "verify", "--key", new).status == 3  # what was signed before is known by nobody
+        for args in (("--key", old, "--key", new), ("--remember", remembered, "--key", new), ("--remember", remembered)):
+            done = server.muster("audit", "verify", *args)
+            assert done.status == 0, (args, done.lines)
+    finally:
+        server.stop()

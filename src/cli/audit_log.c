@@ -93,7 +93,7 @@ int audit_log_newest(struct client *client, struct checkpoint_answer **out, stru
 
 /* ---- keys ---- */
 
-static int add(struct audit_keys *keys, const struct public_key *key, struct err *err)
+int audit_keys_put(struct audit_keys *keys, const struct public_key *key, struct err *err)
 {
     for (size_t i = 0; i < keys->count; i++)
         if (memcmp(keys->items[i].raw, key->raw, sizeof key->raw) == 0)
@@ -108,7 +108,7 @@ int audit_keys_add(struct audit_keys *keys, const char *verifier_key, struct err
 {
     char origin[CHECKPOINT_ORIGIN_SIZE];
     struct public_key key;
-    return checkpoint_key_parse(verifier_key, origin, &key, err) < 0 ? -1 : add(keys, &key, err);
+    return checkpoint_key_parse(verifier_key, origin, &key, err) < 0 ? -1 : audit_keys_put(keys, &key, err);
 }
 
 static int add_file(struct audit_keys *keys, const char *path, struct err *err)
@@ -119,7 +119,7 @@ static int add_file(struct audit_keys *keys, const char *path, struct err *err)
     if (file_read(path, &text, err) < 0)
         return -1;
     if (str_starts(buf_text(&text), "-----BEGIN"))
-        return public_key_load(path, &key, err) < 0 ? -1 : add(keys, &key, err);
+        return public_key_load(path, &key, err) < 0 ? -1 : audit_keys_put(keys, &key, err);
     for (char *line = text.data ? strtok_r((char *)text.data, "\r\n", &rest) : NULL; line;
          line = strtok_r(NULL, "\r\n", &rest))
         if (audit_keys_add(keys, line, err) < 0)
@@ -140,9 +140,9 @@ static int add_root(struct audit_keys *keys, const char *path, struct err *err)
     struct public_key named[ARRAY_LEN(keys->items)];
     size_t count = checkpoint_root_keys(&metadata.root, named, ARRAY_LEN(named));
     for (size_t i = 0; i < count; i++)
-        if (add(keys, &named[i], err) < 0)
+        if (audit_keys_put(keys, &named[i], err) < 0)
             return -1;
-    return keys->count ? 0 : err_set(err, ERR_INVALID, "%s names no audit key", path);
+    return count ? 0 : err_set(err, ERR_INVALID, "%s names no audit key", path);
 }
 
 int audit_keys_read(const struct audit_key_flags *flags, struct audit_keys *out, struct err *err)
@@ -153,5 +153,8 @@ int audit_keys_read(const struct audit_key_flags *flags, struct audit_keys *out,
         if ((file ? add_file : audit_keys_add)(out, key, err) < 0)
             return -1;
     }
-    return flags->root ? add_root(out, flags->root, err) : 0;
+    for (size_t i = 0; i < flags->roots.count; i++)
+        if (add_root(out, flags->roots.items[i], err) < 0)
+            return -1;
+    return 0;
 }

@@ -31,12 +31,12 @@ struct audit_keys {
     size_t count;
     struct public_key items[16];
 };
-/* --key (each a verifier key, a PEM file or a file of verifier keys) and --root. */
+/* --key (each a verifier key, a PEM file or a file of verifier keys) and --root, each any number of times. */
 struct audit_key_flags {
-    struct option_list keys;
-    const char *root;
+    struct option_list keys, roots;
 };
 int audit_keys_read(const struct audit_key_flags *flags, struct audit_keys *out, struct err *err) must_check;
+int audit_keys_put(struct audit_keys *keys, const struct public_key *key, struct err *err) must_check;
 int audit_keys_add(struct audit_keys *keys, const char *verifier_key, struct err *err) must_check;
 
 /* Static files as C2SP tlog-tiles wants them. */

@@ -198,7 +198,7 @@ int audit_check(int argc, char **argv, struct err *err)
     struct claim claim = {0};
     bool json = false;
     struct operands operands = {.usage = "FILE", .min = 1, .max = 1};
-    const struct option_def options[] = {OPT_LIST("key", 'k', &flags.keys), OPT_TEXT("root", 0, &flags.root),
+    const struct option_def options[] = {OPT_LIST("key", 'k', &flags.keys), OPT_LIST("root", 0, &flags.roots),
                                          OPT_FLAG("json", 0, &json)};
     cleanup_buf struct buf text = BUF_INIT(PROOF_MAX);
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0 ||

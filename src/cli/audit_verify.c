@@ -31,8 +31,8 @@ struct verification {
     struct audit_key_flags key_flags;
     bool json;
 
-    struct audit_keys keys;
-    bool key_of_server; /* nobody but the server vouches for the key */
+    struct audit_keys keys, past_keys; /* who signs; who signed before, as well */
+    bool key_of_server;                /* nobody but the server vouches for the key */
     struct checkpoint_answer *newest;
     struct checkpoint end;
     size_t mark_count;
@@ -58,17 +58,14 @@ static void fini(struct verification *v)
 
 /* ---- what is known ---- */
 
-static int add_mark(struct verification *v, const char *file, const void *text, size_t len, struct err *err)
+static int add_mark(struct verification *v, const char *file, const struct checkpoint *checkpoint,
+                    struct err *err)
 {
-    struct mark *mark = &v->marks[v->mark_count];
-    if (checkpoint_open(text, len, v->keys.items, v->keys.count, &mark->checkpoint, err) < 0)
-        return err_prefix(err, "%s", file);
-    if (!str_eq(mark->checkpoint.origin, v->end.origin))
+    if (v->end.origin[0] && !str_eq(checkpoint->origin, v->end.origin))
         return err_set(err, ERR_UNTRUSTED, "%s is of another log (%s) than this one (%s)", file,
-                       mark->checkpoint.origin, v->end.origin);
-    mark->whose = file;
-    mark->met = mark->checkpoint.size == 0;
-    v->mark_count++;
+                       checkpoint->origin, v->end.origin);
+    v->marks[v->mark_count++] =
+        (struct mark){.checkpoint = *checkpoint, .whose = file, .met = checkpoint->size == 0};
     return 0;
 }
 
@@ -77,23 +74,34 @@ static int read_witnesses(struct verification *v, struct err *err)
     for (size_t i = 0; i < v->witnesses.count; i++) {
         cleanup_buf struct buf text = BUF_INIT(CHECKPOINT_MAX_BYTES);
         const char *file = v->witnesses.items[i];
-        if (file_read(file, &text, err) < 0 || add_mark(v, file, buf_text(&text), text.len, err) < 0)
+        struct checkpoint checkpoint;
+        if (file_read(file, &text, err) < 0)
+            return -1;
+        if (checkpoint_open(buf_text(&text), text.len, v->past_keys.items, v->past_keys.count, &checkpoint,
+                            err) < 0)
+            return err_prefix(err, "%s", file);
+        if (add_mark(v, file, &checkpoint, err) < 0)
             return -1;
     }
     return 0;
 }
 
-/* FILE: a line with the verifier key, then the checkpoint. NULL: there is none yet. */
-static char *remembered_note(struct buf *text, char key[CHECKPOINT_KEY_SIZE], struct err *err)
+/* FILE: a line with each verifier key, then the checkpoint. NULL: it is no such file. Names of logs have no +. */
+static const char *remembered_note(struct verification *v, struct buf *text, struct err *err)
 {
-    char *end = text->data ? strchr((char *)text->data, '\n') : NULL;
-    if (!end || (size_t)(end - (char *)text->data) >= CHECKPOINT_KEY_SIZE) {
-        err_set(err, ERR_INVALID, "this is nothing that muster audit verify wrote; name another file");
-        return NULL;
+    char *line = (char *)text->data, *end;
+    bool told = v->keys.count > 0; /* then only those sign what is new */
+    while (line && (end = strchr(line, '\n')) && memchr(line, '+', (size_t)(end - line))) {
+        *end = 0;
+        if (audit_keys_add(&v->past_keys, line, err) < 0 ||
+            (!told && audit_keys_add(&v->keys, line, err) < 0))
+            return NULL;
+        line = end + 1;
     }
-    *end = 0;
-    str_copy(key, CHECKPOINT_KEY_SIZE, (char *)text->data);
-    return end + 1;
+    if (line && line != (char *)text->data)
+        return line;
+    err_set(err, ERR_INVALID, "this is nothing that muster audit verify wrote; name another file");
+    return NULL;
 }
 
 /* The hashes have to be those of the checkpoint: they are as good as its signature then. */
@@ -122,22 +130,16 @@ static int read_hashes(struct verification *v, const struct checkpoint *checkpoi
 
 static int read_remembered(struct verification *v, struct err *err)
 {
-    cleanup_buf struct buf text = BUF_INIT(CHECKPOINT_MAX_BYTES);
-    char key[CHECKPOINT_KEY_SIZE];
+    cleanup_buf struct buf text = BUF_INIT(2 * CHECKPOINT_MAX_BYTES);
+    struct checkpoint checkpoint;
     if (!v->remember || !file_exists(v->remember))
         return 0;
     if (file_read(v->remember, &text, err) < 0)
         return -1;
-    const char *note = remembered_note(&text, key, err);
-    if (!note)
+    const char *note = remembered_note(v, &text, err);
+    if (!note || checkpoint_parse(note, strlen(note), &checkpoint, err) < 0)
         return err_prefix(err, "%s", v->remember);
-    if (v->keys.count == 0 && audit_keys_add(&v->keys, key, err) < 0)
-        return err_prefix(err, "%s", v->remember);
-    struct checkpoint checkpoint;
-    if (checkpoint_parse(note, strlen(note), &checkpoint, err) < 0)
-        return err_prefix(err, "%s", v->remember);
-    v->end = checkpoint; /* until the server has said its own */
-    if (add_mark(v, v->remember, note, strlen(note), err) < 0)
+    if (add_mark(v, v->remember, &checkpoint, err) < 0)
         return -1;
     return checkpoint.size ? read_hashes(v, &checkpoint, err) : 0;
 }
@@ -152,6 +154,9 @@ static int ask_server(struct verification *v, struct err *err)
     if (checkpoint_open(v->newest->text, strlen(v->newest->text), v->keys.items, v->keys.count, &v->end,
                         err) < 0)
         return -1;
+    for (size_t i = 0; i < v->keys.count; i++)
+        if (audit_keys_put(&v->past_keys, &v->keys.items[i], err) < 0)
+            return -1;
     if (v->mark_count && !str_eq(v->marks[0].checkpoint.origin, v->end.origin))
         return err_set(err, ERR_UNTRUSTED, "this log (%s) is not the one of %s (%s)", v->end.origin,
                        v->remember, v->marks[0].checkpoint.origin);
@@ -173,11 +178,15 @@ static int read_past(struct verification *v, struct json_reader *reader, struct 
         json_as_string(json_item(list, i), text, CHECKPOINT_MAX_BYTES);
         if (reader->err.code != ERR_NONE)
             return 0;
-        if (checkpoint_open(text, strlen(text), v->keys.items, v->keys.count, checkpoint, err) < 0) {
+        if (checkpoint_open(text, strlen(text), v->past_keys.items, v->past_keys.count, checkpoint, err) <
+            0) {
             uint64_t last = v->past.count ? checkpoint[-1].size : v->follow.tree.size;
             err->code = ERR_CORRUPT;
-            return err_prefix(err, "the stored checkpoint behind that of %" PRIu64 " entries was changed",
-                              last);
+            return err_prefix(
+                err,
+                "the stored checkpoint behind that of %" PRIu64
+                " entries was changed, or signed with an older key (name it with --key or --root)",
+                last);
         }
         v->past.count++;
     }
@@ -295,23 +304,23 @@ static int walk(struct verification *v, struct err *err)
 
 static int write_remembered(const struct verification *v, struct err *err)
 {
-    char key[CHECKPOINT_KEY_SIZE];
-    struct checkpoint ignored;
+    cleanup_buf struct buf text = BUF_INIT(2 * CHECKPOINT_MAX_BYTES);
+    cleanup_free char *hashes = v->remember ? mem_printf("%s.hashes", v->remember) : NULL;
     if (!v->remember)
         return 0;
-    for (size_t i = 0; i < v->keys.count; i++)
-        if (checkpoint_open(v->newest->text, strlen(v->newest->text), &v->keys.items[i], 1, &ignored, err) ==
-            0)
-            checkpoint_key_format(v->end.origin, &v->keys.items[i], key);
-    *err = (struct err){0};
-    cleanup_free char *hashes = mem_printf("%s.hashes", v->remember);
-    cleanup_free char *text = mem_printf("%s\n%s", key, v->newest->text);
-    if (!hashes || !text)
+    if (!hashes)
         return err_no_memory(err);
-    if (file_replace(hashes, v->hashes ? (const void *)v->hashes : "", v->end.size * sizeof *v->hashes, 0600,
+    for (size_t i = 0; i < v->past_keys.count; i++) {
+        char key[CHECKPOINT_KEY_SIZE];
+        checkpoint_key_format(v->end.origin, &v->past_keys.items[i], key);
+        if (buf_printf(&text, err, "%s\n", key) < 0)
+            return -1;
+    }
+    if (buf_puts(&text, v->newest->text, err) < 0 ||
+        file_replace(hashes, v->hashes ? (const void *)v->hashes : "", v->end.size * sizeof *v->hashes, 0600,
                      err) < 0)
         return -1;
-    return file_replace(v->remember, text, strlen(text), 0600, err);
+    return file_replace(v->remember, text.data, text.len, 0600, err);
 }
 
 static int say(const struct verification *v, struct err *err)
@@ -371,7 +380,7 @@ int audit_verify(int argc, char **argv, struct err *err)
         OPT_TEXT("remember", 0, &v->remember),
         OPT_LIST("witness", 0, &v->witnesses),
         OPT_LIST("key", 'k', &v->key_flags.keys),
-        OPT_TEXT("root", 0, &v->key_flags.root),
+        OPT_LIST("root", 0, &v->key_flags.roots),
         OPT_TEXT("export", 0, &v->export_dir),
         OPT_FLAG("json", 0, &v->json),
     };

@@ -7,16 +7,20 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct head { /* what is known of the log at one moment */
     struct merkle_tree tree;
     uint64_t signed_size;
     int64_t signed_ms, grown_ms; /* grown: when the first entry came that no checkpoint covers */
     char *checkpoint;            /* owned; NULL: none */
+    bool stale;                  /* signed with a key that was replaced since */
 };
 
 struct ledger {
     struct store *store;
+    char *key_path;
+    struct stat key_stat;
     struct signing_key *key;
     struct public_key public;
     char origin[CHECKPOINT_ORIGIN_SIZE];
@@ -130,6 +134,10 @@ static int load_checkpoint(struct ledger *ledger, struct checkpoint *out, struct
         out->size != row.size)
         return err_set(err, ERR_CORRUPT, "the checkpoint of %" PRIu64 " entries is damaged", row.size);
     str_copy(ledger->origin, sizeof ledger->origin, out->origin);
+    struct checkpoint ours;
+    struct err other = {0};
+    ledger->kept.stale = checkpoint_open(ledger->kept.checkpoint, strlen(ledger->kept.checkpoint),
+                                         &ledger->public, 1, &ours, &other) < 0;
     return 0;
 }
 
@@ -141,22 +149,60 @@ static int restore(struct ledger *ledger, struct err *err)
     return checkpoint.size ? check_checkpoint(ledger, &checkpoint, err) : 0;
 }
 
-static int load_key(struct ledger *ledger, const char *dir, struct err *err)
+static int make_key(const char *dir, const char *path, struct err *err)
 {
-    cleanup_free char *online = file_join(dir, "online"), *path = file_join(dir, "online/audit.key");
-    if (!online || !path)
+    cleanup_free char *online = file_join(dir, "online");
+    cleanup_signing_key struct signing_key *key = NULL;
+    if (!online)
         return err_no_memory(err);
-    if (signing_key_load(path, &ledger->key, err) < 0) {
-        if (err->code != ERR_NOT_FOUND)
-            return -1;
-        *err = (struct err){0};
-        if (file_make_dirs(online, 0700, err) < 0 || signing_key_generate(&ledger->key, err) < 0 ||
-            signing_key_save(ledger->key, path, err) < 0)
-            return -1;
-    }
-    signing_key_public(ledger->key, &ledger->public);
+    if (file_make_dirs(online, 0700, err) < 0 || signing_key_generate(&key, err) < 0)
+        return -1;
+    return signing_key_save(key, path, err);
+}
+
+static int load_key(struct ledger *ledger, struct err *err)
+{
+    struct signing_key *key = NULL;
+    struct stat now;
+    if (stat(ledger->key_path, &now) < 0)
+        return err_errno(err, "%s", ledger->key_path);
+    if (signing_key_load(ledger->key_path, &key, err) < 0)
+        return -1;
+    signing_key_free(ledger->key);
+    ledger->key = key;
+    ledger->key_stat = now;
+    signing_key_public(key, &ledger->public);
+    return 0;
+}
+
+static int open_key(struct ledger *ledger, const char *dir, struct err *err)
+{
+    ledger->key_path = file_join(dir, "online/audit.key");
+    if (!ledger->key_path)
+        return err_no_memory(err);
+    if ((!file_exists(ledger->key_path) && make_key(dir, ledger->key_path, err) < 0) ||
+        load_key(ledger, err) < 0)
+        return -1;
     snprintf(ledger->origin, sizeof ledger->origin, "muster.audit/%.16s", ledger->public.id);
     return 0;
+}
+
+/* Another file is there: what is signed from now on is signed with its key. If it cannot be read the old one goes on. */
+static void follow_key(struct ledger *ledger)
+{
+    struct stat now;
+    struct err err = {0};
+    char before[KEY_ID_SIZE];
+    if (stat(ledger->key_path, &now) < 0 ||
+        (now.st_ino == ledger->key_stat.st_ino && now.st_dev == ledger->key_stat.st_dev &&
+         now.st_mtim.tv_sec == ledger->key_stat.st_mtim.tv_sec &&
+         now.st_mtim.tv_nsec == ledger->key_stat.st_mtim.tv_nsec))
+        return;
+    str_copy(before, sizeof before, ledger->public.id);
+    if (load_key(ledger, &err) < 0)
+        log_warn("audit key: %s; the old one goes on", err.text);
+    else if (!str_eq(before, ledger->public.id))
+        ledger->open.stale = ledger->kept.stale = true;
 }
 
 int ledger_open(struct store *store, const char *dir, struct ledger **out, struct err *err)
@@ -165,7 +211,7 @@ int ledger_open(struct store *store, const char *dir, struct ledger **out, struc
     if (!ledger)
         return err_no_memory(err);
     ledger->store = store;
-    if (load_key(ledger, dir, err) < 0)
+    if (open_key(ledger, dir, err) < 0)
         return err_prefix(err, "audit key");
     if (restore(ledger, &ledger->broken) < 0) {
         if (ledger->broken.code != ERR_CORRUPT && ledger->broken.code != ERR_INVALID)
@@ -183,6 +229,7 @@ void ledger_free(struct ledger *ledger)
     if (!ledger)
         return;
     signing_key_free(ledger->key);
+    free(ledger->key_path);
     free(ledger->kept.checkpoint);
     free(ledger->open.checkpoint);
     free(ledger);
@@ -226,6 +273,7 @@ static int sign(struct ledger *ledger, int64_t now_ms, struct err *err)
     head->signed_size = row.size;
     head->signed_ms = now_ms;
     head->grown_ms = 0;
+    head->stale = false;
     return ledger->store->ops->audit_checkpoint_add(ledger->store, &row, err);
 }
 
@@ -249,9 +297,10 @@ static int advance(struct ledger *ledger, bool now, int64_t now_ms, struct err *
         return -1;
     if (head->tree.size > head->signed_size && !head->grown_ms)
         head->grown_ms = now_ms;
-    if (head->tree.size > head->signed_size && (now || due(head, now_ms)))
-        return sign(ledger, now_ms, err);
-    return 0;
+    bool wanted = head->tree.size > head->signed_size && (now || due(head, now_ms));
+    if (wanted || now)
+        follow_key(ledger);
+    return wanted || (now && head->stale && head->tree.size) ? sign(ledger, now_ms, err) : 0;
 }
 
 int ledger_seal(struct ledger *ledger, bool now, int64_t now_ms, struct err *err)
@@ -273,7 +322,7 @@ void ledger_settle(struct ledger *ledger, bool kept)
     struct head *from = kept ? &ledger->open : &ledger->kept, *to = kept ? &ledger->kept : &ledger->open;
     struct err err = {0};
     if (from->tree.size == to->tree.size && from->signed_size == to->signed_size &&
-        from->grown_ms == to->grown_ms)
+        from->grown_ms == to->grown_ms && from->stale == to->stale)
         return;
     if (head_copy(to, from, &err) == 0)
         return;

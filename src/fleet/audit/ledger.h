@@ -9,6 +9,7 @@
  *   out, so that no crash can make the log go back behind it.
  * - Checkpoints only extend each other: a log that does not hold its own newest checkpoint is never signed again. Then the old
  *   checkpoint is what is given out, entries go on being written, and `muster audit verify` finds what is wrong.
+ * - The key may be replaced while the server runs (trust/repo/online.h): the next checkpoint is signed with the new one.
  * - Appending needs no tree and no key: `musterd token` does it beside a server that runs. */
 #ifndef MUSTER_FLEET_AUDIT_LEDGER_H
 #define MUSTER_FLEET_AUDIT_LEDGER_H

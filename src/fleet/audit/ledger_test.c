@@ -187,6 +187,33 @@ static void entries_of_others_are_taken_in(void **state)
     assert_int_equal(opened(f).size, 5);
 }
 
+/* The key is replaced under a ledger that runs; the log goes on under its name. */
+static void another_key_takes_over(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    cleanup_signing_key struct signing_key *next = NULL;
+    cleanup_free char *path = file_join(f->dir, "online/audit.key"), *other = file_join(f->dir, "next.key");
+    append(f, 3);
+    commit(f, true, 1000);
+    struct checkpoint before = opened(f);
+    struct public_key old = *ledger_key(f->ledger);
+    assert_ok(signing_key_generate(&next, &err), err);
+    assert_ok(signing_key_save(next, other, &err), err);
+    assert_int_equal(rename(other, path), 0);
+    append(f, 0);
+    commit(f, true, 2000); /* nothing is new but the key */
+    struct checkpoint now = opened(f);
+    assert_int_equal(now.size, 3);
+    assert_memory_not_equal(ledger_key(f->ledger)->raw, old.raw, sizeof old.raw);
+    assert_extends(f, &before);
+    reopen(f);
+    append(f, 1);
+    commit(f, true, 3000);
+    assert_int_equal(opened(f).size, 4);
+    assert_extends(f, &before);
+}
+
 /* ---- a database in other hands ---- */
 
 static void tamper(struct fixture *f, const char *sql)
@@ -246,6 +273,7 @@ int main(void)
         WITH(what_is_not_committed_was_never_there),
         WITH(a_request_taken_back_does_no_harm),
         WITH(entries_of_others_are_taken_in),
+        WITH(another_key_takes_over),
         cmocka_unit_test(a_log_in_other_hands_is_not_signed_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,14 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { PERIOD_MS = 3600000, TIMEOUT_MS = 20000, MAX_KEYS = 16, MAX_EVIDENCE = 16, ROOT_MAX = 512 << 10 };
+enum {
+    PERIOD_MS = 3600000,
+    PATIENCE_MS = 7200000,
+    TIMEOUT_MS = 20000,
+    MAX_KEYS = 16,
+    MAX_EVIDENCE = 16,
+    ROOT_MAX = 512 << 10
+};
 
 struct witness {
     struct witness_options options;
@@ -22,7 +29,8 @@ struct witness {
     enum err_code complained;
     struct checkpoint known; /* size 0: nothing yet */
     char *note;              /* as it was signed; owned; NULL: none */
-    unsigned unsigned_count; /* answers in a row that no key of root signed */
+    int64_t stranger_ms;     /* since when no key of root signs; monotonic; 0: one does */
+    bool stranger_told;
 };
 
 static uint32_t random_bits(void)
@@ -139,21 +147,34 @@ static void convict(struct witness *witness, const struct checkpoint_answer *ans
         log_error("audit log: %s", err.text);
 }
 
+/* Told once each time that it begins. */
+static bool is_lasting(struct witness *witness)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (!witness->stranger_ms) {
+        witness->stranger_ms = now_ms;
+        witness->stranger_told = false;
+    }
+    bool tell = !witness->stranger_told && now_ms - witness->stranger_ms >= witness->options.patience_ms;
+    witness->stranger_told = witness->stranger_told || tell;
+    return tell;
+}
+
 static int judge(struct witness *witness, const struct checkpoint_answer *answer,
                  const struct public_key *keys, size_t count, struct err *err)
 {
     struct checkpoint now = {0};
     int rc = checkpoint_follows(&witness->known, answer, keys, count, &now, err);
     if (rc == 0) {
-        witness->unsigned_count = 0;
+        witness->stranger_ms = 0;
         bool news = now.size != witness->known.size;
         return news ? keep(witness, &now, answer->text, err) : 0;
     }
     if (err->code != ERR_UNTRUSTED)
         return -1;
-    if (trust_rule_of(err->text) != TRUST_AUDIT_SIGNATURE)
-        witness->unsigned_count = 0;
-    else if (++witness->unsigned_count != 2) {
+    if (trust_rule_of(err->text) != TRUST_AUDIT_SIGNATURE) {
+        witness->stranger_ms = 0;
+    } else if (!is_lasting(witness)) {
         log_warn("audit log: %s", err->text);
         *err = (struct err){0};
         return 0;
@@ -185,6 +206,8 @@ int witness_new(const struct witness_options *options, struct witness **out, str
     witness->options = *options;
     if (!witness->options.period_ms)
         witness->options.period_ms = PERIOD_MS;
+    if (!witness->options.patience_ms)
+        witness->options.patience_ms = PATIENCE_MS;
     witness->backoff = (struct backoff){.min_ms = 1000, .max_ms = 60000};
     if (load(witness, err) < 0)
         return -1;

@@ -21,10 +21,11 @@
 struct witness;
 
 struct witness_options {
-    struct fetch *fetch;                           /* borrowed, as everything here */
-    const char *server;                            /* URL */
-    const char *dir;                               /* STATE_DIR/trust */
-    int64_t period_ms;                             /* 0: an hour */
+    struct fetch *fetch; /* borrowed, as everything here */
+    const char *server;  /* URL */
+    const char *dir;     /* STATE_DIR/trust */
+    int64_t period_ms;   /* 0: an hour */
+    int64_t patience_ms; /* how long a stranger may sign before that is told; 0: two hours */
     void (*violated)(const char *text, void *arg); /* "[audit.fork] …", to be reported */
     void *arg;
 };
