@@ -2,7 +2,9 @@
 import hashlib
 import json
 import signal
+import ssl
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -103,6 +105,13 @@ class Fleet:
     def reports(self):
         return self.muster("robot", "show", "r1", "--json").json()["reports"]
 
+    def event(self, words):
+        """The first event of the fleet that says this."""
+        request = urllib.request.Request(self.env["MUSTER_SERVER"] + "/api/v1/events?after=0",
+                                         headers={"Authorization": "Bearer " + self.env["MUSTER_TOKEN"]})
+        with urllib.request.urlopen(request, timeout=60, context=ssl.create_default_context(cafile=self.env["MUSTER_CA"])) as stream:
+            return next(line for line in (x.decode() for x in stream) if words in line)
+
     def fingerprint(self):
         der = subprocess.run(["openssl", "pkey", "-in", self.state / "device.key", "-pubout", "-outform", "DER"], check=True,
                              capture_output=True).stdout
@@ -142,6 +151,7 @@ def test_a_sealed_model_runs_where_it_was_granted(fleet):
 
     fleet.release(first)
     assert fleet.ended(fleet.rollout("1.0.0")) == "done", fleet.reports()
+    assert "its weights are sealed, so their tensors were not looked at" in fleet.event("was pushed")
     assert holders_of(secret, fleet.state, fleet.run, fleet.server) == []
     assert holders_of(content, fleet.state, fleet.run, fleet.server) == []
     assert holders_of(content.hex().encode(), fleet.state, fleet.run, fleet.server) == []

@@ -216,6 +216,18 @@ static int record(struct call *call, const struct release_row *row, struct err *
     return fleet_audit(call->fleet, &entry, err);
 }
 
+/* What this server could not look at has to be known to who relies on it. */
+static const char *told_of_sealed(struct call *call, const struct digest *manifest)
+{
+    cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
+    struct err ignored = {0};
+    if (!image || image_open(blobs_dir(call->fleet->blobs), manifest, image, &ignored) < 0)
+        return "";
+    bool sealed = image_is_sealed(image);
+    image_close(image);
+    return sealed ? "; its weights are sealed, so their tensors were not looked at" : "";
+}
+
 int release_post(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;
@@ -238,8 +250,8 @@ int release_post(struct call *call, struct err *err)
                    ? err_set(err, ERR_EXISTS, "another release is called %s:%s; give it a new version",
                              row.name, row.version)
                    : -1;
-    } else if (fleet_event(call->fleet, "release", NULL, err, "%s %s was pushed by %s", row.name, row.version,
-                           call->operator_name) < 0) {
+    } else if (fleet_event(call->fleet, "release", NULL, err, "%s %s was pushed by %s%s", row.name,
+                           row.version, call->operator_name, told_of_sealed(call, &row.digest)) < 0) {
         return -1;
     }
     if (record(call, &row, err) < 0)

@@ -1,6 +1,7 @@
 /* Grants of sealed releases (docs/confidential.md): of the release that is sought and of those that the store holds, what the offline targets name
  * is fetched into STATE_DIR/grants/HEX.json, and fetched anew when they name another one. Only the top-level targets count: nobody who was
  * delegated to can grant. That a server does not give one fails no update; the release does not run then, and says why. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -10,6 +11,10 @@
 #include "sys/file.h"
 #include "sys/hash.h"
 #include "wire/grant.h"
+
+#include <sys/stat.h>
+
+enum { DAY_S = 24 * 3600 };
 
 struct named { /* what one target of the kind is about */
     const struct tuf_target *target;
@@ -92,6 +97,30 @@ static bool next(struct anchor *anchor, struct named *out)
     return false;
 }
 
+/* Of releases that left the store a day ago: one that is being fetched is not there yet either. */
+static int sweep_one(const char *name, void *arg)
+{
+    const struct anchor *anchor = arg;
+    char text[80];
+    struct digest release;
+    struct stat st;
+    snprintf(text, sizeof text, "sha256:%.64s", name);
+    if (!str_ends(name, ".json") || !digest_parse(text, &release) || is_in_store(anchor, &release))
+        return 0;
+    cleanup_free char *path = file_join(anchor->options.grants, name);
+    if (path && stat(path, &st) == 0 && st.st_mtime < clock_wall_ms() / 1000 - DAY_S)
+        unlink(path);
+    return 0;
+}
+
+static void sweep(struct anchor *anchor)
+{
+    struct err ignored = {0};
+    if (anchor->options.grants && file_exists(anchor->options.grants) &&
+        file_list(anchor->options.grants, sweep_one, anchor, &ignored) < 0)
+        log_warn("grants: %s", ignored.text);
+}
+
 static void on_grants(const struct fetch_response *response, void *arg)
 {
     struct anchor *anchor = arg;
@@ -124,5 +153,6 @@ void anchor_fetch_grants(struct anchor *anchor)
         log_warn("grants: %s: %s", named.target->path, err.text);
         anchor->grant++;
     }
+    sweep(anchor);
     anchor_over(anchor, NULL);
 }
