@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from fleet import Place, Robot, Server, wait_for
+from fleet import Place, Proxy, Robot, Server, wait_for
 
 
 class Site:
@@ -112,6 +112,28 @@ def test_a_robot_that_was_off_comes_back(site):
     wait_for(lambda: serial(robot) != first, lambda: f"a renewal: {robot.tail()}")
     is_heard(robot)
     never_suspected(robot)
+
+
+@pytest.mark.parametrize("fault", [("flip",), ("cut",), ("noise",), ("status", 500, "internal"), ("status", 200, "")])
+def test_an_answer_that_is_none_changes_nothing(site, fault):
+    server = site.server("srv", "--certificate-hours", "0.00112")
+    proxy = Proxy(server)
+    robot = proxy.robot = site.robot(server, "r1", url=proxy.url)
+    proxy.faults["/api/v1/renew"] = fault
+    robot.enroll()
+    first = serial(robot)
+    asked = [0]
+
+    def again():
+        asked[0] = sum(path == "/api/v1/renew" for _, path, _ in proxy.seen)
+        return asked[0] >= 3
+    wait_for(again, lambda: f"three questions: {asked} {robot.tail()}")
+    assert serial(robot) == first and key_fits(robot)
+    proxy.faults.clear()
+    wait_for(lambda: serial(robot) != first, lambda: f"a renewal: {robot.tail()}")
+    is_heard(robot)
+    never_suspected(robot)
+    proxy.close()
 
 
 def test_a_copied_disk_is_found(site):

@@ -14,6 +14,7 @@
 #include <openssl/bn.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/x509v3.h>
 
 enum {
     MAX_PEM_BYTES = 64 * 1024,
@@ -276,6 +277,43 @@ int csr_remake(const char *key_path, const char *common_name, char **out_csr_pem
         return -1;
     *out_csr_pem = x509_request(key, common_name);
     return *out_csr_pem ? 0 : ossl_fail(err, ERR_INVALID, "cannot make a request for '%.70s'", common_name);
+}
+
+static int check_chain(X509 *ca, X509 *cert, struct err *err)
+{
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    bool ready = store && ctx && X509_STORE_add_cert(store, ca) == 1 &&
+                 X509_STORE_set_flags(store, X509_V_FLAG_NO_CHECK_TIME) == 1 &&
+                 X509_STORE_CTX_init(ctx, store, cert, NULL) == 1 &&
+                 X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT) == 1;
+    int rc = 0;
+    if (!ready)
+        rc = ossl_fail(err, ERR_INTERNAL, "cannot check a certificate");
+    else if (X509_verify_cert(ctx) != 1)
+        rc = ossl_fail(err, ERR_UNTRUSTED, "the certificate does not hold: %s",
+                       X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+    X509_STORE_CTX_free(ctx);
+    X509_STORE_free(store);
+    return rc;
+}
+
+int cert_check(const char *ca_path, const char *cert_path, const char *key_path, const char *name,
+               struct err *err)
+{
+    cleanup_x509 X509 *ca = NULL;
+    cleanup_x509 X509 *cert = NULL;
+    cleanup_pkey EVP_PKEY *key = NULL;
+    char found[MAX_ROBOT_ID + 2] = "";
+    if (load_cert(ca_path, &ca, err) < 0 || load_cert(cert_path, &cert, err) < 0 ||
+        load_key(key_path, &key, err) < 0 || check_chain(ca, cert, err) < 0)
+        return -1;
+    X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, found, sizeof found);
+    if (!str_eq(found, name))
+        return err_set(err, ERR_UNTRUSTED, "the certificate is not for %s", name);
+    if (X509_check_private_key(cert, key) != 1)
+        return ossl_fail(err, ERR_UNTRUSTED, "the certificate is for another key");
+    return 0;
 }
 
 int cert_validity_pem(const char *pem, size_t len, int64_t *out_from_s, int64_t *out_until_s, struct err *err)

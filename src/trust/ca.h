@@ -42,6 +42,11 @@ int csr_make_in_tpm(const char *key_path, const char *common_name, char **out_cs
 /* The same for the key that is there. Errors: as file_read; INVALID. */
 int csr_remake(const char *key_path, const char *common_name, char **out_csr_pem, struct err *err) must_check;
 
+/* Whether a certificate is one that this CA issued for a client of that name and for this key, whenever: dates are not looked at.
+ * Errors: UNTRUSTED with what is wrong; as file_read; INVALID. */
+int cert_check(const char *ca_path, const char *cert_path, const char *key_path, const char *name,
+               struct err *err) must_check;
+
 /* notBefore/notAfter of a PEM certificate, or of a file of one, Unix seconds. */
 int cert_validity_pem(const char *pem, size_t len, int64_t *out_from_s, int64_t *out_until_s,
                       struct err *err) must_check;

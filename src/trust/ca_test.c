@@ -223,6 +223,65 @@ static void validity_is_read_back(void **state)
     assert_fails(cert_validity(key, &from, &until, &err), err, ERR_INVALID);
 }
 
+static int check(const char *cert, const char *key, const char *name, struct err *err)
+{
+    cleanup_free char *ca = in_dir("ca.pem");
+    cleanup_free char *cert_path = in_dir(cert);
+    cleanup_free char *key_path = in_dir(key);
+    return cert_check(ca, cert_path, key_path, name, err);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    struct err err = {0};
+    cleanup_free char *path = in_dir(name);
+    assert_ok(file_replace(path, text, strlen(text), 0600, &err), err);
+}
+
+static void certify_robot(const char *file, int64_t issued_s)
+{
+    struct err err = {0};
+    char serial[CERT_SERIAL_SIZE];
+    cleanup_free char *key = in_dir("robot.key");
+    cleanup_free char *csr = NULL, *pem = NULL;
+    assert_ok(csr_make(key, "r1", &csr, &err), err);
+    assert_ok(ca_sign_csr(dir, csr, strlen(csr), "r1", 60, issued_s, &pem, serial, &err), err);
+    write_text(file, pem);
+}
+
+static void what_was_issued_is_known_again(void **state)
+{
+    struct err err = {0};
+    certify_robot("robot.pem", now_s);
+    certify_robot("over.pem", now_s - 1000);
+    assert_ok(check("robot.pem", "robot.key", "r1", &err), err);
+    assert_ok(check("over.pem", "robot.key", "r1", &err), err); /* dates are for others */
+    assert_fails(check("robot.pem", "robot.key", "r2", &err), err, ERR_UNTRUSTED);
+    assert_fails(check("robot.pem", "server.key", "r1", &err), err, ERR_UNTRUSTED);
+    assert_fails(check("server.pem", "server.key", "Muster server", &err), err, ERR_UNTRUSTED);
+    assert_fails(check("robot.key", "robot.key", "r1", &err), err, ERR_INVALID);
+    assert_fails(check("none.pem", "robot.key", "r1", &err), err, ERR_NOT_FOUND);
+}
+
+/* Whatever one character is changed to: it is another certificate and does not hold, or it is still the same one. */
+static void no_damaged_certificate_holds(void **state)
+{
+    certify_robot("robot.pem", now_s);
+    cleanup_free char *pem = read_text("robot.pem");
+    cleanup_x509 X509 *good = read_cert("robot.pem");
+    for (char *c = strchr(pem, '\n') + 1; *c && *c != '-'; c++) {
+        struct err err = {0};
+        char was = *c;
+        *c ^= 1;
+        write_text("damaged.pem", pem);
+        *c = was;
+        if (check("damaged.pem", "robot.key", "r1", &err) < 0)
+            continue;
+        cleanup_x509 X509 *same = read_cert("damaged.pem");
+        assert_int_equal(X509_cmp(good, same), 0);
+    }
+}
+
 static void tokens_differ(void **state)
 {
     struct err err = {0};
@@ -247,6 +306,8 @@ int main(void)
         TEST(a_request_keeps_its_key),
         TEST(requests_without_possession_or_of_another_kind_are_refused),
         TEST(validity_is_read_back),
+        TEST(what_was_issued_is_known_again),
+        TEST(no_damaged_certificate_holds),
         cmocka_unit_test(tokens_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

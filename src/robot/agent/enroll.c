@@ -87,12 +87,14 @@ static int save(const struct enroll *enroll, const char *name, const char *text,
     return path ? file_replace(path, text, strlen(text), 0600, err) : err_no_memory(err);
 }
 
-/* The certificate last: its presence says that all is there. */
+/* The certificate last: its presence says that all is there. A renewal that was asked for before is over. */
 static int accept_answer(const struct enroll *enroll, const struct fetch_response *response, struct err *err)
 {
     cleanup_free struct api_enrolled *enrolled = mem_zalloc(1, sizeof *enrolled);
-    if (!enrolled)
+    cleanup_free char *asked = store_path(enroll->store, "device.csr");
+    if (!enrolled || !asked)
         return err_no_memory(err);
+    unlink(asked);
     if (api_enrolled_parse(response->body.data, response->body.len, enrolled, err) < 0 ||
         save(enroll, "ca.pem", enrolled->ca, err) < 0 || save(enroll, "robot-id", enrolled->robot, err) < 0 ||
         save(enroll, "device.pem", enrolled->certificate, err) < 0)

@@ -7,7 +7,6 @@
 #include "robot/agent/backoff.h"
 #include "sys/fetch.h"
 #include "sys/file.h"
-#include "sys/tls.h"
 #include "trust/ca.h"
 #include "wire/api.h"
 
@@ -113,20 +112,18 @@ static void failed(struct renew *renew, const struct err *err)
 
 /* ---- the answer ---- */
 
-/* A certificate that does not fit the key, or is not what was asked for, must not take the place of one that does. */
+/* A certificate that does not hold, or is not what was asked for, must not take the place of one that does. With it goes the request: another one
+ * may have a better answer. */
 static int check_next(const struct renew *renew, const struct api_enrolled *answer, struct err *err)
 {
-    struct ssl_ctx_st *ctx = NULL;
-    if (!str_eq(answer->robot, renew->options.robot))
-        return err_set(err, ERR_UNTRUSTED, "the answer is for robot %s", answer->robot);
-    if (file_replace(renew->paths[RENEW_NEXT], answer->certificate, strlen(answer->certificate), 0600, err) <
-            0 ||
-        tls_client_context(renew->paths[RENEW_CA], renew->paths[RENEW_NEXT], renew->paths[RENEW_KEY], &ctx,
-                           err) < 0)
-        return err_prefix(err, "the new certificate");
-    tls_context_free(ctx);
-    unlink(renew->paths[RENEW_NEXT]);
-    return 0;
+    const char *next = renew->paths[RENEW_NEXT];
+    if (file_replace(next, answer->certificate, strlen(answer->certificate), 0600, err) < 0)
+        return -1;
+    int rc = cert_check(renew->paths[RENEW_CA], next, renew->paths[RENEW_KEY], renew->options.robot, err);
+    unlink(next);
+    if (rc < 0 && (err->code == ERR_UNTRUSTED || err->code == ERR_INVALID))
+        unlink(renew->paths[RENEW_CSR]);
+    return rc;
 }
 
 /* The request goes last: with it gone, the next one is another one. */

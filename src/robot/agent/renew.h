@@ -4,7 +4,7 @@
  *   STATE_DIR/device.key    stays the same: recordings are signed with it, sealed models are sealed to it
  *   STATE_DIR/device.csr    the request, from before it is sent until its answer is kept: asked again, also after a restart, it is the same
  *                           request and has the same answer
- *   STATE_DIR/device.pem    replaced in one step, after the answer was found to fit the key and before it is used
+ *   STATE_DIR/device.pem    replaced in one step, after the answer was found to be our CA's for this robot and key, and before it is used
  *
  *     wait ──half of life──▶ ask ──answer──▶ check ──▶ device.pem ──▶ fetch_use_identity ──▶ wait
  *                             ▲ └─error: back-off
