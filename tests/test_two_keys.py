@@ -137,3 +137,23 @@ def test_what_the_offline_keys_took_back_is_not_installed(here):
              lambda: f"the refusal: {robot.reports(after=after)} {robot.tail()}")
     assert robot.current() == runs
     assert not robot.reports("downloaded", four)
+
+
+def test_the_chain_says_whose_orders_count(here):
+    place, server, robot = here
+    assert not (robot.state / "operators.json").exists()  # nobody gave it one
+
+    def order(verb, who, *args):
+        return server.muster(verb, "r1", "--key", place.dir / f"operators/{who}.key", "--reason", "a test", "--yes", *args)
+
+    wait_for(lambda: order("hold", "alice").status == 0, "the order to be obeyed")
+    assert order("release", "alice").status == 0
+    after = robot.mark()
+    ok("muster", "keys", "revoke", "alice", "--operators", "--dir", place.dir / "operators", "--keys", place.keys)
+    server.push()
+    robot.stop_agent()
+    robot.start_agent("--metadata-ms", "500")
+    wait_for(lambda: "alice" in (robot.state / "trust/operators.json").read_text() and order("hold", "alice").status != 0,
+             lambda: f"the revocation: {robot.reports(after=after)} {robot.tail()}")
+    assert order("hold", "bob").status == 0
+    assert order("release", "bob").status == 0
