@@ -126,14 +126,11 @@ static void answer_held(struct fleet *fleet, struct roster_entry *entry)
     struct err err = {0};
     struct robot_row row;
     char *text = NULL;
-    if (fleet->store->ops->robot_get(fleet->store, entry->id, &row, &err) == 0) {
-        if (!row.revoked && row.counter <= held->after)
+    if (fleet->store->ops->robot_get(fleet->store, entry->id, &row, &err) == 0 &&
+        device_refusal(&row, &err) == 0) {
+        if (row.counter <= held->after)
             return; /* not for this question */
-        if (row.revoked)
-            err_set(&err, ERR_DENIED, "robot %s is revoked; a new enrolment token would admit it again",
-                    row.id);
-        else
-            text = director_text(fleet, &row, &err);
+        text = director_text(fleet, &row, &err);
     }
     struct http_request *request = hold_take(held);
     if (text)
