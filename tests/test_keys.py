@@ -1,10 +1,13 @@
 """The offline side of trust: muster keys, sign, verify, push and approve, with several people and a real musterd over real TLS."""
 import json
 import os
+import pty
+import select
 import shutil
 import ssl
 import stat
 import subprocess
+import termios
 import time
 import urllib.request
 
@@ -161,6 +164,57 @@ def test_keys_are_kept_encrypted(tmp_path, releases):
     (tmp_path / "short").write_text("short")
     refused(run("muster", "keys", "add", "root", "--new", "x", "--dir", fleet.keys, env={"MUSTER_PASSPHRASE_FILE": str(tmp_path / "short")}),
             3, "fewer than 8")
+
+
+class Terminal:
+    """The program at a terminal of its own."""
+
+    def __init__(self, *args):
+        env = {k: v for k, v in os.environ.items() if k != "MUSTER_PASSPHRASE_FILE"}
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(BIN / "muster", ["muster", *map(str, args)], env)
+        self.seen = ""
+
+    def expect(self, text, answer=""):
+        deadline = time.monotonic() + 60
+        while text not in self.seen:
+            assert time.monotonic() < deadline and select.select([self.fd], [], [], 20)[0], self.seen
+            self.seen += os.read(self.fd, 4096).decode()
+        os.write(self.fd, answer.encode())
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def end(self):
+        while True:
+            try:
+                data = os.read(self.fd, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            self.seen += data.decode()
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_a_passphrase_is_asked_for_at_the_terminal(tmp_path):
+    new = ("keys", "new", "ann", "--dir", tmp_path)
+    terminal = Terminal(*new)
+    terminal.expect("passphrase for the new keys: ")
+    assert not terminal.echoes()
+    terminal.expect("", "correct horse\n")
+    terminal.expect("the same again: ", "correct hose\n")
+    assert terminal.end() == 3 and "differ" in terminal.seen and "horse" not in terminal.seen
+    assert not (tmp_path / "ann.key").exists()
+    terminal = Terminal(*new)
+    terminal.expect("passphrase for the new keys: ", "\x03")
+    assert terminal.end() == 3 and "no passphrase" in terminal.seen
+    terminal = Terminal(*new)
+    terminal.expect("passphrase for the new keys: ", "correct horse\n")
+    terminal.expect("the same again: ", "correct horse\n")
+    assert terminal.end() == 0 and "ann.pub.json" in terminal.seen
+    assert "BEGIN ENCRYPTED PRIVATE KEY" in (tmp_path / "ann.key").read_text()
 
 
 def test_a_fleet_is_founded_once(fleet):

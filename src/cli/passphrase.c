@@ -5,6 +5,8 @@
 #include "sys/file.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <termios.h>
 
 enum { PASSPHRASE_MAX = 1024 };
@@ -31,12 +33,20 @@ static int from_file(const char *path, char **out, struct err *err)
     return result;
 }
 
-static int read_line(int tty, char out[PASSPHRASE_MAX], struct err *err)
+struct quiet { /* a terminal that shows nothing */
+    int tty;
+    struct termios before;
+    struct sigaction interrupt, terminate;
+    sigset_t mask;
+};
+
+/* Signals are let in only while it waits, so that none is lost between two steps. */
+static int read_line(const struct quiet *quiet, char out[PASSPHRASE_MAX], struct err *err)
 {
     size_t len = 0;
     for (;;) {
-        ssize_t got = read(tty, out + len, 1);
-        if (got <= 0)
+        struct pollfd ready = {.fd = quiet->tty, .events = POLLIN};
+        if (ppoll(&ready, 1, NULL, &quiet->mask) < 0 || read(quiet->tty, out + len, 1) <= 0)
             return err_set(err, ERR_DENIED, "no passphrase was given");
         if (out[len] == '\n')
             break;
@@ -48,22 +58,51 @@ static int read_line(int tty, char out[PASSPHRASE_MAX], struct err *err)
     return len > 0 ? 0 : err_set(err, ERR_INVALID, "the passphrase is empty");
 }
 
+/* ^C ends the question, not the process: the terminal would stay without an echo. */
+static void on_signal(int number)
+{
+    (void)number; /* ppoll(2) returns, that is all */
+}
+
+static int quiet_begin(struct quiet *quiet)
+{
+    const struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART */
+    if (tcgetattr(quiet->tty, &quiet->before) < 0)
+        return -1;
+    struct termios silent = quiet->before;
+    silent.c_lflag &= ~(tcflag_t)ECHO;
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    sigprocmask(SIG_BLOCK, &both, &quiet->mask);
+    sigaction(SIGINT, &action, &quiet->interrupt);
+    sigaction(SIGTERM, &action, &quiet->terminate);
+    (void)tcsetattr(quiet->tty, TCSAFLUSH, &silent); /* where tcgetattr works it does, too */
+    return 0;
+}
+
+static void quiet_end(const struct quiet *quiet)
+{
+    tcsetattr(quiet->tty, TCSAFLUSH, &quiet->before);
+    sigaction(SIGINT, &quiet->interrupt, NULL);
+    sigaction(SIGTERM, &quiet->terminate, NULL);
+    sigprocmask(SIG_SETMASK, &quiet->mask, NULL);
+    dprintf(quiet->tty, "\n");
+}
+
 static int from_terminal(const char *question, char **out, struct err *err)
 {
     char line[PASSPHRASE_MAX] = "";
-    struct termios before, silent;
     cleanup_close int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (tty < 0 || tcgetattr(tty, &before) < 0)
+    struct quiet quiet = {.tty = tty};
+    if (tty < 0 || quiet_begin(&quiet) < 0)
         return err_set(err, ERR_DENIED,
                        "%s: there is no terminal to ask at; name a file with it in MUSTER_PASSPHRASE_FILE",
                        question);
-    silent = before;
-    silent.c_lflag &= ~(tcflag_t)ECHO;
     dprintf(tty, "%s: ", question);
-    tcsetattr(tty, TCSAFLUSH, &silent);
-    int result = read_line(tty, line, err);
-    tcsetattr(tty, TCSAFLUSH, &before);
-    dprintf(tty, "\n");
+    int result = read_line(&quiet, line, err);
+    quiet_end(&quiet);
     if (result == 0 && !(*out = mem_strdup(line)))
         result = err_no_memory(err);
     explicit_bzero(line, sizeof line);
