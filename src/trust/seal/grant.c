@@ -215,6 +215,10 @@ static int read_private(const char *path, EVP_PKEY **out, struct err *err)
     cleanup_buf struct buf pem = BUF_INIT(MAX_PEM_BYTES);
     if (file_read(path, &pem, err) < 0)
         return -1;
+    if (strstr(buf_text(&pem), "BEGIN TSS2"))
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "%s: the device key is in a TPM, where it only signs; sealed models want one in a file", path);
     cleanup_bio BIO *bio = BIO_new_mem_buf(buf_text(&pem), (int)pem.len);
     *out = bio ? PEM_read_bio_PrivateKey(bio, NULL, ossl_no_passphrase, NULL) : NULL;
     if (pem.data)

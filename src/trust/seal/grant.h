@@ -28,7 +28,8 @@ void recipient_digest(const struct recipient *recipient, struct digest *out); /*
 /* Fills in `out`; grants' release and key id are part of it. Errors: UNSUPPORTED for a key that is not on P-256. */
 int grant_wrap(const struct grants *grants, const char *robot, const struct recipient *recipient,
                const struct seal_key *key, struct grant *out, struct err *err) must_check;
-/* With the robot's private key, a PEM file. Errors: NOT_FOUND: nothing for this robot; UNTRUSTED: for another key, or it does not unwrap. */
+/* With the robot's private key, a PEM file. Errors: NOT_FOUND: nothing for this robot; UNTRUSTED: for another key, or it does not unwrap;
+ * UNSUPPORTED: the key is in a TPM (sys/device_key.h). */
 int grant_unwrap(const struct grants *grants, const char *robot, const char *key_path, struct seal_key *out,
                  struct err *err) must_check;
 

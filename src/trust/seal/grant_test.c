@@ -166,6 +166,13 @@ static void other_keys_are_refused(void **state)
     openssl((const char *const[]){"openssl", "pkey", "-in", keys[2], "-pubout", "-out", public, NULL});
     assert_ok(file_read(public, &pem, &err), err);
     assert_fails(recipient_from_pem(pem.data, pem.len, &recipient, &err), err, ERR_UNSUPPORTED);
+    struct seal_key key, got;
+    cleanup_grants struct grants grants;
+    make_grants(&key, &grants);
+    static const char in_tpm[] = "-----BEGIN TSS2 PRIVATE KEY-----\nAAAA\n-----END TSS2 PRIVATE KEY-----\n";
+    snprintf(public, sizeof public, "%s/tpm.key", dir);
+    assert_ok(file_replace(public, in_tpm, sizeof in_tpm - 1, 0600, &err), err);
+    assert_fails(grant_unwrap(&grants, "r1", public, &got, &err), err, ERR_UNSUPPORTED);
     assert_fails(recipient_from_pem("x", 1, &recipient, &err), err, ERR_INVALID);
 }
 
