@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { NOW_S = 1800000000, MAX_ACTS = 24 };
+enum { NOW_S = 1800000000, MAX_ACTS = 16 };
 
 struct script {
     const uint8_t *data;
