@@ -161,10 +161,31 @@ int server_token(const struct server_options *options, struct err *err)
                               : add_operator(store, options, err);
 }
 
+/* On record first, in a transaction of its own. */
+static int record_rotation(const struct server_options *options, struct err *err)
+{
+    cleanup_store struct store *store = NULL;
+    const struct audit_entry entry = {
+        .kind = "keys", .who = "musterd rotate", .what = "next key", .text = options->role};
+    if (open_store(options, &store, err) < 0 || store->ops->begin(store, err) < 0)
+        return -1;
+    if (ledger_append(store, &entry, err) < 0 || store->ops->commit(store, err) < 0) {
+        store->ops->rollback(store);
+        return -1;
+    }
+    return 0;
+}
+
 int server_rotate(const struct server_options *options, struct err *err)
 {
     enum online_role role;
+    cleanup_free char *keys = file_join(options->dir, "online.json");
+    if (!keys)
+        return err_no_memory(err);
     if (!online_role_from_name(options->role, &role))
         return err_set(err, ERR_USAGE, "--role wants timestamp, snapshot, director or audit");
-    return online_rotate(options->dir, role, err);
+    if (!file_exists(keys))
+        return err_set(err, ERR_NOT_FOUND, "%s has no online keys; make them with musterd init",
+                       options->dir);
+    return record_rotation(options, err) < 0 ? -1 : online_rotate(options->dir, role, err);
 }

@@ -7,7 +7,8 @@
 static const char help[] =
     "usage: musterd COMMAND --dir DIR [options]\n"
     "\n"
-    "  init   make the server's directory: CA, server certificate, database, first operator token\n"
+    "  init   make the server's directory: CA, server certificate, online keys, database, first operator\n"
+    "         token; online.json is for muster keys init\n"
     "           --hosts NAMES      names and addresses of the server, comma-separated (127.0.0.1,localhost)\n"
     "           --token-file FILE  write the token there (0600) instead of printing it\n"
     "           --name NAME        whose token it is (operator)\n"
@@ -23,7 +24,7 @@ static const char help[] =
     "           --robot-listen HOST:PORT     TLS, client certificate required (127.0.0.1:8443)\n"
     "           --operator-listen HOST:PORT  TLS, tokens (127.0.0.1:8444)\n"
     "           --console-listen HOST:PORT   plain HTTP, loopback only (off)\n"
-    "           --keyring FILE     release keys; without it no release is accepted\n"
+    "           --keyring FILE     release keys, for robots that have no root\n"
     "           --operators FILE   operators' keys: commands that they did not sign are turned away here "
     "already\n"
     "           --root FILE        the fleet's first root of trust (muster keys init); DIR/trust/ begins "
@@ -46,7 +47,7 @@ static const char help[] =
     "examples:\n"
     "  musterd init --dir /var/lib/muster --hosts fleet.example.org --token-file operator.token\n"
     "  musterd serve --dir /var/lib/muster --robot-listen 0.0.0.0:8443 --operator-listen 0.0.0.0:8444 \\\n"
-    "      --keyring keyring.json --console-listen 127.0.0.1:8080\n"
+    "      --root root.json --console-listen 127.0.0.1:8080\n"
     "  musterd token --dir /var/lib/muster --name ann --rights 'operator:site=north;viewer' --days 90\n"
     "\n"
     "exit status: 0 done, 1 failed, 2 usage, 3 refused, 4 not found\n";

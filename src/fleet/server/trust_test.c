@@ -8,6 +8,7 @@
 #include "fleet/testing/harness.h"
 #include "sys/file.h"
 #include "sys/hash.h"
+#include "sys/proc.h"
 #include "trust/admission.h"
 #include "trust/rule.h"
 #include "trust/tuf/shelf.h"
@@ -416,6 +417,32 @@ static void test_death_while_publishing(void **state)
     }
 }
 
+/* The next key is made beside the server that runs; it counts when a root names it. */
+static void test_a_next_key_is_made_while_it_serves(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    char online[160];
+    int status = -1;
+    cleanup_online_public struct online_public before = {0}, after = {0};
+    const char *const rotate[] = {
+        MUSTER_BUILD_BIN "/musterd", "rotate", "--dir", f->h.dir, "--role", "timestamp", NULL};
+    harness_path(&f->h, "srv/online.json", online);
+    push(f, "targets", 1);
+    int64_t first = trusted_version(f, "timestamp");
+    assert_ok(online_public_load(online, &before, &err), err);
+    assert_ok(proc_run(rotate, 30000, NULL, &status, &err), err);
+    assert_int_equal(status, 0);
+    assert_ok(online_public_load(online, &after, &err), err);
+    push(f, "root",
+         desk_rotate(&f->desk, ONLINE_TIMESTAMP, &before.keys[ONLINE_TIMESTAMP],
+                     &after.keys[ONLINE_TIMESTAMP]));
+    assert_int_equal(trusted_version(f, "root"), 2);
+    assert_true(trusted_version(f, "timestamp") > first); /* signed anew, with the new key */
+    cleanup_reply struct reply log = harness_call(&f->h, "GET", "/api/v1/audit", NULL, 0);
+    assert_non_null(strstr(log.body, "musterd rotate"));
+}
+
 /* ---- releases ---- */
 
 static void test_a_release_wants_to_be_named_by_the_targets(void **state)
@@ -746,6 +773,7 @@ int main(void)
         STOPPED(test_short_lives_are_renewed_by_the_timer),
         SERVED(test_the_end_of_offline_metadata_is_told_once),
         SERVED(test_death_while_publishing),
+        SERVED(test_a_next_key_is_made_while_it_serves),
         SERVED(test_a_release_wants_to_be_named_by_the_targets),
         SERVED(test_the_director_assigns_what_the_robot_admits),
         SERVED(test_the_director_jumps_over_a_counter),
