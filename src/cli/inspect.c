@@ -181,18 +181,33 @@ static int inspect(const struct image *image, const char *metadata, bool json, s
     return 0;
 }
 
+static int print_sbom(const struct image *image, struct err *err)
+{
+    const struct oci_descriptor *layer = oci_layer(&image->manifest, SBOM_TYPE, NULL);
+    cleanup_buf struct buf text = BUF_INIT(SBOM_MAX);
+    if (!layer)
+        return err_set(err, ERR_NOT_FOUND, "the release has no bill of materials; pack it anew");
+    cleanup_free char *path = image_blob_path(image->dir, &layer->digest);
+    if (!path)
+        return err_no_memory(err);
+    if (image_check_blobs(image, err) < 0 || file_read(path, &text, err) < 0)
+        return -1;
+    return puts(buf_text(&text)) < 0 ? err_errno(err, "standard output") : 0;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
     const char *metadata = file_exists("keys/metadata") ? "keys/metadata" : NULL;
-    bool json = false;
+    bool json = false, sbom = false;
     struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
-    const struct option_def options[] = {OPT_TEXT("metadata", 0, &metadata), OPT_FLAG("json", 0, &json)};
+    const struct option_def options[] = {OPT_TEXT("metadata", 0, &metadata), OPT_FLAG("json", 0, &json),
+                                         OPT_FLAG("sbom", 0, &sbom)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
     cleanup_image struct image image = {0};
     if (target_image(operands.items[0], &image, err) < 0)
         return -1;
-    return inspect(&image, metadata, json, err);
+    return sbom ? print_sbom(&image, err) : inspect(&image, metadata, json, err);
 }
 
 const struct verb verb_inspect = {
