@@ -1,7 +1,9 @@
 """The audit log as others see it: a verifier that shares no line with Muster reads what it exports, its proofs and its checkpoints."""
+import hashlib
 import json
 import pathlib
 import shutil
+import sqlite3
 import ssl
 import subprocess
 import urllib.request
@@ -9,7 +11,7 @@ import urllib.request
 import pytest
 
 from conftest import BIN, run
-from fleet import Place, Server
+from fleet import Place, Server, wait_for
 
 VERIFIER = pathlib.Path(__file__).with_name("audit_verify.mjs")
 
@@ -145,3 +147,92 @@ def test_the_key_is_replaced_under_a_log_that_goes_on(tmp_path):
             assert done.status == 0, (args, done.lines)
     finally:
         server.stop()
+
+
+# ---- robots as witnesses ----
+
+
+class Site:
+    """A fleet with a root of trust, its server, and one robot."""
+
+    def __init__(self, dir):
+        self.dir, self.state, self.run_dir, self.agent = dir, dir / "r1", dir / "run", None
+        keys = dir / "offline"
+        self.server = Server(Place(dir), dir / "server")
+        done = run("muster", "keys", "init", "--dir", keys, "--fleet", "warehouse", "--online", self.server.dir / "online.json", "--no-passphrase")
+        assert done.status == 0, done.lines
+        self.root = keys / "metadata/1.root.json"
+        self.server.flags = ["--root", self.root]
+        self.restart()
+        token = dir / "enroll"
+        assert self.server.muster("robot", "enroll-token", "r1", "--output", token).status == 0
+        with open(dir / "agent.log", "ab") as log:
+            self.agent = subprocess.Popen([BIN / "muster-agent", "--state-dir", self.state, "--run-dir", self.run_dir, "--robot", "r1", "--root",
+                                           self.root, "--server", f"https://127.0.0.1:{self.server.ports['robot']}", "--enroll-url",
+                                           self.server.env["MUSTER_SERVER"], "--enroll-token-file", token, "--ca", self.server.dir / "ca.pem",
+                                           "--recorder-memory-mib", "0", "--poll-wait-s", "2", "--telemetry-ms", "500"], stderr=log)
+
+    def restart(self):
+        self.server.process.terminate()
+        self.server.process.wait()
+        self.server.start()
+
+    def close(self):
+        if self.agent:
+            self.agent.terminate()
+            self.agent.wait(30)
+            run("muster-agent", "--stop", "--run-dir", self.run_dir)
+        self.server.stop()
+
+    def told(self):
+        return [e for e in self.server.json("audit", "show")["entries"] if e["kind"] == "witness"]
+
+
+def rewrite(database):
+    """Another history, with everything that belongs to it: what somebody does who owns the server and its keys."""
+    with sqlite3.connect(database) as db:
+        for what in ("log", "hashes", "checkpoints"):
+            name = "audit_log_is" if what == "log" else f"audit_{what}_are"
+            db.execute(f"DROP TRIGGER {name}_never_changed")
+            db.execute(f"DROP TRIGGER {name}_never_cut")
+        db.execute("DELETE FROM audit_hashes")
+        db.execute("DELETE FROM audit_checkpoints")
+        for seq, entry in db.execute("SELECT seq, entry FROM audit_log").fetchall():
+            entry = entry.replace("musterd token", "nobody at all")
+            db.execute("UPDATE audit_log SET entry = ?, hash = ? WHERE seq = ?", (entry, hashlib.sha256(b"\0" + entry.encode()).digest(), seq))
+    db.close()
+
+
+def test_a_robot_finds_a_log_that_was_made_anew(tmp_path):
+    site = Site(tmp_path)
+    try:
+        seen = site.state / "trust/checkpoint"
+        wait_for(seen.exists, lambda: f"the robot's checkpoint: {(tmp_path / 'agent.log').read_text()[-2000:]}")
+        shutil.copy(seen, tmp_path / "witness")
+        done = site.server.muster("audit", "verify", "--witness", seen, "--root", site.root)
+        assert done.status == 0, done.lines
+        grow(site.server, 3)
+        site.restart()  # an honest server that was away for a while
+        wait_for(lambda: seen.read_text() != (tmp_path / "witness").read_text(), "the robot's next question")
+        assert not site.told()
+        shutil.copy(seen, tmp_path / "witness")
+        site.server.process.terminate()
+        site.server.process.wait()
+        rewrite(site.server.dir / "muster.db")
+        site.server.start()
+        done = site.server.muster("audit", "verify", "--root", site.root)
+        assert done.status == 0, done.lines  # in itself it is sound
+        done = site.server.muster("audit", "verify", "--root", site.root, "--witness", tmp_path / "witness")
+        assert done.status == 3 and "this is not the log" in done.lines[0], done.lines
+        told = wait_for(site.told, lambda: f"the robot's word: {(tmp_path / 'agent.log').read_text()[-2000:]}")
+        assert len(told) == 1 and told[0]["text"].startswith("[audit.fork]") and told[0]["robots"] == ["r1"], told
+        evidence = json.loads((site.state / "trust/audit-evidence-1.json").read_text())
+        assert evidence["known"] == (tmp_path / "witness").read_text() and evidence["violation"].startswith("[audit.fork]")
+        key = json.loads(get(site.server, "/api/v1/audit/checkpoint?since=0"))["key"]
+        for note in ("known", "given"):  # both signed by the server, as anybody can see
+            (tmp_path / note).write_text(evidence[note])
+        (tmp_path / "proof").write_text(json.dumps({"consistency": evidence["consistency"]}))
+        done = node("consistency", tmp_path / "known", tmp_path / "given", tmp_path / "proof", key)
+        assert done.returncode == 1 and "signed" not in done.stderr, done.stderr
+    finally:
+        site.close()

@@ -216,13 +216,28 @@ static struct fetch_transfer *find_ended(struct fetch *fetch)
     return NULL;
 }
 
+/* An answer, whatever it says, after none. */
+static void note_end(struct fetch *fetch, const struct fetch_transfer *transfer)
+{
+    bool answered = transfer->response.status != 0;
+    fetch->recovered += answered && fetch->cut_off;
+    fetch->cut_off = !answered;
+}
+
+uint64_t fetch_recovered(const struct fetch *fetch)
+{
+    return fetch->recovered;
+}
+
 /* Off the list first: the callback may do anything with the others. */
 static void report_ended(struct fetch *fetch)
 {
     for (struct fetch_transfer *transfer; (transfer = find_ended(fetch));) {
         TAILQ_REMOVE(&fetch->transfers, transfer, next);
-        if (!transfer->cancelled)
+        if (!transfer->cancelled) {
+            note_end(fetch, transfer);
             transfer->done(&transfer->response, transfer->arg);
+        }
         fetch_transfer_free(transfer);
     }
 }

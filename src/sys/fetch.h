@@ -86,6 +86,8 @@ void fetch_raise_clock_floor(struct fetch *fetch, int64_t clock_floor_s); /* nev
  * from fetch_poll, and may start and cancel others (but not free `fetch`); the response is gone after it. */
 int fetch_start(struct fetch *fetch, const struct fetch_request *request, fetch_done *done, void *arg,
                 int *out_id, struct err *err) must_check;
+/* How often an answer came after a transfer that had none: the server was away and is back. */
+uint64_t fetch_recovered(const struct fetch *fetch);
 void fetch_cancel(struct fetch *fetch, int id); /* `done` is not called any more */
 
 /* Waits until a transfer moves, `extra_fd` becomes readable (-1: none) or timeout_ms is over; runs the

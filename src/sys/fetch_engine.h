@@ -133,6 +133,8 @@ struct fetch {
     char *fields;
     bool (*parse_error)(const void *body, size_t len, struct err *out);
     int last_id;
+    bool cut_off;       /* the last transfer that ended had no answer */
+    uint64_t recovered; /* see fetch.h */
     TAILQ_HEAD(, fetch_transfer) transfers;
     TAILQ_HEAD(, fetch_link) idle;
     size_t idle_count;

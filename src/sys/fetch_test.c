@@ -433,6 +433,30 @@ static void many_run_at_once_and_one_is_cancelled(void **state)
     close_stage();
 }
 
+static void an_answer_after_none_is_counted(void **state)
+{
+    static const struct act acts[] = {
+        {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"},
+        {.answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"},
+        {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"}};
+    struct fetch *fetch = new_fetch();
+    open_stage(acts, 3);
+    const struct fetch_request there = {.method = "GET", .url = url_of("127.0.0.1")};
+    const struct fetch_request nobody = {.method = "GET", .url = "http://127.0.0.1:1/"};
+    const struct fetch_request *const requests[] = {&there, &nobody, &nobody, &there, &there};
+    static const uint64_t counts[] = {0, 0, 0, 1, 1}; /* a refusal is an answer, too */
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        struct fetch_response response = {0};
+        struct err err = {0};
+        int rc = fetch_once(fetch, requests[i], &response, &err);
+        assert_int_equal(rc == 0 || response.status, requests[i] == &there);
+        assert_int_equal(fetch_recovered(fetch), counts[i]);
+        buf_fini(&response.body);
+    }
+    fetch_free(fetch);
+    close_stage();
+}
+
 static void one_callback_may_cancel_another(void **state)
 {
     struct err err = {0};
@@ -503,6 +527,7 @@ int main(void)
         cmocka_unit_test(resuming_wants_exactly_the_rest),
         cmocka_unit_test(connections_are_kept_and_a_dead_one_is_replaced),
         cmocka_unit_test(many_run_at_once_and_one_is_cancelled),
+        cmocka_unit_test(an_answer_after_none_is_counted),
         cmocka_unit_test(one_callback_may_cancel_another),
         cmocka_unit_test(the_callers_descriptor_ends_the_wait),
         cmocka_unit_test(who_is_not_there_is_named),

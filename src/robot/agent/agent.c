@@ -57,7 +57,7 @@ struct agent {
     struct anchor *anchor;     /* NULL: the robot trusts a keyring */
     struct director *director; /* NULL: not enrolled, or no anchor */
     struct witness *witness;   /* as well */
-    uint64_t recovered;        /* of the uplink, when the witness was last told */
+    uint64_t recovered;        /* of the fetch, when the witness was last told */
     struct uplink *uplink;     /* NULL: not enrolled */
     struct commands *commands; /* NULL: not enrolled */
     struct blackbox blackbox;
@@ -478,9 +478,9 @@ static bool link_is_busy(const struct agent *agent)
 
 static void tick_witness(struct agent *agent, int64_t now_ms)
 {
-    if (agent->recovered != uplink_recovered(agent->uplink))
+    if (agent->recovered != fetch_recovered(agent->fetch))
         witness_soon(agent->witness);
-    agent->recovered = uplink_recovered(agent->uplink);
+    agent->recovered = fetch_recovered(agent->fetch);
     witness_tick(agent->witness, now_ms);
 }
 

@@ -15,7 +15,6 @@ struct talk { /* one conversation */
     int transfer; /* id; 0: none on its way */
     struct backoff backoff;
     enum err_code complained; /* the last error that was logged */
-    uint64_t recovered;
 };
 
 struct uplink {
@@ -65,10 +64,8 @@ static uint32_t random_bits(void)
 static bool well(struct talk *talk, const struct err *err)
 {
     if (err->code == ERR_NONE) {
-        if (talk->complained != ERR_NONE) {
+        if (talk->complained != ERR_NONE)
             log_info("%s: works again", talk->what);
-            talk->recovered++;
-        }
         talk->complained = ERR_NONE;
         backoff_reset(&talk->backoff);
         return true;
@@ -239,11 +236,6 @@ void uplink_tick(struct uplink *uplink, int64_t now_ms)
     }
     if (ready(&uplink->metrics, now_ms) && (uplink->posting || now_ms >= uplink->next_metrics_ms))
         post_metrics(uplink, now_ms);
-}
-
-uint64_t uplink_recovered(const struct uplink *uplink)
-{
-    return uplink->poll.recovered + uplink->reports.recovered + uplink->metrics.recovered;
 }
 
 int64_t uplink_next_ms(const struct uplink *uplink)

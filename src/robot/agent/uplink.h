@@ -38,7 +38,6 @@ MUSTER_CLEANUP(struct uplink *, uplink_free)
 #define cleanup_uplink __attribute__((cleanup(uplink_freep)))
 
 void uplink_tick(struct uplink *uplink, int64_t now_ms);
-uint64_t uplink_recovered(const struct uplink *uplink); /* how often a conversation went on after trouble */
 int64_t uplink_next_ms(const struct uplink *uplink);    /* monotonic; when uplink_tick has something to do */
 
 #endif
