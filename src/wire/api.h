@@ -49,7 +49,7 @@ struct api_enroll {
     char token[65];
     char csr[4096]; /* PEM */
 };
-struct api_renew { /* answered by api_enrolled, as an enrolment */
+struct api_renew {  /* answered by api_enrolled, as an enrolment */
     char csr[4096]; /* PEM */
 };
 struct api_enrolled {
