@@ -38,6 +38,6 @@ MUSTER_CLEANUP(struct uplink *, uplink_free)
 #define cleanup_uplink __attribute__((cleanup(uplink_freep)))
 
 void uplink_tick(struct uplink *uplink, int64_t now_ms);
-int64_t uplink_next_ms(const struct uplink *uplink);    /* monotonic; when uplink_tick has something to do */
+int64_t uplink_next_ms(const struct uplink *uplink); /* monotonic; when uplink_tick has something to do */
 
 #endif
