@@ -173,7 +173,7 @@ class Site:
                                            "--recorder-memory-mib", "0", "--poll-wait-s", "2", "--telemetry-ms", "500"], stderr=log)
 
     def restart(self):
-        self.server.process.terminate()
+        self.server.process.kill()
         self.server.process.wait()
         self.server.start()
 
@@ -216,7 +216,7 @@ def test_a_robot_finds_a_log_that_was_made_anew(tmp_path):
         wait_for(lambda: seen.read_text() != (tmp_path / "witness").read_text(), "the robot's next question")
         assert not site.told()
         shutil.copy(seen, tmp_path / "witness")
-        site.server.process.terminate()
+        site.server.process.kill()
         site.server.process.wait()
         rewrite(site.server.dir / "muster.db")
         site.server.start()
