@@ -168,10 +168,19 @@ static bool is_for_this(const struct ballot *ballot, const struct approval *appr
            fits_plan(ballot, approval);
 }
 
+static bool is_kept(const struct ballot *ballot)
+{
+    for (size_t i = 0; i < ballot->robot->kept_count; i++)
+        if (digest_equal(&ballot->robot->kept[i], &ballot->assignment->release))
+            return true;
+    return false;
+}
+
 static bool is_timely(const struct ballot *ballot, const struct approval *approval)
 {
     int64_t now_s = ballot->robot->now_s;
-    return now_s >= approval->issued_ms / 1000 - ADMISSION_SKEW_S && now_s < approval->expires_ms / 1000;
+    return now_s >= approval->issued_ms / 1000 - ADMISSION_SKEW_S &&
+           (now_s < approval->expires_ms / 1000 || is_kept(ballot));
 }
 
 static void note(struct err *slot, const char *operator_name, const char *what)

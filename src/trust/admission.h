@@ -31,7 +31,11 @@ struct admission_robot { /* what the robot knows by itself */
     int64_t now_s;
     const char *floor;                          /* lowest version of that name; "": none */
     const char *running_name, *running_version; /* "": nothing runs */
-    const struct keyring *operators;            /* NULL: none are known; then no approval holds */
+    const struct digest *
+        kept; /* releases that it runs or keeps to go back to: their approvals held when they came, and still count
+                                  though they have expired, so that a fleet can always go back */
+    size_t kept_count;
+    const struct keyring *operators; /* NULL: none are known; then no approval holds */
 };
 
 /* Equal to `accepted` is fine (it is asked again after a restart), lower is [assignment.rollback]. */

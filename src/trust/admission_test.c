@@ -369,6 +369,20 @@ static void approvals_are_those_of_named_people_for_this(void **state)
     spoil(scene.casts[1].broken = true, TRUST_APPROVALS_FORGED);
 }
 
+static void a_release_that_is_kept_may_come_back_on_old_approvals(void **state)
+{
+    (void)state;
+    static const struct digest other = {.bytes = {1}};
+    spoil(scene.casts[1].expired = true; scene.robot.kept = &other;
+          scene.robot.kept_count = 1, TRUST_APPROVALS_MISSING);
+    spoil(scene.casts[1].expired = true; scene.robot.kept = &scene.assignment.release;
+          scene.robot.kept_count = 1, TRUST_RULE_NONE);
+    spoil(scene.casts[1].early = true; scene.robot.kept = &scene.assignment.release;
+          scene.robot.kept_count = 1, TRUST_APPROVALS_MISSING);
+    spoil(scene.cast_count = 1; scene.robot.kept = &scene.assignment.release;
+          scene.robot.kept_count = 1, TRUST_APPROVALS_MISSING);
+}
+
 static void an_approval_without_a_plan_is_for_any(void **state)
 {
     (void)state;
@@ -452,6 +466,8 @@ static void random_scene(struct scene *scene)
     scene->robot.robot = rarely() ? "r2" : "r1";
     scene->robot.accepted = pick(10);
     scene->robot.now_s = NOW_S + (rarely() ? 2 * DAY_S : 0);
+    scene->robot.kept = &scene->assignment.release;
+    scene->robot.kept_count = rarely();
     scene->robot.floor = pick(2) ? "" : some_version();
     scene->robot.running_version = some_version();
     scene->assignment.rollback = pick(2);
@@ -491,7 +507,7 @@ static bool voice_counts(const struct scene *scene, const struct cast *cast)
     bool plan_fits = cast->no_plan      ? !has_plan || scene->terms.scope == TERMS_OF_RELEASE
                      : cast->other_plan ? false
                                         : true;
-    bool late = scene->robot.now_s > NOW_S || cast->expired;
+    bool late = (scene->robot.now_s > NOW_S || cast->expired) && scene->robot.kept_count == 0;
     return cast->key == cast->who && cast->who != MALLORY && !cast->other_fleet && !cast->other_release &&
            !cast->other_name && plan_fits && !late && !cast->early;
 }
@@ -583,6 +599,7 @@ int main(void)
         cmocka_unit_test(the_floor_only_rises),
         cmocka_unit_test(another_plan_is_refused),
         cmocka_unit_test(approvals_are_those_of_named_people_for_this),
+        cmocka_unit_test(a_release_that_is_kept_may_come_back_on_old_approvals),
         cmocka_unit_test(an_approval_without_a_plan_is_for_any),
         cmocka_unit_test(bad_approvals_beside_good_ones_change_nothing),
         cmocka_unit_test(every_bit_of_an_assignment_is_under_its_signature),

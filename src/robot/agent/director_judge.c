@@ -13,6 +13,7 @@ struct case_file { /* one judging */
     const struct tuf_target *target;
     struct admission_robot robot;
     struct digest director_keys;
+    struct digest kept[2]; /* what runs, and what ran before */
     char name[64], version[64], floor[64];
     bool accepted; /* the director's word holds */
 };
@@ -41,6 +42,8 @@ static void know_robot(struct case_file *file)
     const struct robot_state *state = store_state(options->store);
     const struct install_slot *current = &state->install.current;
     file->director_keys = keys_of(&file->root->director);
+    file->kept[0] = current->release;
+    file->kept[1] = state->install.previous.release;
     file->robot = (struct admission_robot){
         .robot = options->robot,
         .root = file->root,
@@ -49,6 +52,8 @@ static void know_robot(struct case_file *file)
         .floor = robot_state_floor(state, file->name),
         .running_name = digest_is_zero(&current->release) ? "" : current->name,
         .running_version = digest_is_zero(&current->release) ? "" : current->version,
+        .kept = file->kept,
+        .kept_count = ARRAY_LEN(file->kept),
     };
 }
 
