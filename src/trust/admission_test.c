@@ -62,7 +62,7 @@ enum { MAX_CAST = 6 };
 
 struct cast { /* an approval as it is made */
     int who, key;
-    bool other_fleet, other_release, other_name, other_plan, no_plan, expired, early, broken;
+    bool other_fleet, other_release, other_name, other_version, other_plan, no_plan, expired, early, broken;
 };
 
 struct scene {
@@ -132,7 +132,7 @@ static void make_approval(const struct scene *scene, const struct cast *cast, st
                              .expires_ms = (NOW_S + DAY_S) * 1000};
     str_copy(out->fleet, sizeof out->fleet, cast->other_fleet ? "warehouse2" : "warehouse");
     str_copy(out->name, sizeof out->name, cast->other_name ? "finder" : "detector");
-    str_copy(out->version, sizeof out->version, "2.0.0");
+    str_copy(out->version, sizeof out->version, cast->other_version ? "2.0.1" : "2.0.0");
     str_copy(out->operator_name, sizeof out->operator_name, names[cast->who]);
     str_copy(out->reason, sizeof out->reason, "reviewed");
     if (cast->other_release)
@@ -294,6 +294,27 @@ static void the_director_names_only_what_the_offline_keys_released(void **state)
         spoil(scene.target.hashes.sha256[bit / 8] ^= (uint8_t)(1 << bit % 8), TRUST_ASSIGNMENT_TARGET);
 }
 
+/* No parser lets such an assignment through; admission does not rely on that. */
+static void what_is_no_path_of_a_release_is_not_installed(void **state)
+{
+    static const struct {
+        const char *path;
+        enum trust_rule rule;
+    } table[] = {{"", TRUST_TARGETS_UNKNOWN},          {"detector", TRUST_ASSIGNMENT_FORM},
+                 {"detector/", TRUST_ASSIGNMENT_FORM}, {"detector/two", TRUST_ASSIGNMENT_FORM},
+                 {"/2.0.0", TRUST_ASSIGNMENT_FORM},    {"a/b/2.0.0", TRUST_ASSIGNMENT_FORM}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        char floor[64];
+        struct scene scene;
+        set_good(&scene);
+        str_copy(scene.assignment.path, sizeof scene.assignment.path, table[i].path);
+        scene.target.path = (char *)table[i].path;
+        scene.terms.threshold = 0;
+        assert_int_equal(play_target(&scene, floor), table[i].rule);
+    }
+}
+
 static void terms_are_kept_or_it_is_not_installed(void **state)
 {
     (void)state;
@@ -364,6 +385,7 @@ static void approvals_are_those_of_named_people_for_this(void **state)
     spoil(scene.casts[1].other_fleet = true, TRUST_APPROVALS_FORGED);
     spoil(scene.casts[1].other_release = true, TRUST_APPROVALS_FORGED);
     spoil(scene.casts[1].other_name = true, TRUST_APPROVALS_FORGED);
+    spoil(scene.casts[1].other_version = true, TRUST_APPROVALS_FORGED);
     spoil(scene.casts[1].other_plan = true, TRUST_APPROVALS_FORGED);
     spoil(scene.casts[1].no_plan = true, TRUST_APPROVALS_FORGED); /* "of": "plan" wants the plan approved */
     spoil(scene.casts[1].broken = true, TRUST_APPROVALS_FORGED);
@@ -390,6 +412,36 @@ static void an_approval_without_a_plan_is_for_any(void **state)
           scene.casts[0].no_plan = scene.casts[1].no_plan = true, TRUST_RULE_NONE);
     spoil(scene.terms.scope = TERMS_OF_RELEASE; scene.casts[0].no_plan = true, TRUST_RULE_NONE);
     spoil(scene.terms.scope = TERMS_OF_RELEASE; scene.casts[0].other_plan = true, TRUST_APPROVALS_FORGED);
+}
+
+static void who_wants_no_approvals_needs_no_operators(void **state)
+{
+    (void)state;
+    spoil(scene.terms.threshold = 0; scene.cast_count = 0; scene.robot.operators = NULL, TRUST_RULE_NONE);
+}
+
+/* The last one is good, and it is the only one. */
+static enum trust_rule play_crowd(size_t count)
+{
+    struct scene scene;
+    char floor[64];
+    struct text_span spans[ASSIGNMENT_MAX_APPROVALS + 1];
+    set_good(&scene);
+    scene.terms.threshold = 1;
+    cleanup_free char *good = cast_text(&scene, &scene.casts[0]);
+    scene.cast_count = count;
+    for (size_t i = 0; i < count; i++)
+        spans[i] =
+            (struct text_span){.text = i + 1 < count ? "{}" : good, .len = i + 1 < count ? 2 : strlen(good)};
+    return judge(&scene, spans, floor);
+}
+
+static void no_more_approvals_are_looked_at_than_may_come(void **state)
+{
+    (void)state;
+    assert_int_equal(play_crowd(1), TRUST_RULE_NONE);
+    assert_int_equal(play_crowd(ASSIGNMENT_MAX_APPROVALS), TRUST_RULE_NONE);
+    assert_int_equal(play_crowd(ASSIGNMENT_MAX_APPROVALS + 1), TRUST_APPROVALS_FORGED);
 }
 
 /* Whoever carries the approvals could spoil each installation otherwise. */
@@ -452,6 +504,7 @@ static void random_cast(struct cast *out)
     out->other_fleet = rarely();
     out->other_release = rarely();
     out->other_name = rarely();
+    out->other_version = rarely();
     out->other_plan = rarely();
     out->no_plan = rarely();
     out->expired = rarely();
@@ -509,7 +562,7 @@ static bool voice_counts(const struct scene *scene, const struct cast *cast)
                                         : true;
     bool late = (scene->robot.now_s > NOW_S || cast->expired) && scene->robot.kept_count == 0;
     return cast->key == cast->who && cast->who != MALLORY && !cast->other_fleet && !cast->other_release &&
-           !cast->other_name && plan_fits && !late && !cast->early;
+           !cast->other_name && !cast->other_version && plan_fits && !late && !cast->early;
 }
 
 static int voices(const struct scene *scene)
@@ -595,12 +648,15 @@ int main(void)
         cmocka_unit_test(a_forged_or_foreign_assignment_is_refused),
         cmocka_unit_test(an_assignment_holds_in_its_time_only),
         cmocka_unit_test(the_director_names_only_what_the_offline_keys_released),
+        cmocka_unit_test(what_is_no_path_of_a_release_is_not_installed),
         cmocka_unit_test(terms_are_kept_or_it_is_not_installed),
         cmocka_unit_test(the_floor_only_rises),
         cmocka_unit_test(another_plan_is_refused),
         cmocka_unit_test(approvals_are_those_of_named_people_for_this),
         cmocka_unit_test(a_release_that_is_kept_may_come_back_on_old_approvals),
         cmocka_unit_test(an_approval_without_a_plan_is_for_any),
+        cmocka_unit_test(who_wants_no_approvals_needs_no_operators),
+        cmocka_unit_test(no_more_approvals_are_looked_at_than_may_come),
         cmocka_unit_test(bad_approvals_beside_good_ones_change_nothing),
         cmocka_unit_test(every_bit_of_an_assignment_is_under_its_signature),
         cmocka_unit_test(nothing_is_admitted_that_breaks_a_rule),

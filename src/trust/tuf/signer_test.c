@@ -3,8 +3,14 @@
 #include "base/testing.h"
 #include "sys/file.h"
 #include "trust/rule.h"
+#include "trust/tuf/public.h"
 #include "trust/tuf/signer.h"
 
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <sys/stat.h>
 
 static char dir[64];
@@ -111,6 +117,123 @@ static void malformed_keys_hold_nothing_and_do_not_crash(void **state)
             assert_false(
                 tuf_key_verify(&key, "text", 4, (const uint8_t *)"\x30\x06\x02\x01\x01\x02\x01\x01", 8));
         }
+}
+
+/* The key's own public half as text, and a signature that holds by itself: what is refused then is the key. */
+static char *public_pem(EVP_PKEY *pkey)
+{
+    char *data = NULL;
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_PUBKEY(bio, pkey), 1);
+    long len = BIO_get_mem_data(bio, &data);
+    char *text = mem_strndup(data, (size_t)len);
+    BIO_free(bio);
+    return text;
+}
+
+static size_t sign_by(EVP_PKEY *pkey, const char *digest, int padding, uint8_t out[1024])
+{
+    size_t len = 1024;
+    EVP_PKEY_CTX *key_ctx = NULL;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    assert_int_equal(EVP_DigestSignInit_ex(ctx, &key_ctx, digest, NULL, NULL, pkey, NULL), 1);
+    if (padding)
+        assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(key_ctx, padding), 1);
+    assert_int_equal(EVP_DigestSign(ctx, out, &len, (const uint8_t *)"text", 4), 1);
+    EVP_MD_CTX_free(ctx);
+    return len;
+}
+
+static void holds_under(EVP_PKEY *pkey, const char *digest, int padding, enum tuf_scheme only)
+{
+    uint8_t sig[1024];
+    cleanup_free char *pem = public_pem(pkey);
+    size_t len = sign_by(pkey, digest, padding, sig);
+    for (int scheme = TUF_SCHEME_UNKNOWN; scheme <= TUF_RSA_PKCS1; scheme++) {
+        const struct tuf_key key = {.id = (char *)"k", .scheme = scheme, .public_text = pem};
+        assert_int_equal(tuf_key_verify(&key, "text", 4, sig, len),
+                         scheme == (int)only && only != TUF_SCHEME_UNKNOWN);
+    }
+    EVP_PKEY_free(pkey);
+}
+
+static void a_good_signature_of_a_key_that_we_do_not_take_holds_nothing(void **state)
+{
+    EVP_PKEY *rsa = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+    (void)state;
+    EVP_PKEY_up_ref(rsa);
+    holds_under(rsa, "SHA256", RSA_PKCS1_PADDING, TUF_RSA_PKCS1);
+    EVP_PKEY_up_ref(rsa);
+    holds_under(rsa, "SHA256", RSA_PKCS1_PSS_PADDING, TUF_RSA_PSS);
+    holds_under(rsa, "SHA512", RSA_PKCS1_PADDING, TUF_SCHEME_UNKNOWN);
+    holds_under(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"), "SHA256", 0, TUF_ECDSA_P256);
+    holds_under(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"), "SHA384", 0, TUF_SCHEME_UNKNOWN);
+    holds_under(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"), "SHA256", 0, TUF_SCHEME_UNKNOWN);
+    holds_under(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1"), "SHA256", 0, TUF_SCHEME_UNKNOWN);
+    holds_under(EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024), "SHA256", RSA_PKCS1_PADDING,
+                TUF_SCHEME_UNKNOWN);
+    holds_under(EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024), "SHA256", RSA_PKCS1_PSS_PADDING,
+                TUF_SCHEME_UNKNOWN);
+    holds_under(EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), NULL, 0, TUF_SCHEME_UNKNOWN);
+    holds_under(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), NULL, 0, TUF_SCHEME_UNKNOWN); /* as PEM */
+}
+
+/* A public key of so many bits: an odd number that nobody factored. */
+static EVP_PKEY *rsa_of(const char *type, int bits)
+{
+    EVP_PKEY *pkey = NULL;
+    BIGNUM *n = BN_new(), *e = BN_new();
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    assert_true(BN_set_word(e, 65537) && BN_set_bit(n, bits - 1) && BN_set_bit(n, 0));
+    assert_int_equal(OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n), 1);
+    assert_int_equal(OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e), 1);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
+    assert_true(EVP_PKEY_fromdata_init(ctx) == 1 &&
+                EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(builder);
+    EVP_PKEY_CTX_free(ctx);
+    BN_free(n);
+    BN_free(e);
+    return pkey;
+}
+
+static void keys_of_rsa_have_2048_to_8192_bits(void **state)
+{
+    static const struct {
+        const char *type;
+        int bits;
+        enum tuf_scheme want;
+    } table[] = {{"RSA", 2047, TUF_SCHEME_UNKNOWN},
+                 {"RSA", 2048, TUF_RSA_PSS},
+                 {"RSA", 8192, TUF_RSA_PSS},
+                 {"RSA", 8193, TUF_SCHEME_UNKNOWN},
+                 {"RSA-PSS", 3072, TUF_SCHEME_UNKNOWN}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        EVP_PKEY *pkey = rsa_of(table[i].type, table[i].bits);
+        assert_int_equal(tuf_pkey_scheme(pkey), table[i].want);
+        EVP_PKEY_free(pkey);
+    }
+}
+
+static void a_key_of_ed25519_has_64_digits_and_no_more(void **state)
+{
+    cleanup_tuf_signer struct tuf_signer *signer = make(TUF_ED25519);
+    struct tuf_signature signature = sign(signer, "text");
+    struct tuf_key key = *tuf_signer_public(signer);
+    (void)state;
+    cleanup_free char *longer = mem_printf("%s00", key.public_text);
+    cleanup_free char *shorter = mem_strndup(key.public_text, 62);
+    cleanup_free char *other = mem_printf("x%s", key.public_text + 1);
+    char *const texts[] = {longer, shorter, other, NULL};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        key.public_text = texts[i];
+        assert_false(verify(&key, "text", &signature));
+    }
+    assert_false(tuf_key_verify(tuf_signer_public(signer), "text", 4, NULL, 64));
+    drop(&signature);
 }
 
 /* From the canonical text, computed with `sha256sum`. */
@@ -304,6 +427,9 @@ int main(void)
         cmocka_unit_test(what_one_key_signs_no_other_verifies),
         cmocka_unit_test(a_key_under_another_scheme_verifies_nothing),
         cmocka_unit_test(malformed_keys_hold_nothing_and_do_not_crash),
+        cmocka_unit_test(a_good_signature_of_a_key_that_we_do_not_take_holds_nothing),
+        cmocka_unit_test(keys_of_rsa_have_2048_to_8192_bits),
+        cmocka_unit_test(a_key_of_ed25519_has_64_digits_and_no_more),
         cmocka_unit_test(the_default_keyid_is_the_hash_of_the_canonical_key),
         cmocka_unit_test(a_threshold_is_met_by_that_many_keys_and_no_fewer),
         cmocka_unit_test(wrong_signatures_neither_count_nor_spoil),

@@ -232,6 +232,57 @@ static void test_crash_damaged_files(void **state)
     assert_true(err.code == ERR_CORRUPT || err.code == ERR_UNTRUSTED);
 }
 
+/* A shelf whose k-th load, from 1, fails once. */
+struct blind {
+    struct tuf_shelf shelf;
+    struct tuf_shelf *inner;
+    int at, loads;
+};
+
+static int blind_load(struct tuf_shelf *shelf, const char *role, struct buf *out, struct err *err)
+{
+    struct blind *blind = (struct blind *)shelf; /* its first member */
+    if (++blind->loads == blind->at)
+        return err_set(err, ERR_IO, "the disk says no");
+    return blind->inner->ops->load(blind->inner, role, out, err);
+}
+
+static int blind_store(struct tuf_shelf *shelf, const char *role, const void *bytes, size_t len,
+                       struct err *err)
+{
+    struct blind *blind = (struct blind *)shelf;
+    return blind->inner->ops->store(blind->inner, role, bytes, len, err);
+}
+
+static int blind_remove(struct tuf_shelf *shelf, const char *role, struct err *err)
+{
+    struct blind *blind = (struct blind *)shelf;
+    return blind->inner->ops->remove(blind->inner, role, err);
+}
+
+/* What cannot be read is not as if it were not there: without the baseline nothing may be judged, let alone stored. */
+static void test_crash_unreadable_at_each_load(void **state)
+{
+    static const struct tuf_shelf_ops ops = {blind_load, blind_store, blind_remove};
+    struct world *w = *state;
+    struct err err = {0};
+    make_history(w, w->shelf);
+    go_on(w);
+    struct blind counting = {.shelf.ops = &ops, .inner = tuf_shelf_memory()};
+    copy_shelf(w->shelf, counting.inner);
+    assert_ok(tuf_mock_seek(w->mock, &counting.shelf, "z", NULL, &err), err);
+    tuf_shelf_free(counting.inner);
+    assert_true(counting.loads >= 5); /* root, timestamp, snapshot, targets, a */
+    for (int at = 1; at <= counting.loads; at++) {
+        cleanup_tuf_shelf struct tuf_shelf *shelf = tuf_shelf_memory();
+        struct blind blind = {.shelf.ops = &ops, .inner = shelf, .at = at};
+        copy_shelf(w->shelf, shelf);
+        err = (struct err){0};
+        assert_fails(tuf_mock_seek(w->mock, &blind.shelf, "z", NULL, &err), err, ERR_IO);
+        check_end(w, shelf);
+    }
+}
+
 /* A disk lost the timestamp, and with it the version of the newest one; the snapshot still knows better than what the server replays. */
 static void test_crash_lost_timestamp(void **state)
 {
@@ -324,6 +375,7 @@ int main(void)
         WORLD_TEST(test_crash_disk_full_is_said),
         WORLD_TEST(test_crash_kill_at_each_change),
         WORLD_TEST(test_crash_damaged_files),
+        WORLD_TEST(test_crash_unreadable_at_each_load),
         WORLD_TEST(test_crash_lost_timestamp),
         WORLD_TEST(test_crash_forged_files),
         WORLD_TEST(test_crash_between_a_rotation_and_its_recovery),

@@ -300,6 +300,60 @@ static void test_root_recovers_beside_another_snapshot_key(void **state)
     assert_int_equal(world_holds(w, "snapshot"), 2);
 }
 
+/* A keyid need not be the hash of its key: another key under the same name is another key. */
+static void test_root_recovers_by_another_key_of_the_same_name(void **state)
+{
+    struct world *w = *state;
+    int first = tuf_mock_key_named(w->mock, TUF_ED25519, "the key");
+    int second = tuf_mock_key_named(w->mock, TUF_ED25519, "the key");
+    tuf_mock_distrust(w->mock, "root", "timestamp", TUF_TIMESTAMP);
+    tuf_mock_trust(w->mock, "root", "timestamp", first);
+    tuf_mock_publish(w->mock, "root");
+    tuf_mock_unsign(w->mock, "timestamp", TUF_TIMESTAMP);
+    tuf_mock_sign(w->mock, "timestamp", first);
+    tuf_mock_set(w->mock, "timestamp", "/version", "2147483647");
+    tuf_mock_publish(w->mock, "timestamp");
+    assert_accepted(w);
+    tuf_mock_distrust(w->mock, "root", "timestamp", first);
+    tuf_mock_trust(w->mock, "root", "timestamp", second);
+    tuf_mock_publish(w->mock, "root");
+    tuf_mock_unsign(w->mock, "timestamp", first);
+    tuf_mock_sign(w->mock, "timestamp", second);
+    tuf_mock_set(w->mock, "timestamp", "/version", "3");
+    tuf_mock_publish(w->mock, "timestamp");
+    assert_accepted(w);
+    assert_holds(w, 3, 3, 1, 1);
+}
+
+/* The old one still speaks, wherever it stands in the list. */
+static void test_root_with_one_more_key_forgets_nothing(void **state)
+{
+    static const char *const roles[] = {"timestamp", "snapshot"};
+    struct world *w = *state;
+    tuf_mock_publish(w->mock, "timestamp");
+    assert_accepted(w);
+    const struct buf *old = tuf_mock_past(w->mock, "timestamp", 1);
+    tuf_mock_serve(w->mock, "timestamp.json", buf_text(old), old->len);
+    for (int i = 0; i < 4; i++) {
+        tuf_mock_trust(w->mock, "root", roles[i % 2], tuf_mock_key(w->mock, TUF_ED25519));
+        tuf_mock_publish(w->mock, "root");
+        assert_refused(w, TRUST_TIMESTAMP_ROLLBACK);
+        assert_holds(w, i + 2, 2, 1, 1);
+    }
+}
+
+static void test_root_of_the_last_version_there_is(void **state)
+{
+    struct world *w = *state;
+    struct err err = {0};
+    cleanup_tuf_shelf struct tuf_shelf *shelf = tuf_shelf_memory();
+    tuf_mock_set(w->mock, "root", "/version", "9223372036854775807");
+    tuf_mock_publish(w->mock, "root");
+    assert_ok(tuf_mock_anchor(w->mock, shelf, &err), err);
+    assert_ok(tuf_mock_refresh(w->mock, shelf, &err), err);
+    assert_asked(w, "timestamp.json 1.snapshot.json 1.targets.json");
+}
+
 /* Without a new key nothing is forgotten: a new root alone is no way around the rollback rules. */
 static void test_root_without_rotation_forgets_nothing(void **state)
 {
@@ -357,6 +411,9 @@ int main(void)
         WORLD_TEST(test_root_recovers_from_fast_forward_of_targets),
         WORLD_TEST(test_root_recovers_beside_another_timestamp_key),
         WORLD_TEST(test_root_recovers_beside_another_snapshot_key),
+        WORLD_TEST(test_root_recovers_by_another_key_of_the_same_name),
+        WORLD_TEST(test_root_with_one_more_key_forgets_nothing),
+        WORLD_TEST(test_root_of_the_last_version_there_is),
         WORLD_TEST(test_root_without_rotation_forgets_nothing),
         WORLD_TEST(test_root_that_nobody_signed_is_no_anchor),
         WORLD_TEST(test_root_is_anchored_once),
