@@ -52,6 +52,9 @@ int http_server_new(struct event_base *base, const struct http_server_options *o
                     struct http_server **out, struct err *err) must_check;
 /* Drains: streams are ended, held requests are answered 503 and told by their `gone`. */
 void http_server_free(struct http_server *server);
+/* Frees the base of servers when they and all other users of it are gone. What the loop has still to call for a
+ * TLS connection holds the connection, so event_base_free alone would forget it. */
+void http_base_free(struct event_base *base);
 uint16_t http_server_port(const struct http_server *server);
 
 /* Registers a route. Segments that begin with ':' match one segment that is not empty and are read by

@@ -311,3 +311,9 @@ void http_server_free(struct http_server *server)
         event_free(server->accept_again);
     free(server);
 }
+
+void http_base_free(struct event_base *base)
+{
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    event_base_free(base);
+}

@@ -213,7 +213,7 @@ static int finish(void **state)
     if (base) {
         stop_loop();
         http_server_free(server);
-        event_base_free(base);
+        http_base_free(base);
         base = NULL;
     }
     unlink(file_path);
@@ -591,7 +591,7 @@ static void draining_answers_who_waits(void **state)
         usleep(1000);
     stop_loop();
     http_server_free(server);
-    event_base_free(base);
+    http_base_free(base);
     base = NULL;
     assert_int_equal(gone_count, 1);
     check_answer(waiting, 503, "shutting down");

@@ -166,7 +166,7 @@ static void stop_servers(void)
     http_server_free(open_port);
     tls_context_free(robot_tls);
     tls_context_free(open_tls);
-    event_base_free(base);
+    http_base_free(base);
     base = NULL;
 }
 

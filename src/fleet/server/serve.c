@@ -232,7 +232,7 @@ static void stop(struct server *server)
     if (server->operator_tls)
         tls_context_free(server->operator_tls);
     if (server->base)
-        event_base_free(server->base);
+        http_base_free(server->base);
     if (server->lock_fd >= 0)
         close(server->lock_fd);
 }
