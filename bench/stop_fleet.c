@@ -48,26 +48,81 @@ static int read_ports(struct stop_fleet *fleet, const char *path, struct err *er
     return json_finish(&reader, err);
 }
 
+static int tool(const char *const *argv, struct err *err)
+{
+    int status = 0;
+    if (proc_run(argv, UP_LIMIT_MS, NULL, &status, err) < 0)
+        return -1;
+    return status == 0 ? 0 : err_set(err, ERR_IO, "%s %s failed (%d)", argv[0], argv[1], status);
+}
+
+/* The server's directory; the fleet's offline keys, whose targets name alice as an operator. */
+static int make_keys(struct stop_fleet *fleet, struct err *err)
+{
+    PATH(musterd, "%s/musterd", fleet->bin);
+    PATH(muster, "%s/muster", fleet->bin);
+    PATH(dir, "%s/server", fleet->dir);
+    PATH(token, "%s/token", fleet->dir);
+    PATH(online, "%s/server/online.json", fleet->dir);
+    PATH(keys, "%s/keys", fleet->dir);
+    PATH(people, "%s/operators", fleet->dir);
+    PATH(key, "%s/operators/alice.key", fleet->dir);
+    const char *const init[] = {musterd, "init", "--dir", dir, "--token-file", token, NULL};
+    const char *const offline[] = {muster,  "keys",     "init", "--dir",           keys, "--fleet",
+                                   "bench", "--online", online, "--no-passphrase", NULL};
+    const char *const operators[] = {muster, "keys",   "operator", "alice", "--dir",
+                                     people, "--keys", keys,       NULL};
+    return tool(init, err) < 0 || tool(offline, err) < 0 || tool(operators, err) < 0
+               ? -1
+               : signing_key_load(key, &fleet->key, err);
+}
+
+static int publish(const struct stop_fleet *fleet, struct err *err)
+{
+    PATH(muster, "%s/muster", fleet->bin);
+    PATH(keys, "%s/keys", fleet->dir);
+    PATH(token, "%s/token", fleet->dir);
+    PATH(ca, "%s/server/ca.pem", fleet->dir);
+    const char *const push[] = {muster,
+                                "push",
+                                "--metadata-only",
+                                "--keys",
+                                keys,
+                                "--server",
+                                fleet->operators,
+                                "--token-file",
+                                token,
+                                "--ca",
+                                ca,
+                                NULL};
+    return tool(push, err);
+}
+
 static int start_server(struct stop_fleet *fleet, struct err *err)
 {
     PATH(program, "%s/musterd", fleet->bin);
     PATH(dir, "%s/server", fleet->dir);
+    PATH(root, "%s/keys/root.json", fleet->dir);
     PATH(token, "%s/token", fleet->dir);
     PATH(ports, "%s/ports.json", fleet->dir);
-    int status = 0;
-    const char *const init[] = {program, "init", "--dir", dir, "--token-file", token, NULL};
-    const char *const serve[] = {
-        program,       "serve",        "--dir", dir, "--robot-listen", "127.0.0.1:0", "--operator-listen",
-        "127.0.0.1:0", "--ports-file", ports,   NULL};
+    const char *const serve[] = {program,
+                                 "serve",
+                                 "--dir",
+                                 dir,
+                                 "--root",
+                                 root,
+                                 "--robot-listen",
+                                 "127.0.0.1:0",
+                                 "--operator-listen",
+                                 "127.0.0.1:0",
+                                 "--ports-file",
+                                 ports,
+                                 NULL};
     cleanup_buf struct buf text = BUF_INIT(4096);
-    if (proc_run(init, UP_LIMIT_MS, NULL, &status, err) < 0)
-        return -1;
-    if (status != 0)
-        return err_set(err, ERR_IO, "musterd init failed (%d)", status);
     if (file_read(token, &text, err) < 0 || spawn(fleet, "musterd", serve, &fleet->musterd, err) < 0)
         return -1;
     snprintf(fleet->token, sizeof fleet->token, "%.*s", (int)strcspn(buf_text(&text), "\n"), buf_text(&text));
-    return read_ports(fleet, ports, err);
+    return read_ports(fleet, ports, err) < 0 ? -1 : publish(fleet, err);
 }
 
 static int post(struct fetch *fetch, const struct stop_fleet *fleet, const char *path, const char *body,
@@ -94,19 +149,6 @@ static int open_fetch(const struct stop_fleet *fleet, struct fetch **out, struct
     PATH(ca, "%s/server/ca.pem", fleet->dir);
     const struct fetch_options options = {.ca_path = ca, .parse_error = api_error_parse};
     return fetch_new(&options, out, err);
-}
-
-/* ---- keys ---- */
-
-static int make_keys(struct stop_fleet *fleet, struct err *err)
-{
-    PATH(path, "%s/operators.json", fleet->dir);
-    struct keyring ring = {.threshold = 1};
-    struct public_key key;
-    if (signing_key_generate(&fleet->key, err) < 0)
-        return -1;
-    signing_key_public(fleet->key, &key);
-    return keyring_add(&ring, &key, "alice", err) < 0 ? -1 : keyring_save(&ring, path, err);
 }
 
 /* ---- robots ---- */
@@ -136,7 +178,7 @@ static int start_robot(struct stop_fleet *fleet, size_t index, struct err *err)
     PATH(state, "%s/%s/state", fleet->robots_dir, robot->id);
     PATH(token, "%s/%s/token", fleet->robots_dir, robot->id);
     PATH(ca, "%s/server/ca.pem", fleet->dir);
-    PATH(keys, "%s/operators.json", fleet->dir);
+    PATH(root, "%s/keys/root.json", fleet->dir);
     const char *const argv[] = {program,
                                 "--state-dir",
                                 state,
@@ -146,10 +188,8 @@ static int start_robot(struct stop_fleet *fleet, size_t index, struct err *err)
                                 fleet->server,
                                 "--robot",
                                 robot->id,
-                                "--keyring",
-                                keys,
-                                "--operators",
-                                keys,
+                                "--root",
+                                root,
                                 "--enroll-url",
                                 fleet->operators,
                                 "--enroll-token-file",
@@ -188,14 +228,14 @@ static int attach(struct stop_robot *robot, struct err *err)
     return 0;
 }
 
-/* Until its agent is enrolled: only then it asks for commands. */
-static int await_enrolled(const struct stop_fleet *fleet, const struct stop_robot *robot, struct err *err)
+/* Until its agent is enrolled and knows whose orders count. */
+static int await_ready(const struct stop_fleet *fleet, const struct stop_robot *robot, struct err *err)
 {
-    PATH(cert, "%s/%s/state/device.pem", fleet->robots_dir, robot->id);
-    for (int64_t until_ms = clock_mono_ms() + UP_LIMIT_MS; !file_exists(cert); usleep(20000))
+    PATH(known, "%s/%s/state/trust/operators.json", fleet->robots_dir, robot->id);
+    for (int64_t until_ms = clock_mono_ms() + UP_LIMIT_MS; !file_exists(known); usleep(20000))
         if (clock_mono_ms() > until_ms)
-            return err_set(err, ERR_TIMEOUT, "%s did not enrol; see %s/%s.log", robot->id, fleet->dir,
-                           robot->id);
+            return err_set(err, ERR_TIMEOUT, "%s does not know its operators; see %s/%s.log", robot->id,
+                           fleet->dir, robot->id);
     return 0;
 }
 
@@ -214,7 +254,7 @@ int stop_fleet_open(struct stop_fleet *fleet, size_t robots, struct err *err)
         if (start_robot(fleet, fleet->count, err) < 0)
             return -1;
     for (size_t i = 0; i < robots; i++)
-        if (await_enrolled(fleet, &fleet->robots[i], err) < 0 || attach(&fleet->robots[i], err) < 0)
+        if (await_ready(fleet, &fleet->robots[i], err) < 0 || attach(&fleet->robots[i], err) < 0)
             return -1;
     return 0;
 }

@@ -1,7 +1,8 @@
 """A real fleet for the tests of errors: keys, releases, a musterd, robots, and a proxy before the server that can misbehave.
 
-    Place      keys and releases in a folder
+    Place      a workstation: the offline keys of a fleet, its operators, releases; and the directory of the server that they name
     Server     musterd: start, kill, its command line (`server.muster("robot", "list")`), rollouts
+    Director   musterd's director key in other hands
     Robot      muster-agent with guard, runner and robot program; what it reports and what its program got
     Proxy      between agents and musterd, TLS with client certificates on both sides; see its faults
 
@@ -16,6 +17,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -103,13 +105,35 @@ class Release:
         return self.blob(self.digest_of(path))
 
 
-class Place:
-    """A folder with a release key, a stranger's key and releases."""
+def ok(*args, env=None):
+    done = run(*args, env=env)
+    assert done.status == 0, (args, done.status, done.out, done.lines)
+    return done
 
-    def __init__(self, dir):
-        self.dir, self.keyring = dir, dir / "keys/keyring.json"
-        for keys in ("keys", "strange"):
-            assert run("muster", "keys", "init", "--dir", dir / keys, "--name", keys).status == 0
+
+class Place:
+    """A workstation with the offline keys of a fleet, and a server's directory whose online keys its root names.
+
+    operators: who may order robots and approve releases; the fleet's targets name their keys, which lie in DIR/operators.
+    """
+
+    def __init__(self, dir, operators=()):
+        self.dir, self.keys, self.server_dir = dir, dir / "keys", dir / "server"
+        self.operators, self.metadata = dir / "operators", dir / "keys/metadata"
+        ok("musterd", "init", "--dir", self.server_dir, "--hosts", "127.0.0.1,localhost", "--token-file", dir / "token")
+        self.found_fleet("keys")
+        self.root = dir / "first-root.json"  # what robots and server get, once
+        shutil.copy(self.keys / "root.json", self.root)
+        for name in operators:
+            ok("muster", "keys", "operator", name, "--dir", self.operators, "--keys", self.keys)
+
+    def found_fleet(self, name):
+        """Offline keys; whoever has made them, this server's online keys are what they name."""
+        ok("muster", "keys", "init", "--dir", self.dir / name, "--fleet", "warehouse", "--online", self.server_dir / "online.json",
+           "--no-passphrase")
+
+    def change_keys(self, verb, *args):
+        ok("muster", "keys", verb, *args, "--dir", self.keys, "--no-passphrase")
 
     def pack(self, version, *, targets="x86_64, aarch64", extra_bytes=300000, name="quadrants", sign="keys", more="",
              postprocess="{decoder: yolov8}"):
@@ -128,9 +152,15 @@ class Place:
             self.sign(out, sign)
         return Release(out)
 
-    def sign(self, out, keys="keys"):
-        done = run("muster", "sign", out, "--keys", self.dir / keys)
-        assert done.status == 0, done.lines
+    def sign(self, out, keys="keys", *terms):
+        ok("muster", "sign", out, "--keys", self.dir / keys, *terms)
+
+    def unsign(self, release):
+        """The fleet's targets name it no more."""
+        ok("muster", "sign", "--remove", f"{release.name}/{release.version}", "--keys", self.keys)
+
+    def verify(self, release, *args, root=None):
+        return run("muster", "verify", release, "--root", root or self.root, "--metadata", self.metadata, *args)
 
     def with_model(self, version, model, **kwargs):
         """A signed release whose digests all hold, but with another model than the one it was packed and tested with."""
@@ -158,18 +188,19 @@ def put_blob(release, data):
 
 
 class Server:
-    def __init__(self, place, dir, keyring=None, flags=()):
-        self.place, self.dir, self.keyring, self.flags = place, dir, keyring or place.keyring, list(flags)
-        self.beside = dir.parent / (dir.name + "-files")
-        self.beside.mkdir()
-        self.log = self.beside / "musterd.log"
-        self.process, self.ports, self.listen = None, None, {name: 0 for name in ("robot", "operator", "console")}
-        done = run("musterd", "init", "--dir", dir, "--hosts", "127.0.0.1,localhost", "--token-file", self.beside / "token")
-        assert done.status == 0, done.lines
-        self.start()
+    """The place's own, or, with another `dir`, one more with the same online keys."""
 
-    def anchor(self):
-        return ["--keyring", self.keyring]
+    def __init__(self, place, dir=None, flags=()):
+        self.place, self.dir, self.flags = place, dir or place.server_dir, list(flags)
+        self.beside = self.dir.parent / (self.dir.name + "-files")
+        self.beside.mkdir()
+        self.token, self.log = place.dir / "token", self.beside / "musterd.log"
+        self.process, self.ports, self.listen = None, None, {name: 0 for name in ("robot", "operator", "console")}
+        if self.dir != place.server_dir:
+            self.token = self.beside / "token"
+            ok("musterd", "init", "--dir", self.dir, "--hosts", "127.0.0.1,localhost", "--token-file", self.token)
+            shutil.copytree(place.server_dir / "online", self.dir / "online", dirs_exist_ok=True)
+        self.start()
 
     def start(self):
         """Again on the same ports, so that robots find it."""
@@ -177,13 +208,13 @@ class Server:
         ports.unlink(missing_ok=True)
         listen = [x for name, port in self.listen.items() for x in (f"--{name}-listen", f"127.0.0.1:{port}")]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BIN / "musterd", "serve", "--dir", self.dir, *self.anchor(),
+            self.process = subprocess.Popen([BIN / "musterd", "serve", "--dir", self.dir, "--root", self.place.root,
                                              "--ports-file", ports, *self.flags, *listen], stderr=log)
         wait_for(lambda: ports.exists() or self.process.poll() is not None, "the server's ports")
         assert self.process.poll() is None, self.log.read_text()
         self.listen = self.ports = json.loads(ports.read_text())
         self.env = {"MUSTER_SERVER": f"https://127.0.0.1:{self.ports['operator']}", "MUSTER_CA": str(self.dir / "ca.pem"),
-                    "MUSTER_TOKEN": (self.beside / "token").read_text().strip()}
+                    "MUSTER_TOKEN": self.token.read_text().strip()}
 
     def alive(self):
         return self.process.poll() is None
@@ -201,8 +232,12 @@ class Server:
         assert done.status == 0, done.lines
         return done.json()
 
-    def push(self, release):
-        done = self.muster("push", release.dir)
+    def try_push(self, release=None, keys="keys"):
+        """A release, or only what the offline keys have signed."""
+        return self.muster("push", release.dir if release else "--metadata-only", "--keys", self.place.dir / keys)
+
+    def push(self, release=None):
+        done = self.try_push(release)
         assert done.status == 0, done.lines
 
     def blob(self, digest):
@@ -235,8 +270,8 @@ class Robot:
         self.url = url or f"https://127.0.0.1:{server.ports['robot']}"
         self.agent = self.program = None
         dir.mkdir()
-        self.keyring = dir / "keyring.json"
-        shutil.copy(server.place.keyring, self.keyring)
+        self.root = dir / "root.json"
+        shutil.copy(server.place.root, self.root)
         self.log, self.frames = dir / "agent.log", dir / "frames.jsonl"
 
     def enroll(self):
@@ -249,7 +284,7 @@ class Robot:
 
     def command(self, *args):
         return [str(x) for x in (BIN / "muster-agent", "--state-dir", self.state, "--run-dir", self.run_dir, "--server",
-                                 self.url, "--robot", self.name, "--keyring", self.keyring, "--recorder-memory-mib", "0",
+                                 self.url, "--robot", self.name, "--root", self.root, "--recorder-memory-mib", "0",
                                  *self.flags, *args)]
 
     def start_agent(self, *args):
@@ -319,7 +354,7 @@ class Robot:
 
     def verify(self):
         """What runs passes every check, byte for byte."""
-        done = run("muster", "verify", f"{self.state / 'store'}@{self.current()}", "--keyring", self.server.place.keyring)
+        done = self.server.place.verify(f"{self.state / 'store'}@{self.current()}")
         assert done.status == 0, done.lines
 
     def bytes(self):
@@ -352,7 +387,44 @@ class Robot:
         assert all(t["unchecked"] == 0 for t in self.totals().values())
 
 
+    def trusts(self, role):
+        """What it holds of the fleet's metadata."""
+        return json.loads((self.state / f"trust/{role}.json").read_text())["signed"]
+
+
 # ---- between agent and server ----
+
+
+class Director:
+    """The director's key in other hands: says what musterd never said."""
+
+    def __init__(self, server):
+        self.key, root = server.dir / "online/director.key", json.loads(server.place.root.read_text())["signed"]
+        self.fleet, self.keyid = root["x-muster"]["fleet"], root["x-muster"]["director"]["keyids"][0]
+
+    def assign(self, robot, release, **lies):
+        """The assignment of this release to the robot; its version is the next one that the robot accepts."""
+        now = int(time.time())
+        signed = {"_type": "assignment", "spec_version": "1.0", "fleet": self.fleet, "robot": robot.name,
+                  "version": robot.own_state()["trust"]["accepted"] + 1, "issued": utc(now), "expires": utc(now + 3600),
+                  "target": {"path": f"{release.name}/{release.version}", "length": release.size, "sha256": release.digest[7:]},
+                  "rollback": False, "plan": None, **lies}
+        text = json.dumps(signed, sort_keys=True, separators=(",", ":")).encode()  # canonical: ASCII, no fractions
+        return {"signed": signed, "signatures": [{"keyid": self.keyid, "sig": ed25519(self.key, text).hex()}]}
+
+
+def ed25519(key, data):
+    """A signature by a private key in a file."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", file.name], check=True,
+                              capture_output=True).stdout
+
+
+def utc(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
 
 
 class Proxy:
@@ -365,8 +437,8 @@ class Proxy:
         ("flip",)            one bit of the body is wrong
         ("status", 404, "not_found")   this status instead
         ("noise",)           bytes that are no HTTP
-    offer: (assignment, Release): handed out as the newest assignment, with its blobs, as a server would that has gone over
-        to the enemy.
+    offer: (assignment, Release): handed out as the newest assignment (Director), with its blobs, as a server would that has
+        gone over to the enemy.
     """
 
     def __init__(self, server):
@@ -420,7 +492,7 @@ class Proxy:
         context = ssl.create_default_context(cafile=self.server.dir / "ca.pem")
         context.load_cert_chain(self.robot.state / "device.pem", self.robot.state / "device.key")
         to = http.client.HTTPSConnection("127.0.0.1", self.server.ports["robot"], context=context, timeout=LIMIT_S)
-        keep = {k: v for k, v in headers.items() if k.lower() in ("content-type", "range", "if-range")}
+        keep = {k: v for k, v in headers.items() if k.lower() in ("content-type", "range", "if-range", "muster-instance")}
         to.request(method, path, body=body or None, headers=keep)
         reply = to.getresponse()
         data = reply.read()
@@ -432,14 +504,12 @@ class Proxy:
         if not self.offer:
             return None
         assignment, release = self.offer
-        if "/assignment?after=" in path:
+        if "/director?after=" in path:
             after = int(path.split("after=")[1].split("&")[0])
-            if after < assignment["counter"]:
-                return 200, "application/json", {}, json.dumps(assignment).encode()
+            if after < assignment["signed"]["version"]:
+                return 200, "application/json", {}, json.dumps({"assignment": assignment, "approvals": []}).encode()
             time.sleep(0.2)
             return 204, "application/json", {}, b""  # the real server is not asked: it would want its own release again
-        if path.endswith("/signature") and release.digest in path:
-            return 200, "application/json", {}, envelope(release)
         blob = release.blob(path.rsplit("/", 1)[1]) if "/blobs/sha256:" in path else None
         return (200, "application/octet-stream", {}, blob.read_bytes()) if blob and blob.exists() else None
 
@@ -473,11 +543,3 @@ class Proxy:
         while not self.closed.is_set():
             tls.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
         return False
-
-
-def envelope(release):
-    """The signature of a release as the server hands it out."""
-    index = json.loads((release.dir / "index.json").read_text())
-    entry = next(m for m in index["manifests"] if m["artifactType"] == "application/vnd.muster.signature.v1+json")
-    manifest = json.loads(release.blob(entry["digest"]).read_bytes())
-    return release.blob(manifest["layers"][0]["digest"]).read_bytes()

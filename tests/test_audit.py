@@ -47,7 +47,7 @@ def grow(server, count):
 def log(tmp_path_factory):
     """A server with 600 entries: full tiles, one that is not, and a tile of a higher level; its key."""
     dir = tmp_path_factory.mktemp("audit")
-    server = Server(Place(dir), dir / "server")
+    server = Server(Place(dir))
     context = ssl.create_default_context(cafile=server.env["MUSTER_CA"])
     size = server.json("audit", "verify")["entries"]
     for _ in range(600 - size):
@@ -128,7 +128,7 @@ def test_another_key_is_told_apart(log, tmp_path):
 
 
 def test_the_key_is_replaced_under_a_log_that_goes_on(tmp_path):
-    server = Server(Place(tmp_path), tmp_path / "server")
+    server = Server(Place(tmp_path))
     try:
         remembered = tmp_path / "remembered"
         grow(server, 2)
@@ -157,13 +157,8 @@ class Site:
 
     def __init__(self, dir):
         self.dir, self.state, self.run_dir, self.agent = dir, dir / "r1", dir / "run", None
-        keys = dir / "offline"
-        self.server = Server(Place(dir), dir / "server")
-        done = run("muster", "keys", "init", "--dir", keys, "--fleet", "warehouse", "--online", self.server.dir / "online.json", "--no-passphrase")
-        assert done.status == 0, done.lines
-        self.root = keys / "metadata/1.root.json"
-        self.server.flags = ["--root", self.root]
-        self.restart()
+        self.server = Server(Place(dir))
+        self.root = self.server.place.root
         token = dir / "enroll"
         assert self.server.muster("robot", "enroll-token", "r1", "--output", token).status == 0
         with open(dir / "agent.log", "ab") as log:

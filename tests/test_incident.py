@@ -20,7 +20,7 @@ def site(tmp_path_factory):
     site = Site()
     site.dir = tmp_path_factory.mktemp("incident")
     site.place = Place(site.dir)
-    site.server = Server(site.place, site.dir / "server")
+    site.server = Server(site.place)
     site.robot = Robot(site.server, "r1", site.dir / "r1", flags=["--recorder-memory-mib", "8"])
     site.robot.enroll()
     site.robot.start_program()

@@ -36,7 +36,7 @@ def site(request, tmp_path):
     class Site:
         wall = request.param
         place = Place(tmp_path)
-        server = Server(place, tmp_path / "server")
+        server = Server(place)
         robot = Robot(server, "r1", tmp_path / "r1", flags=["--isolation", request.param, "--shadow-wait-ms", "1000"])
 
     site = Site()

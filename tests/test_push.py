@@ -1,14 +1,11 @@
 """muster push against a real musterd over real TLS: what is sent, what is refused, and how it says so."""
-import json
 import os
-import pathlib
 import shutil
-import subprocess
-import time
 
 import pytest
 
 from conftest import BIN, ROOT, run
+from fleet import Place, Server, ok
 
 if not (BIN / "musterd").exists():
     pytest.skip("musterd is not built", allow_module_level=True)
@@ -16,54 +13,31 @@ if not (BIN / "musterd").exists():
 DETECTOR = ROOT / "models/detector-1.0.0/release.yaml"
 
 
-class Server:
-    def __init__(self, dir, keyring):
-        self.dir, self.keyring, self.process = dir, keyring, None
-
-    def init(self):
-        done = run("musterd", "init", "--dir", self.dir, "--hosts", "127.0.0.1,localhost", "--token-file", self.dir.parent / "token")
-        assert done.status == 0, done.lines
-
-    def start(self):
-        ports = self.dir.parent / "ports.json"
-        ports.unlink(missing_ok=True)
-        self.process = subprocess.Popen(
-            [BIN / "musterd", "serve", "--dir", self.dir, "--keyring", self.keyring, "--ports-file", ports,
-             "--robot-listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0", "--console-listen", "127.0.0.1:0"],
-            stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while not ports.exists():
-            assert self.process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-        self.url = f"https://127.0.0.1:{json.loads(ports.read_text())['operator']}"
-        self.env = {"MUSTER_SERVER": self.url, "MUSTER_TOKEN": (self.dir.parent / "token").read_text().strip(),
-                    "MUSTER_CA": str(self.dir / "ca.pem")}
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
+def detector(place, name, version, more=""):
+    """Like the detector's recipe, with another version and another file beside the model."""
+    recipe, notes = place.dir / f"{name}.yaml", place.dir / f"{name}.bin"
+    notes.write_bytes(b"notes" if not more else more)
+    recipe.write_text(DETECTOR.read_text().replace("../golden", str(ROOT / "models/golden"))
+                      .replace("path: model.onnx", f"path: {DETECTOR.parent}/model.onnx")
+                      .replace("recipe: recipe.json", f"recipe: {notes}").replace("version: 1.0.0", f"version: {version}"))
+    ok("muster", "pack", recipe, "-o", place.dir / name)
+    return place.dir / name
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """Keys, two keys' worth of releases and a server that trusts the first."""
-    place = tmp_path_factory.mktemp("push")
-    for keys in ("keys", "strange"):
-        assert run("muster", "keys", "init", "--dir", place / keys).status == 0
-    assert run("muster", "pack", DETECTOR, "-o", place / "rel").status == 0
-    shutil.copytree(place / "rel", place / "unsigned")
-    shutil.copytree(place / "rel", place / "stranger")
-    assert run("muster", "sign", place / "rel", "--keys", place / "keys").status == 0
-    assert run("muster", "sign", place / "stranger", "--keys", place / "strange").status == 0
-    server = Server(place / "server", place / "keys/keyring.json")
-    server.init()
-    server.start()
+def here(tmp_path_factory):
+    """A release, and a server that knows whose releases it takes."""
+    place = Place(tmp_path_factory.mktemp("push"))
+    ok("muster", "pack", DETECTOR, "-o", place.dir / "rel")
+    place.sign(place.dir / "rel")
+    server = Server(place)
     yield place, server
     server.stop()
 
 
-def push(release, env, *args):
-    return run("muster", "push", release, "--json", *args, env=env)
+def push(here, name, keys="keys", env=None, *args):
+    place, server = here
+    return run("muster", "push", place.dir / name, "--keys", place.dir / keys, "--json", *args, env=env or server.env)
 
 
 def refused(result, status, say=""):
@@ -72,66 +46,62 @@ def refused(result, status, say=""):
     assert say in result.lines[0], result.lines
 
 
-def test_a_release_arrives_and_is_not_sent_twice(place):
-    place, server = place
-    first = push(place / "rel", server.env)
+def test_a_release_arrives_and_is_not_sent_twice(here):
+    first = push(here, "rel")
     assert first.status == 0, first.lines
     assert first.json()["blobs_sent"] >= 5 and first.json()["bytes_sent"] > 100000
-    again = push(place / "rel", server.env)
+    again = push(here, "rel")
     assert again.status == 0 and again.json()["blobs_sent"] == 0 and again.json()["blobs_skipped"] >= 5
 
 
-def test_flags_instead_of_the_environment(place):
-    place, server = place
+def test_flags_instead_of_the_environment(here):
+    place, server = here
     clean = {name: "" for name in server.env}
-    assert push(place / "rel", clean, "--server", server.url + "/", "--token-file", place / "token", "--ca",
-                place / "server/ca.pem").status == 0
+    done = push(here, "rel", "keys", clean, "--server", server.env["MUSTER_SERVER"] + "/", "--token-file", server.token, "--ca",
+                server.dir / "ca.pem")
+    assert done.status == 0, done.lines
 
 
-def test_what_the_server_does_not_take(place):
-    place, server = place
-    refused(push(place / "unsigned", server.env), 3, "not signed")
-    refused(push(place / "stranger", server.env), 3, "unknown")
-    damaged = place / "damaged"
-    shutil.copytree(place / "rel", damaged)
+def test_what_the_server_does_not_take(here):
+    place, server = here
+    detector(place, "unsigned", "1.0.2")
+    refused(push(here, "unsigned"), 3, "not signed")
+    place.found_fleet("strange")
+    place.sign(place.dir / "unsigned", "strange")
+    refused(push(here, "unsigned", "strange"), 3, "[targets.")
+    damaged = place.dir / "damaged"
+    shutil.copytree(place.dir / "rel", damaged)
     blob = max((damaged / "blobs/sha256").iterdir(), key=lambda p: p.stat().st_size)
     data = bytearray(blob.read_bytes())
     data[1000] ^= 1
     blob.write_bytes(data)
-    refused(push(damaged, server.env), 3, "damaged")
+    refused(push(here, "damaged"), 3, "damaged")
 
 
-def test_who_may_not(place):
-    place, server = place
-    refused(push(place / "rel", {**server.env, "MUSTER_TOKEN": "0" * 64}), 3, "token")
-    refused(push(place / "rel", {**server.env, "MUSTER_TOKEN": ""}), 3, "token")
-    other = place / "other-ca"
-    assert run("musterd", "init", "--dir", other, "--hosts", "127.0.0.1", "--token-file", place / "other-token").status == 0
-    refused(push(place / "rel", {**server.env, "MUSTER_CA": str(other / "ca.pem")}), 3, "certificate")
+def test_who_may_not(here):
+    place, server = here
+    refused(push(here, "rel", env={**server.env, "MUSTER_TOKEN": "0" * 64}), 3, "token")
+    refused(push(here, "rel", env={**server.env, "MUSTER_TOKEN": ""}), 3, "token")
+    other = place.dir / "other-ca"
+    ok("musterd", "init", "--dir", other, "--hosts", "127.0.0.1", "--token-file", place.dir / "other-token")
+    refused(push(here, "rel", env={**server.env, "MUSTER_CA": str(other / "ca.pem")}), 3, "certificate")
 
 
-def test_no_server(place):
-    place, server = place
-    refused(push(place / "rel", {**server.env, "MUSTER_SERVER": "https://127.0.0.1:1"}), 5, "127.0.0.1:1")
-    refused(push(place / "rel", {**server.env, "MUSTER_SERVER": ""}), 2, "MUSTER_SERVER")
-    refused(push(place / "nothing", server.env), 4, "nothing")
+def test_no_server(here):
+    place, server = here
+    refused(push(here, "rel", env={**server.env, "MUSTER_SERVER": "https://127.0.0.1:1"}), 5, "127.0.0.1:1")
+    refused(push(here, "rel", env={**server.env, "MUSTER_SERVER": ""}), 2, "MUSTER_SERVER")
+    refused(push(here, "nothing"), 4, "nothing")
 
 
-def test_a_big_release_goes_in_parts(place):
+def test_a_big_release_goes_in_parts(here):
     """A weight file of more than two parts; pushed again after the server was killed, it is there."""
-    place, server = place
-    big = place / "big"
-    (place / "notes.bin").write_bytes(os.urandom(20 << 20))
-    yaml = DETECTOR.read_text().replace("../golden", str(ROOT / "models/golden")) \
-        .replace("path: model.onnx", f"path: {DETECTOR.parent}/model.onnx") \
-        .replace("recipe: recipe.json", f"recipe: {place}/notes.bin")
-    (place / "big.yaml").write_text(yaml.replace("version: 1.0.0", "version: 1.0.1"))
-    assert run("muster", "pack", place / "big.yaml", "-o", big).status == 0
-    assert run("muster", "sign", big, "--keys", place / "keys").status == 0
-    sent = push(big, server.env)
+    place, server = here
+    place.sign(detector(place, "big", "1.0.1", os.urandom(20 << 20)))
+    sent = push(here, "big")
     assert sent.status == 0, sent.lines
     assert sent.json()["bytes_sent"] >= 20 << 20
     server.stop()
     server.start()
-    again = push(big, server.env)
+    again = push(here, "big")
     assert again.status == 0 and again.json()["bytes_sent"] == 0

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from conftest import BIN, run
-from fleet import Place, Proxy, Robot, Server, wait_for
+from fleet import Director, Place, Proxy, Robot, Server, wait_for
 
 for program in ("musterd", "muster-agent", "muster-guard", "muster-runner", "muster-sim"):
     if not (BIN / program).exists():
@@ -22,11 +22,8 @@ class Site:
 
     def __init__(self, dir):
         self.place = Place(dir)
-        everyone = dir / "server-keyring.json"  # the server trusts a key that the robot does not know
-        ours, other = (json.loads((dir / keys / "keyring.json").read_text()) for keys in ("keys", "strange"))
-        ours["keys"] += other["keys"]
-        everyone.write_text(json.dumps(ours))
-        self.server = Server(self.place, dir / "server", everyone)
+        self.server = Server(self.place)
+        self.director = Director(self.server)
         self.proxy = Proxy(self.server)
         self.robot = Robot(self.server, "r1", dir / "r1", self.proxy.url, flags=["--stall-s", "1"])
         self.proxy.robot = self.robot
@@ -98,7 +95,6 @@ def as_before(site):
     yield
     site.proxy.faults.clear()
     site.proxy.offer = None
-    shutil.copy(site.place.keyring, site.robot.keyring)
     for rollout in site.server.json("rollout", "list")["rollouts"]:
         if rollout["state"] == "running":  # the test failed
             site.server.muster("rollout", "abort", str(rollout["id"]))
@@ -172,13 +168,6 @@ def test_a_download_that_is_never_right(site, fault, say):
     site.refuses(release, say)
 
 
-def test_an_endless_signature(site):
-    release = site.next()
-    site.server.push(release)
-    site.proxy.faults[f"{release.digest}/signature"] = ("endless", "chunked")
-    site.refuses(release, "more than the 65536 bytes")
-
-
 @pytest.mark.parametrize("fault, say", [
     (("stall",), "stalled: nothing moved for 1 s"),
     (("cut",), "broke the connection off"),
@@ -214,43 +203,95 @@ def test_a_download_that_fails_for_a_while(site, fault, say):
         assert asked[1] == f"bytes={EXTRA // 2}-"
 
 
-# ---- keys ----
+# ---- two keys ----
 
 
-def strange_release(site):
-    release = site.next(sign="strange")
-    site.server.push(release)
-    return release
+def offered(site, release, assignment=None, **lies):
+    """A server that has gone over to the enemy, with the director's key: it assigns what it likes. The robot refuses; its report's text."""
+    assignment = assignment or site.director.assign(site.robot, release, **lies)
+    mark = site.robot.mark()
+    site.proxy.offer = assignment, release
+    wait_for(lambda: site.robot.reports("failed", after=mark), lambda: f"a refusal: {site.robot.tail()}")
+    site.proxy.offer = None
+    wait_for(lambda: site.robot.show()["target"]["digest"] == site.good.digest and site.robot.phase() == "idle", lambda: site.robot.tail())
+    texts = [r["text"] for r in site.robot.reports("failed", after=mark)]
+    assert len(texts) == 1 and "\n" not in texts[0], texts
+    assert not site.robot.reports("activated", release, after=mark)
+    site.still_good()
+    return texts[0]
 
 
-def test_a_key_that_the_robot_does_not_know(site):
-    site.refuses(strange_release(site), "unknown")
+def test_a_release_that_the_offline_keys_do_not_name(site):
+    assert offered(site, site.next(sign=None)).startswith("[targets.unknown]")
 
 
-def test_a_key_that_was_revoked(site):
-    """On this robot it was, the server has not heard of it yet. What is installed stays."""
+def test_another_s_bytes_under_a_name_that_they_do(site):
+    named, other = site.next(), site.next(sign=None)
+    site.server.push(named)
+    target = {"path": f"{named.name}/{named.version}", "length": other.size, "sha256": other.digest[7:]}
+    assert offered(site, other, target=target).startswith("[assignment.target]")
+
+
+@pytest.mark.parametrize("lies, rule", [
+    ({"robot": "r2"}, "assignment.robot"),
+    ({"fleet": "elsewhere-00000000"}, "assignment.fleet"),
+    ({"issued": "2020-01-01T00:00:00Z", "expires": "2020-01-02T00:00:00Z"}, "assignment.expired"),
+])
+def test_an_assignment_for_others_or_of_the_past(site, lies, rule):
+    assert offered(site, site.good, **lies).startswith(f"[{rule}]")
+
+
+def test_an_assignment_that_the_director_did_not_sign(site):
+    assignment = site.director.assign(site.robot, site.good)
+    sig = assignment["signatures"][0]["sig"]
+    assignment["signatures"][0]["sig"] = ("0" if sig[0] != "0" else "1") + sig[1:]
+    assert offered(site, site.good, assignment).startswith("[assignment.signatures]")
+
+
+def test_an_older_release_that_was_good_once(site):
+    """Everything about it is in order, but nobody has said that the robot is to go back."""
+    old, new = site.next(), site.next()
+    site.server.push(new)
+    site.robot.install(new)
+    site.good = new
+    assert offered(site, old).startswith("[release.older]")
+
+
+def test_metadata_without_an_end(site):
+    """What is refused is not for ever: as soon as the chain is whole again the release is installed."""
     release = site.next()
     site.server.push(release)
-    assert run("muster", "keys", "revoke", "keys", "--dir", site.robot.keyring.parent).status == 0
-    site.refuses(release, "revoked")
+    site.proxy.faults["/tuf/timestamp.json"] = ("endless", "chunked")
+    mark = site.robot.mark()
+    id = site.server.rollout(release)
+    wait_for(lambda: site.robot.reports("failed", after=mark), lambda: f"a refusal: {site.robot.tail()}")
+    site.proxy.faults.clear()
+    assert site.server.ended(id) == "rolled_back"
+    assert [r["text"].split("]")[0] for r in site.robot.reports("failed", after=mark)] == ["[metadata.size"]
+    site.robot.settled(site.good)
+    site.still_good()
 
 
-def test_no_signature(site):
+def test_the_robot_has_lost_its_root(site):
+    """It trusts nobody then: nothing is installed, and what it has verified goes on."""
     release = site.next()
     site.server.push(release)
-    site.proxy.faults[f"{release.digest}/signature"] = ("status", 404, "not_found")
-    site.refuses(release, "played by the proxy")
-
-
-@pytest.mark.parametrize("content, say", [(None, "No such file"), ("{", "keyring.json")])
-def test_the_robot_has_no_keyring(site, content, say):
-    """It trusts nobody then. An agent that comes up like that keeps running what it has verified."""
-    release = site.next()
-    site.server.push(release)
-    site.robot.keyring.unlink()
-    if content:
-        site.robot.keyring.write_text(content)
-    site.refuses(release, say)
+    mark = site.robot.mark()
+    site.robot.stop_agent()
+    shelf, away = site.robot.state / "trust", site.robot.dir / "trust-away"
+    shelf.rename(away)
+    root = site.robot.root.read_bytes()
+    site.robot.root.unlink()
+    site.robot.start_agent()
+    site.server.rollout(release)
+    wait_for(lambda: site.robot.reports("failed", after=mark), lambda: f"a report: {site.robot.tail()}")
+    site.still_good()
+    site.robot.stop_agent()
+    site.robot.root.write_bytes(root)
+    shutil.rmtree(shelf, ignore_errors=True)
+    away.rename(shelf)
+    site.robot.start_agent()
+    wait_for(lambda: site.robot.phase() == "idle", "the agent's return")
 
 
 # ---- the wrong release ----
@@ -258,8 +299,7 @@ def test_the_robot_has_no_keyring(site, content, say):
 
 def test_a_release_for_another_architecture(site):
     release = site.next(targets="riscv64")
-    done = site.server.muster("push", release.dir)
-    assert done.status == 0, done.lines  # the server holds releases for all machines
+    site.server.push(release)  # the server holds releases for all machines
     site.refuses(release, "riscv64", "x86_64" if os.uname().machine == "x86_64" else "aarch64")
 
 
@@ -271,60 +311,17 @@ def test_a_model_that_does_not_load_or_compute(site, model, say):
     site.refuses(release, say)
 
 
-def offered(site, release, **lies):
-    """A server that has gone over to the enemy: the assignment says what it likes."""
-    counter = site.robot.own_state()["assignment_counter"] + 1
-    assignment = {"counter": counter, "release": release.digest, "manifest_size": release.size, "name": release.name,
-                  "version": release.version, "rollback": False, **lies}
-    mark = site.robot.mark()
-    site.proxy.offer = assignment, release
-    wait_for(lambda: site.robot.reports("failed", after=mark), lambda: f"a refusal: {site.robot.tail()}")
-    site.proxy.offer = None
-    wait_for(lambda: site.robot.own_state()["assignment_counter"] > counter, "the real server to have the word again")
-    site.robot.settled(site.good)
-    return mark
-
-
 @pytest.mark.parametrize("model, say", [("garbage.onnx", "model.onnx"), ("transposed.onnx", "output0")])
 def test_a_model_that_is_not_what_release_json_says(site, model, say):
     release = site.place.with_model(site.version(), model)
-    done = site.server.muster("push", release.dir)
+    done = site.server.try_push(release)
     assert done.status == 3 and len(done.lines) == 1 and say in done.lines[0], done.lines
-    mark = offered(site, release)
-    site.refused_once(release, mark, say)
-    site.still_good()
-
-
-@pytest.mark.parametrize("lies, say", [
-    ({"version": "9.9.9"}, "assigned as quadrants 9.9.9, but it is"),
-    ({"name": "other"}, "assigned as other"),
-    ({"manifest_size": 100}, "more than"),
-])
-def test_an_assignment_that_lies(site, lies, say):
-    release = site.next()
-    mark = offered(site, release, **lies)
-    reports = site.robot.reports("failed", after=mark)
-    assert len(reports) == 1 and say in reports[0]["text"], reports
-    site.still_good()
-
-
-def test_an_older_release_that_was_good_once(site):
-    """Replayed, with all its signatures in order."""
-    old, new = site.next(), site.next()
-    site.server.push(new)
-    site.robot.install(new)
-    site.good = new
-    mark = offered(site, old)
-    assert "older than" in site.robot.reports("failed", after=mark)[0]["text"]
-    mark = offered(site, old, version="99.0.0")  # and when the server lies about that as well
-    reports = site.robot.reports("failed", after=mark)
-    assert len(reports) == 1 and "it is" in reports[0]["text"], reports
-    site.still_good()
+    assert say in offered(site, release)
 
 
 def test_a_refusal_is_remembered(site):
     """kill -9 of the agent right after it: not fetched again, not reported again."""
-    release = site.next(sign="strange")
+    release = site.next(targets="riscv64")
     site.server.push(release)
     mark = site.robot.mark()
     id = site.server.rollout(release)
@@ -334,7 +331,7 @@ def test_a_refusal_is_remembered(site):
     assert site.server.ended(id) == "rolled_back"
     wait_for(lambda: site.robot.reports("started", after=mark), "the agent's return")
     site.robot.settled(site.good)
-    site.refused_once(release, mark, "unknown")
+    site.refused_once(release, mark, "riscv64")
     site.still_good()
 
 

@@ -16,7 +16,7 @@ MEMORY_FIRST = "switch: {policy: memory}\n"
 def site(tmp_path):
     class Site:
         place = Place(tmp_path)
-        server = Server(place, tmp_path / "server")
+        server = Server(place)
         robot = Robot(server, "r1", tmp_path / "r1", flags=["--shadow-wait-ms", "2000"])
 
         def publish(self, version, **kwargs):

@@ -4,71 +4,22 @@ import signal
 
 import pytest
 
-import fleet
-from conftest import BIN, run
-from fleet import wait_for
+from conftest import BIN
+from fleet import Place, Robot, Server, ok, wait_for
 
 if not (BIN / "musterd").exists():
     pytest.skip("musterd is not built", allow_module_level=True)
 
 
-def ok(*args, env=None):
-    done = run(*args, env=env)
-    assert done.status == 0, (args, done.lines)
-    return done
-
-
-class Place(fleet.Place):
-    """A workstation with the offline keys of a fleet, two operators, and a server's directory whose online keys root names."""
-
-    def __init__(self, dir):
-        self.dir, self.keys, self.server_dir = dir, dir / "keys", dir / "server"
-        self.keyring = dir / "none.json"
-        self.keyring.write_text("")
-        ok("musterd", "init", "--dir", self.server_dir, "--hosts", "127.0.0.1,localhost", "--token-file", dir / "token")
-        ok("muster", "keys", "init", "--dir", self.keys, "--fleet", "warehouse", "--online", self.server_dir / "online.json",
-           "--no-passphrase")
-        self.root = dir / "first-root.json"  # what robots and server get, once
-        self.root.write_bytes((self.keys / "root.json").read_bytes())
-        for name in ("alice", "bob"):
-            ok("muster", "keys", "operator", name, "--dir", dir / "operators", "--keys", self.keys)
-
-    def sign(self, out, keys="keys", *terms):
-        ok("muster", "sign", out, "--keys", self.dir / keys, *terms)
-
-
-class Server(fleet.Server):
-    def __init__(self, place, flags=()):
-        self.place, self.dir, self.flags = place, place.server_dir, list(flags)
-        self.beside, self.log = place.dir, place.dir / "musterd.log"
-        self.process, self.ports, self.listen = None, None, {name: 0 for name in ("robot", "operator", "console")}
-        self.start()
-
-    def anchor(self):
-        return ["--root", self.place.root]
-
-    def push(self, release=None):
-        done = self.muster("push", release.dir if release else "--metadata-only", "--keys", self.place.keys)
-        assert done.status == 0, done.lines
-
-    def approve(self, rollout, who):
-        return self.muster("rollout", "approve", rollout, "--key", self.place.dir / f"operators/{who}.key", "--root", self.place.root,
-                           "--reason", "seen", "--yes")
-
-
-class Robot(fleet.Robot):
-    def command(self, *args):
-        return [str(x) for x in (BIN / "muster-agent", "--state-dir", self.state, "--run-dir", self.run_dir, "--server", self.url,
-                                 "--robot", self.name, "--root", self.server.place.root, "--recorder-memory-mib", "0", *self.flags,
-                                 *args)]
-
-    def trusts(self, role):
-        return json.loads((self.state / f"trust/{role}.json").read_text())["signed"]
+def approve(server, rollout, who):
+    place = server.place
+    return server.muster("rollout", "approve", rollout, "--key", place.operators / f"{who}.key", "--root", place.root, "--reason", "seen",
+                         "--yes")
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    place = Place(tmp_path_factory.mktemp("two-keys"))
+    place = Place(tmp_path_factory.mktemp("two-keys"), operators=("alice", "bob"))
     server = Server(place)
     robot = Robot(server, "r1", place.dir / "r1")
     robot.enroll()
@@ -98,9 +49,9 @@ def test_a_plan_waits_for_people_and_the_robot_looks_for_itself(here):
     place, server, robot = here
     two = release(place, server, "2.0.0", "--approvals", "2:alice,bob:plan", "--floor", "1.0.0")
     rollout = str(server.rollout(two))
-    assert server.approve(rollout, "alice").status == 0
+    assert approve(server, rollout, "alice").status == 0
     assert server.rollout_state(rollout) == "waiting"
-    assert server.approve(rollout, "bob").status == 0
+    assert approve(server, rollout, "bob").status == 0
     assert server.ended(rollout) == "done", (robot.reports(), robot.tail())
     robot.settled(two)
     assert (robot.state / "trust/operators.json").exists()
@@ -112,10 +63,10 @@ def test_every_key_changes_while_the_robot_is_off(here):
     robot.stop_agent(signal.SIGKILL)
     before = robot.trusts("root")["version"]
     for role in ("root", "release"):
-        ok("muster", "keys", "rotate", role, "--dir", place.keys, "--no-passphrase")
+        place.change_keys("rotate", role)
     for role in ("timestamp", "snapshot", "director"):
         ok("musterd", "rotate", "--dir", place.server_dir, "--role", role)
-        ok("muster", "keys", "rotate", role, "--online", place.server_dir / "online.json", "--dir", place.keys, "--no-passphrase")
+        place.change_keys("rotate", role, "--online", place.server_dir / "online.json")
     server.push()
     three = release(place, server, "3.0.0")
     robot.start_agent()
@@ -130,7 +81,7 @@ def test_what_the_offline_keys_took_back_is_not_installed(here):
     robot.stop_agent()
     server.rollout(four)  # assigned, while the robot is off
     wait_for(lambda: (robot.show()["target"] or {}).get("digest") == four.digest, "the assignment")
-    ok("muster", "sign", "--remove", "quadrants/4.0.0", "--keys", place.keys)
+    place.unsign(four)
     server.push()
     robot.start_agent()
     wait_for(lambda: [r for r in robot.reports("failed", four, after) if r["text"].startswith("[targets.unknown]")],
@@ -144,12 +95,12 @@ def test_the_chain_says_whose_orders_count(here):
     assert not (robot.state / "operators.json").exists()  # nobody gave it one
 
     def order(verb, who, *args):
-        return server.muster(verb, "r1", "--key", place.dir / f"operators/{who}.key", "--reason", "a test", "--yes", *args)
+        return server.muster(verb, "r1", "--key", place.operators / f"{who}.key", "--reason", "a test", "--yes", *args)
 
     wait_for(lambda: order("hold", "alice").status == 0, "the order to be obeyed")
     assert order("release", "alice").status == 0
     after = robot.mark()
-    ok("muster", "keys", "revoke", "alice", "--operators", "--dir", place.dir / "operators", "--keys", place.keys)
+    ok("muster", "keys", "revoke", "alice", "--operators", "--dir", place.operators, "--keys", place.keys)
     server.push()
     robot.stop_agent()
     robot.start_agent("--metadata-ms", "500")

@@ -103,7 +103,7 @@ static void server_args(struct cast *cast, struct actor *actor)
     arg(actor, stage_program(stage, "musterd"));
     arg(actor, "serve");
     arg_pair(actor, "--dir", stage_path(stage, "server"));
-    arg_pair(actor, "--keyring", stage_path(stage, "keys/keyring.json"));
+    arg_pair(actor, "--root", stage_path(stage, "keys/root.json"));
     arg_pair(actor, "--ports-file", stage_path(stage, "ports.json"));
     listen_on(actor, "--robot-listen", stage->robot_port);
     listen_on(actor, "--operator-listen", stage->operator_port);
@@ -143,7 +143,7 @@ static void agent_args(struct cast *cast, struct actor *actor, const char *token
     arg_pair(actor, "--robot", robot);
     arg_pair(actor, "--enroll-token-file", token_file);
     arg_pair(actor, "--ca", stage_path(stage, "server/ca.pem"));
-    arg_pair(actor, "--keyring", stage_path(stage, "keys/keyring.json"));
+    arg_pair(actor, "--root", stage_path(stage, "keys/root.json"));
     arg_number(actor, "--telemetry-ms", 2000);
     arg_number(actor, "--recorder-memory-mib", 8); /* many robots, one machine */
     arg_number(actor, "--probation-ms", 6000);

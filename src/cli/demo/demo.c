@@ -110,6 +110,8 @@ static void stay(struct stage *stage, struct cast *cast, struct chaos *chaos, st
     fprintf(stderr,
             "On the command line: export MUSTER_SERVER=https://127.0.0.1:%u MUSTER_TOKEN=%s MUSTER_CA=%s\n",
             stage->operator_port, stage->token, stage_path(stage, "server/ca.pem"));
+    fprintf(stderr, "As an operator: muster hold r01 --key %s --reason \"to see it\"\n",
+            stage_path(stage, "operators/demo.key"));
     fprintf(stderr, "Ctrl-C ends it and removes %s.\n", stage->dir);
     chaos->on = false;
     while (!interrupted) {

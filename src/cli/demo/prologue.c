@@ -1,13 +1,41 @@
 #include "cli/demo/prologue.h"
 #include "base/buf.h"
 #include "base/str.h"
+#include "cli/demo/screen.h"
 #include "cli/demo/tool.h"
 
-int prologue_releases(const struct stage *stage, struct err *err)
+/* The server's directory and keys come first: the fleet's root names them. */
+static int make_keys(struct stage *stage, const char *keys, struct err *err)
+{
+    if (tool_run_program(stage, "musterd",
+                         TOOL_ARGS("init", "--dir", stage_path(stage, "server"), "--hosts",
+                                   "127.0.0.1,localhost", "--token-file", stage_path(stage, "token")),
+                         err) < 0 ||
+        stage_read_token(stage, err) < 0)
+        return -1;
+    const char *const init[] = {"keys",
+                                "init",
+                                "--dir",
+                                keys,
+                                "--fleet",
+                                "demo",
+                                "--online",
+                                stage_path(stage, "server/online.json"),
+                                "--no-passphrase",
+                                NULL};
+    if (tool_run(stage, true, init, NULL, err) < 0)
+        return -1;
+    return tool_run(
+        stage, true,
+        TOOL_ARGS("keys", "operator", "demo", "--dir", stage_path(stage, "operators"), "--keys", keys), NULL,
+        err);
+}
+
+int prologue_releases(struct stage *stage, struct err *err)
 {
     char keys[2 * STAGE_PATH];
     str_copy(keys, sizeof keys, stage_path(stage, "keys"));
-    if (tool_run(stage, true, TOOL_ARGS("keys", "init", "--dir", keys), NULL, err) < 0)
+    if (make_keys(stage, keys, err) < 0)
         return -1;
     for (size_t i = 0; i < STAGE_RELEASES; i++) {
         char yaml[2 * STAGE_PATH];
@@ -17,21 +45,22 @@ int prologue_releases(const struct stage *stage, struct err *err)
             tool_run(stage, true, TOOL_ARGS("sign", dir, "--keys", keys), NULL, err) < 0)
             return -1;
     }
+    screen_note("The releases are in the offline targets: keys that no server has say which bytes this fleet "
+                "may run");
     return 0;
 }
 
 int prologue_server(struct stage *stage, struct cast *cast, struct err *err)
 {
-    if (tool_run_program(stage, "musterd",
-                         TOOL_ARGS("init", "--dir", stage_path(stage, "server"), "--hosts",
-                                   "127.0.0.1,localhost", "--token-file", stage_path(stage, "token")),
-                         err) < 0 ||
-        stage_read_token(stage, err) < 0 || cast_start_server(cast, err) < 0)
+    if (cast_start_server(cast, err) < 0)
         return -1;
-    for (size_t i = 0; i < STAGE_RELEASES; i++)
-        if (tool_run(stage, true, TOOL_ARGS("push", stage_path(stage, "releases/%s", stage_versions[i])),
-                     NULL, err) < 0)
+    for (size_t i = 0; i < STAGE_RELEASES; i++) {
+        const char *dir = stage_path(stage, "releases/%s", stage_versions[i]);
+        if (tool_run(stage, true, TOOL_ARGS("push", dir, "--keys", stage_path(stage, "keys")), NULL, err) < 0)
             return -1;
+    }
+    screen_note("Robots take a release by two keys: these targets name it, and the server's director assigns "
+                "it to them");
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* Where a demo takes place: one folder with everything in it, and the names of the actors.
  *
- *   DIR/keys/        release key and keyring        DIR/releases/V/   packed and signed releases
+ *   DIR/keys/        the fleet's offline keys       DIR/releases/V/   packed and signed releases
+ *   DIR/operators/   the key of operator "demo"     DIR/token         his word to the server
  *   DIR/server/      musterd's data                 DIR/log/NAME.log  what each process said
  *   DIR/r01/state/   an agent's state               DIR/r01/run/      its guard's socket
  *   DIR/r01/frames.jsonl                            what its robot program saw
