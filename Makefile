@@ -40,6 +40,9 @@ mcdc: deps ## MC/DC coverage of the guard, with clang-19
 mutants: deps ## mutation score of the guard
 	@scripts/mutants --all
 
+mutants-trust: deps ## mutation score of the core of trust (hours)
+	@scripts/mutants --trust
+
 bench: build ## every benchmark, as JSON
 	@for b in build/bin/bench-*; do $$b --json; done
 
@@ -52,4 +55,4 @@ clean:
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-.PHONY: build deps console demo test asan fuzz chaos spin mcdc mutants bench lint clean help
+.PHONY: build deps console demo test asan fuzz chaos spin mcdc mutants mutants-trust bench lint clean help

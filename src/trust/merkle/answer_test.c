@@ -72,6 +72,16 @@ static void a_log_that_grows_is_followed(void **state)
             assert_judged(made, since, size, "muster.audit/1", TRUST_RULE_NONE);
 }
 
+/* Trust on first use: whatever log it is, if its key signed it. */
+static void the_first_checkpoint_is_followed(void **state)
+{
+    cleanup_free struct checkpoint_answer *answer = answer_of(made, 0, 9, "muster.audit/1");
+    struct checkpoint known = {0}, out = {0};
+    struct err err = {0};
+    assert_ok(checkpoint_follows(&known, answer, &public, 1, &out, &err), err);
+    assert_int_equal(out.size, 9);
+}
+
 static void a_fork_is_named(void **state)
 {
     for (uint64_t since = 4; since <= 30; since++)
@@ -118,6 +128,10 @@ static void answers_are_read_strictly(void **state)
     assert_ok(checkpoint_answer_parse(good, strlen(good), answer, &err), err);
     assert_int_equal(answer->consistency.count, 1);
     assert_string_equal(answer->text, "a\nb");
+    static const char broken[] =
+        "{\"checkpoint\":\"a\",\"consistency\":[],\"key\":\"k\",\"broken\":\"entry 3\"}";
+    assert_ok(checkpoint_answer_parse(broken, strlen(broken), answer, &err), err);
+    assert_string_equal(answer->broken, "entry 3");
     cleanup_free char *large = mem_zalloc(CHECKPOINT_ANSWER_MAX_BYTES + 1, 1);
     assert_fails(checkpoint_answer_parse(large, CHECKPOINT_ANSWER_MAX_BYTES + 1, answer, &err), err,
                  ERR_TOO_BIG);
@@ -136,12 +150,42 @@ static void a_root_names_audit_keys(void **state)
     assert_int_equal(checkpoint_root_keys(&root, out, 4), 0);
 }
 
+static void only_keys_of_ed25519_are_taken_and_no_more_than_fit(void **state)
+{
+    static const char good[] = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    char first[65], second[65], longer[67], junk[65], a[] = "a", b[] = "b", *ids[] = {a, b};
+    struct public_key out[3] = {0};
+    static const struct public_key untouched;
+    snprintf(first, sizeof first, "%s", good);
+    snprintf(second, sizeof second, "%s", good);
+    snprintf(longer, sizeof longer, "%s00", good);
+    snprintf(junk, sizeof junk, "%s", good);
+    second[0] = 'e';
+    junk[63] = 'x';
+    struct tuf_key two[] = {{a, TUF_ED25519, first}, {b, TUF_ED25519, second}};
+    struct tuf_key bad[] = {{a, TUF_ECDSA_P256, first}, {a, TUF_ED25519, longer}, {b, TUF_ED25519, junk}};
+    struct tuf_root root = {.key_count = 2, .keys = two, .audit = {1, 2, ids}};
+    for (size_t max = 0; max <= 2; max++) {
+        memset(out, 0, sizeof out);
+        assert_int_equal(checkpoint_root_keys(&root, out, max), max);
+        assert_memory_equal(&out[max], &untouched, sizeof untouched);
+    }
+    root.key_count = 3;
+    root.keys = bad;
+    assert_int_equal(checkpoint_root_keys(&root, out, 3), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_log_that_grows_is_followed), cmocka_unit_test(a_fork_is_named),
-        cmocka_unit_test(a_shorter_log_is_named),       cmocka_unit_test(a_stranger_signs_nothing),
-        cmocka_unit_test(answers_are_read_strictly),    cmocka_unit_test(a_root_names_audit_keys),
+        cmocka_unit_test(a_log_that_grows_is_followed),
+        cmocka_unit_test(a_fork_is_named),
+        cmocka_unit_test(a_shorter_log_is_named),
+        cmocka_unit_test(a_stranger_signs_nothing),
+        cmocka_unit_test(answers_are_read_strictly),
+        cmocka_unit_test(a_root_names_audit_keys),
+        cmocka_unit_test(the_first_checkpoint_is_followed),
+        cmocka_unit_test(only_keys_of_ed25519_are_taken_and_no_more_than_fit),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

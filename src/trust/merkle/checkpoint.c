@@ -169,7 +169,7 @@ static int parse_note(const char *text, size_t len, struct note *out, struct err
 static int parse_text(struct span text, struct checkpoint *out, struct err *err)
 {
     struct span origin, size, root;
-    char digits[24], again[24];
+    char digits[24] = "", again[24];
     struct checkpoint checkpoint = {0};
     if (!take_line(&text, &origin) || !take_line(&text, &size) || !take_line(&text, &root))
         return err_set(err, ERR_INVALID, "checkpoint: it wants a line for its log, its size and its root");

@@ -97,6 +97,19 @@ static void a_changed_bit_is_located(void **state)
     }
 }
 
+/* Its hash fits, and it is no entry. */
+static void what_is_no_entry_is_located(void **state)
+{
+    static const char *const texts[] = {"", "{", "{}", "[]", "{\"seq\":\"1\"}", "{\"seq\":0}", "{\"seq\":2}"};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct follow follow = {0};
+        struct err err = {0};
+        struct digest hash = merkle_leaf(texts[i], strlen(texts[i]));
+        assert_fails(follow_entry(&follow, 1, texts[i], strlen(texts[i]), &hash, &err), err, ERR_CORRUPT);
+        assert_int_equal(follow.tree.size, 0);
+    }
+}
+
 /* Whoever owns the database gives a forged entry its hash as well: the next checkpoint tells between which two it is, and who
  * remembers the hashes which. */
 static void a_forged_hash_is_located(void **state)
@@ -185,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_log_is_sound),
         cmocka_unit_test(a_changed_bit_is_located),
+        cmocka_unit_test(what_is_no_entry_is_located),
         cmocka_unit_test(a_forged_hash_is_located),
         cmocka_unit_test(removed_entries_are_located),
         cmocka_unit_test(slipped_in_entries_are_located),

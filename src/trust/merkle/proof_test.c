@@ -204,6 +204,77 @@ static void what_is_not_there_is_not_proved(void **state)
                                           &(struct merkle_proof){.count = MERKLE_PROOF_MAX}));
 }
 
+/* A longer or shorter way than the claimed size wants leads nowhere, whatever it leads to. */
+static void a_proof_has_the_length_that_its_sizes_want(void **state)
+{
+    enum { FEW = 20 };
+    struct merkle_source source = made_source(made);
+    struct err err = {0};
+    for (size_t size = 1; size <= FEW; size++)
+        for (size_t at = 0; at < size; at++)
+            for (size_t claim = 1; claim <= FEW; claim++)
+                for (size_t place = 0; place < claim; place++) {
+                    struct merkle_proof proof, wanted;
+                    assert_ok(merkle_prove_inclusion(&source, at, size, &proof, &err), err);
+                    assert_ok(merkle_prove_inclusion(&source, place, claim, &wanted, &err), err);
+                    if (proof.count != wanted.count)
+                        assert_false(
+                            merkle_check_inclusion(&made->leaves[at], place, claim, &roots[size], &proof));
+                    assert_ok(merkle_prove_consistency(&source, at + 1, size, &proof, &err), err);
+                    assert_ok(merkle_prove_consistency(&source, place + 1, claim, &wanted, &err), err);
+                    if (proof.count != wanted.count)
+                        assert_false(
+                            merkle_check_consistency(place + 1, &roots[at + 1], claim, &roots[size], &proof));
+                }
+}
+
+/* Equal roots and an empty proof, which would prove that nothing has changed. */
+static void sizes_are_in_order_and_in_range(void **state)
+{
+    const struct merkle_proof empty = {0};
+    const uint64_t beyond = (uint64_t)INT64_MAX + 1;
+    struct merkle_source source = made_source(made);
+    struct merkle_proof proof;
+    struct err err = {0};
+    for (uint64_t before = 2; before <= 64; before++)
+        for (uint64_t size = 0; size < before; size++)
+            assert_false(merkle_check_consistency(before, &roots[3], size, &roots[3], &empty));
+    assert_true(merkle_check_consistency(INT64_MAX, &roots[3], INT64_MAX, &roots[3], &empty));
+    assert_false(merkle_check_consistency(beyond, &roots[3], beyond, &roots[3], &empty));
+    assert_fails(merkle_prove_inclusion(&source, 0, beyond, &proof, &err), err, ERR_INVALID);
+    assert_fails(merkle_prove_consistency(&source, 1, beyond, &proof, &err), err, ERR_INVALID);
+}
+
+/* A source whose k-th read, from 1, fails. */
+struct broken {
+    int at, reads;
+};
+
+static int broken_read(void *arg, unsigned level, uint64_t index, size_t count, struct digest *out,
+                       struct err *err)
+{
+    struct broken *broken = arg;
+    if (++broken->reads == broken->at)
+        return err_set(err, ERR_IO, "the disk says no");
+    return made_read(made, level, index, count, out, err);
+}
+
+static void what_cannot_be_read_is_not_proved(void **state)
+{
+    struct broken counting = {0};
+    struct merkle_source source = {.read = broken_read, .arg = &counting};
+    struct merkle_proof proof;
+    struct err err = {0};
+    assert_ok(merkle_prove_consistency(&source, 7, 29, &proof, &err), err);
+    for (int at = 1; at <= counting.reads; at++) {
+        struct broken broken = {.at = at};
+        source.arg = &broken;
+        assert_fails(merkle_prove_consistency(&source, 7, 29, &proof, &err), err, ERR_IO);
+        broken = (struct broken){.at = at % 4 + 1};
+        assert_fails(merkle_prove_inclusion(&source, 7, 29, &proof, &err), err, ERR_IO);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +284,9 @@ int main(void)
         cmocka_unit_test(a_changed_consistency_proof_fails),
         cmocka_unit_test(a_fork_has_no_proof),
         cmocka_unit_test(what_is_not_there_is_not_proved),
+        cmocka_unit_test(a_proof_has_the_length_that_its_sizes_want),
+        cmocka_unit_test(sizes_are_in_order_and_in_range),
+        cmocka_unit_test(what_cannot_be_read_is_not_proved),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

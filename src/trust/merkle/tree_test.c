@@ -100,6 +100,40 @@ static void what_cannot_be_kept_is_not_appended(void **state)
     free(log);
 }
 
+/* The k-th hash of a higher level, from 1, is not kept; then the leaf is not appended either, and may be again. */
+struct refusing {
+    int at, calls;
+};
+
+static int refuse_one(unsigned level, uint64_t index, const struct digest *hash, void *arg, struct err *err)
+{
+    struct refusing *refusing = arg;
+    (void)level;
+    (void)index;
+    (void)hash;
+    return ++refusing->calls == refusing->at ? err_set(err, ERR_IO, "the disk says no") : 0;
+}
+
+static void each_hash_of_a_higher_level_is_kept_or_nothing(void **state)
+{
+    enum { LEAVES = 1024 };
+    for (int at = 1; at <= LEAVES / 256; at++) {
+        struct refusing refusing = {.at = at};
+        struct merkle_tree tree = {0};
+        struct err err = {0};
+        int refused = 0;
+        while (tree.size < LEAVES) {
+            uint64_t size = tree.size;
+            struct digest leaf = merkle_leaf(&size, sizeof size);
+            if (merkle_append(&tree, &leaf, refuse_one, &refusing, &err) == 0)
+                continue;
+            assert_int_equal(tree.size, size);
+            refused++;
+        }
+        assert_int_equal(refused, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +141,7 @@ int main(void)
         cmocka_unit_test(its_root_is_the_plain_one),
         cmocka_unit_test(tiles_of_higher_levels_are_subtrees),
         cmocka_unit_test(what_cannot_be_kept_is_not_appended),
+        cmocka_unit_test(each_hash_of_a_higher_level_is_kept_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,6 +197,7 @@ static void what_all_kinds_share_is_checked(void **state)
         {"1.0.34", "1..0"},
         {"1.0.34", "1.0.0.0"},
         {"1.0.34", "1.x"},
+        {"1.0.34", "1.x0"},
         {"\"version\": 3", "\"version\": 0"},
         {"\"version\": 3", "\"version\": -1"},
         {"\"version\": 3", "\"version\": \"3\""},

@@ -284,6 +284,23 @@ static void test_delegation_cached_under_a_key_that_was_taken_away(void **state)
     assert_not_found(w, "x", TRUST_TARGETS_SIGNATURES);
 }
 
+/* New keys of the snapshot forget what the old one named. What is on the shelf is not asked whether it may stay. */
+static void test_delegation_that_the_snapshot_no_longer_names(void **state)
+{
+    struct world *w = *state;
+    give(w, "targets", "a", PATHS("*"), false);
+    world_put(w, "a", "x");
+    tuf_mock_release(w->mock);
+    assert_found(w, "x");
+    tuf_mock_rotate(w->mock, "root", "snapshot");
+    tuf_mock_publish(w->mock, "root");
+    tuf_mock_drop(w->mock, "snapshot", "/meta/a.json");
+    tuf_mock_publish(w->mock, "snapshot");
+    tuf_mock_sync(w->mock, "timestamp");
+    tuf_mock_publish(w->mock, "timestamp");
+    assert_not_found(w, "x", TRUST_METADATA_MISSING);
+}
+
 static void test_delegation_taken_back(void **state)
 {
     struct world *w = *state;
@@ -429,6 +446,7 @@ int main(void)
         WORLD_TEST(test_delegation_missing),
         WORLD_TEST(test_delegation_is_a_snapshot),
         WORLD_TEST(test_delegation_cached_under_a_key_that_was_taken_away),
+        WORLD_TEST(test_delegation_that_the_snapshot_no_longer_names),
         WORLD_TEST(test_delegation_taken_back),
         WORLD_TEST(test_delegation_each_edge_has_its_keys),
         WORLD_TEST(test_delegation_each_edge_has_its_keys_in_memory),
