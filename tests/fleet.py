@@ -402,7 +402,7 @@ class Director:
         self.key, root = server.dir / "online/director.key", json.loads(server.place.root.read_text())["signed"]
         self.fleet, self.keyid = root["x-muster"]["fleet"], root["x-muster"]["director"]["keyids"][0]
 
-    def assign(self, robot, release, **lies):
+    def assign(self, robot, release, /, **lies):
         """The assignment of this release to the robot; its version is the next one that the robot accepts."""
         now = int(time.time())
         signed = {"_type": "assignment", "spec_version": "1.0", "fleet": self.fleet, "robot": robot.name,

@@ -206,7 +206,7 @@ def test_a_download_that_fails_for_a_while(site, fault, say):
 # ---- two keys ----
 
 
-def offered(site, release, assignment=None, **lies):
+def offered(site, release, /, assignment=None, **lies):
     """A server that has gone over to the enemy, with the director's key: it assigns what it likes. The robot refuses; its report's text."""
     assignment = assignment or site.director.assign(site.robot, release, **lies)
     mark = site.robot.mark()
@@ -265,15 +265,17 @@ def test_metadata_without_an_end(site):
     mark = site.robot.mark()
     id = site.server.rollout(release)
     wait_for(lambda: site.robot.reports("failed", after=mark), lambda: f"a refusal: {site.robot.tail()}")
+    site.still_good()
     site.proxy.faults.clear()
-    assert site.server.ended(id) == "rolled_back"
+    assert site.server.ended(id) == "done"
     assert [r["text"].split("]")[0] for r in site.robot.reports("failed", after=mark)] == ["[metadata.size"]
-    site.robot.settled(site.good)
+    site.good = release
+    site.robot.settled(release)
     site.still_good()
 
 
 def test_the_robot_has_lost_its_root(site):
-    """It trusts nobody then: nothing is installed, and what it has verified goes on."""
+    """It trusts nobody then: nothing is installed, and what it has verified goes on. With the file it goes on where it was."""
     release = site.next()
     site.server.push(release)
     mark = site.robot.mark()
@@ -283,15 +285,17 @@ def test_the_robot_has_lost_its_root(site):
     root = site.robot.root.read_bytes()
     site.robot.root.unlink()
     site.robot.start_agent()
-    site.server.rollout(release)
+    id = site.server.rollout(release)
     wait_for(lambda: site.robot.reports("failed", after=mark), lambda: f"a report: {site.robot.tail()}")
     site.still_good()
     site.robot.stop_agent()
     site.robot.root.write_bytes(root)
-    shutil.rmtree(shelf, ignore_errors=True)
-    away.rename(shelf)
     site.robot.start_agent()
-    wait_for(lambda: site.robot.phase() == "idle", "the agent's return")
+    assert site.server.ended(id) == "done"
+    site.good = release
+    site.robot.settled(release)
+    site.still_good()
+    shutil.rmtree(away)
 
 
 # ---- the wrong release ----
