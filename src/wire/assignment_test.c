@@ -83,6 +83,7 @@ static void what_is_wrong_is_named(void **state)
         {"\"version\":7", "\"version\":9223372036854775808", "assignment"},
         {"2026-01-09T03:04:05Z", "2026-01-02T03:04:05Z", "expires"},
         {"2026-01-09T03:04:05Z", "2026-01-09T03:04:05+01:00", "expires"},
+        {"2026-01-02T03:04:05Z", "2026-01-02 03:04:05Z", "issued"},
         {"\"robot\":\"r1\"", "\"robot\":\"r 1\"", "robot"},
         {"detector/2.0.0", "detector/2.0", "path"},
         {"detector/2.0.0", "../2.0.0", "path"},
@@ -91,6 +92,7 @@ static void what_is_wrong_is_named(void **state)
         {"\"length\":1234", "\"length\":0", "length"},
         {"\"length\":1234", "\"length\":1048577", "length"},
         {"\"sha256\":\"00", "\"sha256\":\"0A", "sha256"},
+        {HASH, "0000000000000000000000000000000000000000000000000000000000000000", "sha256"},
         {"{\"length\":1234,\"path\":\"detector/2.0.0\",\"sha256\":\"" HASH "\"}", "null", "target"},
         {"\"sig\":\"0a0b\"", "\"sig\":\"0a0B\"", "sig"},
         {"\"sig\":\"0a0b\"", "\"sig\":\"0a0\"", "sig"},
@@ -226,9 +228,29 @@ static void a_plan_for_fifty_thousand_robots_fits(void **state)
     assert_fails(plan_check(over, strlen(over), &release, names[1], &err), err, ERR_INVALID);
 }
 
+/* NAME and VERSION of 63 bytes each, and of no more: what is cut off would be another release. */
+static void a_path_is_split_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    for (size_t name_len = 0; name_len < 140; name_len++)
+        for (size_t tail = 1; tail < 140; tail += name_len == 9 ? 1 : 57) {
+            char path[300] = "", name[64], version[64];
+            memset(path, 'n', name_len);
+            memcpy(path + name_len, "/1.0.0-", 7);
+            memset(path + name_len + 7, 'v', tail);
+            bool whole = name_len >= 1 && name_len <= 63 && 6 + tail <= 63;
+            assert_int_equal(assignment_path_split(path, name, version), whole);
+            if (!whole)
+                continue;
+            assert_int_equal(strlen(name), name_len);
+            assert_string_equal(version, path + name_len + 1);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_path_is_split_whole_or_not_at_all),
         cmocka_unit_test(an_assignment_says_what_it_says),
         cmocka_unit_test(order_and_white_space_do_not_matter),
         cmocka_unit_test(hostile_bytes_are_refused),

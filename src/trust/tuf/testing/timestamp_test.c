@@ -98,6 +98,20 @@ static void test_timestamp_of_the_same_version_changes_nothing(void **state)
     assert_string_equal(buf_text(&held), bytes);
 }
 
+/* Neither is it a rollback: who sends the same version again need not be shut out. */
+static void test_timestamp_of_the_same_version_names_an_older_snapshot(void **state)
+{
+    struct world *w = *state;
+    world_put(w, "targets", "x");
+    tuf_mock_release(w->mock);
+    assert_accepted(w);
+    tuf_mock_set(w->mock, "timestamp", "/meta/snapshot.json/version", "1");
+    tuf_mock_republish(w->mock, "timestamp");
+    assert_accepted(w);
+    assert_holds(w, 1, 2, 2, 2);
+    assert_found(w, "x");
+}
+
 static void test_timestamp_expired(void **state)
 {
     struct world *w = *state;
@@ -183,6 +197,7 @@ int main(void)
         WORLD_TEST(test_timestamp_names_an_older_snapshot),
         WORLD_TEST(test_timestamp_rollback_to_before_an_expired_one),
         WORLD_TEST(test_timestamp_of_the_same_version_changes_nothing),
+        WORLD_TEST(test_timestamp_of_the_same_version_names_an_older_snapshot),
         WORLD_TEST(test_timestamp_expired),
         WORLD_TEST(test_timestamp_frozen),
         WORLD_TEST(test_timestamp_missing),
