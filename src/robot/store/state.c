@@ -105,7 +105,8 @@ static void read_trust(struct json_at root, struct robot_trust *out)
     if (!json_has(root, "trust"))
         return;
     struct json_at at = json_child(root, "trust");
-    out->accepted = read_count(at, "accepted");
+    json_get_u64(at, "accepted", INT64_MAX,
+                 &out->accepted); /* whatever an assignment may say: wire/assignment.c */
     json_get_digest_or_null(at, "director", &out->director);
     json_get_digest_or_null(at, "admitted", &out->admitted);
     json_get_bool(at, "rollback", &out->rollback);

@@ -29,7 +29,8 @@ static void draw_slot(struct install_slot *out, uint64_t below, bool runs)
 
 static void draw_trust(struct robot_trust *out)
 {
-    *out = (struct robot_trust){.accepted = draw(1 << 20), .rollback = draw(2)};
+    *out = (struct robot_trust){.accepted = draw(4) ? draw(1 << 20) : INT64_MAX, /* as large as they come */
+                                .rollback = draw(2)};
     if (draw(2))
         draw_digest(&out->director);
     if (draw(2))
