@@ -120,6 +120,15 @@ static void a_robot_may_be_assigned_nothing(void **state)
     assert_ok(assignment_parse(whole, strlen(whole), &envelope, &err), err);
     assert_memory_equal(&envelope.assignment, &nothing, sizeof nothing);
     assert_int_equal(envelope.signature_count, 0);
+    for (int bad = 0; bad < 2; bad++) { /* neither back to nothing, nor nothing by a plan */
+        struct assignment other = nothing;
+        other.rollback = bad == 0;
+        other.plan.bytes[0] = bad == 1;
+        cleanup_free char *inner = assignment_signed_format(&other, &len, &err);
+        cleanup_free char *outer = assignment_envelope_format(inner, NULL, 0, &err);
+        cleanup_assignment_envelope struct assignment_envelope none = {0};
+        assert_fails(assignment_parse(outer, strlen(outer), &none, &err), err, ERR_INVALID);
+    }
 }
 
 static void random_assignment(uint64_t *seed, struct assignment *out)

@@ -91,13 +91,29 @@ static void what_is_wrong_is_named(void **state)
         refuse(table[i][0], table[i][1], table[i][2]);
 }
 
+/* "approvals": null must not read as "none are wanted", and the keyring is bound to nothing that it would have to name. */
+static void a_term_is_never_there_and_void(void **state)
+{
+    static const char *const texts[] = {
+        "{\"muster\":{\"kind\":\"release\",\"fleet\":\"f\",\"approvals\":null}}",
+        "{\"muster\":{\"kind\":\"release\",\"fleet\":\"f\",\"approvals\":{}}}",
+        "{\"muster\":{\"kind\":\"release\",\"fleet\":\"f\",\"floor\":null}}",
+        "{\"muster\":{\"kind\":\"operators\",\"fleet\":\"f\",\"floor\":\"1.0.0\"}}",
+        "{\"muster\":{\"kind\":\"operators\",\"fleet\":\"f\",\"approvals\":"
+        "{\"of\":\"plan\",\"operators\":[\"alice\"],\"threshold\":1}}}"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct err err = {0};
+        assert_fails(parse_any(texts[i], strlen(texts[i]), &err), err, ERR_INVALID);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(terms_say_what_they_say),
-        cmocka_unit_test(the_least_is_a_kind_and_a_fleet),
-        cmocka_unit_test(hostile_bytes_are_refused),
-        cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(terms_say_what_they_say),        cmocka_unit_test(the_least_is_a_kind_and_a_fleet),
+        cmocka_unit_test(hostile_bytes_are_refused),      cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(a_term_is_never_there_and_void),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
