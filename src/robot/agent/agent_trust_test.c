@@ -565,6 +565,25 @@ static void a_count_that_was_used_up_begins_anew_with_other_keys(void **state)
     installed(&three);
 }
 
+/* The same, where the thief's last word was believed and done, so that the robot waits for a number beyond it. */
+static void a_robot_that_waits_behind_the_last_number_hears_again(void **state)
+{
+    (void)state;
+    struct made two = make(), three = make();
+    end_agent(SIGTERM);
+    metadata_ms = "500";
+    start_agent();
+    trust_release(&two, NULL);
+    trust_release(&three, NULL);
+    trust_assign(&two, takes_the_last_number);
+    installed(&two);
+    unsigned before = trust_requests("director");
+    wait_for(trust_requests("director") > before + 1);
+    trust_rotate("director");
+    trust_assign(&three, begins_again);
+    installed(&three);
+}
+
 static void an_old_backup_leads_to_the_present(void **state)
 {
     struct err err = {0};
@@ -732,6 +751,7 @@ int main(int argc, char **argv)
         on_a_robot(what_expires_stops_nothing_that_runs),
         on_a_robot(keys_change_while_the_robot_is_off),
         on_a_robot(a_count_that_was_used_up_begins_anew_with_other_keys),
+        on_a_robot(a_robot_that_waits_behind_the_last_number_hears_again),
         on_a_robot(an_old_backup_leads_to_the_present),
         on_a_robot(metadata_that_cannot_be_kept_refuses_nothing),
         on_a_robot(a_root_that_a_disk_damaged_is_taken_anew),

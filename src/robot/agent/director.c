@@ -8,7 +8,7 @@
 
 #include <sys/random.h>
 
-enum { POLL_GRACE_MS = 20000, PLAN_MS = 300000 };
+enum { POLL_GRACE_MS = 20000, PLAN_MS = 300000, QUESTION_MS = 500, QUESTIONS_AT_ONCE = 32 };
 
 static uint32_t random_bits(void)
 {
@@ -113,6 +113,7 @@ void director_chain_updated(struct director *director, const struct err *err)
     if (!err) {
         director_chain_well(director);
         backoff_reset(&director->retry);
+        director->afresh = true;
         return;
     }
     director_refuse(director, err, &the_chain, NULL);
@@ -276,7 +277,11 @@ static void ask(struct director *director)
     const struct director_options *options = &director->options;
     const struct robot_trust *trust = &store_state(options->store)->trust;
     struct err err = {0};
-    bool again = director->stage != DIRECTOR_SETTLED && backoff_ready(&director->pace, clock_mono_ms());
+    int64_t now_ms = clock_mono_ms();
+    bool again =
+        director->afresh || (director->stage != DIRECTOR_SETTLED && backoff_ready(&director->pace, now_ms));
+    director->afresh = false;
+    director->owed_ms = MAX(director->owed_ms, now_ms) + QUESTION_MS;
     cleanup_free char *url =
         mem_printf("%s/api/v1/director?after=%llu&wait=%lld", options->server,
                    again ? 0ull : (unsigned long long)trust->accepted, (long long)options->poll_wait_s);
@@ -298,16 +303,20 @@ static bool is_idle(const struct director *director)
     return director->transfer == 0 && director->stage != DIRECTOR_JUDGING;
 }
 
+static int64_t may_ask_ms(const struct director *director)
+{
+    int64_t way_ms =
+        MAX(director->link.until_ms, director->owed_ms - (int64_t)QUESTIONS_AT_ONCE * QUESTION_MS);
+    return director->heard ? way_ms : MAX(way_ms, director->pace.until_ms);
+}
+
 void director_tick(struct director *director, int64_t now_ms)
 {
-    bool may = director->heard || backoff_ready(&director->pace, now_ms);
-    if (is_idle(director) && backoff_ready(&director->link, now_ms) && may)
+    if (is_idle(director) && now_ms >= may_ask_ms(director))
         ask(director);
 }
 
 int64_t director_next_ms(const struct director *director)
 {
-    if (!is_idle(director))
-        return INT64_MAX;
-    return director->heard ? director->link.until_ms : MAX(director->link.until_ms, director->pace.until_ms);
+    return is_idle(director) ? may_ask_ms(director) : INT64_MAX;
 }

@@ -11,6 +11,9 @@
  * - N is the version last accepted, once that assignment is settled: admitted, or nothing is assigned, or what was admitted is assigned again (a
  *   renewal, which is no news: a release that failed here is not tried again because of it). Until then N is also 0 now and then, at a slower
  *   and slower pace (0.5 … 60 s), since approvals may come, and the chain may change, without a new version.
+ *   The same once after each update of the chain that nobody sought, also where it is settled: under a new director key numbers may have begun
+ *   anew below N.
+ * - However fast answers come, there are at most 32 questions at once, and then one in 500 ms.
  * - A refusal is reported once per rule and assignment (robot/agent/refusals.h): kind `failed`, its text begins with the rule; one of the chain once
  *   per rule, until the chain was well again. The assignment is judged again when it, its approvals or the chain have changed, and in any case now and then (5 s … 5 min).
  * - That the way is bad, or the disk full, refuses nothing: it is tried again.

@@ -24,6 +24,8 @@ struct director {
     struct backoff link;  /* of the question: the way is bad */
     struct backoff pace;  /* of the question: it was not settled */
     struct backoff retry; /* of judging the same answer again */
+    int64_t owed_ms;      /* of questions: when all that were asked would have been due; monotonic */
+    bool afresh;          /* the next question is what is assigned now, whatever was accepted */
     enum err_code complained, troubled;
 
     struct digest key; /* of the answer as it came */
