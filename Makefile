@@ -1,6 +1,8 @@
 # The front door. Everything else is CMake (see CMakePresets.json) and scripts/.
 .DEFAULT_GOAL := build
 JOBS ?= $(shell nproc)
+# Most tests wait more than they compute: see cmake/tests.cmake.
+TEST_JOBS ?= $(shell expr 2 \* $(JOBS))
 
 build: deps console ## release build, programs in build/bin
 	@cmake --preset release -Wno-dev >/dev/null
@@ -16,12 +18,12 @@ demo: build ## ten robots take a good release and throw out a bad one
 	@build/bin/muster demo warehouse $(DEMO)
 
 test: build ## unit, system and fuzz-corpus tests
-	@ctest --preset release -j $(JOBS) $(CTEST_FLAGS)
+	@ctest --preset release -j $(TEST_JOBS) $(CTEST_FLAGS)
 
 asan: deps ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	@cmake --preset asan -Wno-dev >/dev/null
 	@cmake --build --preset asan -j $(JOBS)
-	@ctest --preset asan -j $(JOBS) $(CTEST_FLAGS)
+	@ctest --preset asan -j $(TEST_JOBS) $(CTEST_FLAGS)
 
 fuzz: deps ## FUZZ_SECONDS (60) of libFuzzer for each target; needs clang-14
 	@scripts/fuzz
