@@ -236,6 +236,26 @@ static void a_key_of_ed25519_has_64_digits_and_no_more(void **state)
     drop(&signature);
 }
 
+/* Where the digits end nothing was read. 32 bytes of 0 are a point of order 4: under it a signature that needs no key holds for each fourth text. */
+static void what_is_no_hex_is_no_key_of_zeros(void **state)
+{
+    static const uint8_t neutral[64] = {1};
+    char zeros[65] = "", junk[65] = "";
+    int held = 0;
+    (void)state;
+    memset(zeros, '0', 64);
+    memset(junk, 'z', 64);
+    for (int i = 0; i < 64; i++) {
+        char text[16];
+        const struct tuf_key weak = {.id = (char *)"k", .scheme = TUF_ED25519, .public_text = zeros};
+        const struct tuf_key none = {.id = (char *)"k", .scheme = TUF_ED25519, .public_text = junk};
+        snprintf(text, sizeof text, "%d", i);
+        held += tuf_key_verify(&weak, text, strlen(text), neutral, sizeof neutral);
+        assert_false(tuf_key_verify(&none, text, strlen(text), neutral, sizeof neutral));
+    }
+    assert_in_range(held, 1, 63); /* else this test could not fail */
+}
+
 /* From the canonical text, computed with `sha256sum`. */
 static void the_default_keyid_is_the_hash_of_the_canonical_key(void **state)
 {
@@ -430,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_good_signature_of_a_key_that_we_do_not_take_holds_nothing),
         cmocka_unit_test(keys_of_rsa_have_2048_to_8192_bits),
         cmocka_unit_test(a_key_of_ed25519_has_64_digits_and_no_more),
+        cmocka_unit_test(what_is_no_hex_is_no_key_of_zeros),
         cmocka_unit_test(the_default_keyid_is_the_hash_of_the_canonical_key),
         cmocka_unit_test(a_threshold_is_met_by_that_many_keys_and_no_fewer),
         cmocka_unit_test(wrong_signatures_neither_count_nor_spoil),

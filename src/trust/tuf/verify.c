@@ -28,7 +28,7 @@ int tuf_key_id(enum tuf_scheme scheme, const char *public_text, char out[65], st
 
 static EVP_PKEY *read_ed25519(const char *hex)
 {
-    uint8_t raw[32];
+    uint8_t raw[32] = {0};
     if (strlen(hex) != 64 || !hex_decode(hex, 64, raw))
         return NULL;
     return EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, raw, sizeof raw);
