@@ -1,5 +1,4 @@
 """A robot that runs a good release is given something that goes wrong: it says so in one line and goes on as it was."""
-import json
 import os
 import shutil
 import signal
@@ -7,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import BIN, run
+from conftest import BIN
 from fleet import Director, Place, Proxy, Robot, Server, wait_for
 
 for program in ("musterd", "muster-agent", "muster-guard", "muster-runner", "muster-sim"):

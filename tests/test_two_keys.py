@@ -1,5 +1,4 @@
 """Two keys to install, with everything real: a workstation's offline keys, musterd's online ones, an agent with nothing but root.json."""
-import json
 import signal
 
 import pytest
