@@ -118,6 +118,20 @@ static int settle_keys(struct authority *authority, struct err *err)
     return load_keys(authority, err);
 }
 
+/* A settling that failed after its root was published (a full disk) is made up for. */
+static bool is_unsettled(const struct authority *authority)
+{
+    const struct tuf_root *root = authority_root(authority);
+    for (int i = 0; i < ONLINE_ROLES; i++) {
+        enum online_role role = (enum online_role)i;
+        const struct tuf_keyset *set = online_keyset(root, role);
+        if (!has_key(set, online_signer(authority->online, role)) &&
+            has_key(set, online_next(authority->online, role)))
+            return true;
+    }
+    return false;
+}
+
 /* ---- opening ---- */
 
 /* While there is no repository nobody knows the keys yet, and missing ones may be made. */
@@ -227,6 +241,11 @@ int authority_take(struct authority *authority, const char *role, const void *by
 
 int authority_freshen(struct authority *authority, int64_t now_s, bool *out_changed, struct err *err)
 {
+    *out_changed = false;
+    if (!authority->repo)
+        return 0;
+    if (is_unsettled(authority) && settle_keys(authority, err) < 0)
+        return -1;
     const struct repo_online online = {
         .snapshot = online_signer(authority->online, ONLINE_SNAPSHOT),
         .timestamp = online_signer(authority->online, ONLINE_TIMESTAMP),
@@ -234,9 +253,6 @@ int authority_freshen(struct authority *authority, int64_t now_s, bool *out_chan
         .timestamp_valid_s = authority->timestamp_valid_s,
         .margin_s = margin_s(authority),
     };
-    *out_changed = false;
-    if (!authority->repo)
-        return 0;
     int rc = repo_freshen(authority->repo, &online, now_s, out_changed, err);
     if (*out_changed)
         authority_forget(authority);

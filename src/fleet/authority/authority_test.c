@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "base/testing.h"
 #include "fleet/testing/desk.h"
+#include "robot/store/powercut.h"
 #include "sys/file.h"
 #include "sys/hash.h"
 #include "trust/admission.h"
@@ -70,6 +71,12 @@ static void take_ok(struct fixture *f, const char *role, int64_t version)
 {
     struct err err = {0};
     assert_ok(take(f, role, version, &err), err);
+}
+
+static int64_t repo_root_version(const struct fixture *f)
+{
+    int64_t version = 0, expires_s;
+    return authority_expiry(f->authority, TUF_ROOT, &version, &expires_s) ? version : 0;
 }
 
 static struct digest some_digest(const char *text)
@@ -337,6 +344,37 @@ static void online_keys_rotate(void **state)
     }
 }
 
+/* The disk is full at each moment of taking in a root that names a next key. As soon as there is room again the server goes on by itself. */
+static void a_full_disk_while_a_key_is_exchanged_is_made_up_for(void **state)
+{
+    struct fixture *f = *state;
+    bool changed, whole = false;
+    open_authority(f, f->desk.root_file);
+    take_ok(f, "targets", 1);
+    for (long at = 1; !whole; at++) {
+        struct err err = {0}, full = {0};
+        char path[160];
+        cleanup_online_public struct online_public before = {0}, after = {0};
+        snprintf(path, sizeof path, "%s/online.json", f->dir);
+        assert_ok(online_public_load(path, &before, &err), err);
+        assert_ok(online_rotate(f->dir, ONLINE_TIMESTAMP, &err), err);
+        assert_ok(online_public_load(path, &after, &err), err);
+        int64_t version = desk_rotate(&f->desk, ONLINE_TIMESTAMP, &before.keys[ONLINE_TIMESTAMP],
+                                      &after.keys[ONLINE_TIMESTAMP]);
+        powercut_arm(CUT_ENOSPC, at, f->base);
+        int rc = take(f, "root", version, &full);
+        whole = powercut_disarm() < at;
+        if (whole)
+            assert_ok(rc, full);
+        if (repo_root_version(f) < version) /* it was not published: sent again */
+            take_ok(f, "root", version);
+        assert_ok(authority_freshen(f->authority, f->now_s, &changed, &err), err);
+        assert_string_equal(
+            tuf_signer_public(online_signer(authority_online(f->authority), ONLINE_TIMESTAMP))->id,
+            after.keys[ONLINE_TIMESTAMP].id);
+    }
+}
+
 static void a_root_without_this_servers_keys_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -398,6 +436,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(robots_believe_what_the_director_signs, setup, teardown),
         cmocka_unit_test_setup_teardown(online_keys_rotate, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_while_a_key_is_exchanged_is_made_up_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_root_without_this_servers_keys_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_cut_is_finished_at_the_start, setup, teardown),
     };

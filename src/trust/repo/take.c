@@ -114,6 +114,17 @@ int repo_check(const struct repo *repo, const char *role, const void *bytes, siz
     return rc;
 }
 
+static int store(struct repo *repo, const char *role, const struct tuf_metadata *taken, const void *bytes,
+                 size_t len, struct err *err)
+{
+    if (taken->kind == TUF_ROOT)
+        return repo_put_root(repo, taken, bytes, len, err);
+    repo_sweep(repo);
+    if (repo_store(repo, role, taken->version, bytes, len, err) < 0)
+        return -1;
+    return repo_reload(repo, err);
+}
+
 int repo_take(struct repo *repo, const char *role, const void *bytes, size_t len, int64_t now_s,
               struct err *err)
 {
@@ -121,12 +132,10 @@ int repo_take(struct repo *repo, const char *role, const void *bytes, size_t len
     bool known = false;
     if (repo_check(repo, role, bytes, len, now_s, &taken, &known, err) < 0)
         return -1;
-    if (known)
+    if (known || store(repo, role, &taken, bytes, len, err) == 0)
         return 0;
-    if (taken.kind == TUF_ROOT)
-        return repo_put_root(repo, &taken, bytes, len, err);
-    repo_sweep(repo);
-    if (repo_store(repo, role, taken.version, bytes, len, err) < 0)
-        return -1;
-    return repo_reload(repo, err);
+    struct err again = {0}; /* it may have got its name before that failed: then it is what clients see */
+    if (repo_reload(repo, &again) < 0)
+        return err_prefix(err, "%s", again.text);
+    return -1;
 }
