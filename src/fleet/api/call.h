@@ -23,6 +23,7 @@ struct api {
     struct subscriber_list subscribers;
     size_t subscriber_count;
     struct limiter guesses, requests; /* by address, by operator */
+    struct limiter writes, renewals;  /* by robot */
     struct http_server *robots;       /* the robot port; NULL: none */
     struct event *tick;               /* comment lines for idle streams */
     struct event *more;               /* the next batch of a backlog */
@@ -90,6 +91,9 @@ int call_may_id(const struct call *call, enum right right, const char *robot, st
 bool call_sees(const struct call *call, const char *robot); /* "": the fleet, which everybody sees */
 bool rights_see(struct fleet *fleet, const struct rights *rights,
                 const char *robot); /* the same, for who is remembered */
+/* What the operator of a request that is held may by now. DENIED: nothing any more. */
+int rights_of_bearer(struct fleet *fleet, struct http_request *request, struct rights *out,
+                     struct err *err) must_check;
 /* Whether the rights reach every robot with these labels, also those that get them later. */
 int call_may_select(const struct call *call, enum right right, const struct api_label *labels, size_t count,
                     struct err *err) must_check;
@@ -130,6 +134,12 @@ int audit_hashes_get(struct call *call, struct err *err); /* hashes alone */
 int audit_proof_get(struct call *call, struct err *err);
 /* A robot says what became of a command. */
 int command_outcome(struct call *call, const struct api_report *report, struct err *err);
+
+/* Takes one of what this key may; BUSY with the time to wait. */
+int call_spend(struct call *call, struct limiter *limiter, const char *key, struct err *err) must_check;
+
+/* For a token that is not known: -1 with *err as it is, or BUSY if there were too many from this address. */
+int call_guessed(struct call *call, struct err *err);
 
 /* devices.c: which robot this is, and whether it may ask for this. */
 int device_admit(struct call *call, bool renews, struct err *err);

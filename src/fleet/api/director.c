@@ -3,7 +3,8 @@
  *
  *     counter > after ────────────────────────────────────▶ the assignment as it was issued: the same bytes each time
  *     counter = after, in the last half of its time ──────▶ renewed: the counter grows
- *     counter < after (a server from a backup) ───────────▶ jumps over it
+ *     counter < after (a server from a backup) ───────────▶ jumps over it, if it is not further ahead than a backup can explain: whoever has a
+ *                                                           robot's key for a minute must not use up the numbers that it will ever get
  *
  * A release that the targets do not name any more is not renewed; robots that run it go on. */
 #include "wire/director.h"
@@ -12,6 +13,10 @@
 #include "fleet/api/call.h"
 #include "fleet/authority/authority.h"
 #include "fleet/engine/consent.h"
+
+#include <inttypes.h>
+
+enum { MAX_JUMP = 1 << 20 };
 
 static int fill_target(struct fleet *fleet, const struct robot_row *row, struct assignment *out,
                        struct err *err)
@@ -103,6 +108,16 @@ static int renewal_is_due(struct fleet *fleet, const struct robot_row *row, bool
     return 0;
 }
 
+static int check_jump(const struct robot_row *row, uint64_t after, struct err *err)
+{
+    if (after <= row->counter || after - row->counter <= MAX_JUMP)
+        return 0;
+    return err_set(err, ERR_CONFLICT,
+                   "robot %s says that it has seen assignment %" PRIu64 ", the newest is %" PRIu64
+                   ": no backup is that old; revoke it and enroll it again with an empty state directory",
+                   row->id, after, row->counter);
+}
+
 int director_get(struct call *call, struct err *err)
 {
     struct fleet *fleet = call->fleet;
@@ -111,7 +126,7 @@ int director_get(struct call *call, struct err *err)
     bool due = false;
     if (call_query_u64(call, "after", 0, INT64_MAX - 1, &after, err) < 0 ||
         call_query_u64(call, "wait", 0, HOLD_MAX_WAIT_S, &wait_s, err) < 0 ||
-        renewal_is_due(fleet, row, &due, err) < 0)
+        check_jump(row, after, err) < 0 || renewal_is_due(fleet, row, &due, err) < 0)
         return -1;
     if ((due || after > row->counter) && reissue(fleet, row, after, err) < 0)
         return -1;

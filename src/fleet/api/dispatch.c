@@ -8,8 +8,10 @@
 #include <assert.h>
 #include <event2/event.h>
 
-/* Wrong tokens of an address; requests of an operator, so high that a push of a large release does not notice. */
+/* Wrong tokens of an address; requests of an operator, so high that a push of a large release does not notice; what a robot writes, so high
+ * that one which has much to tell after a long time does not; certificates that it asks for, each of which goes on record. */
 enum { GUESSES_PER_MINUTE = 10, GUESSES_AT_ONCE = 20, REQUESTS_PER_MINUTE = 30000, REQUESTS_AT_ONCE = 5000 };
+enum { WRITES_PER_MINUTE = 3000, WRITES_AT_ONCE = 3000, RENEWALS_PER_MINUTE = 60, RENEWALS_AT_ONCE = 60 };
 
 struct binding { /* what a registered route carries */
     struct api *api;
@@ -68,41 +70,68 @@ int call_query_u64(struct call *call, const char *name, uint64_t fallback, uint6
     return 0;
 }
 
-static bool too_often(struct limiter *limiter, struct call *call, const char *key, struct err *err)
+int call_spend(struct call *call, struct limiter *limiter, const char *key, struct err *err)
 {
     int64_t wait_ms = 0;
     if (limiter_take(limiter, key, clock_mono_ms(), &wait_ms))
-        return false;
+        return 0;
     char seconds[24];
     snprintf(seconds, sizeof seconds, "%lld", (long long)(wait_ms + 999) / 1000);
     http_set_header(call->request, "Retry-After", seconds);
-    err_set(err, ERR_BUSY, "too many requests; try again in %s s", seconds);
-    return true;
+    return err_set(err, ERR_BUSY, "too many requests; try again in %s s", seconds);
 }
 
-/* Who guesses tokens is stopped by his address, before the token is looked at. */
+/* NULL: the request has none. */
+static const char *bearer_of(struct http_request *request)
+{
+    const char *header = http_header(request, "Authorization");
+    return header && strncasecmp(header, "Bearer ", 7) == 0 && header[7] ? header + 7 : NULL;
+}
+
+int rights_of_bearer(struct fleet *fleet, struct http_request *request, struct rights *out, struct err *err)
+{
+    const char *bearer = bearer_of(request);
+    struct identity identity;
+    if (!bearer)
+        return err_set(err, ERR_DENIED, "a token is required");
+    if (identity_of(fleet, bearer, clock_wall_ms(), &identity, err) < 0)
+        return -1;
+    *out = identity.rights;
+    return 0;
+}
+
+/* A wrong token counts against its address. A right one is never turned away for the wrong ones of others behind the same address: 256 bits are
+ * not guessed, but a robot with a stale token, or anybody at a proxy, would keep people from stopping robots. */
+int call_guessed(struct call *call, struct err *err)
+{
+    const char *address = http_client_address(call->request);
+    int64_t wait_ms;
+    if (limiter_take(&call->api->guesses, address, clock_mono_ms(), &wait_ms))
+        return -1;
+    return err_set(err, ERR_BUSY, "too many wrong tokens from %s; try again in %lld s", address,
+                   (long long)(wait_ms + 999) / 1000);
+}
+
 static int authenticate_operator(struct call *call, struct err *err)
 {
-    const char *header = http_header(call->request, "Authorization");
-    const char *address = http_client_address(call->request);
-    struct api *api = call->api;
+    const char *bearer = bearer_of(call->request);
     struct identity identity;
-    int64_t wait_ms;
-    if (!header || strncasecmp(header, "Bearer ", 7) != 0 || !header[7])
+    if (!bearer)
         return err_set(err, ERR_DENIED,
                        "a token is required (Authorization: Bearer …); make one with musterd token");
-    if (!limiter_open(&api->guesses, address, clock_mono_ms(), &wait_ms))
-        return err_set(err, ERR_BUSY, "too many wrong tokens from %s; try again in %lld s", address,
-                       (long long)(wait_ms + 999) / 1000);
-    if (identity_of(call->fleet, header + 7, clock_wall_ms(), &identity, err) < 0) {
-        if (err->code == ERR_DENIED)
-            (void)limiter_take(&api->guesses, address, clock_mono_ms(), NULL);
-        return -1;
-    }
+    if (identity_of(call->fleet, bearer, clock_wall_ms(), &identity, err) < 0)
+        return err->code == ERR_DENIED ? call_guessed(call, err) : -1;
     str_copy(call->operator_name, sizeof call->operator_name, identity.name);
     call->rights = identity.rights;
     call->fleet->counters.operator_requests++;
-    return too_often(&api->requests, call, identity.name, err) ? -1 : 0;
+    return call_spend(call, &call->api->requests, identity.name, err);
+}
+
+static int authenticate_robot(struct call *call, const struct api_route *route, struct err *err)
+{
+    if (device_admit(call, route->handle == renew_post, err) < 0)
+        return -1;
+    return route->writes ? call_spend(call, &call->api->writes, call->robot.id, err) : 0;
 }
 
 /* 401 is the one status that the table of err.h does not have. */
@@ -120,7 +149,7 @@ static void refuse_operator(struct call *call, const struct err *err)
 static int authenticate(struct call *call, const struct api_route *route, struct err *err)
 {
     if (route->who == WHO_ROBOT)
-        return device_admit(call, route->handle == renew_post, err);
+        return authenticate_robot(call, route, err);
     return route->who == WHO_OPERATOR ? authenticate_operator(call, err) : 0;
 }
 
@@ -285,6 +314,8 @@ int api_new(struct fleet *fleet, struct api **out, struct err *err)
     TAILQ_INIT(&api->subscribers);
     limiter_init(&api->guesses, GUESSES_PER_MINUTE, GUESSES_AT_ONCE);
     limiter_init(&api->requests, REQUESTS_PER_MINUTE, REQUESTS_AT_ONCE);
+    limiter_init(&api->writes, WRITES_PER_MINUTE, WRITES_AT_ONCE);
+    limiter_init(&api->renewals, RENEWALS_PER_MINUTE, RENEWALS_AT_ONCE);
     api->tick = event_new(fleet->base, -1, EV_PERSIST, on_tick, api);
     api->more = evtimer_new(fleet->base, on_more, api);
     if (!api->tick || !api->more) {

@@ -86,23 +86,16 @@ int enroll_token_post(struct call *call, struct err *err)
     return call_writer(call, 201, &w, err);
 }
 
-/* Who guesses tokens is stopped by his address, before the token is looked at. It is looked up by its hash, so that no comparison tells how
- * near a guess was. */
+/* It is looked up by its hash, so that no comparison tells how near a guess was. */
 static int check_token(struct call *call, const struct api_enroll *enroll, struct enroll_token_row *token,
                        struct err *err)
 {
     struct digest hash = token_digest(enroll->token);
-    const char *address = http_client_address(call->request);
-    int64_t wait_ms;
-    if (!limiter_open(&call->api->guesses, address, clock_mono_ms(), &wait_ms))
-        return err_set(err, ERR_BUSY, "too many wrong tokens from %s; try again in %lld s", address,
-                       (long long)(wait_ms + 999) / 1000);
     if (call->fleet->store->ops->enroll_get(call->fleet->store, &hash, token, err) < 0) {
         if (err->code != ERR_NOT_FOUND)
             return -1;
-        (void)limiter_take(&call->api->guesses, address, clock_mono_ms(), NULL);
-        return err_set(err, ERR_DENIED,
-                       "the enrolment token is not known; make one with muster robot enroll-token");
+        err_set(err, ERR_DENIED, "the enrolment token is not known; make one with muster robot enroll-token");
+        return call_guessed(call, err);
     }
     if (token->expires_ms <= clock_wall_ms())
         return err_set(err, ERR_DENIED, "the enrolment token has expired; ask for a new one");

@@ -2,19 +2,20 @@
  * commit it gets what is newer. So nothing is told before it is on disk, and a reader that comes back misses
  * nothing. A long backlog goes out in batches with a pause between them: a peer with too much unsent is cut
  * off. */
+#include "base/clock.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
 
 #include <event2/event.h>
 
-enum { MAX_SUBSCRIBERS = 64, REPLAY_DEFAULT = 50, PUSH_BATCH = 500, PUSH_PAUSE_MS = 20 };
+enum { MAX_SUBSCRIBERS = 64, REPLAY_DEFAULT = 50, PUSH_BATCH = 500, PUSH_PAUSE_MS = 20, ASK_EVERY_MS = 1000 };
 
 struct subscriber {
     TAILQ_ENTRY(subscriber) link;
     struct api *api;
     struct http_request *request;
-    struct rights
-        rights; /* as they were when it began; a token that ends ends with its connections' next request */
+    struct rights rights;
+    int64_t asked_ms; /* for them; a token that ends ends its streams, too */
     int64_t last_id;
     int batch; /* events sent in this push */
 };
@@ -59,6 +60,26 @@ static int send_event(const struct event_row *row, void *arg)
     return 0;
 }
 
+static void end(struct subscriber *subscriber)
+{
+    struct http_request *request = subscriber->request;
+    http_hold(request, NULL, NULL);
+    forget(subscriber);
+    http_stream_end(request);
+}
+
+/* What its operator may now, before anything more is told. */
+static bool still_may(struct subscriber *subscriber)
+{
+    struct err err = {0};
+    int64_t now_ms = clock_mono_ms();
+    if (now_ms - subscriber->asked_ms < ASK_EVERY_MS)
+        return true;
+    subscriber->asked_ms = now_ms;
+    return rights_of_bearer(subscriber->api->fleet, subscriber->request, &subscriber->rights, &err) == 0 &&
+           rights_somewhere(&subscriber->rights, RIGHT_SEE);
+}
+
 /* One batch. True if there may be more. */
 static bool push(struct subscriber *subscriber)
 {
@@ -75,9 +96,14 @@ void events_push(struct api *api)
     if (store->ops->active(store))
         return; /* what it holds may not come true; its commit comes here again */
     bool more = false;
-    struct subscriber *one;
-    for (one = TAILQ_FIRST(&api->subscribers); one; one = TAILQ_NEXT(one, link))
-        more = push(one) || more;
+    struct subscriber *one, *next;
+    for (one = TAILQ_FIRST(&api->subscribers); one; one = next) {
+        next = TAILQ_NEXT(one, link);
+        if (still_may(one))
+            more = push(one) || more;
+        else
+            end(one);
+    }
     struct timeval pause = {.tv_usec = PUSH_PAUSE_MS * 1000};
     if (more)
         event_add(api->more, &pause);
@@ -94,12 +120,8 @@ void events_tick(struct api *api)
 void events_drain(struct api *api)
 {
     struct subscriber *one;
-    while ((one = TAILQ_FIRST(&api->subscribers))) {
-        struct http_request *request = one->request;
-        http_hold(request, NULL, NULL);
-        forget(one);
-        http_stream_end(request);
-    }
+    while ((one = TAILQ_FIRST(&api->subscribers)))
+        end(one);
 }
 
 /* Where the stream begins: behind Last-Event-ID or ?after=, else with the last few. */
@@ -128,8 +150,11 @@ int events_get(struct call *call, struct err *err)
     struct subscriber *subscriber = mem_zalloc(1, sizeof *subscriber);
     if (!subscriber)
         return err_no_memory(err);
-    *subscriber =
-        (struct subscriber){.api = api, .request = call->request, .rights = call->rights, .last_id = from};
+    *subscriber = (struct subscriber){.api = api,
+                                      .request = call->request,
+                                      .rights = call->rights,
+                                      .asked_ms = clock_mono_ms(),
+                                      .last_id = from};
     TAILQ_INSERT_TAIL(&api->subscribers, subscriber, link);
     api->subscriber_count++;
     call->taken = true;

@@ -57,7 +57,8 @@ static int issue_next(struct call *call, const char *csr, struct device_row *dev
     struct store *store = call->fleet->store;
     struct robot_row *row = &call->robot;
     const char *robots[] = {row->id};
-    if (drop_unused(call, err) < 0 || enroll_issue(call, csr, row->id, row->next_serial, out, err) < 0)
+    if (call_spend(call, &call->api->renewals, row->id, err) < 0 || drop_unused(call, err) < 0 ||
+        enroll_issue(call, csr, row->id, row->next_serial, out, err) < 0)
         return -1;
     str_copy(device->certificate, sizeof device->certificate, out->certificate);
     const struct audit_entry entry = {

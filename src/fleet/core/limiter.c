@@ -55,14 +55,6 @@ static void tell_wait(const struct limiter *limiter, double level, int64_t *out_
         *out_wait_ms = level >= 1 ? 0 : (int64_t)ceil((1 - level) * 60000 / limiter->per_minute);
 }
 
-bool limiter_open(const struct limiter *limiter, const char *key, int64_t mono_ms, int64_t *out_wait_ms)
-{
-    const struct limiter_slot *slot = find(limiter, hash(key));
-    double level = slot ? level_at(limiter, slot, mono_ms) : limiter->burst;
-    tell_wait(limiter, level, out_wait_ms);
-    return level >= 1;
-}
-
 bool limiter_take(struct limiter *limiter, const char *key, int64_t mono_ms, int64_t *out_wait_ms)
 {
     uint64_t id = hash(key);

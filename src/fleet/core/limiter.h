@@ -26,7 +26,5 @@ struct limiter {
 void limiter_init(struct limiter *limiter, double per_minute, double burst);
 /* Takes one. False: too often; *out_wait_ms (may be NULL) is when the next one is free. */
 bool limiter_take(struct limiter *limiter, const char *key, int64_t mono_ms, int64_t *out_wait_ms);
-/* Looks, and takes nothing: for acts that only count if they fail. */
-bool limiter_open(const struct limiter *limiter, const char *key, int64_t mono_ms, int64_t *out_wait_ms);
 
 #endif

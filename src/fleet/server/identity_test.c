@@ -507,6 +507,26 @@ static void test_two_renewals_of_one_certificate(void **state)
     assert_true(is_quarantined(h, "r1"));
 }
 
+/* ---- too much ---- */
+
+/* Each certificate goes on record, and the record cannot be pruned: a stolen key must not fill the disk. */
+static void test_certificates_are_not_to_be_had_without_end(void **state)
+{
+    struct harness *h = *state;
+    struct robot_peer robot;
+    int issued = 0, slowed = 0;
+    harness_enroll(h, "r1", &robot);
+    for (int i = 0; i < 70; i++) {
+        cleanup_free char *body = renewal(robot.key, "r1");
+        int status = renew_with(h, &robot, body, NULL);
+        issued += status == 200;
+        slowed += status == 429;
+    }
+    assert_int_equal(issued + slowed, 70);
+    assert_in_range(slowed, 1, 10);
+    assert_int_equal(status_of(h, &robot), 204); /* it is a robot as before */
+}
+
 /* ---- guessing ---- */
 
 static void test_guessing_tokens_is_slow(void **state)
@@ -547,6 +567,7 @@ int main(void)
         TEST(test_quarantine_is_released_by_who_knows),
         TEST(test_a_certificate_shown_after_its_successor_is_a_copy),
         TEST(test_two_renewals_of_one_certificate),
+        TEST(test_certificates_are_not_to_be_had_without_end),
         TEST(test_guessing_tokens_is_slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -534,6 +534,10 @@ static void test_the_director_jumps_over_a_counter(void **state)
     await_director(f, 500, &answer);
     open_assignment(&answer, &envelope);
     assert_int_equal(envelope.assignment.version, 501);
+    /* whoever has its key cannot use up the numbers: what comes next is still heard of */
+    cleanup_reply struct reply far = ask_director(f, INT64_MAX - 1, 0), next = ask_director(f, 501, 0);
+    assert_int_equal(far.status, 409);
+    assert_int_equal(next.status, 204);
 }
 
 static void test_assignments_are_renewed_while_the_targets_name_the_release(void **state)
