@@ -72,6 +72,19 @@ def test_signatures_of_the_reference_tool_hold():
     ok("oms", "verify", DATA / "model/weights.bin", "--signature", DATA / "file.p256.sig", "--key", DATA / "p256.pub")
 
 
+def test_signatures_with_certificates_hold_under_the_authorities_that_are_given(model):
+    chain = DATA / "certificate"
+    seen = ok("oms", "verify", model, "-S", chain / "good.sig", "--certificate-chain", chain / "roots.pem", "--json").json()
+    assert seen["method"] == "certificate" and seen["signer"] == "CN=vendor" and len(seen["certificate"]) == 64
+    one_line(run("muster", "oms", "verify", model, "-S", chain / "good.sig", "--certificate-chain", chain / "other.pem"), 3, "not believed")
+    one_line(run("muster", "oms", "verify", model, "-S", chain / "expired.sig", "--certificate-chain", chain / "roots.pem"), 3, "has expired")
+    one_line(run("muster", "oms", "verify", model, "-S", chain / "good.sig", "--key", DATA / "p256.pub"), 3, "certificate of an authority")
+    one_line(run("muster", "oms", "verify", model, "-S", DATA / "p256.sig", "--certificate-chain", chain / "roots.pem"), 3, "signed with a key")
+    one_line(run("muster", "oms", "verify", model, "-S", chain / "good.sig"), 2, "whom do you believe")
+    (model / "config.json").write_text("[]")
+    one_line(run("muster", "oms", "verify", model, "-S", chain / "good.sig", "--certificate-chain", chain / "roots.pem"), 3, "config.json was changed")
+
+
 def test_a_release_is_signed_exported_and_described(tmp_path, key):
     recipe, out, plain = tmp_path / "release.yaml", tmp_path / "release", tmp_path / "plain"
     recipe.write_text(RECIPE.format(root=ROOT, more=""))

@@ -1,6 +1,7 @@
 /* muster oms: model signatures that other tools understand (OpenSSF Model Signing 1.0). */
 #include "cli/oms.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/output.h"
@@ -14,13 +15,17 @@
 static const char help[] =
     "usage: muster oms keygen NAME\n"
     "       muster oms sign DIR|FILE --key FILE [-o model.sig] [--ignore PATH]…\n"
-    "       muster oms verify DIR|FILE --key PUBLIC [--signature model.sig] [--ignore-unsigned] [--json]\n"
-    "       muster oms verify RELEASE --key PUBLIC [--json]\n"
+    "       muster oms verify DIR|FILE WHO [--signature model.sig] [--ignore-unsigned] [--json]\n"
+    "       muster oms verify RELEASE WHO [--json]\n"
     "       muster oms export RELEASE -o DIR\n"
+    "WHO is one of\n"
+    "       --key PUBLIC                      this key\n"
+    "       --certificate-chain ROOTS.pem     who has a certificate of one of these authorities\n"
     "\n"
-    "Signs and verifies models as OpenSSF Model Signing 1.0 has it (method \"key\"), so that other tools can "
-    "check what we sign and the other\n"
-    "way round. Whom a robot believes is decided by its root, not by these signatures.\n"
+    "Signs and verifies models as OpenSSF Model Signing 1.0 has it, so that other tools can check what we "
+    "sign and "
+    "the other way round. We sign with\n"
+    "keys (method \"key\"). Whom a robot believes is decided by its root, not by these signatures.\n"
     "\n"
     "  keygen   a pair of keys: NAME.key (P-256, 0600) and NAME.pub. Others on P-256, P-384 and P-521 in PEM "
     "do, too\n"
@@ -42,7 +47,7 @@ static const char help[] =
     "  model_signing verify key plain --signature plain/model.sig --public_key vendor.pub\n";
 
 struct flags {
-    const char *key, *output, *signature;
+    const char *key, *chain, *output, *signature;
     struct option_list ignore;
     bool unsigned_too, json;
 };
@@ -91,12 +96,23 @@ static int sign_path(const char *path, const struct flags *flags, struct err *er
     return 0;
 }
 
-static int print(const struct oms_statement *statement, const struct oms_key *key, bool json, struct err *err)
+static void print_signer(struct json_writer *out, const struct oms_signer *who)
+{
+    static const char *const methods[] = {[OMS_KEY] = "key", [OMS_CERTIFICATE] = "certificate"};
+    jsonw_text(out, "method", methods[who->method]);
+    jsonw_text(out, who->method == OMS_KEY ? "key" : "certificate", who->fingerprint);
+    jsonw_text(out, "curve", who->curve);
+    if (who->name[0])
+        jsonw_text(out, "signer", who->name);
+}
+
+static int print(const struct oms_statement *statement, const struct oms_signer *who, bool json,
+                 struct err *err)
 {
     if (!json) {
         struct digest_text root = digest_format(&statement->root);
         printf("%s: %zu files, signed by %s (%s)\nroot %s\n", statement->subject, statement->count,
-               oms_key_hint(key), oms_key_curve(key), root.text);
+               who->name[0] ? who->name : who->fingerprint, who->curve, root.text);
         return 0;
     }
     cleanup_json_writer struct json_writer out;
@@ -104,8 +120,7 @@ static int print(const struct oms_statement *statement, const struct oms_key *ke
     jsonw_object(&out, NULL);
     jsonw_text(&out, "subject", statement->subject);
     jsonw_digest(&out, "root", &statement->root);
-    jsonw_text(&out, "key", oms_key_hint(key));
-    jsonw_text(&out, "curve", oms_key_curve(key));
+    print_signer(&out, who);
     jsonw_array(&out, "files");
     for (size_t i = 0; i < statement->count; i++) {
         jsonw_object(&out, NULL);
@@ -119,15 +134,15 @@ static int print(const struct oms_statement *statement, const struct oms_key *ke
 }
 
 /* The release's own blobs are checked against its manifest, the manifest's layers against the statement. */
-static int check_release(const char *path, const struct oms_key *key, struct oms_statement *out,
-                         struct err *err)
+static int check_release(const char *path, const struct oms_believed *believed, struct oms_statement *out,
+                         struct oms_signer *who, struct err *err)
 {
     cleanup_image struct image image = {0};
     cleanup_buf struct buf text = BUF_INIT(OMS_MAX_BYTES);
     cleanup_oms_statement struct oms_statement found = {0};
     if (target_image(path, &image, err) < 0 || image_check_blobs(&image, err) < 0 ||
         image_model_signature(&image, &text, err) < 0 || image_statement(&image, &found, err) < 0 ||
-        oms_open(text.data, text.len, key, out, err) < 0)
+        oms_open(text.data, text.len, believed, out, who, err) < 0)
         return -1;
     if (oms_compare(out, &found, false, err) == 0)
         return 0;
@@ -135,19 +150,49 @@ static int check_release(const char *path, const struct oms_key *key, struct oms
     return -1;
 }
 
+/* The files of the command line that say whom to believe. */
+struct trust {
+    struct oms_key *key;
+    struct oms_authorities *authorities;
+    struct oms_believed believed;
+};
+
+static void trust_fini(struct trust *trust)
+{
+    oms_key_free(trust->key);
+    oms_authorities_free(trust->authorities);
+}
+#define cleanup_trust __attribute__((cleanup(trust_fini)))
+
+static int load_trust(const struct flags *flags, struct trust *out, struct err *err)
+{
+    if (!flags->key == !flags->chain)
+        return err_set(err, ERR_USAGE,
+                       "whom do you believe? give --key or --certificate-chain; see muster oms --help");
+    if (flags->key && oms_public_load(flags->key, &out->key, err) < 0)
+        return -1;
+    if (flags->chain && oms_authorities_load(flags->chain, &out->authorities, err) < 0)
+        return -1;
+    out->believed = (struct oms_believed){
+        .key = out->key, .authorities = out->authorities, .now_s = clock_wall_ms() / 1000};
+    return 0;
+}
+
 static int verify(const char *path, const struct flags *flags, struct err *err)
 {
-    cleanup_oms_key struct oms_key *key = NULL;
+    cleanup_trust struct trust trust = {0};
     cleanup_oms_statement struct oms_statement statement = {0};
+    struct oms_signer who;
     cleanup_free char *signature = flags->signature ? mem_strdup(flags->signature) : default_signature(path);
     if (!signature)
         return err_no_memory(err);
-    if (oms_public_load(flags->key, &key, err) < 0)
+    if (load_trust(flags, &trust, err) < 0)
         return -1;
-    int result = !flags->signature && is_layout(path)
-                     ? check_release(path, key, &statement, err)
-                     : oms_verify_model(path, signature, key, flags->unsigned_too, &statement, err);
-    return result < 0 ? -1 : print(&statement, key, flags->json, err);
+    int result =
+        !flags->signature && is_layout(path)
+            ? check_release(path, &trust.believed, &statement, &who, err)
+            : oms_verify_model(path, signature, &trust.believed, flags->unsigned_too, &statement, &who, err);
+    return result < 0 ? -1 : print(&statement, &who, flags->json, err);
 }
 
 /* ---- releases ---- */
@@ -209,12 +254,11 @@ static int export(const char *path, const char *dir, struct err *err)
 
 static int parse(int argc, char **argv, struct flags *flags, struct operands *operands, struct err *err)
 {
-    const struct option_def options[] = {OPT_TEXT("key", 'k', &flags->key),
-                                         OPT_TEXT("output", 'o', &flags->output),
-                                         OPT_TEXT("signature", 'S', &flags->signature),
-                                         OPT_LIST("ignore", 0, &flags->ignore),
-                                         OPT_FLAG("ignore-unsigned", 0, &flags->unsigned_too),
-                                         OPT_FLAG("json", 0, &flags->json)};
+    const struct option_def options[] = {
+        OPT_TEXT("key", 'k', &flags->key),       OPT_TEXT("certificate-chain", 0, &flags->chain),
+        OPT_TEXT("output", 'o', &flags->output), OPT_TEXT("signature", 'S', &flags->signature),
+        OPT_LIST("ignore", 0, &flags->ignore),   OPT_FLAG("ignore-unsigned", 0, &flags->unsigned_too),
+        OPT_FLAG("json", 0, &flags->json)};
     return options_parse(argc, argv, options, ARRAY_LEN(options), operands, err);
 }
 
@@ -244,8 +288,7 @@ static int run_verify(int argc, char **argv, struct err *err)
 {
     struct flags flags = {0};
     struct operands operands = {.usage = "DIR|FILE|RELEASE", .min = 1, .max = 1};
-    if (parse(argc, argv, &flags, &operands, err) < 0 ||
-        need(flags.key, "whose key? give --key PUBLIC", err) < 0)
+    if (parse(argc, argv, &flags, &operands, err) < 0)
         return -1;
     return verify(operands.items[0], &flags, err);
 }

@@ -49,7 +49,7 @@ static int check_origin(const struct recipe *recipe, char out_key[65], struct er
     if (!recipe->signature)
         return 0;
     if (oms_public_load(recipe->signature_key, &key, err) < 0 ||
-        oms_verify_file(recipe->model_path, recipe->signature, key, err) < 0)
+        oms_verify_file(recipe->model_path, recipe->signature, &(struct oms_believed){.key = key}, err) < 0)
         return -1;
     str_copy(out_key, 65, oms_key_hint(key));
     return 0;

@@ -2,146 +2,12 @@
 #include "base/hex.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "wire/base64.h"
-#include "wire/json.h"
 #include "wire/json_tree.h"
 #include "wire/json_write.h"
+#include "wire/oms_inside.h"
 
 #define STATEMENT_TYPE "https://in-toto.io/Statement/v1"
 #define PREDICATE_TYPE "https://model_signing/signature/v1.0"
-
-/* ---- the bundle ---- */
-
-static void expect(struct json_at at, const char *key, const char *wanted)
-{
-    char text[128] = "";
-    json_get_line(at, key, text, sizeof text);
-    if (!str_eq(text, wanted))
-        json_fail(at, "%s: must be %s", key, wanted);
-}
-
-static void unsupported(struct json_at at, const char *what)
-{
-    if (at.reader->err.code == ERR_NONE)
-        (void)err_set(&at.reader->err, ERR_UNSUPPORTED, "%s: %s", at.reader->name, what);
-}
-
-/* Decodes into memory of its own; `max` caps it. */
-static uint8_t *get_bytes(struct json_at at, const char *key, size_t max, size_t *out_len)
-{
-    *out_len = 0;
-    cleanup_free char *text = mem_zalloc(1, BASE64_SIZE(max));
-    cleanup_free uint8_t *bytes = mem_zalloc(1, BASE64_SIZE(max) / 4 * 3 + 1);
-    if (!text || !bytes) {
-        (void)err_no_memory(&at.reader->err);
-        return NULL;
-    }
-    json_get_string(at, key, text, BASE64_SIZE(max));
-    if (!base64_decode(text, strlen(text), bytes, out_len) || *out_len == 0) {
-        json_fail(at, "%s: is no base64", key);
-        return NULL;
-    }
-    return TAKE_PTR(bytes);
-}
-
-static bool is_hex(const char *text)
-{
-    return text[strspn(text, "0123456789abcdef")] == '\0';
-}
-
-static void read_material(struct json_at at, struct oms_bundle *out)
-{
-    if (json_has(at, "x509CertificateChain") || json_has(at, "certificate")) {
-        unsupported(at,
-                    "signed with a certificate; only signatures with a key (method \"key\") are understood");
-        return;
-    }
-    struct json_at key = json_child(at, "publicKey");
-    if (!json_has(key, "hint") && !json_has(key, "rawBytes"))
-        json_fail(key, "has neither hint nor rawBytes");
-    if (!json_has(key, "hint"))
-        return;
-    json_get_string(key, "hint", out->hint, sizeof out->hint);
-    if (!is_hex(out->hint))
-        json_fail(key, "hint: is no hexadecimal fingerprint");
-}
-
-static void read_signature(struct json_at at, struct oms_bundle *out)
-{
-    char keyid[256];
-    size_t len = 0;
-    if (json_has(at, "keyid")) /* nobody uses it */
-        json_get_string(at, "keyid", keyid, sizeof keyid);
-    cleanup_free uint8_t *sig = get_bytes(at, "sig", OMS_SIG_SIZE, &len);
-    if (len > sizeof out->sig) {
-        json_fail(at, "sig: %zu bytes, the limit is %d", len, OMS_SIG_SIZE);
-    } else if (sig) {
-        memcpy(out->sig, sig, len);
-        out->sig_len = len;
-    }
-}
-
-static void read_envelope(struct json_at at, size_t text_len, struct oms_bundle *out)
-{
-    size_t count = 0;
-    expect(at, "payloadType", OMS_PAYLOAD_TYPE);
-    out->payload = get_bytes(at, "payload", text_len, &out->payload_len);
-    struct json_at signatures = json_list(at, "signatures", 16, &count);
-    if (count != 1)
-        json_fail(signatures, "must hold one signature, not %zu", count);
-    else
-        read_signature(json_as_object(json_item(signatures, 0)), out);
-}
-
-int oms_bundle_parse(const void *text, size_t len, struct oms_bundle *out, struct err *err)
-{
-    struct json_reader reader;
-    *out = (struct oms_bundle){0};
-    if (len > OMS_MAX_BYTES)
-        return err_set(err, ERR_TOO_BIG, "model signature: %zu bytes, the limit is %d", len, OMS_MAX_BYTES);
-    if (json_read(&reader, "model signature", text, len, err) < 0)
-        return -1;
-    struct json_at root = json_root(&reader);
-    expect(root, "mediaType", OMS_BUNDLE_TYPE);
-    read_material(json_child(root, "verificationMaterial"), out);
-    if (json_has(root, "messageSignature"))
-        json_fail(root, "messageSignature: has no place beside dsseEnvelope");
-    read_envelope(json_child(root, "dsseEnvelope"), len, out);
-    if (json_finish(&reader, err) == 0)
-        return 0;
-    oms_bundle_fini(out);
-    return -1;
-}
-
-char *oms_bundle_format(const struct oms_bundle *bundle)
-{
-    char sig[BASE64_SIZE(OMS_SIG_SIZE)];
-    cleanup_free char *payload = mem_zalloc(1, BASE64_SIZE(bundle->payload_len));
-    if (!payload)
-        return NULL;
-    base64_encode(bundle->sig, bundle->sig_len, sig);
-    base64_encode(bundle->payload, bundle->payload_len, payload);
-    return json_write_new(json_pack("{s:s, s:{s:{s:s}, s:[]}, s:{s:s, s:s, s:[{s:s, s:s}]}}", "mediaType",
-                                    OMS_BUNDLE_TYPE, "verificationMaterial", "publicKey", "hint",
-                                    bundle->hint, "tlogEntries", "dsseEnvelope", "payload", payload,
-                                    "payloadType", OMS_PAYLOAD_TYPE, "signatures", "sig", sig, "keyid", ""));
-}
-
-void oms_bundle_fini(struct oms_bundle *bundle)
-{
-    free(bundle->payload);
-    *bundle = (struct oms_bundle){0};
-}
-
-int oms_pae(const struct oms_bundle *bundle, struct buf *out, struct err *err)
-{
-    if (buf_printf(out, err, "DSSEv1 %zu %s %zu ", strlen(OMS_PAYLOAD_TYPE), OMS_PAYLOAD_TYPE,
-                   bundle->payload_len) < 0)
-        return -1;
-    return buf_put(out, bundle->payload, bundle->payload_len, err);
-}
-
-/* ---- the statement ---- */
 
 static bool is_name(const char *name)
 {
@@ -192,7 +58,7 @@ static void read_resource(struct json_at at, struct oms_statement *out)
     json_get_line(at, "name", name, sizeof name);
     json_get_line(at, "algorithm", algorithm, sizeof algorithm);
     if (algorithm[0] && !str_eq(algorithm, "sha256"))
-        unsupported(at, "a file hashed with something else than sha256");
+        oms_unsupported(at, "a file hashed with something else than sha256");
     read_hex(at, "digest", &digest);
     struct err failure = {0};
     if (at.reader->err.code != ERR_NONE)
@@ -209,10 +75,10 @@ static void read_serialization(struct json_at at, struct oms_statement *out)
     json_get_line(at, "hash_type", hash, sizeof hash);
     json_get_bool(at, "allow_symlinks", &out->allow_symlinks);
     if (method[0] && !str_eq(method, "files"))
-        unsupported(at,
-                    "the files were hashed in shards; only whole files (method \"files\") are understood");
+        oms_unsupported(
+            at, "the files were hashed in shards; only whole files (method \"files\") are understood");
     if (hash[0] && !str_eq(hash, "sha256"))
-        unsupported(at, "the files were hashed with something else than sha256");
+        oms_unsupported(at, "the files were hashed with something else than sha256");
     if (!json_has(at, "ignore_paths"))
         return;
     struct json_at list = json_list(at, "ignore_paths", OMS_MAX_IGNORED, &count);
@@ -265,8 +131,8 @@ int oms_statement_parse(const void *text, size_t len, struct oms_statement *out,
     if (json_read(&reader, "model signature, statement", text, len, err) < 0)
         return -1;
     struct json_at root = json_root(&reader);
-    expect(root, "_type", STATEMENT_TYPE);
-    expect(root, "predicateType", PREDICATE_TYPE);
+    oms_expect(root, "_type", STATEMENT_TYPE);
+    oms_expect(root, "predicateType", PREDICATE_TYPE);
     read_subject(root, out);
     read_predicate(json_child(root, "predicate"), out);
     if (json_finish(&reader, err) == 0)

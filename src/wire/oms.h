@@ -2,7 +2,10 @@
  *
  *     Sigstore bundle 0.3, JSON
  *       mediaType              application/vnd.dev.sigstore.bundle.v0.3+json
- *       verificationMaterial   publicKey {hint: "hex"}, or as before 1.1 {rawBytes: base64, keyDetails}
+ *       verificationMaterial   one of:
+ *         publicKey              {hint: "hex"}, or as before 1.1 {rawBytes: base64, keyDetails}                     method key
+ *         x509CertificateChain   {certificates: [{rawBytes: base64 of DER}]}, the signer's first                    method certificate
+ *         certificate            {rawBytes}, of Fulcio, and tlogEntries: one entry of Rekor (below)                 method sigstore
  *       dsseEnvelope           payloadType application/vnd.in-toto+json, payload base64, one signature {sig: base64, keyid: ""}
  *                              signed: "DSSEv1" SP length SP payloadType SP length SP payload
  *         └─ payload: in-toto Statement v1
@@ -11,8 +14,12 @@
  *              predicate       resources [{name: "dir/file", digest: hex, algorithm: "sha256"}]
  *                              serialization {method: "files", hash_type: "sha256", allow_symlinks, ignore_paths}
  *
- * Taken: method `key`, SHA-256, whole files. Certificates, transparency logs, other hashes and shards are UNSUPPORTED, by name. keyid
- * may be absent, "" or null; other tools' members are ignored.
+ *     tlogEntries[0]           {logIndex, logId.keyId, kindVersion {dsse, 0.0.1}, integratedTime, inclusionPromise.signedEntryTimestamp,
+ *                              inclusionProof {logIndex, treeSize, rootHash, hashes, checkpoint.envelope}, canonicalizedBody}
+ *
+ * Taken: SHA-256, whole files, one log entry of Rekor 1. Other hashes, shards, several entries and those of Rekor 2 are UNSUPPORTED, by name.
+ * keyid may be absent, "" or null; other tools' members are ignored, among them timestampVerificationData, and log entries beside a key or a
+ * chain: there, nothing depends on them.
  * What the parser guarantees: at least one resource; names are relative paths in their one spelling ("." alone names the only file of a
  * model that is one, as older tools write it), lines of text, each once; ignored paths are such paths without * ? [.
  *
@@ -38,7 +45,12 @@ enum {
     OMS_MAX_IGNORED = 64,
     OMS_NAME_SIZE = 1024,
     OMS_HINT_SIZE = 129,
-    OMS_SIG_SIZE = 160 /* ECDSA of P-521 as DER is at most 139 bytes */
+    OMS_SIG_SIZE = 160, /* ECDSA of P-521 as DER is at most 139 bytes */
+    OMS_MAX_CERTIFICATES = 8,
+    OMS_MAX_CERTIFICATE_BYTES = 16 << 10,
+    OMS_MAX_PROOF = 64,
+    OMS_CHECKPOINT_SIZE = 16 << 10,
+    OMS_MAX_ENTRY_BYTES = 64 << 10
 };
 
 struct oms_resource {
@@ -56,9 +68,33 @@ struct oms_statement {
     char **ignored;
 };
 
+struct oms_bytes {
+    uint8_t *data;
+    size_t len;
+};
+
+struct oms_log_entry {    /* of a transparency log (Rekor) */
+    struct digest log_id; /* SHA-256 of its public key */
+    uint64_t log_index;   /* over all shards of the log; the promise covers it */
+    int64_t time_s;       /* when it was taken in; the promise covers it, the proof does not */
+    uint8_t promise[OMS_SIG_SIZE];
+    size_t promise_len;
+    uint64_t leaf_index, tree_size; /* in the shard that the proof is about */
+    struct digest root, hashes[OMS_MAX_PROOF];
+    size_t hash_count;
+    char *checkpoint;      /* a signed note */
+    struct oms_bytes body; /* JSON, the leaf */
+};
+
+enum oms_method { OMS_KEY, OMS_CERTIFICATE, OMS_SIGSTORE };
+
 struct oms_bundle {
+    enum oms_method method;
     char hint[OMS_HINT_SIZE]; /* of the key: SHA-256 of its PEM in hex, as the tools have it; "": none */
-    uint8_t *payload;         /* the statement's bytes, which are signed */
+    size_t certificate_count; /* 0; 1 … ; 1 */
+    struct oms_bytes certificates[OMS_MAX_CERTIFICATES]; /* DER, not parsed; the signer's first */
+    struct oms_log_entry *entry;                         /* of OMS_SIGSTORE, else NULL */
+    uint8_t *payload;                                    /* the statement's bytes, which are signed */
     size_t payload_len;
     uint8_t sig[OMS_SIG_SIZE];
     size_t sig_len;

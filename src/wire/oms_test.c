@@ -64,6 +64,22 @@ static void base64_gives_all_bytes_back(void **state)
     "{\"mediaType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\",\"verificationMaterial\":" material    \
     ",\"dsseEnvelope\":" envelope "}"
 
+#define DER "{\"rawBytes\":\"AQ==\"}"
+#define DER2 DER "," DER
+#define CHAIN(certificates) "{\"x509CertificateChain\":{\"certificates\":[" certificates "]}}"
+
+#define ZERO "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define NOTE "{\"envelope\":\"log\\n1\\n\"}"
+#define ENTRY_OF(number, hash, kind, version, note)                                                          \
+    "{\"logIndex\":\"" number "\",\"logId\":{\"keyId\":\"" ZERO "\"},\"kindVersion\":{\"kind\":\"" kind      \
+    "\",\"version\":\"" version                                                                              \
+    "\"},\"integratedTime\":\"1\",\"inclusionPromise\":{\"signedEntryTimestamp\":"                           \
+    "\"AQID\"},\"inclusionProof\":{\"logIndex\":\"0\",\"rootHash\":\"" ZERO                                  \
+    "\",\"treeSize\":\"1\",\"hashes\":[\"" hash "\"],\"checkpoint\":" note                                   \
+    "},\"canonicalizedBody\":\"e30=\"}"
+#define ENTRY ENTRY_OF("1", ZERO, "dsse", "0.0.1", NOTE)
+#define SIGSTORE(entries) "{\"certificate\":" DER ",\"tlogEntries\":[" entries "]}"
+
 static void check_bundle(const char *text)
 {
     struct err err = {0};
@@ -87,6 +103,31 @@ static void the_forms_of_other_tools_are_taken(void **state)
                                   "\"signatures\":[{\"sig\":\"AQID\",\"keyid\":null}]}"));
 }
 
+/* Written canonically, whatever its method: what is parsed and written again and again stays the same. */
+static void check_round_trip(const char *text, enum oms_method method)
+{
+    struct err err = {0};
+    cleanup_oms_bundle struct oms_bundle bundle = {0}, back = {0};
+    assert_ok(oms_bundle_parse(text, strlen(text), &bundle, &err), err);
+    assert_int_equal(bundle.method, method);
+    cleanup_free char *first = oms_bundle_format(&bundle);
+    assert_non_null(first);
+    assert_ok(oms_bundle_parse(first, strlen(first), &back, &err), err);
+    cleanup_free char *second = oms_bundle_format(&back);
+    assert_string_equal(first, second);
+    assert_int_equal(back.certificate_count, bundle.certificate_count);
+    if (method == OMS_SIGSTORE)
+        assert_string_equal(back.entry->checkpoint, "log\n1\n");
+}
+
+static void all_methods_are_read_and_written(void **state)
+{
+    check_round_trip(BUNDLE(MATERIAL, ENVELOPE), OMS_KEY);
+    check_round_trip(BUNDLE(CHAIN(DER), ENVELOPE), OMS_CERTIFICATE);
+    check_round_trip(BUNDLE(CHAIN(DER2 "," DER2 "," DER2 "," DER2), ENVELOPE), OMS_CERTIFICATE);
+    check_round_trip(BUNDLE(SIGSTORE(ENTRY), ENVELOPE), OMS_SIGSTORE);
+}
+
 static void what_is_no_bundle_is_refused(void **state)
 {
     static const struct {
@@ -107,8 +148,25 @@ static void what_is_no_bundle_is_refused(void **state)
         {ERR_INVALID, BUNDLE("{}", ENVELOPE)},
         {ERR_INVALID, BUNDLE("{\"publicKey\":{}}", ENVELOPE)},
         {ERR_INVALID, BUNDLE("{\"publicKey\":{\"hint\":\"no hex\"}}", ENVELOPE)},
-        {ERR_UNSUPPORTED, BUNDLE("{\"x509CertificateChain\":{\"certificates\":[]}}", ENVELOPE)},
-        {ERR_UNSUPPORTED, BUNDLE("{\"certificate\":{\"rawBytes\":\"AQ==\"},\"tlogEntries\":[]}", ENVELOPE)},
+        {ERR_INVALID, BUNDLE(CHAIN(""), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(CHAIN("{}"), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(CHAIN("{\"rawBytes\":\"\"}"), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(CHAIN("{\"rawBytes\":\"AQ\"}"), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(CHAIN(DER2 "," DER2 "," DER2 "," DER2 "," DER), ENVELOPE)},
+        {ERR_INVALID, BUNDLE("{\"publicKey\":{\"hint\":\"abcd\"},\"certificate\":" DER "}", ENVELOPE)},
+        {ERR_INVALID, BUNDLE(SIGSTORE(""), ENVELOPE)},
+        {ERR_INVALID, BUNDLE("{\"certificate\":" DER "}", ENVELOPE)},
+        {ERR_UNSUPPORTED, BUNDLE(SIGSTORE(ENTRY "," ENTRY), ENVELOPE)},
+        {ERR_UNSUPPORTED, BUNDLE(SIGSTORE(ENTRY_OF("1", ZERO, "hashedrekord", "0.0.2", NOTE)), ENVELOPE)},
+        {ERR_UNSUPPORTED, BUNDLE(SIGSTORE(ENTRY_OF("1", ZERO, "dsse", "0.0.2", NOTE)), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(SIGSTORE(ENTRY_OF("-1", ZERO, "dsse", "0.0.1", NOTE)), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(SIGSTORE(ENTRY_OF("01", ZERO, "dsse", "0.0.1", NOTE)), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(SIGSTORE(ENTRY_OF("", ZERO, "dsse", "0.0.1", NOTE)), ENVELOPE)},
+        {ERR_INVALID,
+         BUNDLE(SIGSTORE(ENTRY_OF("9223372036854775808", ZERO, "dsse", "0.0.1", NOTE)), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(SIGSTORE(ENTRY_OF("1", "AAAA", "dsse", "0.0.1", NOTE)), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(SIGSTORE(ENTRY_OF("1", ZERO ZERO, "dsse", "0.0.1", NOTE)), ENVELOPE)},
+        {ERR_INVALID, BUNDLE(SIGSTORE(ENTRY_OF("1", ZERO, "dsse", "0.0.1", "{}")), ENVELOPE)},
         {ERR_INVALID, BUNDLE(MATERIAL, ENVELOPE ",\"messageSignature\":{}")},
         {ERR_INVALID,
          BUNDLE(MATERIAL,
@@ -293,6 +351,7 @@ int main(void)
         cmocka_unit_test(base64_has_one_spelling_per_value),
         cmocka_unit_test(base64_gives_all_bytes_back),
         cmocka_unit_test(the_forms_of_other_tools_are_taken),
+        cmocka_unit_test(all_methods_are_read_and_written),
         cmocka_unit_test(what_is_no_bundle_is_refused),
         cmocka_unit_test(the_signed_bytes_are_those_of_dsse),
         cmocka_unit_test(what_is_no_statement_is_refused),

@@ -12,9 +12,6 @@
 
 enum { MAX_PEM_BYTES = 16 * 1024 };
 
-MUSTER_CLEANUP(BIO *, BIO_free_all)
-#define cleanup_bio __attribute__((cleanup(BIO_free_allp)))
-
 static bool choose_curve(struct oms_key *key)
 {
     static const struct {
@@ -50,8 +47,7 @@ static bool make_hint(struct oms_key *key)
     return true;
 }
 
-/* Takes `pkey` in any case. */
-static int wrap(EVP_PKEY *pkey, struct oms_key **out, struct err *err)
+int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **out, struct err *err)
 {
     cleanup_oms_key struct oms_key *key = mem_zalloc(1, sizeof *key);
     if (!key) {
@@ -60,9 +56,8 @@ static int wrap(EVP_PKEY *pkey, struct oms_key **out, struct err *err)
     }
     key->pkey = pkey;
     if (!choose_curve(key))
-        return ossl_fail(
-            err, ERR_UNSUPPORTED,
-            "model signatures take keys on P-256, P-384 or P-521; make one with muster oms keygen");
+        return ossl_fail(err, ERR_UNSUPPORTED,
+                         "its key is not on P-256, P-384 or P-521, which model signatures take");
     if (!make_hint(key))
         return ossl_fail(err, ERR_INTERNAL, "cannot write the public key");
     *out = TAKE_PTR(key);
@@ -72,7 +67,7 @@ static int wrap(EVP_PKEY *pkey, struct oms_key **out, struct err *err)
 int oms_key_generate(struct oms_key **out, struct err *err)
 {
     EVP_PKEY *pkey = EVP_EC_gen("P-256");
-    return pkey ? wrap(pkey, out, err) : ossl_fail(err, ERR_INTERNAL, "cannot make a P-256 key");
+    return pkey ? oms_key_wrap(pkey, out, err) : ossl_fail(err, ERR_INTERNAL, "cannot make a P-256 key");
 }
 
 static int check_rights(const char *path, struct err *err)
@@ -101,7 +96,7 @@ static int load(const char *path, bool is_private, struct oms_key **out, struct 
     if (!pkey)
         return ossl_fail(err, ERR_INVALID, "%s: not a %s key in PEM%s", path,
                          is_private ? "private" : "public", is_private ? " without a passphrase" : "");
-    return wrap(pkey, out, err) < 0 ? err_prefix(err, "%s", path) : 0;
+    return oms_key_wrap(pkey, out, err) < 0 ? err_prefix(err, "%s", path) : 0;
 }
 
 int oms_key_load(const char *path, struct oms_key **out, struct err *err)

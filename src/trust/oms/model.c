@@ -72,13 +72,13 @@ int oms_sign_model(const char *path, const char *signature, const char *const *i
     return oms_sign(&statement, key, out, err);
 }
 
-static int open_file(const char *signature, const struct oms_key *key, struct oms_statement *out,
-                     struct err *err)
+static int open_file(const char *signature, const struct oms_believed *believed, struct oms_statement *out,
+                     struct oms_signer *who, struct err *err)
 {
     cleanup_buf struct buf text = BUF_INIT(OMS_MAX_BYTES);
     if (file_read(signature, &text, err) < 0)
         return -1;
-    return oms_open(text.data, text.len, key, out, err) < 0 ? err_prefix(err, "%s", signature) : 0;
+    return oms_open(text.data, text.len, believed, out, who, err) < 0 ? err_prefix(err, "%s", signature) : 0;
 }
 
 static bool is_file(const char *path)
@@ -118,10 +118,10 @@ static int compare(const char *path, const char *signature, bool unsigned_too,
     return oms_compare(statement, &found, unsigned_too, err);
 }
 
-int oms_verify_model(const char *path, const char *signature, const struct oms_key *key, bool unsigned_too,
-                     struct oms_statement *out, struct err *err)
+int oms_verify_model(const char *path, const char *signature, const struct oms_believed *believed,
+                     bool unsigned_too, struct oms_statement *out, struct oms_signer *who, struct err *err)
 {
-    if (open_file(signature, key, out, err) < 0)
+    if (open_file(signature, believed, out, who, err) < 0)
         return -1;
     if (compare(path, signature, unsigned_too, out, err) == 0)
         return 0;
@@ -145,10 +145,11 @@ static const struct oms_resource *find_file(const struct oms_statement *statemen
     return name ? oms_statement_find(statement, name) : NULL;
 }
 
-int oms_verify_file(const char *path, const char *signature, const struct oms_key *key, struct err *err)
+int oms_verify_file(const char *path, const char *signature, const struct oms_believed *believed,
+                    struct err *err)
 {
     cleanup_oms_statement struct oms_statement statement = {0};
-    if (open_file(signature, key, &statement, err) < 0)
+    if (open_file(signature, believed, &statement, NULL, err) < 0)
         return -1;
     const struct oms_resource *resource = find_file(&statement, path, signature);
     if (!resource)

@@ -34,13 +34,36 @@ MUSTER_CLEANUP(struct oms_key *, oms_key_free)
 const char *oms_key_hint(const struct oms_key *key);  /* SHA-256 of the public key's PEM, hex */
 const char *oms_key_curve(const struct oms_key *key); /* "P-256" */
 
+/* Certificate authorities that somebody believes: each certificate of a PEM file, self-signed or not. Errors: NOT_FOUND, INVALID, TOO_BIG. */
+struct oms_authorities;
+int oms_authorities_load(const char *path, struct oms_authorities **out, struct err *err) must_check;
+void oms_authorities_free(struct oms_authorities *authorities);
+MUSTER_CLEANUP(struct oms_authorities *, oms_authorities_free)
+#define cleanup_oms_authorities __attribute__((cleanup(oms_authorities_freep)))
+
 /* Fills in the root digest, sorts, signs. *out: the bundle's text; free() it. Errors: INVALID without a file. */
 int oms_sign(struct oms_statement *statement, const struct oms_key *key, char **out,
              struct err *err) must_check;
 
-/* The statement of a bundle whose signature holds, sorted. Errors: INVALID, TOO_BIG, UNSUPPORTED; UNTRUSTED: another key's, or changed. */
-int oms_open(const void *text, size_t len, const struct oms_key *key, struct oms_statement *out,
-             struct err *err) must_check;
+/* Whom a verifier believes; exactly one of the three. */
+struct oms_believed {
+    const struct oms_key *key;
+    const struct oms_authorities *authorities;
+    int64_t now_s; /* the certificates are valid at this time: nothing proves when a signature was made */
+};
+
+/* Who made a signature that holds. */
+struct oms_signer {
+    enum oms_method method;
+    char name[256];       /* "": a key; the certificate's subject */
+    char fingerprint[65]; /* SHA-256 of the key's PEM; of the certificate */
+    const char *curve;    /* "P-256" */
+};
+
+/* The statement of a bundle whose signature holds, sorted. out_who may be NULL. Errors: INVALID, TOO_BIG, UNSUPPORTED; UNTRUSTED: changed, or
+ * of somebody who is not believed. */
+int oms_open(const void *text, size_t len, const struct oms_believed *believed, struct oms_statement *out,
+             struct oms_signer *out_who, struct err *err) must_check;
 
 /* Adds every file of the model at `path` but those ignored. `signature` (may be NULL): the file that is left out wherever it lies.
  * Errors: REFUSED for links and special files, INVALID, TOO_BIG, NOT_FOUND. */
@@ -56,11 +79,12 @@ int oms_compare(const struct oms_statement *is_signed, const struct oms_statemen
 int oms_sign_model(const char *path, const char *signature, const char *const *ignore, size_t ignore_count,
                    const struct oms_key *key, char **out, struct err *err) must_check;
 /* `unsigned_too`: files that the signature does not name are no error. */
-int oms_verify_model(const char *path, const char *signature, const struct oms_key *key, bool unsigned_too,
-                     struct oms_statement *out, struct err *err) must_check;
+int oms_verify_model(const char *path, const char *signature, const struct oms_believed *believed,
+                     bool unsigned_too, struct oms_statement *out, struct oms_signer *out_who,
+                     struct err *err) must_check;
 /* Only that this one file of a signed model is unchanged: for taking it in. It is looked up by its path from the signature's folder;
  * of a model that is one file, by itself. */
-int oms_verify_file(const char *path, const char *signature, const struct oms_key *key,
+int oms_verify_file(const char *path, const char *signature, const struct oms_believed *believed,
                     struct err *err) must_check;
 
 #endif

@@ -12,6 +12,8 @@
 
 #define DATA MUSTER_SOURCE_DIR "/tests/data/oms/"
 
+#define BY(the_key) (&(struct oms_believed){.key = (the_key)})
+
 static char dir[64];
 
 static const char *in_dir(const char *name) /* four at a time */
@@ -77,7 +79,8 @@ static int verify(const struct oms_key *key, bool unsigned_too, struct err *err)
 {
     cleanup_oms_statement struct oms_statement statement = {0};
     *err = (struct err){0};
-    return oms_verify_model(in_dir("model"), in_dir("model/model.sig"), key, unsigned_too, &statement, err);
+    return oms_verify_model(in_dir("model"), in_dir("model/model.sig"), BY(key), unsigned_too, &statement,
+                            NULL, err);
 }
 
 static void check_refused(const struct oms_key *key, bool unsigned_too, const char *reason)
@@ -96,8 +99,9 @@ static void what_we_sign_we_verify(void **state)
     cleanup_oms_key struct oms_key *key = new_key(), *other = new_key();
     cleanup_oms_statement struct oms_statement statement = {0};
     sign_model(key, NULL, 0);
-    assert_ok(oms_verify_model(in_dir("model"), in_dir("model/model.sig"), key, false, &statement, &err),
-              err);
+    assert_ok(
+        oms_verify_model(in_dir("model"), in_dir("model/model.sig"), BY(key), false, &statement, NULL, &err),
+        err);
     assert_string_equal(statement.subject, "model");
     static const char *const names[] = {".cache/x",       "config.json", "sub-a",
                                         "sub/.gitignore", "sub/part",    "weights.bin"};
@@ -123,7 +127,7 @@ static void our_bundle_is_the_same_bytes_after_a_round_trip(void **state)
     cleanup_free char *payload = oms_statement_format(&raw);
     assert_int_equal(strlen(payload), bundle.payload_len);
     assert_memory_equal(payload, bundle.payload, bundle.payload_len);
-    assert_ok(oms_open(again, strlen(again), key, &statement, &err), err);
+    assert_ok(oms_open(again, strlen(again), BY(key), &statement, NULL, &err), err);
 }
 
 static void every_change_of_the_model_is_found(void **state)
@@ -197,11 +201,12 @@ static void a_model_may_be_one_file(void **state)
     assert_ok(oms_sign_model(in_dir("model/weights.bin"), in_dir("w.sig"), NULL, 0, key, &text, &err), err);
     write_file("w.sig", text);
     free(text);
-    assert_ok(oms_verify_model(in_dir("model/weights.bin"), in_dir("w.sig"), key, false, &statement, &err),
+    assert_ok(oms_verify_model(in_dir("model/weights.bin"), in_dir("w.sig"), BY(key), false, &statement, NULL,
+                               &err),
               err);
     assert_string_equal(statement.resources[0].name, "weights.bin");
-    assert_ok(oms_verify_file(in_dir("model/weights.bin"), in_dir("w.sig"), key, &err), err);
-    assert_fails(oms_verify_file(in_dir("model/sub-a"), in_dir("w.sig"), key, &err), err, ERR_UNTRUSTED);
+    assert_ok(oms_verify_file(in_dir("model/weights.bin"), in_dir("w.sig"), BY(key), &err), err);
+    assert_fails(oms_verify_file(in_dir("model/sub-a"), in_dir("w.sig"), BY(key), &err), err, ERR_UNTRUSTED);
 }
 
 static void one_file_of_a_model_can_be_taken_in(void **state)
@@ -209,13 +214,13 @@ static void one_file_of_a_model_can_be_taken_in(void **state)
     struct err err = {0};
     cleanup_oms_key struct oms_key *key = new_key();
     sign_model(key, NULL, 0);
-    assert_ok(oms_verify_file(in_dir("model/sub/part"), in_dir("model/model.sig"), key, &err), err);
+    assert_ok(oms_verify_file(in_dir("model/sub/part"), in_dir("model/model.sig"), BY(key), &err), err);
     write_file("model/later", "x"); /* other files do not matter then */
-    assert_ok(oms_verify_file(in_dir("model/weights.bin"), in_dir("model/model.sig"), key, &err), err);
-    assert_fails(oms_verify_file(in_dir("model/later"), in_dir("model/model.sig"), key, &err), err,
+    assert_ok(oms_verify_file(in_dir("model/weights.bin"), in_dir("model/model.sig"), BY(key), &err), err);
+    assert_fails(oms_verify_file(in_dir("model/later"), in_dir("model/model.sig"), BY(key), &err), err,
                  ERR_UNTRUSTED);
     write_file("model/weights.bin", "w");
-    assert_fails(oms_verify_file(in_dir("model/weights.bin"), in_dir("model/model.sig"), key, &err), err,
+    assert_fails(oms_verify_file(in_dir("model/weights.bin"), in_dir("model/model.sig"), BY(key), &err), err,
                  ERR_UNTRUSTED);
 }
 
@@ -251,7 +256,7 @@ static int verify_data(const char *model, const char *signature, const char *pub
     *err = (struct err){0};
     if (oms_public_load(public, &key, err) < 0)
         return -1;
-    return oms_verify_model(model, signature, key, unsigned_too, &statement, err);
+    return oms_verify_model(model, signature, BY(key), unsigned_too, &statement, NULL, err);
 }
 
 static void signatures_of_the_reference_tool_verify(void **state)
@@ -332,20 +337,20 @@ static void a_good_signature_of_a_wrong_statement_fails(void **state)
     statement.root = oms_root(&statement);
     cleanup_free char *good = oms_statement_format(&statement);
     cleanup_free char *text = sign_text(key, good);
-    assert_ok(oms_open(text, strlen(text), key, &back, &err), err);
+    assert_ok(oms_open(text, strlen(text), BY(key), &back, NULL, &err), err);
     oms_statement_fini(&back);
     for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
         cleanup_free char *payload = with_change(good, changes[i][0], changes[i][1]);
         cleanup_free char *bundle = sign_text(key, payload);
         err = (struct err){0};
-        if (oms_open(bundle, strlen(bundle), key, &back, &err) == 0 ||
+        if (oms_open(bundle, strlen(bundle), BY(key), &back, NULL, &err) == 0 ||
             (err.code != ERR_INVALID && err.code != ERR_UNSUPPORTED))
             fail_msg("%s: %s", changes[i][1], err.text);
     }
     statement.root.bytes[0] ^= 1;
     cleanup_free char *payload = oms_statement_format(&statement);
     cleanup_free char *bundle = sign_text(key, payload);
-    assert_fails(oms_open(bundle, strlen(bundle), key, &back, &err), err, ERR_INVALID);
+    assert_fails(oms_open(bundle, strlen(bundle), BY(key), &back, NULL, &err), err, ERR_INVALID);
     oms_statement_fini(&statement);
 }
 
@@ -378,7 +383,7 @@ static void every_changed_byte_of_payload_or_signature_fails(void **state)
             continue;
         uint8_t old = text.data[i];
         text.data[i] = old == 'A' ? 'B' : 'A';
-        if (oms_open(text.data, text.len, key, &statement, &err) == 0)
+        if (oms_open(text.data, text.len, BY(key), &statement, NULL, &err) == 0)
             fail_msg("byte %zu", i);
         text.data[i] = old;
         checked++;
