@@ -1,4 +1,5 @@
 """Who a robot is: the real agent renews through kills, comes back when its certificate is over, and is found if somebody copied its disk."""
+import json
 import os
 import random
 import shutil
@@ -133,6 +134,47 @@ def test_an_answer_that_is_none_changes_nothing(site, fault):
     wait_for(lambda: serial(robot) != first, lambda: f"a renewal: {robot.tail()}")
     is_heard(robot)
     never_suspected(robot)
+    proxy.close()
+
+
+def certificate_of(server, robot, tmp_path, begin, end):
+    """For what the robot asks, by the fleet's CA, valid whenever."""
+    config = tmp_path / "ca.cnf"
+    config.write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={tmp_path}/index.txt\nnew_certs_dir={tmp_path}\ndefault_md=sha256\n"
+                      "rand_serial=yes\npolicy=p\nx509_extensions=x\n[p]\ncommonName=supplied\n[x]\nextendedKeyUsage=clientAuth\n")
+    (tmp_path / "index.txt").write_text("")
+    out = tmp_path / "next.pem"
+    subprocess.run(["openssl", "ca", "-batch", "-notext", "-config", config, "-in", robot.state / "device.csr", "-out", out,
+                    "-cert", server.dir / "ca.pem", "-keyfile", server.dir / "ca.key", "-startdate", begin, "-enddate", end],
+                   check=True, capture_output=True)
+    return out.read_text()
+
+
+def test_a_certificate_of_the_far_future_is_not_taken(site, tmp_path):
+    """Its beginning would be the floor under the clock that servers are judged by, for good."""
+    server = site.server("srv", "--certificate-hours", "0.00112")
+    proxy = Proxy(server)
+    robot = proxy.robot = site.robot(server, "r1", url=proxy.url)
+    proxy.faults["/api/v1/renew"] = ("status", 500, "internal")
+    robot.enroll()
+    first, csr = serial(robot), robot.state / "device.csr"
+    wait_for(csr.exists, lambda: f"a question: {robot.tail()}")
+    asked = []
+
+    def far(path):
+        if path != "/api/v1/renew":
+            return None
+        asked.append(path)
+        certificate = certificate_of(server, robot, tmp_path, "20900101000000Z", "20910101000000Z")
+        body = {"robot": "r1", "certificate": certificate, "ca": (server.dir / "ca.pem").read_text()}
+        return 200, "application/json", {}, json.dumps(body).encode()
+    proxy.offered = far
+    proxy.faults.clear()
+    wait_for(lambda: len(asked) >= 3, lambda: f"three questions: {asked} {robot.tail()}")
+    assert serial(robot) == first and "too far ahead" in robot.tail()
+    del proxy.offered
+    wait_for(lambda: serial(robot) != first, lambda: f"a renewal: {robot.tail()}")
+    is_heard(robot)
     proxy.close()
 
 

@@ -346,8 +346,11 @@ static int open_fetch(struct agent *agent, struct err *err)
 
 static int open_renew(struct agent *agent, struct err *err)
 {
-    const struct renew_options renew = {
-        .fetch = agent->fetch, .server = agent->config->server, .robot = agent->robot, .store = agent->store};
+    const struct renew_options renew = {.fetch = agent->fetch,
+                                        .server = agent->config->server,
+                                        .robot = agent->robot,
+                                        .store = agent->store,
+                                        .anchor = agent->anchor};
     return renew_new(&renew, &agent->renew, err);
 }
 

@@ -25,6 +25,11 @@ int64_t anchor_floor_s(const struct anchor *anchor)
     return anchor->floor_s;
 }
 
+int64_t anchor_root_until_s(const struct anchor *anchor)
+{
+    return anchor->root_until_s;
+}
+
 int64_t anchor_now_s(const struct anchor *anchor)
 {
     return MAX(clock_wall_ms() / 1000, anchor->floor_s);
@@ -35,6 +40,7 @@ static void take_floor(struct anchor *anchor, const struct tuf_update *update)
 {
     const struct tuf_metadata *root = tuf_update_role(update, "root");
     int64_t floor_s = tuf_update_time_floor(update);
+    anchor->root_until_s = root ? root->expires_s : 0;
     anchor->floor_s = root ? MIN(floor_s, root->expires_s - 1) : 0;
 }
 

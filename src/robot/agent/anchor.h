@@ -63,6 +63,8 @@ int64_t anchor_next_ms(const struct anchor *anchor); /* monotonic */
 
 int64_t anchor_now_s(const struct anchor *anchor);   /* what to take for the present */
 int64_t anchor_floor_s(const struct anchor *anchor); /* 0: nothing is known */
+int64_t
+anchor_root_until_s(const struct anchor *anchor); /* when the trusted root expires; 0: there is none */
 
 /* Who may order and approve: whom the offline keys named. If they named somebody, nobody else counts, even if the file is not here or not that one
  * (UNTRUSTED); if they named nobody, options.operators. */

@@ -19,7 +19,7 @@ struct anchor {
     struct err broken; /* why there is no anchor; ERR_NONE: there is one */
     struct tuf_shelf *shelf;
     struct fetch *fetch; /* NULL: offline */
-    int64_t floor_s;
+    int64_t floor_s, root_until_s;
     int64_t next_ms; /* of an update that nobody seeks; monotonic */
     struct backoff backoff;
 

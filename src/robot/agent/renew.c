@@ -4,15 +4,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "robot/agent/anchor.h"
 #include "robot/agent/backoff.h"
 #include "sys/fetch.h"
 #include "sys/file.h"
 #include "trust/ca.h"
 #include "wire/api.h"
+#include "wire/instant.h"
 
 #include <sys/random.h>
 #include <unistd.h>
 
+enum { DAY_S = 86400, ROOT_SLACK_S = 90 * DAY_S };
 enum { MAX_BACKOFF_MS = 600000, MIN_BACKOFF_MS = 500, ANSWER_TIMEOUT_MS = 20000, JITTER_PERCENT = 10 };
 
 enum renew_file { RENEW_CA, RENEW_KEY, RENEW_CERT, RENEW_NEXT, RENEW_CSR, RENEW_FILES };
@@ -112,6 +115,25 @@ static void failed(struct renew *renew, const struct err *err)
 
 /* ---- the answer ---- */
 
+int64_t renew_latest_s(int64_t wall_s, int64_t root_until_s)
+{
+    return root_until_s ? MAX(wall_s + DAY_S, root_until_s + ROOT_SLACK_S) : INT64_MAX;
+}
+
+static int check_beginning(const struct renew *renew, const struct api_enrolled *answer, struct err *err)
+{
+    const struct anchor *anchor = renew->options.anchor;
+    int64_t from_s, until_s, root_s = anchor ? anchor_root_until_s(anchor) : 0;
+    char text[INSTANT_SIZE];
+    if (cert_validity_pem(answer->certificate, strlen(answer->certificate), &from_s, &until_s, err) < 0)
+        return -1;
+    if (from_s <= renew_latest_s(clock_wall_ms() / 1000, root_s))
+        return 0;
+    instant_format(from_s, text);
+    return err_set(err, ERR_UNTRUSTED,
+                   "it begins at %s, which is too far ahead; is the server's clock right?", text);
+}
+
 /* A certificate that does not hold, or is not what was asked for, must not take the place of one that does. With it goes the request: another one
  * may have a better answer. */
 static int check_next(const struct renew *renew, const struct api_enrolled *answer, struct err *err)
@@ -120,6 +142,8 @@ static int check_next(const struct renew *renew, const struct api_enrolled *answ
     if (file_replace(next, answer->certificate, strlen(answer->certificate), 0600, err) < 0)
         return -1;
     int rc = cert_check(renew->paths[RENEW_CA], next, renew->paths[RENEW_KEY], renew->options.robot, err);
+    if (rc == 0)
+        rc = check_beginning(renew, answer, err);
     unlink(next);
     if (rc < 0 && (err->code == ERR_UNTRUSTED || err->code == ERR_INVALID))
         unlink(renew->paths[RENEW_CSR]);

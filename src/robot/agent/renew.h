@@ -14,7 +14,9 @@
  *
  * A clock that is wrong: whatever lies outside of the present certificate's time is no clock; the robot then renews at once, and counts the next
  * half of life from that moment. The beginning of each certificate is a time that was: it goes under the clock for checking servers
- * (fetch_raise_clock_floor). */
+ * (fetch_raise_clock_floor). A server whose clock is years ahead, or that wants to be the last one that this robot ever believes, must not raise it
+ * that high: a certificate that begins more than a day behind the robot's clock *and* more than 90 days behind the end of the trusted root, which
+ * only offline keys can move, is refused. */
 #ifndef MUSTER_ROBOT_AGENT_RENEW_H
 #define MUSTER_ROBOT_AGENT_RENEW_H
 
@@ -24,6 +26,7 @@
 
 #include <stdint.h>
 
+struct anchor;
 struct fetch;
 struct renew;
 
@@ -32,6 +35,7 @@ struct renew_options {   /* all borrowed */
     const char *server;
     const char *robot;
     const struct store *store;
+    const struct anchor *anchor; /* NULL: how far ahead a certificate may begin is not looked at */
 };
 
 int renew_new(const struct renew_options *options, struct renew **out, struct err *err) must_check;
@@ -44,5 +48,7 @@ int64_t renew_next_ms(const struct renew *renew);
 
 /* When to renew, in ms from now. Pure. `wall_s`: what the clock says; `random` decides about the jitter. */
 int64_t renew_delay_ms(int64_t from_s, int64_t until_s, int64_t wall_s, uint32_t random);
+/* No certificate is taken that begins later. Pure. `root_until_s`: when the trusted root expires; 0: none. */
+int64_t renew_latest_s(int64_t wall_s, int64_t root_until_s);
 
 #endif

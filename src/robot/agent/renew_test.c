@@ -50,13 +50,25 @@ static void test_any_life(void **state)
     }
 }
 
+/* A server cannot raise the floor under the clock beyond what the offline keys' root allows; clocks that stand, and roots that are over, still pass. */
+static void test_how_far_ahead_it_may_begin(void **state)
+{
+    int64_t root_s = ISSUED_S + 365LL * DAY_S, far_s = ISSUED_S + 10 * 365LL * DAY_S;
+    assert_true(renew_latest_s(ISSUED_S, root_s) < far_s);
+    assert_true(renew_latest_s(0, root_s) > ISSUED_S); /* woke in 1970 */
+    assert_true(renew_latest_s(0, root_s) < far_s);
+    assert_true(renew_latest_s(ISSUED_S, ISSUED_S - 200LL * DAY_S) >
+                ISSUED_S);                                            /* root is over, the clock goes */
+    assert_true(renew_latest_s(0, ISSUED_S - 30 * DAY_S) > ISSUED_S); /* root is over, the clock stands */
+    assert_true(renew_latest_s(ISSUED_S, 0) > far_s);                 /* no root: nothing to hold on to */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_at_half_of_its_life),
-        cmocka_unit_test(test_what_is_late_is_due_now),
-        cmocka_unit_test(test_a_clock_that_is_wrong),
-        cmocka_unit_test(test_any_life),
+        cmocka_unit_test(test_at_half_of_its_life),        cmocka_unit_test(test_what_is_late_is_due_now),
+        cmocka_unit_test(test_a_clock_that_is_wrong),      cmocka_unit_test(test_any_life),
+        cmocka_unit_test(test_how_far_ahead_it_may_begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
