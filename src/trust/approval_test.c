@@ -147,6 +147,62 @@ static void too_much_is_refused_before_it_is_read(void **state)
     assert_fails(approval_envelope_parse(big, (1 << 20) - 1, &envelope, &err), err, ERR_TOO_BIG);
 }
 
+static char *written(const char *bytes, const char *items)
+{
+    return mem_printf("{\"approval\":\"%s\",\"signatures\":[%s]}", bytes, items);
+}
+
+/* One item: the first `keyid_len` digits of a keyid and the first `sig_len` of a signature, with one letter exchanged in each. */
+static char *item(size_t keyid_len, char keyid_first, size_t sig_len, char sig_last)
+{
+    char keyid[80] = "", sig[140] = "";
+    memset(keyid, 'a', keyid_len);
+    memset(sig, 'b', sig_len);
+    keyid[0] = keyid_first;
+    sig[sig_len - 1] = sig_last;
+    return mem_printf("{\"keyid\":\"%s\",\"sig\":\"%s\"}", keyid, sig);
+}
+
+static void refuse_items(const char *bytes, const char *items, enum err_code want)
+{
+    struct err err = {0};
+    cleanup_envelope struct envelope envelope = {0};
+    cleanup_free char *text = written(bytes, items);
+    int rc = approval_envelope_parse(text, strlen(text), &envelope, &err);
+    if (err.code != want || (rc == 0) != (want == ERR_NONE))
+        fail_msg("%s: %s", text, err.text);
+}
+
+static void envelopes_are_read_strictly(void **state)
+{
+    static const struct {
+        size_t keyid_len;
+        char keyid_first;
+        size_t sig_len;
+        char sig_last;
+    } wrong[] = {{63, 'a', 128, 'b'}, {62, 'a', 128, 'b'}, {65, 'a', 128, 'b'}, {64, 'A', 128, 'b'},
+                 {64, 'g', 128, 'b'}, {64, 'a', 127, 'b'}, {64, 'a', 126, 'b'}, {64, 'a', 130, 'b'},
+                 {64, 'a', 128, 'B'}, {64, 'a', 128, 'x'}};
+    (void)state;
+    cleanup_free char *a = item(64, 'a', 128, 'b'), *b = item(64, 'b', 128, 'b'),
+                      *c = item(64, 'c', 128, 'b');
+    cleanup_free char *d = item(64, 'd', 128, 'b'), *e = item(64, 'e', 128, 'b');
+    cleanup_free char *four = mem_printf("%s,%s,%s,%s", a, b, c, d), *five = mem_printf("%s,%s", four, e);
+    cleanup_free char *twice = mem_printf("%s,%s,%s", a, b, a);
+    refuse_items("e30=", a, ERR_NONE);
+    refuse_items("e30=", four, ERR_NONE);
+    refuse_items("e30=", five, ERR_INVALID);
+    refuse_items("e30=", twice, ERR_INVALID);
+    refuse_items("", a, ERR_INVALID);
+    refuse_items("e30", a, ERR_INVALID);
+    refuse_items("e3*=", a, ERR_INVALID);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        cleanup_free char *bad =
+            item(wrong[i].keyid_len, wrong[i].keyid_first, wrong[i].sig_len, wrong[i].sig_last);
+        refuse_items("e30=", bad, ERR_INVALID);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +211,7 @@ int main(void)
         cmocka_unit_test(one_kind_never_passes_as_another),
         cmocka_unit_test(what_no_robot_takes_is_not_signed),
         cmocka_unit_test(too_much_is_refused_before_it_is_read),
+        cmocka_unit_test(envelopes_are_read_strictly),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
