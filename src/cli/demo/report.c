@@ -46,6 +46,7 @@ void report_make(const struct stage *stage, const struct story *story, const str
     out->bad_release_robots = bad->robots;
     if (bad->first_ms)
         out->rollback_seconds = (double)(bad->last_ms - bad->first_ms) / 1000;
+    str_copy(out->bad_reason, sizeof out->bad_reason, story->bad_reason);
     out->bytes_moved = view->bytes_moved;
 }
 
@@ -86,6 +87,7 @@ int report_print_json(const struct report *report, struct err *err)
     jsonw_text(&w, "bad_release", stage_versions[BAD]);
     jsonw_i64(&w, "bad_release_robots", report->bad_release_robots);
     jsonw_boolean(&w, "bad_release_passed_canary", report->bad_passed_canary);
+    jsonw_text(&w, "bad_release_reason", report->bad_reason);
     jsonw_u64(&w, "unchecked_results", report->unchecked_results);
     jsonw_i64(&w, "kills", report->kills);
     jsonw_u64(&w, "bytes_moved", report->bytes_moved);
@@ -120,7 +122,7 @@ void report_print_table(const struct report *report, const struct story *story)
                (unsigned long long)report->versions[i].frames,
                (unsigned long long)report->versions[i].frames_lost);
     }
-    printf("\n%d of %d robots ended on %s. %s ran on %d robots", report->robots_on_final, report->robots,
+    printf("\n%d of %d robots ended on %s. %s answered on %d robots", report->robots_on_final, report->robots,
            stage_versions[FINAL], stage_versions[BAD], report->bad_release_robots);
     if (report->rollback_seconds >= 0)
         printf(" and was gone %.1f s after its first answer", report->rollback_seconds);

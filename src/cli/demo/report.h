@@ -10,6 +10,7 @@
 struct report {
     int robots, robots_on_final, bad_release_robots, kills;
     bool bad_passed_canary;
+    char bad_reason[200]; /* why 3.0.0 was thrown out */
     uint64_t unchecked_results;
     double
         rollback_seconds; /* first frame answered by 3.0.0 anywhere → last one; negative: it never answered */

@@ -93,8 +93,10 @@ static void note_robots(struct story *story, const struct view *view)
             screen_note("%s runs %s", robot->id, robot->running);
         if (!str_eq(robot->phase, "rolled_back") && !str_eq(robot->phase, "failed"))
             continue;
-        if (!story->bad_reason[0] && str_eq(view->rollout.version, "3.0.0"))
+        if (!story->robot_said && str_eq(view->rollout.version, "3.0.0")) {
             str_copy(story->bad_reason, sizeof story->bad_reason, robot->phase_text);
+            story->robot_said = true;
+        }
         screen_note("%s went back to %s: %s", robot->id, robot->running, robot->phase_text);
     }
 }

@@ -17,8 +17,9 @@ struct story {
     size_t chapter; /* index into the table */
     bool begun;     /* its start has been carried out */
     int64_t chapter_began_ms;
-    int64_t bad_wave;                /* the highest wave 3.0.0 reached */
-    char bad_reason[200];            /* why it was thrown out */
+    int64_t bad_wave;     /* the highest wave 3.0.0 reached */
+    char bad_reason[200]; /* why it was thrown out: a robot's words, else the server's */
+    bool robot_said;
     char said[STAGE_MAX_ROBOTS][96]; /* last thing noted of a robot */
     char said_rollout[280];
 };
