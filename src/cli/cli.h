@@ -6,9 +6,9 @@
  *     {
  *         struct verify_flags {...} flags = {0};
  *         struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
- *         const struct option_def options[] = {OPT_FLAG("json", 0, &flags.json), OPT_TEXT("keyring", 'k',
- * &flags.keyring)}; if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0) return
- * -1;
+ *         const struct option_def options[] = {OPT_FLAG("json", 0, &flags.json), OPT_TEXT("root", 'r', &flags.root)};
+ *         if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+ *             return -1;
  *         ...
  *     }
  *     const struct verb verb_verify = {.name = "verify", .summary = "…", .help = "usage: …", .run = run};

@@ -30,6 +30,13 @@ static const char help[] =
     "  muster inspect detector-2\n"
     "  muster inspect detector-2 --json\n";
 
+struct word { /* of the fleet about this release */
+    bool released;
+    struct terms terms;
+    size_t signer_count;
+    char signers[16][65]; /* key ids: whose signatures of the targets hold */
+};
+
 static uint64_t total_bytes(const struct image *image)
 {
     uint64_t total = image->size + image->manifest.config.size;
@@ -50,8 +57,7 @@ static void json_layer(struct json_writer *out, const struct oci_descriptor *lay
     jsonw_close(out);
 }
 
-static int print_json(const struct image *image, const struct signature_envelope *envelope,
-                      const struct terms *terms, struct err *err)
+static int print_json(const struct image *image, const struct word *word, struct err *err)
 {
     cleanup_free char *release = release_format(&image->release);
     if (!release)
@@ -69,11 +75,11 @@ static int print_json(const struct image *image, const struct signature_envelope
         json_layer(&out, &image->manifest.layers[i]);
     jsonw_close(&out);
     jsonw_array(&out, "signatures");
-    for (size_t i = 0; i < envelope->count; i++)
-        jsonw_text(&out, NULL, envelope->items[i].keyid);
+    for (size_t i = 0; i < word->signer_count; i++)
+        jsonw_text(&out, NULL, word->signers[i]);
     jsonw_close(&out);
-    if (terms)
-        terms_write(&out, "terms", terms);
+    if (word->released)
+        terms_write(&out, "terms", &word->terms);
     jsonw_close(&out);
     return output_print(&out, err);
 }
@@ -114,8 +120,7 @@ static void print_manner(const struct release *release)
     puts(release->switching.at == SWITCH_AT_SEQUENCE_END ? ", at the end of a sequence" : "");
 }
 
-static void print_text(const struct image *image, const struct signature_envelope *envelope,
-                       const struct terms *terms)
+static void print_text(const struct image *image, const struct word *word)
 {
     const struct release *release = &image->release;
     struct digest_text digest = digest_format(&image->digest);
@@ -136,17 +141,16 @@ static void print_text(const struct image *image, const struct signature_envelop
         printf("layer       %-20s %9s  %s\n", layer->filepath, format_bytes(layer->size).text,
                layer->media_type);
     }
-    for (size_t i = 0; i < envelope->count; i++)
-        printf("signed by   %s\n", envelope->items[i].keyid);
-    if (terms)
-        terms_print(terms);
-    if (envelope->count == 0 && !terms)
+    for (size_t i = 0; i < word->signer_count; i++)
+        printf("signed by   %s\n", word->signers[i]);
+    if (word->released)
+        terms_print(&word->terms);
+    else
         puts("not signed");
 }
 
-/* What targets say of exactly these bytes; *out_there false: nothing. */
-static int read_terms(const char *metadata, const struct image *image, struct terms *out, bool *out_there,
-                      struct err *err)
+/* What targets say of exactly these bytes. */
+static int ask_targets(const char *metadata, const struct image *image, struct word *out, struct err *err)
 {
     cleanup_repo struct repo *repo = NULL;
     char path[132];
@@ -155,29 +159,22 @@ static int read_terms(const char *metadata, const struct image *image, struct te
         return -1;
     const struct tuf_target *target =
         repo_targets(repo) ? tuf_metadata_target(repo_targets(repo), path) : NULL;
-    *out_there = target && target->hashes.has_sha256 &&
-                 memcmp(target->hashes.sha256, image->digest.bytes, sizeof image->digest.bytes) == 0;
-    return *out_there ? terms_parse(target->custom, out, err) : 0;
+    out->released = target && target->hashes.has_sha256 &&
+                    memcmp(target->hashes.sha256, image->digest.bytes, sizeof image->digest.bytes) == 0;
+    if (!out->released)
+        return 0;
+    out->signer_count = repo_targets_signers(repo, out->signers, ARRAY_LEN(out->signers));
+    return terms_parse(target->custom, &out->terms, err);
 }
 
 static int inspect(const struct image *image, const char *metadata, bool json, struct err *err)
 {
-    cleanup_free struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
-    struct terms terms;
-    bool released = false;
-    if (!envelope)
-        return err_no_memory(err);
-    if (image_signature(image, envelope, err) < 0) {
-        if (err->code != ERR_UNTRUSTED) /* that one only says "not signed" */
-            return -1;
-        envelope->count = 0;
-        *err = (struct err){0};
-    }
-    if (metadata && read_terms(metadata, image, &terms, &released, err) < 0)
+    struct word word = {0};
+    if (metadata && ask_targets(metadata, image, &word, err) < 0)
         return -1;
     if (json)
-        return print_json(image, envelope, released ? &terms : NULL, err);
-    print_text(image, envelope, released ? &terms : NULL);
+        return print_json(image, &word, err);
+    print_text(image, &word);
     return 0;
 }
 

@@ -1,6 +1,5 @@
 #include "cli/verbs.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/keys.h"
@@ -61,11 +60,6 @@ static const char help[] =
     "      --operators          list, revoke: of DIR/operators.json\n"
     "  KEY                      name or key id, or how it begins\n"
     "\n"
-    "Without --fleet, init makes release.key, release.pub and keyring.json (-n, --name NAME: what people "
-    "call "
-    "the key), for\n"
-    "servers and robots that trust a keyring instead of a root.\n"
-    "\n"
     "examples:\n"
     "  muster keys init --fleet warehouse --online /srv/muster/online.json\n"
     "  muster keys add release bob.pub.json && muster keys threshold release 2\n"
@@ -73,79 +67,20 @@ static const char help[] =
     "  muster keys operator alice --dir operators\n"
     "  muster keys revoke alice --operators --dir operators\n";
 
-struct key_paths {
-    char *key, *pub, *ring; /* owned */
-};
-
-static int paths_init(struct key_paths *paths, const char *dir, struct err *err)
-{
-    paths->key = file_join(dir, "release.key");
-    paths->pub = file_join(dir, "release.pub");
-    paths->ring = file_join(dir, "keyring.json");
-    return paths->key && paths->pub && paths->ring ? 0 : err_no_memory(err);
-}
-
-static void paths_fini(struct key_paths *paths)
-{
-    free(paths->key);
-    free(paths->pub);
-    free(paths->ring);
-}
-#define cleanup_paths __attribute__((cleanup(paths_fini)))
-
-static int refuse_existing(const struct key_paths *paths, struct err *err)
-{
-    const char *const all[] = {paths->key, paths->pub, paths->ring};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (file_exists(all[i]))
-            return err_set(err, ERR_EXISTS, "%s exists; keys are never overwritten, choose another --dir",
-                           all[i]);
-    return 0;
-}
-
-static int make_keys(const char *dir, const char *name, struct public_key *out, struct err *err)
-{
-    cleanup_paths struct key_paths paths = {0};
-    cleanup_signing_key struct signing_key *key = NULL;
-    struct keyring ring = {.threshold = 1};
-    if (paths_init(&paths, dir, err) < 0 || refuse_existing(&paths, err) < 0 ||
-        file_make_dirs(dir, 0700, err) < 0 || signing_key_generate(&key, err) < 0)
-        return -1;
-    signing_key_public(key, out);
-    if (keyring_add(&ring, out, name, err) < 0 || signing_key_save(key, paths.key, err) < 0 ||
-        public_key_save(out, paths.pub, err) < 0)
-        return -1;
-    return keyring_save(&ring, paths.ring, err);
-}
-
 static int init_run(int argc, char **argv, struct err *err)
 {
-    char now[CLOCK_RFC3339_SIZE], default_name[32];
-    clock_rfc3339(clock_wall_ms(), now);
-    snprintf(default_name, sizeof default_name, "release-%.4s", now);
-    const char *name = default_name;
     struct keys_init fleet = {.dir = "keys", .expires_days = STATION_DAYS};
     struct operands operands = {.max = 0};
     const struct option_def options[] = {
         OPT_TEXT("dir", 'd', &fleet.dir),
-        OPT_TEXT("name", 'n', &name),
         OPT_TEXT("fleet", 'f', &fleet.fleet),
         OPT_TEXT("online", 0, &fleet.online),
         OPT_INT("expires-days", 0, &fleet.expires_days, 1, STATION_MAX_DAYS),
         OPT_FLAG("no-passphrase", 0, &fleet.no_passphrase),
     };
-    struct public_key key;
-    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
-        return -1;
-    if (fleet.fleet || fleet.online)
-        return keys_init_fleet(&fleet, err);
-    if (!str_is_name(name, 63))
-        return err_set(err, ERR_USAGE, "--name %.60s: letters, digits, '.', '_' and '-' only", name);
-    if (make_keys(fleet.dir, name, &key, err) < 0)
-        return -1;
-    printf("%s  %s\n%s/release.key  keep it offline\n%s/keyring.json  give it to the server and the robots\n",
-           name, key.id, fleet.dir, fleet.dir);
-    return 0;
+    return options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0
+               ? -1
+               : keys_init_fleet(&fleet, err);
 }
 
 /* ---- operators ---- */
@@ -201,13 +136,14 @@ static int operator_run(int argc, char **argv, struct err *err)
     return tell_fleet(keys, dir, err);
 }
 
-static int load_ring(const char *dir, bool operators, char **out_path, struct keyring *ring, struct err *err)
+static int load_ring(const char *dir, char **out_path, struct keyring *ring, struct err *err)
 {
-    *out_path = file_join(dir, operators ? "operators.json" : "keyring.json");
+    *out_path = file_join(dir, "operators.json");
     if (!*out_path)
         return err_no_memory(err);
     if (!file_exists(*out_path))
-        return err_set(err, ERR_NOT_FOUND, "no keyring %s; make one with muster keys init, or give --dir DIR",
+        return err_set(err, ERR_NOT_FOUND,
+                       "no operators' keyring %s; make one with muster keys operator NAME, or give --dir DIR",
                        *out_path);
     return keyring_load(*out_path, ring, err);
 }
@@ -217,7 +153,6 @@ static int print_json(const struct keyring *ring, struct err *err)
     cleanup_json_writer struct json_writer out;
     jsonw_init_indented(&out);
     jsonw_object(&out, NULL);
-    jsonw_i64(&out, "threshold", ring->threshold);
     jsonw_array(&out, "keys");
     for (size_t i = 0; i < ring->count; i++) {
         jsonw_object(&out, NULL);
@@ -242,16 +177,15 @@ static int list_run(int argc, char **argv, struct err *err)
     struct keyring ring = {0};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
-    if (!operators && station_exists(dir))
+    if (!operators)
         return keys_list_fleet(dir, json, err);
-    if (load_ring(dir, operators, &path, &ring, err) < 0)
+    if (load_ring(dir, &path, &ring, err) < 0)
         return -1;
     if (json)
         return print_json(&ring, err);
     for (size_t i = 0; i < ring.count; i++)
         printf("%s  %-20s %s\n", ring.entries[i].key.id, ring.entries[i].name,
                ring.entries[i].revoked ? "revoked" : "trusted");
-    printf("%d signature%s needed\n", ring.threshold, ring.threshold == 1 ? "" : "s");
     return 0;
 }
 
@@ -264,13 +198,18 @@ static int revoke_run(int argc, char **argv, struct err *err)
                                          OPT_FLAG("operators", 0, &operators)};
     cleanup_free char *path = NULL;
     struct keyring ring = {0};
-    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0 ||
-        load_ring(dir, operators, &path, &ring, err) < 0)
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+        return -1;
+    if (!operators)
+        return err_set(err, ERR_USAGE,
+                       "an operator's key is revoked with --operators; a fleet's own with muster keys remove "
+                       "root|release KEY");
+    if (load_ring(dir, &path, &ring, err) < 0)
         return -1;
     if (keyring_revoke(&ring, operands.items[0], err) < 0 || keyring_save(&ring, path, err) < 0)
         return -1;
-    printf("%s is revoked in %s; give it to the server and the robots\n", operands.items[0], path);
-    return operators ? tell_fleet(keys, dir, err) : 0;
+    printf("%s is revoked in %s\n", operands.items[0], path);
+    return tell_fleet(keys, dir, err);
 }
 
 static int run(int argc, char **argv, struct err *err)

@@ -1,4 +1,4 @@
-/* muster keys init --fleet, muster keys list: a fleet's offline keys and what they have signed. */
+/* muster keys init, muster keys list: a fleet's offline keys and what they have signed. */
 #include "cli/keys.h"
 
 #include "base/mem.h"
@@ -32,7 +32,7 @@ static int name_fleet(const char *name, char out[80], struct err *err)
 
 static int refuse_existing(const char *dir, struct err *err)
 {
-    static const char *const names[] = {"root.key", "release.key", "root.json", "keyring.json"};
+    static const char *const names[] = {"root.key", "release.key", "root.json"};
     if (station_exists(dir))
         return err_set(err, ERR_EXISTS, "%s/metadata exists; a fleet is founded once, choose another --dir",
                        dir);

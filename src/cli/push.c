@@ -142,18 +142,12 @@ static int push_blobs(struct push *push, struct err *err)
 
 /* ---- the release ---- */
 
-/* What the targets name needs no envelope. */
-static int register_release(struct push *push, const struct signature_envelope *envelope, struct err *err)
+static int register_release(struct push *push, struct err *err)
 {
-    cleanup_free char *signature = envelope ? signature_format(envelope) : NULL;
-    if (envelope && !signature)
-        return err_no_memory(err);
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);
     jsonw_object(&w, NULL);
     jsonw_digest(&w, "manifest", &push->image->digest);
-    if (signature)
-        jsonw_raw(&w, "signature", signature);
     jsonw_close(&w);
     cleanup_free char *body = jsonw_take(&w, err);
     return body ? client_call(push->client, "POST", "/api/v1/releases", body, NULL, err) : -1;
@@ -165,9 +159,8 @@ static void print_text(const struct push *push)
     if (image)
         printf("%s %s  %s\n", image->release.name, image->release.version,
                digest_format(&image->digest).text);
-    if (push->station.repo)
-        printf("root %" PRId64 ", targets %" PRId64 ": %zu sent\n", repo_root(push->station.repo)->version,
-               repo_targets(push->station.repo)->version, push->metadata_sent);
+    printf("root %" PRId64 ", targets %" PRId64 ": %zu sent\n", repo_root(push->station.repo)->version,
+           repo_targets(push->station.repo)->version, push->metadata_sent);
     printf("%zu blobs sent (%s), %zu were there: %s\n", push->blobs_sent, format_bytes(push->bytes_sent).text,
            push->blobs_skipped, client_server(push->client));
 }
@@ -186,11 +179,9 @@ static int print(const struct push *push, bool json, struct err *err)
         jsonw_text(&out, "version", push->image->release.version);
         jsonw_digest(&out, "digest", &push->image->digest);
     }
-    if (push->station.repo) {
-        jsonw_i64(&out, "root_version", repo_root(push->station.repo)->version);
-        jsonw_i64(&out, "targets_version", repo_targets(push->station.repo)->version);
-        jsonw_i64(&out, "metadata_sent", (int64_t)push->metadata_sent);
-    }
+    jsonw_i64(&out, "root_version", repo_root(push->station.repo)->version);
+    jsonw_i64(&out, "targets_version", repo_targets(push->station.repo)->version);
+    jsonw_i64(&out, "metadata_sent", (int64_t)push->metadata_sent);
     jsonw_i64(&out, "blobs_sent", (int64_t)push->blobs_sent);
     jsonw_i64(&out, "blobs_skipped", (int64_t)push->blobs_skipped);
     jsonw_i64(&out, "bytes_sent", (int64_t)push->bytes_sent);
@@ -216,16 +207,11 @@ static int check_named(const struct push *push, struct err *err)
 
 static int push_image(struct push *push, struct err *err)
 {
-    cleanup_free struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
-    bool fleet = push->station.repo != NULL;
-    if (!envelope)
-        return err_no_memory(err);
-    if (image_check_blobs(push->image, err) < 0 ||
-        (fleet ? check_named(push, err) < 0 : image_signature(push->image, envelope, err) < 0))
+    if (image_check_blobs(push->image, err) < 0 || check_named(push, err) < 0)
         return err_prefix(err, "release %s", push->image->dir);
-    if (push_blobs(push, err) < 0 || (fleet && push_metadata(push, err) < 0))
+    if (push_blobs(push, err) < 0 || push_metadata(push, err) < 0)
         return -1;
-    return register_release(push, fleet ? NULL : envelope, err);
+    return register_release(push, err);
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -251,13 +237,12 @@ static int run(int argc, char **argv, struct err *err)
         return -1;
     push.client = client;
     push.image = metadata_only ? NULL : &image;
-    if ((metadata_only || station_exists(keys)) && station_open(keys, &push.station, err) < 0)
+    if (station_open(keys, &push.station, err) < 0)
         return -1;
     if (metadata_only ? push_metadata(&push, err) < 0 : push_image(&push, err) < 0)
         return -1;
     progress_clear();
-    if (push.station.repo)
-        station_warn(&push.station);
+    station_warn(&push.station);
     return print(&push, json, err);
 }
 

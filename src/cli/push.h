@@ -9,7 +9,7 @@
 struct push {
     struct client *client;
     const struct image *image; /* NULL: metadata only */
-    struct station station;    /* repo NULL: there is no fleet's metadata */
+    struct station station;
     size_t metadata_sent;
     uint64_t done, total; /* bytes, for the progress line */
     uint64_t bytes_sent;

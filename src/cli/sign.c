@@ -41,76 +41,11 @@ static const char help[] =
     "--help)\n"
     "      --json             what was signed, as JSON\n"
     "\n"
-    "In a DIR without metadata (muster keys init without --fleet) release.key signs the manifest's digest "
-    "and size into an "
-    "envelope\n"
-    "beside the manifest; signatures by other keys stay.\n"
-    "\n"
     "examples:\n"
     "  muster sign detector-2\n"
     "  muster sign detector-3 --approvals 2:alice,bob,carol:plan --floor 2.0.0\n"
     "  muster sign --remove detector/1.9.0\n"
     "  muster sign detector-2 --key /media/usb/release.key\n";
-
-/* ---- an envelope beside the manifest, for those who trust a keyring ---- */
-
-static int load_key(const char *dir, const char *file, struct signing_key **out, struct err *err)
-{
-    cleanup_free char *path = file ? mem_strdup(file) : file_join(dir, "release.key");
-    if (!path)
-        return err_no_memory(err);
-    if (signing_key_load(path, out, err) == 0)
-        return 0;
-    if (err->code == ERR_NOT_FOUND)
-        err_set(err, ERR_NOT_FOUND, "no release key %s; make one with muster keys init, or give --key FILE",
-                path);
-    return -1;
-}
-
-/* The envelope that is there, if it fits; else a new one. */
-static int start_envelope(const struct image *image, struct signature_envelope *out, struct err *err)
-{
-    if (image_signature(image, out, err) == 0 && digest_equal(&out->digest, &image->digest) &&
-        out->size == image->size)
-        return 0;
-    if (err->code != ERR_NONE && err->code != ERR_UNTRUSTED)
-        return -1;
-    *err = (struct err){0};
-    *out = (struct signature_envelope){.digest = image->digest, .size = image->size};
-    return 0;
-}
-
-static int sign_envelope(const struct image *image, const struct signing_key *key, struct err *err)
-{
-    cleanup_free struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
-    if (!envelope)
-        return err_no_memory(err);
-    if (start_envelope(image, envelope, err) < 0 || signature_add(envelope, key, err) < 0 ||
-        layout_set_signature(image->dir, image, envelope, err) < 0)
-        return -1;
-    uint64_t freed = 0; /* the blobs of a signature that was replaced */
-    return layout_collect(image->dir, &freed, err);
-}
-
-static int print_envelope(const struct image *image, const char *keyid, bool json, struct err *err)
-{
-    struct digest_text digest = digest_format(&image->digest);
-    if (!json) {
-        printf("%s %s  %s\nsigned by %s\n", image->release.name, image->release.version, digest.text, keyid);
-        return 0;
-    }
-    cleanup_json_writer struct json_writer out;
-    jsonw_init_indented(&out);
-    jsonw_object(&out, NULL);
-    jsonw_text(&out, "name", image->release.name);
-    jsonw_text(&out, "version", image->release.version);
-    jsonw_text(&out, "digest", digest.text);
-    jsonw_text(&out, "keyid", keyid);
-    jsonw_close(&out);
-    return output_print(&out, err);
-}
-
-/* ---- the fleet's targets ---- */
 
 struct sign_flags {
     const char *dir, *key, *model_key, *approvals, *floor, *remove;
@@ -249,24 +184,11 @@ static int sign_for_fleet(const struct sign_flags *flags, const struct image *im
 static int sign_release(const struct sign_flags *flags, const char *dir, struct err *err)
 {
     cleanup_image struct image image = {0};
-    cleanup_signing_key struct signing_key *key = NULL;
-    struct public_key public;
-    bool fleet = station_exists(flags->dir);
-    if (image_open(dir, NULL, &image, err) < 0 ||
-        (!fleet && load_key(flags->dir, flags->key, &key, err) < 0) || image_check_blobs(&image, err) < 0)
+    if (image_open(dir, NULL, &image, err) < 0 || image_check_blobs(&image, err) < 0)
         return -1;
     if (flags->model_key && oms_sign_release(&image, flags->model_key, err) < 0)
         return -1;
-    if (fleet)
-        return sign_for_fleet(flags, &image, err);
-    if (flags->approvals || flags->floor)
-        return err_set(err, ERR_USAGE,
-                       "--approvals and --floor are terms of a fleet's targets; found one with muster keys "
-                       "init --fleet");
-    if (sign_envelope(&image, key, err) < 0)
-        return -1;
-    signing_key_public(key, &public);
-    return print_envelope(&image, public.id, flags->json, err);
+    return sign_for_fleet(flags, &image, err);
 }
 
 static int run(int argc, char **argv, struct err *err)

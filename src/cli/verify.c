@@ -13,8 +13,7 @@
 #include <sys/utsname.h>
 
 static const char help[] =
-    "usage: muster verify RELEASE --root root.json [--metadata DIR] [--machine NAME|any] [--json]\n"
-    "       muster verify RELEASE [--keyring FILE] [--machine NAME|any] [--json]\n"
+    "usage: muster verify RELEASE [--root FILE] [--metadata DIR] [--machine NAME|any] [--json]\n"
     "\n"
     "The very checks that server and robot make: every byte against its digest, a chain of offline "
     "signatures from the root "
@@ -24,29 +23,19 @@ static const char help[] =
     "status\n"
     "3 if any of them fails.\n"
     "\n"
-    "  -r, --root FILE     the root that is trusted; newer ones are followed from it\n"
+    "  -r, --root FILE     the root that is trusted (default: keys/root.json); newer ones are followed from "
+    "it\n"
     "      --metadata DIR  where the signed metadata lie (default: keys/metadata): a workstation's, or a "
     "server's DIR/trust\n"
-    "  -k, --keyring FILE  without --root: the trusted keys (default: keys/keyring.json), for an envelope "
-    "beside the manifest\n"
     "  -m, --machine NAME  as uname -m prints it (default: this machine); any: leave that check out\n"
     "      --json          the outcome as JSON\n"
     "\n"
     "RELEASE is a folder, or FOLDER@sha256:… where it holds several releases, as a robot's store does.\n"
     "\n"
     "examples:\n"
-    "  muster verify detector-2 --root keys/root.json\n"
-    "  muster verify detector-2 --keyring /etc/muster/keyring.json --machine aarch64\n";
-
-static int load_ring(const char *path, struct keyring *out, struct err *err)
-{
-    if (keyring_load(path, out, err) == 0)
-        return 0;
-    if (err->code == ERR_NOT_FOUND)
-        err_set(err, ERR_NOT_FOUND, "no keyring %s; make one with muster keys init, or give --keyring FILE",
-                path);
-    return -1;
-}
+    "  muster verify detector-2\n"
+    "  muster verify detector-2 --root /etc/muster/root.json --metadata /srv/muster/trust --machine "
+    "aarch64\n";
 
 /* ---- what the offline keys say ---- */
 
@@ -120,7 +109,7 @@ static int verify_chain(const char *root_path, const char *metadata, const struc
 /* ---- the verb ---- */
 
 struct verify_flags {
-    const char *release, *root, *metadata, *ring, *machine;
+    const char *release, *root, *metadata, *machine;
     bool json;
 };
 
@@ -129,8 +118,7 @@ static int print(const struct image *image, const struct word *word, bool json, 
     struct digest_text digest = digest_format(&image->digest);
     if (!json) {
         printf("%s %s  %s\n", image->release.name, image->release.version, digest.text);
-        if (word)
-            terms_print(&word->terms);
+        terms_print(&word->terms);
         puts("verified");
         return 0;
     }
@@ -141,40 +129,29 @@ static int print(const struct image *image, const struct word *word, bool json, 
     jsonw_text(&out, "name", image->release.name);
     jsonw_text(&out, "version", image->release.version);
     jsonw_text(&out, "digest", digest.text);
-    if (word) {
-        jsonw_i64(&out, "targets_version", word->targets_version);
-        terms_write(&out, "terms", &word->terms);
-    }
+    jsonw_i64(&out, "targets_version", word->targets_version);
+    terms_write(&out, "terms", &word->terms);
     jsonw_close(&out);
     return output_print(&out, err);
 }
 
-static int verify_by_root(const struct verify_flags *flags, const struct image *image, struct err *err)
+static int verify(const struct verify_flags *flags, const struct image *image, struct err *err)
 {
     struct word word = {0};
     if (verify_chain(flags->root, flags->metadata, image, &word, err) < 0 ||
-        image_verify_admitted(image, flags->machine, err) < 0)
+        image_verify(image, flags->machine, err) < 0)
         return err_prefix(err, "release %s", flags->release);
     return print(image, &word, flags->json, err);
 }
 
-static int verify_by_ring(const struct verify_flags *flags, const struct image *image, struct err *err)
-{
-    struct keyring ring;
-    if (load_ring(flags->ring, &ring, err) < 0)
-        return -1;
-    if (image_verify(image, &ring, flags->machine, err) < 0)
-        return err_prefix(err, "release %s", flags->release);
-    return print(image, NULL, flags->json, err);
-}
-
 static int run(int argc, char **argv, struct err *err)
 {
-    struct verify_flags flags = {.ring = "keys/keyring.json", .metadata = "keys/metadata"};
+    struct verify_flags flags = {.root = "keys/root.json", .metadata = "keys/metadata"};
     struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
     const struct option_def options[] = {
-        OPT_TEXT("root", 'r', &flags.root),    OPT_TEXT("metadata", 0, &flags.metadata),
-        OPT_TEXT("keyring", 'k', &flags.ring), OPT_TEXT("machine", 'm', &flags.machine),
+        OPT_TEXT("root", 'r', &flags.root),
+        OPT_TEXT("metadata", 0, &flags.metadata),
+        OPT_TEXT("machine", 'm', &flags.machine),
         OPT_FLAG("json", 0, &flags.json),
     };
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
@@ -187,7 +164,7 @@ static int run(int argc, char **argv, struct err *err)
     cleanup_image struct image image = {0};
     if (target_image(flags.release, &image, err) < 0)
         return -1;
-    return flags.root ? verify_by_root(&flags, &image, err) : verify_by_ring(&flags, &image, err);
+    return verify(&flags, &image, err);
 }
 
 const struct verb verb_verify = {.name = "verify",

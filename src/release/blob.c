@@ -102,15 +102,8 @@ int blob_read_manifest(const char *dir, const struct oci_descriptor *descriptor,
     return 0;
 }
 
-bool blob_signs(const struct oci_manifest *manifest, const struct digest *subject)
-{
-    return manifest->has_subject && digest_equal(&manifest->subject.digest, subject) &&
-           str_eq(manifest->artifact_type, MUSTER_SIGNATURE_TYPE);
-}
-
 bool blob_refers(const struct oci_manifest *manifest, const struct digest *subject)
 {
     return manifest->has_subject && digest_equal(&manifest->subject.digest, subject) &&
-           (str_eq(manifest->artifact_type, MUSTER_SIGNATURE_TYPE) ||
-            str_eq(manifest->artifact_type, OMS_BUNDLE_TYPE));
+           str_eq(manifest->artifact_type, OMS_BUNDLE_TYPE);
 }

@@ -23,9 +23,7 @@ int blob_check(const char *dir, const struct oci_descriptor *descriptor, const c
 int blob_read_manifest(const char *dir, const struct oci_descriptor *descriptor, struct oci_manifest *out,
                        struct err *err) must_check;
 
-/* Whether this manifest is a signature of `subject`. */
-bool blob_signs(const struct oci_manifest *manifest, const struct digest *subject);
-/* Whether it is a document of ours beside `subject`: its signature, or the model's signature (wire/oms.h). */
+/* Whether it is a document of ours beside `subject`: the model's signature (wire/oms.h). */
 bool blob_refers(const struct oci_manifest *manifest, const struct digest *subject);
 
 #endif

@@ -8,8 +8,6 @@
 #include "wire/onnx.h"
 #include "wire/sealed.h"
 
-enum { ENVELOPE_MAX = 64 << 10 };
-
 static int check_manifest_blobs(const char *dir, const struct oci_manifest *manifest, struct err *err)
 {
     if (blob_check(dir, &manifest->config, "config", err) < 0)
@@ -47,11 +45,6 @@ static int each_referrer(const struct image *image, struct oci_manifest *out,
     return result;
 }
 
-static int is_signature(const struct image *image, const struct oci_manifest *manifest, struct err *err)
-{
-    return str_eq(manifest->artifact_type, MUSTER_SIGNATURE_TYPE);
-}
-
 static int is_model_signature(const struct image *image, const struct oci_manifest *manifest, struct err *err)
 {
     return str_eq(manifest->artifact_type, OMS_BUNDLE_TYPE);
@@ -79,22 +72,6 @@ static int read_document(const struct image *image, const struct oci_manifest *m
     if (!layer)
         return err_set(err, ERR_INVALID, "the signature manifest has no layer %s", type);
     return blob_read(image->dir, layer, out, err);
-}
-
-int image_signature(const struct image *image, struct signature_envelope *out, struct err *err)
-{
-    cleanup_free struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
-    if (!manifest)
-        return err_no_memory(err);
-    int found = each_referrer(image, manifest, is_signature, err);
-    if (found < 0)
-        return -1;
-    if (found == 0)
-        return err_set(err, ERR_UNTRUSTED, "not signed; sign it with muster sign %s", image->dir);
-    cleanup_buf struct buf text = BUF_INIT(ENVELOPE_MAX);
-    if (read_document(image, manifest, MUSTER_SIGNATURE_TYPE, &text, err) < 0)
-        return -1;
-    return signature_parse(buf_text(&text), text.len, out, err);
 }
 
 int image_model_signature(const struct image *image, struct buf *out, struct err *err)
@@ -127,16 +104,6 @@ int image_statement(const struct image *image, struct oms_statement *out, struct
     else
         oms_statement_sort(out);
     return result;
-}
-
-int image_check_signature(const struct image *image, const struct keyring *ring, struct err *err)
-{
-    cleanup_free struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
-    if (!envelope)
-        return err_no_memory(err);
-    if (image_signature(image, envelope, err) < 0)
-        return -1;
-    return signature_verify(envelope, &image->digest, image->size, ring, err);
 }
 
 static int check_one_model(const struct image *image, const struct oci_descriptor *layer, struct err *err)
@@ -199,15 +166,7 @@ static int check_fitness(const struct image *image, const char *machine, struct 
     return image_check_model(image, err);
 }
 
-int image_verify(const struct image *image, const struct keyring *ring, const char *machine, struct err *err)
-{
-    if (index_check(image, err) < 0 || image_check_blobs(image, err) < 0 ||
-        image_check_signature(image, ring, err) < 0)
-        return -1;
-    return check_fitness(image, machine, err);
-}
-
-int image_verify_admitted(const struct image *image, const char *machine, struct err *err)
+int image_verify(const struct image *image, const char *machine, struct err *err)
 {
     if (index_check(image, err) < 0 || image_check_blobs(image, err) < 0)
         return -1;

@@ -4,10 +4,12 @@
  *     struct image image = {0};
  *     image_open(dir, NULL, &image, &err)        manifest and release.json are read and hash-checked
  *     image_check_blobs(&image, &err)            every byte of every blob against its digest
- *     image_check_signature(&image, ring, &err)  enough trusted keys signed this manifest
  *     image_check_model(&image, &err)            the ONNX file's tensors are those release.json names
  *     image_check_machine(&image, machine, &err) it may run here
  *     image_close(&image)
+ *
+ * Who released it is no matter of this room: a release is known by its digest, and whose word stands for that
+ * digest is decided before (trust/admission.h, cli/verify.c, fleet/api/releases.c).
  *
  * Opening never trusts: sizes are capped before reading, paths come from digests only. image_verify also
  * holds index.json and oci-layout, which no digest covers, to what they may say (release/index.h), so that
@@ -19,8 +21,6 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
-#include "trust/keyring.h"
-#include "trust/signature.h"
 #include "wire/oci.h"
 #include "wire/oms.h"
 #include "wire/release.h"
@@ -39,19 +39,12 @@ void image_close(struct image *image);
 #define cleanup_image __attribute__((cleanup(image_close)))
 
 int image_check_blobs(const struct image *image, struct err *err) must_check;
-int image_check_signature(const struct image *image, const struct keyring *ring, struct err *err) must_check;
 /* Of sealed weights only what can be seen without their key: that they are whole. The runner looks at the rest. */
 int image_check_model(const struct image *image, struct err *err) must_check;
 int image_check_machine(const struct image *image, const char *machine,
                         struct err *err) must_check; /* uname -m */
-/* All of the above, in an order that names the most useful error first. */
-int image_verify(const struct image *image, const struct keyring *ring, const char *machine,
-                 struct err *err) must_check;
-/* All but the signature: for a release whose digest trust/admission.h admitted. */
-int image_verify_admitted(const struct image *image, const char *machine, struct err *err) must_check;
-
-/* The envelope of the referrer, UNTRUSTED "not signed …" if there is none. */
-int image_signature(const struct image *image, struct signature_envelope *out, struct err *err) must_check;
+/* All of the above, in an order that names the most useful error first. machine NULL: any. */
+int image_verify(const struct image *image, const char *machine, struct err *err) must_check;
 
 /* The model's signature that other tools understand (wire/oms.h): the text of the bundle beside the release. Errors: NOT_FOUND without one. */
 int image_model_signature(const struct image *image, struct buf *out, struct err *err) must_check;
@@ -78,15 +71,12 @@ int layout_add_blob(const char *dir, const void *data, size_t len, struct digest
                     struct err *err) must_check;
 int layout_add_file(const char *dir, const char *path, struct digest *out, uint64_t *out_size,
                     struct err *err) must_check;
-/* Adds or replaces (by digest, and a signature by subject and kind) a descriptor in index.json, atomically. */
+/* Adds or replaces (by digest, and a signature by subject) a descriptor in index.json, atomically. */
 int layout_add_manifest(const char *dir, const struct oci_descriptor *descriptor, struct err *err) must_check;
 /* Removes a manifest and its referrers from index.json; blobs stay. */
 int layout_remove_manifest(const char *dir, const struct digest *digest, struct err *err) must_check;
 int layout_read_index(const char *dir, struct oci_index *out, struct err *err) must_check;
-/* Puts the envelope beside the release as a referrer, replacing an older one. */
-int layout_set_signature(const char *dir, const struct image *image,
-                         const struct signature_envelope *envelope, struct err *err) must_check;
-/* The same for the model's signature. */
+/* Puts the model's signature beside the release as a referrer, replacing an older one. */
 int layout_set_model_signature(const char *dir, const struct image *image, const char *bundle,
                                struct err *err) must_check;
 /* Removes blobs that no manifest in index.json reaches, and temporary files of an interrupted

@@ -5,7 +5,6 @@
 #include "release/blob.h"
 #include "sys/file.h"
 #include "wire/json.h"
-#include "wire/oms.h"
 
 enum { INDEX_MAX = 1 << 20, LAYOUT_FILE_MAX = 4096 };
 
@@ -14,11 +13,10 @@ void image_ref(const struct release *release, char out[128])
     snprintf(out, 128, "%.62s-%.62s", release->name, release->version);
 }
 
-void index_referrer_ref(const struct digest *release, const char *artifact_type, char out[128])
+void index_referrer_ref(const struct digest *release, char out[128])
 {
     struct digest_text text = digest_format(release);
-    snprintf(out, 128, "sha256-%s.%s", digest_hex(&text),
-             str_eq(artifact_type, OMS_BUNDLE_TYPE) ? "oms" : "sig");
+    snprintf(out, 128, "sha256-%s.oms", digest_hex(&text));
 }
 
 static int read_document(const char *dir, const char *name, size_t max, struct json_reader *reader,
@@ -93,7 +91,7 @@ static int check_ref(const struct image *image, const struct oci_descriptor *ite
             return -1;
         if (!blob_refers(manifest, &image->digest))
             return 0;
-        index_referrer_ref(&image->digest, manifest->artifact_type, want);
+        index_referrer_ref(&image->digest, want);
     }
     if (str_eq(item->ref_name, want))
         return 0;

@@ -8,8 +8,8 @@
  *      "manifests": [{"mediaType", "digest", "size", "artifactType",
  *                     "annotations": {"org.opencontainers.image.ref.name": "detector-2.0.0"}}, …]}
  *
- * Reference names: NAME-VERSION for a release, sha256-<hex of the release's digest>.sig for its signature, ….oms for the model's
- * signature that other tools understand (so that `skopeo copy oci:DIR:<ref> …` can move them).
+ * Reference names: NAME-VERSION for a release, sha256-<hex of the release's digest>.oms for the model's signature that other tools
+ * understand (so that `skopeo copy oci:DIR:<ref> …` can move them).
  */
 #ifndef MUSTER_RELEASE_INDEX_H
 #define MUSTER_RELEASE_INDEX_H
@@ -20,6 +20,6 @@
 /* Errors: INVALID, CORRUPT. */
 int index_check(const struct image *image, struct err *err) must_check;
 
-void index_referrer_ref(const struct digest *release, const char *artifact_type, char out[128]);
+void index_referrer_ref(const struct digest *release, char out[128]);
 
 #endif

@@ -197,9 +197,7 @@ static int add_manifest(const char *dir, const struct oci_descriptor *descriptor
     drop_digest(index, &descriptor->digest);
     if (scratch->manifest.has_subject && blob_refers(&scratch->manifest, &scratch->manifest.subject.digest)) {
         struct digest subject = scratch->manifest.subject.digest;
-        char type[sizeof scratch->manifest.artifact_type];
-        str_copy(type, sizeof type, scratch->manifest.artifact_type);
-        drop_referrers(dir, index, &subject, type, &scratch->manifest);
+        drop_referrers(dir, index, &subject, OMS_BUNDLE_TYPE, &scratch->manifest);
     }
     if (index->count == OCI_MAX_MANIFESTS)
         return err_set(err, ERR_TOO_BIG, "index.json is full (%d manifests)", OCI_MAX_MANIFESTS);
@@ -236,20 +234,20 @@ static int add_layer_blob(const char *dir, const char *text, const char *media_t
     return layout_add_blob(dir, text, strlen(text), &out->digest, err);
 }
 
-/* A document beside the release, as OCI has it: a manifest of one layer whose subject is the release. */
-static int add_referrer(const char *dir, const struct image *image, const char *type, const char *filepath,
-                        const char *document, struct err *err)
+/* As OCI has it: a manifest of one layer whose subject is the release. */
+int layout_set_model_signature(const char *dir, const struct image *image, const char *bundle,
+                               struct err *err)
 {
     cleanup_free struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
     if (!manifest)
         return err_no_memory(err);
-    str_copy(manifest->artifact_type, sizeof manifest->artifact_type, type);
+    str_copy(manifest->artifact_type, sizeof manifest->artifact_type, OMS_BUNDLE_TYPE);
     manifest->has_subject = true;
     manifest->subject = (struct oci_descriptor){.digest = image->digest, .size = image->size};
     str_copy(manifest->subject.media_type, sizeof manifest->subject.media_type, OCI_MANIFEST_TYPE);
     manifest->layer_count = 1;
     if (add_layer_blob(dir, "{}", OCI_EMPTY_TYPE, "", &manifest->config, err) < 0 ||
-        add_layer_blob(dir, document, type, filepath, &manifest->layers[0], err) < 0)
+        add_layer_blob(dir, bundle, OMS_BUNDLE_TYPE, "model.sig", &manifest->layers[0], err) < 0)
         return -1;
     cleanup_free char *text = oci_manifest_format(manifest);
     if (!text)
@@ -257,21 +255,7 @@ static int add_referrer(const char *dir, const struct image *image, const char *
     struct oci_descriptor descriptor;
     if (add_layer_blob(dir, text, OCI_MANIFEST_TYPE, "", &descriptor, err) < 0)
         return -1;
-    str_copy(descriptor.artifact_type, sizeof descriptor.artifact_type, type);
-    index_referrer_ref(&image->digest, type, descriptor.ref_name);
+    str_copy(descriptor.artifact_type, sizeof descriptor.artifact_type, OMS_BUNDLE_TYPE);
+    index_referrer_ref(&image->digest, descriptor.ref_name);
     return layout_add_manifest(dir, &descriptor, err);
-}
-
-int layout_set_signature(const char *dir, const struct image *image,
-                         const struct signature_envelope *envelope, struct err *err)
-{
-    cleanup_free char *text = signature_format(envelope);
-    return text ? add_referrer(dir, image, MUSTER_SIGNATURE_TYPE, "signature.json", text, err)
-                : err_no_memory(err);
-}
-
-int layout_set_model_signature(const char *dir, const struct image *image, const char *bundle,
-                               struct err *err)
-{
-    return add_referrer(dir, image, OMS_BUNDLE_TYPE, "model.sig", bundle, err);
 }

@@ -5,7 +5,7 @@
  * Signed bytes (domain-separated):  DOMAIN and the bytes as they stand in the envelope, Ed25519
  *
  * - base64 is that of RFC 4648 with padding and nothing else; only one spelling of the same bytes is taken.
- * - keyids in an envelope are unique; up to ENVELOPE_MAX_SIGNATURES. A keyring's threshold does not count here: the bytes stand for
+ * - keyids in an envelope are unique; up to ENVELOPE_MAX_SIGNATURES. The bytes stand for
  *   a named person if the key of that *name* in the operators' keyring signed them. Nobody else speaks for him.
  */
 #ifndef MUSTER_TRUST_ENVELOPE_H
@@ -14,12 +14,16 @@
 #include "base/err.h"
 #include "trust/key.h"
 #include "trust/keyring.h"
-#include "trust/signature.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum { ENVELOPE_MAX_SIGNATURES = 4 };
+
+struct signature_item {
+    char keyid[KEY_ID_SIZE];
+    uint8_t sig[64];
+};
 
 struct envelope_form {  /* what travels; one constant per kind */
     const char *noun;   /* "command": the member, and what errors call it */

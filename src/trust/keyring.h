@@ -1,14 +1,12 @@
-/* The release keys a robot, a server or a workstation trusts: the trust anchor, a JSON file.
+/* The operators' keyring: who may order robots and approve releases, by name; a JSON file. It is the target muster/operators.json of the fleet
+ * (wire/terms.h), or a file that a robot or a server was given. Whom to believe about releases is not in here: that is the TUF chain.
  *
  *     {"schema": 1, "threshold": 1,
- *      "keys": [{"keyid": "…64 hex…", "algorithm": "ed25519", "public": "…64 hex…", "name": "release-2026",
- * "revoked": false}]}
+ *      "keys": [{"keyid": "…64 hex…", "algorithm": "ed25519", "public": "…64 hex…", "name": "alice", "revoked": false}]}
  *
  * - keyid must be the one of `public`; keyids and names are unique; a name is str_is_name, up to 63
  * characters.
  * - A revoked key stays in the file, so that a signature by it can be told from one by a stranger.
- *
- * The later TUF chain replaces the file's content, not its users: they only ask "does this signature hold?".
  */
 #ifndef MUSTER_TRUST_KEYRING_H
 #define MUSTER_TRUST_KEYRING_H

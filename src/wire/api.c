@@ -42,48 +42,6 @@ const char *report_kind_name(enum report_kind kind)
     return (unsigned)kind < REPORT_KIND_COUNT ? report_words[kind] : "unknown";
 }
 
-/* ---- assignment ---- */
-
-/* "" or a name: what is not assigned has none. */
-static void get_name_or_empty(struct json_at at, const char *key, bool required, char *out, size_t out_size)
-{
-    json_get_line(at, key, out, out_size);
-    if (required || out[0])
-        json_get_name(at, key, out, out_size);
-}
-
-int api_assignment_parse(const void *text, size_t len, struct api_assignment *out, struct err *err)
-{
-    struct json_reader reader;
-    if (json_read(&reader, "assignment", text, len, err) < 0)
-        return -1;
-    memset(out, 0, sizeof *out);
-    struct json_at root = json_root(&reader);
-    JSON_ONLY(root, "counter", "release", "manifest_size", "name", "version", "rollback");
-    json_get_u64(root, "counter", INT64_MAX, &out->counter);
-    bool assigned = json_has(root, "release");
-    if (assigned)
-        json_get_digest(root, "release", &out->release);
-    json_get_u64(root, "manifest_size", INT64_MAX, &out->manifest_size);
-    get_name_or_empty(root, "name", assigned, out->name, sizeof out->name);
-    get_name_or_empty(root, "version", assigned, out->version, sizeof out->version);
-    json_get_bool(root, "rollback", &out->rollback);
-    return json_finish(&reader, err);
-}
-
-static json_t *from_release(const struct digest *release)
-{
-    return digest_is_zero(release) ? json_null() : json_from_digest(release);
-}
-
-char *api_assignment_format(const struct api_assignment *assignment)
-{
-    return json_write_new(json_pack(
-        "{s:I, s:o, s:I, s:s, s:s, s:b}", "counter", (json_int_t)assignment->counter, "release",
-        from_release(&assignment->release), "manifest_size", (json_int_t)assignment->manifest_size, "name",
-        assignment->name, "version", assignment->version, "rollback", (int)assignment->rollback));
-}
-
 /* ---- enrolment ---- */
 
 /* Visible ASCII: hexadecimal and every kind of base64. */

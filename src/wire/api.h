@@ -1,9 +1,9 @@
 /* Messages of /api/v1 between robot, server and CLI. Structs in, JSON out, and back; strict.
  *
  * Robot port (client certificate; its common name is the robot id)
- *   GET  /api/v1/assignment?after=N&wait=S   200 assignment as soon as its counter is > N, else 204 after S seconds (≤ 60)
+ *   GET  /api/v1/director?after=N&wait=S     200 assignment (wire/director.h) as soon as its version is > N, else 204 after S seconds (≤ 60)
+ *   GET  /api/v1/tuf/FILE                    metadata of the fleet's repository, byte for byte
  *   GET  /api/v1/blobs/sha256:…              bytes, Range, ETag = digest
- *   GET  /api/v1/releases/sha256:…/signature the envelope of trust/signature.h
  *   POST /api/v1/reports                     numbered records; answers {"acked": N}
  *   POST /v1/metrics                         OTLP/HTTP protobuf
  * Operator port
@@ -12,7 +12,8 @@
  *   POST /api/v1/enroll-tokens  {"robot": "r1", "labels": {"site": "north"}} → {"token": "…"}
  *   GET  /api/v1/robots            GET /api/v1/robots/ID
  *   HEAD|PUT /api/v1/blobs/sha256:…?offset=O&total=T      parts of ≤ 8 MiB, idempotent; 201 when whole and verified
- *   POST /api/v1/releases  {"manifest": "sha256:…", "signature": {envelope}} → checks every blob and the signature
+ *   POST /api/v1/tuf/ROLE          metadata signed offline
+ *   POST /api/v1/releases  {"manifest": "sha256:…"} → checks every blob, and that the published targets name it
  *   GET  /api/v1/releases
  *   POST /api/v1/rollouts  (rollout spec as JSON) → {"id": 1}      GET /api/v1/rollouts   GET /api/v1/rollouts/ID
  *   POST /api/v1/rollouts/ID/pause|resume|abort
@@ -34,15 +35,6 @@ enum { API_ID_SIZE = 64, API_MAX_LABELS = 16, API_MAX_RECORDS = 256, API_MAX_SUM
 struct api_label {
     char key[32];
     char value[64];
-};
-
-/* What the server wants on a robot. The counter grows with every change and never repeats for a robot. */
-struct api_assignment {
-    uint64_t counter;
-    struct digest release; /* manifest digest; zero: nothing assigned yet */
-    uint64_t manifest_size;
-    char name[64], version[64];
-    bool rollback; /* going back on purpose: the robot may install an older version */
 };
 
 struct api_enroll {
@@ -117,9 +109,6 @@ struct api_reports {
 
 /* Parsers are strict: an unknown, missing or ill-typed member is INVALID and named; after -1 *out is not to be used.
  * Formatters give canonical JSON; free() it. NULL: out of memory, or a member that is no UTF-8. */
-int api_assignment_parse(const void *text, size_t len, struct api_assignment *out,
-                         struct err *err) must_check;
-char *api_assignment_format(const struct api_assignment *assignment);
 int api_enroll_parse(const void *text, size_t len, struct api_enroll *out, struct err *err) must_check;
 char *api_enroll_format(const struct api_enroll *enroll);
 int api_renew_parse(const void *text, size_t len, struct api_renew *out, struct err *err) must_check;

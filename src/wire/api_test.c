@@ -4,12 +4,6 @@
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define PEM "-----BEGIN X-----\nAAAA\n-----END X-----\n"
 
-static int parse_assignment(const void *text, size_t len, struct err *err)
-{
-    struct api_assignment out;
-    return api_assignment_parse(text, len, &out, err);
-}
-
 static int parse_enroll(const void *text, size_t len, struct err *err)
 {
     struct api_enroll out;
@@ -45,27 +39,6 @@ static int parse_error(const void *text, size_t len, struct err *err)
 }
 
 /* ---- round trips ---- */
-
-static void any_assignment_survives_the_round_trip(void **state)
-{
-    uint64_t random = 5;
-    for (int i = 0; i < 500; i++) {
-        struct err err = {0};
-        struct api_assignment before, after;
-        memset(&before, 0, sizeof before);
-        before.counter = random_u64(&random) >> 1;
-        before.rollback = random_below(&random, 2);
-        if (random_below(&random, 4)) {
-            random_bytes(&random, before.release.bytes, 32);
-            before.manifest_size = random_u64(&random) >> 1;
-            random_name(&random, before.name, sizeof before.name - 1);
-            random_name(&random, before.version, sizeof before.version - 1);
-        }
-        cleanup_free char *text = api_assignment_format(&before);
-        assert_ok(api_assignment_parse(text, strlen(text), &after, &err), err);
-        assert_memory_equal(&before, &after, sizeof before);
-    }
-}
 
 static void random_report(uint64_t *random, uint64_t seq, struct api_report *out)
 {
@@ -123,9 +96,6 @@ static void enrolment_survives_the_round_trip(void **state)
 
 /* ---- what the texts are ---- */
 
-static const char assignment[] =
-    "{\"counter\":7,\"manifest_size\":1234,\"name\":\"detector\",\"release\":\"sha256:" HEX64
-    "\",\"rollback\":false,\"version\":\"2.0.0\"}";
 static const char reports[] =
     "{\"records\":[{\"bytes\":9,\"kind\":\"rolled_back\",\"release\":\"sha256:" HEX64
     "\",\"seq\":3,\"text\":\"p99 71 ms\",\"time_ms\":5,\"version\":\"2.0.0\"},"
@@ -141,34 +111,23 @@ static const char error[] = "{\"error\":{\"code\":\"not_found\",\"message\":\"no
 static void the_texts_are_the_documented_ones(void **state)
 {
     struct err err = {0};
-    struct api_assignment a;
-    assert_ok(api_assignment_parse(assignment, strlen(assignment), &a, &err), err);
-    cleanup_free char *a_text = api_assignment_format(&a);
-    assert_string_equal(a_text, assignment);
     assert_ok(api_reports_parse(reports, strlen(reports), &decoded_reports, &err), err);
     cleanup_free char *r_text = api_reports_format(&decoded_reports);
     assert_string_equal(r_text, reports);
     assert_int_equal(decoded_reports.records[0].kind, REPORT_ROLLED_BACK);
     cleanup_free char *ack_text = api_acked_format(5);
     assert_string_equal(ack_text, acked);
-    struct api_assignment none = {.counter = 1};
-    cleanup_free char *none_text = api_assignment_format(&none);
-    assert_string_equal(
-        none_text, "{\"counter\":1,\"manifest_size\":0,\"name\":\"\",\"release\":null,\"rollback\":false,"
-                   "\"version\":\"\"}");
 }
 
 static void every_message_is_strict(void **state)
 {
-    static const char *const assignment_optional[] = {"release", NULL};
     static const char *const report_optional[] = {"bytes",   "guard", "release", "text",
                                                   "version", "who",   NULL};
     static const struct {
         decode_fn *decode;
         const char *text;
         const char *const *optional;
-    } messages[] = {{parse_assignment, assignment, assignment_optional},
-                    {parse_reports, reports, report_optional},
+    } messages[] = {{parse_reports, reports, report_optional},
                     {parse_enroll, enroll, NULL},
                     {parse_enrolled, enrolled, NULL},
                     {parse_acked, acked, NULL}};
@@ -190,12 +149,6 @@ static void wrong_values_are_refused(void **state)
         decode_fn *decode;
         const char *text;
     } bad[] = {
-        {parse_assignment,
-         "{\"counter\":-1,\"manifest_size\":1,\"name\":\"\",\"rollback\":false,\"version\":\"\"}"},
-        {parse_assignment,
-         "{\"counter\":1,\"manifest_size\":1,\"name\":\"a/b\",\"rollback\":false,\"version\":\"\"}"},
-        {parse_assignment, "{\"counter\":1,\"manifest_size\":1,\"name\":\"\",\"release\":\"sha256:" HEX64
-                           "\",\"rollback\":false,\"version\":\"1.0.0\"}"},
         {parse_enroll, "{\"csr\":\"hello\",\"token\":\"abc\"}"},
         {parse_enroll, "{\"csr\":\"-----BEGIN X\\u0000\",\"token\":\"abc\"}"},
         {parse_enroll, "{\"csr\":\"-----BEGIN X\\u001b\",\"token\":\"abc\"}"},
@@ -296,7 +249,6 @@ static void every_kind_has_its_own_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_assignment_survives_the_round_trip),
         cmocka_unit_test(any_reports_survive_the_round_trip),
         cmocka_unit_test(enrolment_survives_the_round_trip),
         cmocka_unit_test(the_texts_are_the_documented_ones),

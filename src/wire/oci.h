@@ -15,8 +15,7 @@
  *         application/vnd.cncf.model.doc.v1.raw         evaluation, recipe (optional)
  *         application/vnd.cyclonedx+json                sbom.cdx.json    (wire/sbom.h)
  *     each with annotation org.cncf.model.filepath.
- * Signature manifest (a referrer): same mediaType, artifactType application/vnd.muster.signature.v1+json,
- *     `subject` = the release manifest, one layer: the envelope of trust/signature.h.
+ * Beside it (a referrer): the model's signature for other tools (wire/oms.h). Who released it stands in the fleet's TUF targets.
  */
 #ifndef MUSTER_WIRE_OCI_H
 #define MUSTER_WIRE_OCI_H
@@ -38,7 +37,6 @@
 #define MUSTER_SEALED_TYPE "application/vnd.muster.weight.sealed.v1"
 #define MUSTER_RELEASE_TYPE "application/vnd.muster.release.v1+json"
 #define MUSTER_GOLDEN_TYPE "application/vnd.muster.golden.v1"
-#define MUSTER_SIGNATURE_TYPE "application/vnd.muster.signature.v1+json"
 
 enum { OCI_MAX_LAYERS = 64, OCI_MAX_MANIFESTS = 256, OCI_MAX_MANIFEST_BYTES = 1 << 20 };
 

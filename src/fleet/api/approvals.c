@@ -47,7 +47,7 @@ static int check_time(const struct approval *approval, struct err *err)
 
 static int check_release(struct call *call, const struct approval *approval, struct err *err)
 {
-    cleanup_release_row struct release_row row = {0};
+    struct release_row row = {0};
     if (!str_eq(approval->fleet, authority_fleet(call->fleet->authority)))
         return trust_refuse(err, TRUST_APPROVALS_FORGED, "the approval is for fleet %s, this is %s",
                             approval->fleet, authority_fleet(call->fleet->authority));

@@ -105,10 +105,8 @@ int call_query_u64(struct call *call, const char *name, uint64_t fallback, uint6
                    struct err *err) must_check;
 
 /* The handlers, by file. */
-int assignment_get(struct call *call, struct err *err);
 int reports_post(struct call *call, struct err *err);
 int metrics_post(struct call *call, struct err *err);
-void assignment_wake(struct api *api); /* after a commit */
 int director_get(struct call *call, struct err *err);
 void director_wake(struct api *api); /* after a commit */
 
@@ -165,7 +163,6 @@ int blob_put(struct call *call, struct err *err);
 int release_post(struct call *call, struct err *err);
 int release_list(struct call *call, struct err *err);
 int release_get(struct call *call, struct err *err);
-int release_signature_get(struct call *call, struct err *err);
 
 int tuf_get(struct call *call, struct err *err);
 int tuf_post(struct call *call,

@@ -1,5 +1,5 @@
 /* GET /api/v1/director: what this robot is to run, signed by the director, with the approvals that its terms may ask for. The long poll of
- * hold.c, as assignment.c; the same counter.
+ * hold.c: a held question is woken by the commit that changed the robot's assignment.
  *
  *     counter > after ────────────────────────────────────▶ the assignment as it was issued: the same bytes each time
  *     counter = after, in the last half of its time ──────▶ renewed: the counter grows
@@ -21,7 +21,7 @@ enum { MAX_JUMP = 1 << 20 };
 static int fill_target(struct fleet *fleet, const struct robot_row *row, struct assignment *out,
                        struct err *err)
 {
-    cleanup_release_row struct release_row release = {0};
+    struct release_row release = {0};
     if (digest_is_zero(&row->target))
         return 0;
     if (fleet->store->ops->release_get(fleet->store, &row->target, &release, err) < 0)

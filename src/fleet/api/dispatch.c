@@ -288,7 +288,6 @@ struct bound_api { /* the API and the bindings of its routes, which live as long
 static void on_commit(void *arg)
 {
     device_wake(arg); /* first: who is shut out gets no news */
-    assignment_wake(arg);
     director_wake(arg);
     orders_wake(arg);
     events_push(arg);

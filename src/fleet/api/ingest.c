@@ -77,7 +77,7 @@ static int apply_window(struct call *call, const struct digest *release, const s
 /* Releases that were never pushed here get no row: a robot cannot fill the table with names it made up. */
 static bool known_release(struct fleet *fleet, const char *text, struct digest *out)
 {
-    cleanup_release_row struct release_row row = {0};
+    struct release_row row = {0};
     struct err err = {0};
     return digest_parse(text, out) && fleet->store->ops->release_get(fleet->store, out, &row, &err) == 0;
 }

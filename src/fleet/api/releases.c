@@ -1,55 +1,25 @@
 /* Releases: taken in only when every blob is here and verifies, the model fits its release.json and the offline keys released it: the
- * published targets name it, or (as robots without a root ask for) the signature in the envelope beside its manifest holds. The server has no
- * release key; it only checks. */
+ * published targets name it. The server has no release key; it only checks. */
 #include "base/clock.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
 #include "fleet/authority/authority.h"
 #include "fleet/engine/consent.h"
 #include "release/image.h"
-#include "trust/keyring.h"
 #include "trust/rule.h"
-#include "trust/signature.h"
 #include "wire/json.h"
 
-struct request {
-    struct digest manifest;
-    bool enveloped;
-    struct signature_envelope envelope; /* zero: none */
-};
-
-static int parse_request(struct call *call, struct request *out, struct err *err)
+static int parse_request(struct call *call, struct digest *out_manifest, struct err *err)
 {
-    *out = (struct request){0};
     size_t len;
     const uint8_t *body = http_body(call->request, &len);
     struct json_reader reader;
     if (json_read(&reader, "request", body, len, err) < 0)
         return -1;
     struct json_at root = json_root(&reader);
-    JSON_ONLY(root, "manifest", "signature");
-    json_get_digest(root, "manifest", &out->manifest);
-    out->enveloped = json_has(root, "signature");
-    cleanup_free char *text = out->enveloped ? json_canonical(json_child(root, "signature")) : NULL;
-    if (json_finish(&reader, err) < 0)
-        return -1;
-    if (!out->enveloped)
-        return 0;
-    return text ? signature_parse(text, strlen(text), &out->envelope, err) : err_no_memory(err);
-}
-
-/* The keyring is read anew each time: a revocation holds at once. */
-static int check_signature(struct fleet *fleet, const struct signature_envelope *envelope,
-                           const struct image *image, struct err *err)
-{
-    if (!fleet->keyring)
-        return err_set(err, ERR_UNTRUSTED, "this server trusts no release key; start musterd with --keyring");
-    cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
-    if (!ring)
-        return err_no_memory(err);
-    if (keyring_load(fleet->keyring, ring, err) < 0)
-        return -1;
-    return signature_verify(envelope, &image->digest, image->size, ring, err);
+    JSON_ONLY(root, "manifest");
+    json_get_digest(root, "manifest", out_manifest);
+    return json_finish(&reader, err);
 }
 
 /* The targets name exactly these bytes, for this fleet. */
@@ -67,20 +37,6 @@ static int check_targets(struct fleet *fleet, const struct image *image, struct 
                         release->version, digest_format(&said.digest).text);
 }
 
-/* An envelope is checked where there is a keyring to check it by; what robots without a root get is never unchecked. */
-static int check_released(struct fleet *fleet, const struct request *request, const struct image *image,
-                          struct err *err)
-{
-    bool rooted = authority_root(fleet->authority);
-    if (request->enveloped && (fleet->keyring || !rooted))
-        return check_signature(fleet, &request->envelope, image, err);
-    if (rooted)
-        return check_targets(fleet, image, err);
-    return err_set(
-        err, ERR_INVALID,
-        "the release has no signature, and this server has no root of trust that could name it; sign it");
-}
-
 static uint64_t total_bytes(const struct image *image)
 {
     uint64_t sum = image->size + image->manifest.config.size;
@@ -89,53 +45,46 @@ static uint64_t total_bytes(const struct image *image)
     return sum;
 }
 
-static int fill_row(const struct image *image, const struct request *request, struct release_row *row,
-                    struct err *err)
+static void fill_row(struct fleet *fleet, const struct image *image, struct release_row *row)
 {
     const struct release *release = &image->release;
-    const struct signature_envelope *envelope = &request->envelope;
-    *row =
-        (struct release_row){.digest = image->digest,
-                             .manifest_bytes = image->size,
-                             .size_bytes = total_bytes(image),
-                             .latency_p99_ms = release->budgets.latency_p99_ms,
-                             .deadline_ms = release->budgets.deadline_ms,
-                             .memory_mib = release->budgets.memory_mib,
-                             .max_miss_share = release->envelope.max_miss_share,
-                             .created_ms = clock_wall_ms(),
-                             .signature = request->enveloped ? signature_format(envelope) : mem_strdup("")};
+    *row = (struct release_row){.digest = image->digest,
+                                .manifest_bytes = image->size,
+                                .size_bytes = total_bytes(image),
+                                .latency_p99_ms = release->budgets.latency_p99_ms,
+                                .deadline_ms = release->budgets.deadline_ms,
+                                .memory_mib = release->budgets.memory_mib,
+                                .max_miss_share = release->envelope.max_miss_share,
+                                .created_ms = clock_wall_ms()};
     str_copy(row->name, sizeof row->name, release->name);
     str_copy(row->version, sizeof row->version, release->version);
-    for (size_t i = 0; i < envelope->count && i < ARRAY_LEN(row->signed_by); i++)
-        str_copy(row->signed_by[row->signer_count++], sizeof row->signed_by[0], envelope->items[i].keyid);
-    return row->signature ? 0 : err_no_memory(err);
+    row->signer_count = authority_signers(fleet->authority, row->signed_by, ARRAY_LEN(row->signed_by));
 }
 
-static int check_image(struct call *call, const struct request *request, struct release_row *row,
+static int check_image(struct call *call, const struct digest *manifest, struct release_row *row,
                        struct err *err)
 {
     cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
     if (!image)
         return err_no_memory(err);
-    if (image_open(blobs_dir(call->fleet->blobs), &request->manifest, image, err) < 0)
+    if (image_open(blobs_dir(call->fleet->blobs), manifest, image, err) < 0)
         return -1;
-    int rc = check_released(call->fleet, request, image, err);
+    int rc = check_targets(call->fleet, image, err);
     if (rc == 0)
         rc = image_check_blobs(image, err);
     if (rc == 0)
         rc = image_check_model(image, err);
     if (rc == 0)
-        rc = fill_row(image, request, row, err);
+        fill_row(call->fleet, image, row);
     image_close(image);
     return rc;
 }
 
 /* The manifest gets into index.json for the check (it is how a layout names its releases) and leaves it again
  * if the release is refused. */
-static int take_in(struct call *call, const struct request *request, bool known, struct release_row *row,
+static int take_in(struct call *call, const struct digest *manifest, bool known, struct release_row *row,
                    struct err *err)
 {
-    const struct digest *manifest = &request->manifest;
     const char *dir = blobs_dir(call->fleet->blobs);
     struct oci_descriptor descriptor = {.digest = *manifest};
     str_copy(descriptor.media_type, sizeof descriptor.media_type, OCI_MANIFEST_TYPE);
@@ -144,7 +93,7 @@ static int take_in(struct call *call, const struct request *request, bool known,
         return err_prefix(err, "manifest");
     if (!known && layout_add_manifest(dir, &descriptor, err) < 0)
         return -1;
-    if (check_image(call, request, row, err) == 0)
+    if (check_image(call, manifest, row, err) == 0)
         return 0;
     struct err ignored = {0};
     if (!known && layout_remove_manifest(dir, manifest, &ignored) < 0)
@@ -231,18 +180,18 @@ static const char *told_of_sealed(struct call *call, const struct digest *manife
 int release_post(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;
-    struct request request;
-    cleanup_release_row struct release_row row = {0}, old = {0};
-    if (parse_request(call, &request, err) < 0)
+    struct digest manifest;
+    struct release_row row = {0}, old = {0};
+    if (parse_request(call, &manifest, err) < 0)
         return -1;
     struct err absent = {0};
-    bool known = store->ops->release_get(store, &request.manifest, &old, &absent) == 0;
+    bool known = store->ops->release_get(store, &manifest, &old, &absent) == 0;
     if (!known && absent.code != ERR_NOT_FOUND)
         return *err = absent, -1;
-    if (take_in(call, &request, known, &row, err) < 0)
+    if (take_in(call, &manifest, known, &row, err) < 0)
         return -1;
     if (known) {
-        if (request.enveloped && store->ops->release_sign(store, &row, err) < 0)
+        if (store->ops->release_sign(store, &row, err) < 0)
             return -1;
         row.created_ms = old.created_ms;
     } else if (store->ops->release_add(store, &row, err) < 0) {
@@ -291,7 +240,7 @@ int release_list(struct call *call, struct err *err)
 int release_get(struct call *call, struct err *err)
 {
     struct digest digest;
-    cleanup_release_row struct release_row row = {0};
+    struct release_row row = {0};
     if (call_digest(call, &digest, err) < 0 ||
         call->fleet->store->ops->release_get(call->fleet->store, &digest, &row, err) < 0)
         return -1;
@@ -299,17 +248,4 @@ int release_get(struct call *call, struct err *err)
     jsonw_init(&w);
     write_release(&w, call->fleet, NULL, &row);
     return call_writer(call, 200, &w, err);
-}
-
-int release_signature_get(struct call *call, struct err *err)
-{
-    struct digest digest;
-    cleanup_release_row struct release_row row = {0};
-    if (call_digest(call, &digest, err) < 0 ||
-        call->fleet->store->ops->release_get(call->fleet->store, &digest, &row, err) < 0)
-        return -1;
-    if (!row.signature[0])
-        return err_set(err, ERR_NOT_FOUND, "release %s %s has no envelope; the targets name it", row.name,
-                       row.version);
-    return call_json(call, 200, TAKE_PTR(row.signature), err);
 }

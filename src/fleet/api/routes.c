@@ -3,15 +3,12 @@
 #include "fleet/api/call.h"
 
 static const struct api_route robot_routes[] = {
-    {HTTP_GET, "/api/v1/assignment", WHO_ROBOT, false, assignment_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/director", WHO_ROBOT, false, director_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/tuf/:file", WHO_ROBOT, false, tuf_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/commands", WHO_ROBOT, false, orders_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_POST, "/api/v1/renew", WHO_ROBOT, true, renew_post, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get, RIGHT_NONE, REACH_NOBODY},
     {HTTP_HEAD, "/api/v1/blobs/:digest", WHO_ROBOT, false, blob_get, RIGHT_NONE, REACH_NOBODY},
-    {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_ROBOT, false, release_signature_get, RIGHT_NONE,
-     REACH_NOBODY},
     {HTTP_POST, "/api/v1/reports", WHO_ROBOT, true, reports_post, RIGHT_NONE, REACH_NOBODY},
     {HTTP_POST, "/v1/metrics", WHO_ROBOT, true, metrics_post, RIGHT_NONE, REACH_NOBODY},
     {HTTP_GET, "/api/v1/audit/checkpoint", WHO_ROBOT, false, audit_checkpoint_get, RIGHT_NONE, REACH_NOBODY},
@@ -35,8 +32,6 @@ static const struct api_route operator_routes[] = {
     {HTTP_POST, "/api/v1/releases", WHO_OPERATOR, true, release_post, RIGHT_RELEASE, REACH_FLEET},
     {HTTP_GET, "/api/v1/releases", WHO_OPERATOR, false, release_list, RIGHT_SEE, REACH_SOME},
     {HTTP_GET, "/api/v1/releases/:digest", WHO_OPERATOR, false, release_get, RIGHT_SEE, REACH_SOME},
-    {HTTP_GET, "/api/v1/releases/:digest/signature", WHO_OPERATOR, false, release_signature_get, RIGHT_SEE,
-     REACH_SOME},
     {HTTP_GET, "/api/v1/tuf/:file", WHO_OPERATOR, false, tuf_get, RIGHT_SEE, REACH_SOME},
     {HTTP_POST, "/api/v1/tuf/:role", WHO_OPERATOR, false, tuf_post, RIGHT_RELEASE, REACH_FLEET},
     {HTTP_POST, "/api/v1/approvals", WHO_OPERATOR, true, approval_post, RIGHT_APPROVE,

@@ -32,7 +32,7 @@ static uint64_t interventions(const struct telemetry_row *row)
 void view_release_ref(struct json_writer *w, const char *key, struct fleet *fleet,
                       const struct digest *digest)
 {
-    cleanup_release_row struct release_row row = {0};
+    struct release_row row = {0};
     struct err unknown = {0};
     if (digest_is_zero(digest)) {
         jsonw_nothing(w, key);
@@ -48,7 +48,7 @@ void view_release_ref(struct json_writer *w, const char *key, struct fleet *flee
 
 int view_budget(struct fleet *fleet, const struct digest *release, double *out_ms)
 {
-    cleanup_release_row struct release_row row = {0};
+    struct release_row row = {0};
     struct err unknown = {0};
     if (fleet->store->ops->release_get(fleet->store, release, &row, &unknown) < 0)
         return -1;

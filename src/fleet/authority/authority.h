@@ -77,6 +77,8 @@ struct authority_release {
 };
 int authority_release(struct authority *authority, const char *name, const char *version, int64_t now_s,
                       struct authority_release *out, struct err *err) must_check;
+/* Whose signatures of the published targets hold: key ids. */
+size_t authority_signers(const struct authority *authority, char (*out)[65], size_t max);
 /* The operators' keyring of the fleet; NOT_FOUND if the targets have none. */
 int authority_operators(struct authority *authority, int64_t now_s, struct digest *out,
                         struct err *err) must_check;

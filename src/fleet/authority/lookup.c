@@ -127,6 +127,11 @@ int authority_release(struct authority *authority, const char *name, const char 
     return take_terms(authority, target, TERMS_RELEASE, &out->terms, err);
 }
 
+size_t authority_signers(const struct authority *authority, char (*out)[65], size_t max)
+{
+    return authority->repo ? repo_targets_signers(authority->repo, out, max) : 0;
+}
+
 int authority_operators(struct authority *authority, int64_t now_s, struct digest *out, struct err *err)
 {
     const struct tuf_target *target;

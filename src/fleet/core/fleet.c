@@ -195,11 +195,10 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
     cleanup_free char *layout = file_join(options->dir, "layout");
     cleanup_free char *incidents = file_join(options->dir, "incidents");
     fleet->dir = mem_strdup(options->dir);
-    fleet->keyring = options->keyring ? mem_strdup(options->keyring) : NULL;
     fleet->operators = options->operators ? mem_strdup(options->operators) : NULL;
     fleet->roster = roster_new();
     if (!database || !layout || !incidents || !fleet->dir || !fleet->roster ||
-        (options->keyring && !fleet->keyring) || (options->operators && !fleet->operators))
+        (options->operators && !fleet->operators))
         return err_no_memory(err);
     if (!file_exists(database))
         return err_set(err, ERR_NOT_FOUND, "%s is no server directory; make one with musterd init --dir %s",
@@ -258,7 +257,6 @@ void fleet_close(struct fleet *fleet)
     blobs_free(fleet->incidents);
     store_free(fleet->store);
     free(fleet->dir);
-    free(fleet->keyring);
     free(fleet->operators);
     free(fleet);
 }
@@ -279,9 +277,8 @@ int fleet_event(struct fleet *fleet, const char *kind, const char *robot, struct
 void fleet_changed(struct fleet *fleet, const char *robot)
 {
     struct roster_entry *entry = roster_get(fleet->roster, robot);
-    static const enum roster_question questions[] = {ROSTER_ASSIGNMENT, ROSTER_DIRECTOR};
-    for (size_t i = 0; entry && i < ARRAY_LEN(questions); i++)
-        entry->held[questions[i]].changed = fleet->changed[questions[i]] = true;
+    if (entry)
+        entry->held[ROSTER_DIRECTOR].changed = fleet->changed[ROSTER_DIRECTOR] = true;
     fleet->dirty = true;
 }
 
@@ -337,7 +334,7 @@ int fleet_assign(struct fleet *fleet, const char *robot, const struct digest *re
 {
     struct store *store = fleet->store;
     struct robot_row row;
-    cleanup_release_row struct release_row what = {0};
+    struct release_row what = {0};
     if (store->ops->robot_get(store, robot, &row, err) < 0 ||
         store->ops->release_get(store, release, &what, err) < 0)
         return -1;

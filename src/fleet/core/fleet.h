@@ -23,9 +23,9 @@ struct event_base;
 
 struct fleet_options {
     const char *dir;       /* ca.pem, ca.key, server.pem, server.key, muster.db, layout/, online/, trust/ */
-    const char *keyring;   /* release keys; NULL: no release is accepted */
     const char *operators; /* operators' keys; NULL: those that the targets publish, if any */
-    const char *root;      /* the first root of trust; NULL: what DIR/trust/ holds */
+    const char *
+        root; /* the first root of trust; NULL: what DIR/trust/ holds; without either no release is accepted */
     int64_t timestamp_valid_s, snapshot_valid_s, assignment_valid_s; /* 0: fleet/authority/authority.h */
     uint64_t max_blob_bytes;
     int64_t certificate_s,
@@ -46,7 +46,7 @@ struct fleet {
     struct group *group;
     struct ledger *ledger; /* the audit log */
     struct roster *roster;
-    char *dir, *keyring, *operators;
+    char *dir, *operators;
     struct event *flush_timer, *audit_timer;
     struct event *tend_timer;
     unsigned flushes;

@@ -21,7 +21,7 @@ struct http_request;
 struct event;
 
 /* What a robot may ask and be kept waiting for. */
-enum roster_question { ROSTER_ASSIGNMENT, ROSTER_DIRECTOR, ROSTER_COMMANDS, ROSTER_QUESTIONS };
+enum roster_question { ROSTER_DIRECTOR, ROSTER_COMMANDS, ROSTER_QUESTIONS };
 
 struct roster_held {
     struct http_request *request; /* NULL: none is held */

@@ -136,30 +136,18 @@ static int count_approvals(struct fleet *fleet, const struct digest *release, co
 
 /* ---- whether it is released ---- */
 
-static void withdraw(struct consent *out, const char *why)
-{
-    str_copy(out->why, sizeof out->why, why);
-    out->withdrawn = true;
-}
-
 int consent_ask(struct fleet *fleet, const struct digest *release, const struct digest *plan,
                 struct consent *out, struct err *err)
 {
-    cleanup_release_row struct release_row row = {0};
+    struct release_row row = {0};
     struct authority_release said = {0};
     struct err no = {0};
     *out = (struct consent){0};
     if (fleet->store->ops->release_get(fleet->store, release, &row, err) < 0)
         return -1;
-    bool enveloped = row.signature && row.signature[0];
-    if (!authority_root(fleet->authority)) {
-        if (!enveloped)
-            withdraw(out, "this server has no root of trust any more");
-        return 0;
-    }
     if (authority_release(fleet->authority, row.name, row.version, clock_wall_ms() / 1000, &said, &no) < 0) {
-        if (!enveloped)
-            withdraw(out, no.text);
+        str_copy(out->why, sizeof out->why, no.text);
+        out->withdrawn = true;
         return 0;
     }
     out->published = true;

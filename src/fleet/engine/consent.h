@@ -3,8 +3,7 @@
  *     the targets name it, with this digest, for this fleet ──┐
  *     so many of the named operators approved it, or the plan ┴─▶ nothing is withheld
  *
- * Robots judge again for themselves (trust/admission.h); the server only does not start what they would refuse. A release that came with an
- * envelope beside the manifest (trust/signature.h) and that the targets do not name is not withheld: its robots check that envelope.
+ * Robots judge again for themselves (trust/admission.h); the server only does not start what they would refuse.
  */
 #ifndef MUSTER_FLEET_ENGINE_CONSENT_H
 #define MUSTER_FLEET_ENGINE_CONSENT_H

@@ -2,8 +2,12 @@
  * that dies between any two steps. */
 #include "fleet/engine/engine.h"
 
+#include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "base/testing.h"
+#include "fleet/authority/authority.h"
+#include "fleet/testing/desk.h"
 #include "sys/file.h"
 
 #include <event2/event.h>
@@ -13,6 +17,7 @@ enum { ROBOTS = 10 };
 
 struct fixture {
     char dir[64];
+    struct desk desk;
     struct event_base *base;
     struct fleet *fleet;
     uint64_t rollout;
@@ -28,7 +33,7 @@ static struct digest release_digest(int version)
 static void open_fleet(struct fixture *f)
 {
     struct err err = {0};
-    struct fleet_options options = {.dir = f->dir, .max_blob_bytes = 1 << 20};
+    struct fleet_options options = {.dir = f->dir, .root = f->desk.root_file, .max_blob_bytes = 1 << 20};
     f->base = event_base_new();
     assert_ok(fleet_open(f->base, &options, &f->fleet, &err), err);
 }
@@ -60,14 +65,21 @@ static void leave(struct fixture *f)
     assert_ok(group_flush(f->fleet->group, &err), err);
 }
 
+static void name_release(struct fixture *f, const char *version, const struct digest *digest)
+{
+    struct err err = {0};
+    size_t len;
+    int64_t targets = desk_release(&f->desk, "detector", version, digest, 1, NULL);
+    cleanup_free char *bytes = desk_read(&f->desk, "targets", targets, &len);
+    assert_ok(authority_take(f->fleet->authority, "targets", bytes, len, clock_wall_ms() / 1000, &err), err);
+}
+
 static void add_release(struct fixture *f, int version)
 {
     struct err err = {0};
-    struct release_row row = {.digest = release_digest(version),
-                              .name = "detector",
-                              .latency_p99_ms = 40,
-                              .signature = (char *)(uintptr_t) "{}"};
+    struct release_row row = {.digest = release_digest(version), .name = "detector", .latency_p99_ms = 40};
     snprintf(row.version, sizeof row.version, "%d.0.0", version);
+    name_release(f, row.version, &row.digest);
     assert_ok(f->fleet->store->ops->release_add(f->fleet->store, &row, &err), err);
 }
 
@@ -87,6 +99,9 @@ static int setup(void **state)
     snprintf(path, sizeof path, "%s/muster.db", f->dir);
     assert_ok(store_open_sqlite(path, &store, &err), err);
     store_free(store);
+    assert_ok(online_make(f->dir, &err), err);
+    snprintf(path, sizeof path, "%s/online.json", f->dir);
+    desk_open(&f->desk, f->dir, path);
     open_fleet(f);
     enter(f);
     for (int version = 1; version <= 3; version++)
@@ -106,6 +121,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     struct err err = {0};
     close_fleet(f);
+    desk_close(&f->desk);
     assert_ok(file_remove_tree(f->dir, &err), err);
     free(f);
     return 0;

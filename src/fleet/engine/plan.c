@@ -37,7 +37,7 @@ static int keep(struct fleet *fleet, const char *text, struct digest *out, struc
 
 int plan_make(struct fleet *fleet, struct rollout *rollout, struct engine_view *out, struct err *err)
 {
-    cleanup_release_row struct release_row release = {0};
+    struct release_row release = {0};
     struct draft draft = {0};
     if (fleet->store->ops->release_get(fleet->store, &rollout->release, &release, err) < 0 ||
         engine_view_load(fleet, rollout, out, err) < 0)

@@ -131,7 +131,7 @@ static void subtract(struct rollout_evidence *out, const struct rollout_evidence
 static int load_evidence(struct fleet *fleet, const struct rollout *rollout, struct engine_view *out,
                          struct err *err)
 {
-    cleanup_release_row struct release_row release = {0};
+    struct release_row release = {0};
     if (fleet->store->ops->release_get(fleet->store, &rollout->release, &release, err) < 0)
         return -1;
     for (size_t i = 0; i < out->view.count; i++) {

@@ -8,7 +8,7 @@ static int resolve_release(struct fleet *fleet, const char *text, struct digest 
 {
     struct store *store = fleet->store;
     if (digest_parse(text, out)) {
-        cleanup_release_row struct release_row row = {0};
+        struct release_row row = {0};
         return store->ops->release_get(store, out, &row, err);
     }
     const char *colon = strchr(text, ':');

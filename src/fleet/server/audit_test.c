@@ -169,9 +169,10 @@ static struct reply do_incident(struct scene *s)
 
 static struct reply do_release(struct scene *s)
 {
-    cleanup_free char *body = NULL;
-    harness_upload(&s->h, "1.0.0", &body);
-    return post(s, "/api/v1/releases", body);
+    uint64_t length;
+    struct digest digest = harness_upload(&s->h, "1.0.0", &length);
+    harness_publish(&s->h, "targets", desk_release(&s->h.desk, "quadrants", "1.0.0", &digest, length, NULL));
+    return harness_post_release(&s->h, &digest);
 }
 
 static struct reply do_rollout(struct scene *s)

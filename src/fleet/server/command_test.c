@@ -203,7 +203,7 @@ static void test_questions_do_not_disturb_each_other(void **state)
     cleanup_free char *one = format_request("GET", "/api/v1/commands?wait=60", "", NULL, 0, &len);
     assert_true(peer_open(&orders, f->h.robot_port, true, f->r1.cert, f->r1.key) &&
                 peer_send(&orders, one, len));
-    cleanup_free char *two = format_request("GET", "/api/v1/assignment?wait=1", "", NULL, 0, &len);
+    cleanup_free char *two = format_request("GET", "/api/v1/director?wait=1", "", NULL, 0, &len);
     assert_true(peer_open(&assignment, f->h.robot_port, true, f->r1.cert, f->r1.key) &&
                 peer_send(&assignment, two, len));
     cleanup_reply struct reply nothing = peer_read_reply(&assignment);

@@ -105,7 +105,7 @@ static void test_open_token_does_not_take_over_a_robot(void **state)
 
 static int status_of(const struct harness *h, const struct robot_peer *robot)
 {
-    cleanup_reply struct reply reply = robot_call(h, robot, "GET", "/api/v1/assignment", NULL, 0);
+    cleanup_reply struct reply reply = robot_call(h, robot, "GET", "/api/v1/director", NULL, 0);
     return reply.status;
 }
 

@@ -17,12 +17,10 @@ struct target {
 static const char digest[] = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 static const struct target targets[] = {
-    {ROBOT_PORT, "GET", "/api/v1/assignment?after=%s&wait=0"},
-    {ROBOT_PORT, "GET", "/api/v1/assignment?wait=%s"},
     {ROBOT_PORT, "GET", "/api/v1/director?after=%s&wait=0"},
+    {ROBOT_PORT, "GET", "/api/v1/director?wait=%s"},
     {ROBOT_PORT, "GET", "/api/v1/tuf/%s"},
     {ROBOT_PORT, "GET", "/api/v1/blobs/%s"},
-    {ROBOT_PORT, "GET", "/api/v1/releases/%s/signature"},
     {ROBOT_PORT, "POST", "/api/v1/reports"},
     {ROBOT_PORT, "POST", "/v1/metrics"},
     {OPERATOR_PORT, "POST", "/api/v1/enroll"},
@@ -71,7 +69,7 @@ static const char *const bodies[] = {
     "{\"robot\":\"r\",\"labels\":{\"a b\":1}}",
     "{\"labels\":{\"a\":\"b\\nc\"}}",
     "{\"valid_s\":-1}",
-    "{\"manifest\":\"sha256:00\",\"signature\":{}}",
+    "{\"manifest\":\"sha256:00\"}",
     "{\"name\":\"x\",\"release\":\"y:1\",\"waves\":[]}",
     "\xff\xfe\x00\x01",
     "\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",

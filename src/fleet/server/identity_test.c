@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char question[] = "/api/v1/assignment";
+static const char question[] = "/api/v1/director";
 
 /* ---- small talk ---- */
 
@@ -336,7 +336,7 @@ static void test_revocation_ends_what_is_open(void **state)
     assert_int_equal(status_on(&idle, ""), 204);
     connect_robot(h, &robot, &held);
     connect_robot(h, &robot, &other);
-    cleanup_free char *request = format_request("GET", "/api/v1/assignment?wait=60", "", NULL, 0, &len);
+    cleanup_free char *request = format_request("GET", "/api/v1/director?wait=60", "", NULL, 0, &len);
     cleanup_free char *orders = format_request("GET", "/api/v1/commands?wait=60", "", NULL, 0, &len);
     assert_true(peer_send(&held, request, strlen(request)));
     assert_true(peer_send(&other, orders, strlen(orders)));

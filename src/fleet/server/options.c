@@ -27,7 +27,6 @@ static const struct option_row rows[] = {
     ROW("robot-listen", "robot_listen", robot_listen, "127.0.0.1:8443"),
     ROW("operator-listen", "operator_listen", operator_listen, "127.0.0.1:8444"),
     ROW("console-listen", "console_listen", console_listen, ""),
-    ROW("keyring", "keyring", keyring, ""),
     ROW("operators", "operators", operators, ""),
     ROW("root", "root", root, ""),
     ROW("timestamp-hours", "timestamp_hours", timestamp_hours, "24", -1),

@@ -4,9 +4,8 @@
  *     robot_listen: 0.0.0.0:8443
  *     operator_listen: 0.0.0.0:8444
  *     console_listen: 127.0.0.1:8080
- *     keyring: /etc/muster/keyring.json
- *     operators: /etc/muster/operators.json
  *     root: /etc/muster/root.json
+ *     operators: /etc/muster/operators.json
  */
 #ifndef MUSTER_FLEET_SERVER_OPTIONS_H
 #define MUSTER_FLEET_SERVER_OPTIONS_H
@@ -23,7 +22,6 @@ struct server_options {
     char dir[OPTION_TEXT_SIZE];
     char robot_listen[OPTION_TEXT_SIZE], operator_listen[OPTION_TEXT_SIZE];
     char console_listen[OPTION_TEXT_SIZE]; /* "" = no console listener */
-    char keyring[OPTION_TEXT_SIZE];        /* "" = no release is accepted */
     char operators[OPTION_TEXT_SIZE];      /* "" = the robots alone check who signed a command */
     char root[OPTION_TEXT_SIZE];           /* "" = what DIR/trust/ holds */
     char timestamp_hours[24], snapshot_days[24], assignment_days[24]; /* numbers, maybe with a fraction */

@@ -52,8 +52,7 @@ static void test_flags_win_over_the_file(void **state)
 {
     char path[] = "/tmp/muster-options-XXXXXX";
     int fd = mkstemp(path);
-    static const char text[] =
-        "dir: /from/file\nkeyring: /k.json\nrobot_listen: 0.0.0.0:1\nmax_blob_mib: 64\n";
+    static const char text[] = "dir: /from/file\nroot: /k.json\nrobot_listen: 0.0.0.0:1\nmax_blob_mib: 64\n";
     assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
     close(fd);
     const char *const argv[] = {"serve", "--dir", "/from/flag", "--config", path, NULL};
@@ -61,7 +60,7 @@ static void test_flags_win_over_the_file(void **state)
     struct err err = {0};
     assert_ok(parse(argv, &options, &err), err);
     assert_string_equal(options.dir, "/from/flag");
-    assert_string_equal(options.keyring, "/k.json");
+    assert_string_equal(options.root, "/k.json");
     assert_string_equal(options.robot_listen, "0.0.0.0:1");
     assert_string_equal(options.operator_listen, "127.0.0.1:8444");
     assert_string_equal(options.max_blob_mib, "64");

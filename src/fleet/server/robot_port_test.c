@@ -6,6 +6,8 @@
 #include "base/str.h"
 #include "fleet/testing/harness.h"
 #include "wire/api.h"
+#include "wire/assignment.h"
+#include "wire/director.h"
 #include "wire/otlp.h"
 
 #include <string.h>
@@ -40,7 +42,7 @@ static void ask(const struct fixture *f, const struct robot_peer *robot, struct 
 {
     char path[96];
     size_t len;
-    snprintf(path, sizeof path, "/api/v1/assignment%s", query);
+    snprintf(path, sizeof path, "/api/v1/director%s", query);
     cleanup_free char *request = format_request("GET", path, "", NULL, 0, &len);
     assert_true(peer_open(peer, f->h.robot_port, true, robot->cert, robot->key));
     assert_true(peer_send(peer, request, len));
@@ -60,28 +62,35 @@ static void start_rollout(const struct harness *h, const char *version)
         fail_msg("rollout: %d %s", reply.status, reply.body);
 }
 
+static void read_assignment(const struct reply *reply, struct assignment_envelope *out)
+{
+    struct err err = {0};
+    cleanup_director_answer struct director_answer answer = {0};
+    assert_int_equal(reply->status, 200);
+    assert_ok(director_answer_parse(reply->body, reply->len, &answer, &err), err);
+    assert_ok(assignment_parse(answer.assignment, strlen(answer.assignment), out, &err), err);
+}
+
 static void test_long_poll_wakes_on_assignment(void **state)
 {
     struct fixture *f = *state;
     struct peer peer;
-    struct err err = {0};
     struct digest digest = harness_push(&f->h, "1.0.0");
     ask(f, &f->robot, &peer, "?after=0&wait=60");
     start_rollout(&f->h, "1.0.0");
     cleanup_reply struct reply reply = peer_read_reply(&peer);
     peer_close(&peer);
-    assert_int_equal(reply.status, 200);
-    struct api_assignment assignment;
-    assert_ok(api_assignment_parse(reply.body, reply.len, &assignment, &err), err);
-    assert_int_equal(assignment.counter, 1);
-    assert_true(digest_equal(&assignment.release, &digest));
-    assert_string_equal(assignment.version, "1.0.0");
-    assert_true(assignment.manifest_size > 0);
+    cleanup_assignment_envelope struct assignment_envelope envelope = {0};
+    read_assignment(&reply, &envelope);
+    assert_int_equal(envelope.assignment.version, 1);
+    assert_true(digest_equal(&envelope.assignment.release, &digest));
+    assert_string_equal(envelope.assignment.path, "quadrants/1.0.0");
+    assert_true(envelope.assignment.length > 0);
     cleanup_reply struct reply again =
-        robot_call(&f->h, &f->robot, "GET", "/api/v1/assignment?after=0", NULL, 0);
+        robot_call(&f->h, &f->robot, "GET", "/api/v1/director?after=0", NULL, 0);
     assert_int_equal(again.status, 200);
     cleanup_reply struct reply known =
-        robot_call(&f->h, &f->robot, "GET", "/api/v1/assignment?after=1", NULL, 0);
+        robot_call(&f->h, &f->robot, "GET", "/api/v1/director?after=1", NULL, 0);
     assert_int_equal(known.status, 204);
 }
 
@@ -111,25 +120,23 @@ static void test_long_poll_survives_peers_that_hang_up(void **state)
     }
     start_rollout(&f->h, "1.0.0");
     cleanup_reply struct reply reply =
-        robot_call(&f->h, &f->robot, "GET", "/api/v1/assignment?wait=10", NULL, 0);
+        robot_call(&f->h, &f->robot, "GET", "/api/v1/director?wait=10", NULL, 0);
     assert_int_equal(reply.status, 200);
 }
 
 static void test_counter_ahead_of_the_server_is_jumped_over(void **state)
 {
     struct fixture *f = *state;
-    struct err err = {0};
-    struct api_assignment assignment;
+    cleanup_assignment_envelope struct assignment_envelope envelope = {0};
     harness_push(&f->h, "1.0.0");
     start_rollout(&f->h, "1.0.0");
     cleanup_reply struct reply first =
-        robot_call(&f->h, &f->robot, "GET", "/api/v1/assignment?wait=10", NULL, 0);
+        robot_call(&f->h, &f->robot, "GET", "/api/v1/director?wait=10", NULL, 0);
     assert_int_equal(first.status, 200);
     cleanup_reply struct reply reply =
-        robot_call(&f->h, &f->robot, "GET", "/api/v1/assignment?after=77&wait=5", NULL, 0);
-    assert_int_equal(reply.status, 200);
-    assert_ok(api_assignment_parse(reply.body, reply.len, &assignment, &err), err);
-    assert_int_equal(assignment.counter, 78);
+        robot_call(&f->h, &f->robot, "GET", "/api/v1/director?after=77&wait=5", NULL, 0);
+    read_assignment(&reply, &envelope);
+    assert_int_equal(envelope.assignment.version, 78);
 }
 
 static void test_revocation_ends_a_held_poll(void **state)

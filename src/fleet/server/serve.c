@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "fleet/api/api.h"
+#include "fleet/authority/authority.h"
 #include "fleet/core/fleet.h"
 #include "fleet/engine/engine.h"
 #include "fleet/server/notify.h"
@@ -190,7 +191,6 @@ static int start(struct server *server, const struct server_options *options, st
     if (!str_to_u64(options->max_blob_mib, &max_blob_mib) || !max_blob_mib || max_blob_mib > MAX_BLOB_MIB)
         return err_set(err, ERR_USAGE, "--max-blob-mib wants a number from 1 to %d", MAX_BLOB_MIB);
     struct fleet_options fleet = {.dir = options->dir,
-                                  .keyring = options->keyring[0] ? options->keyring : NULL,
                                   .operators = options->operators[0] ? options->operators : NULL,
                                   .root = options->root[0] ? options->root : NULL,
                                   .max_blob_bytes = max_blob_mib << 20};
@@ -206,6 +206,9 @@ static int start(struct server *server, const struct server_options *options, st
         listen_all(server, options, err) < 0 || make_events(server, err) < 0 ||
         engine_start(server->fleet, &server->engine, err) < 0)
         return -1;
+    if (!authority_root(server->fleet->authority))
+        log_warn("no root of trust: no release is accepted; start with --root root.json (muster keys init "
+                 "makes it)");
     return tell_ports(server, options, err);
 }
 

@@ -21,7 +21,6 @@
 
 struct fixture {
     struct harness h;
-    struct desk desk;
     struct robot_peer robot;
     struct tuf_shelf *shelf; /* what the robot trusts */
 };
@@ -30,8 +29,6 @@ static void start(struct fixture *f, const char *const *more)
 {
     size_t count = 0;
     memset(f->h.extra, 0, sizeof f->h.extra);
-    f->h.extra[count++] = "--root";
-    f->h.extra[count++] = f->desk.root_file;
     while (more && *more)
         f->h.extra[count++] = *more++;
     harness_start(&f->h);
@@ -41,12 +38,9 @@ static int setup_stopped(void **state)
 {
     struct fixture *f = mem_zalloc(1, sizeof *f);
     struct err err = {0};
-    char online[160];
     size_t len;
     harness_init(&f->h);
-    harness_path(&f->h, "srv/online.json", online);
-    desk_open(&f->desk, f->h.root, online);
-    cleanup_free char *root = desk_read(&f->desk, "root", 1, &len);
+    cleanup_free char *root = desk_read(&f->h.desk, "root", 1, &len);
     f->shelf = tuf_shelf_memory();
     assert_ok(tuf_trust(f->shelf, root, len, &err), err);
     *state = f;
@@ -66,7 +60,6 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
     tuf_shelf_free(f->shelf);
-    desk_close(&f->desk);
     harness_fini(&f->h);
     free(f);
     return 0;
@@ -83,38 +76,15 @@ static struct reply post_metadata(struct fixture *f, const char *role, const voi
 
 static void push(struct fixture *f, const char *role, int64_t version)
 {
-    size_t len;
-    cleanup_free char *bytes = desk_read(&f->desk, role, version, &len);
-    cleanup_reply struct reply reply = post_metadata(f, role, bytes, len);
-    if (reply.status != 200)
-        fail_msg("%s %d: %d %s", role, (int)version, reply.status, reply.body);
-    assert_int_equal(find_number(reply.body, "version"), version);
-}
-
-static struct reply post_release(struct fixture *f, const struct digest *digest)
-{
-    char body[128];
-    snprintf(body, sizeof body, "{\"manifest\":\"%s\"}", digest_format(digest).text);
-    return harness_call(&f->h, "POST", "/api/v1/releases", body, strlen(body));
-}
-
-/* Blobs of quadrants:VERSION; nobody has released it yet. */
-static struct digest upload(struct fixture *f, const char *version, uint64_t *out_length)
-{
-    cleanup_free char *body = NULL;
-    struct digest digest = harness_upload(&f->h, version, &body);
-    const char *at = strstr(body, "\"size\":");
-    assert_non_null(at);
-    *out_length = strtoull(at + 7, NULL, 10);
-    return digest;
+    harness_publish(&f->h, role, version);
 }
 
 static struct digest push_release(struct fixture *f, const char *version, const struct terms *terms)
 {
     uint64_t length;
-    struct digest digest = upload(f, version, &length);
-    push(f, "targets", desk_release(&f->desk, "quadrants", version, &digest, length, terms));
-    cleanup_reply struct reply reply = post_release(f, &digest);
+    struct digest digest = harness_upload(&f->h, version, &length);
+    push(f, "targets", desk_release(&f->h.desk, "quadrants", version, &digest, length, terms));
+    cleanup_reply struct reply reply = harness_post_release(&f->h, &digest);
     if (reply.status != 201)
         fail_msg("release: %d %s", reply.status, reply.body);
     return digest;
@@ -252,14 +222,21 @@ static void test_no_root_comes_over_the_network(void **state)
 {
     struct fixture *f = *state;
     size_t len;
-    cleanup_free char *root = desk_read(&f->desk, "root", 1, &len);
-    harness_start(&f->h); /* without --root */
+    uint64_t length;
+    cleanup_free char *root = desk_read(&f->h.desk, "root", 1, &len);
+    f->h.rootless = true;
+    harness_start(&f->h);
     harness_enroll(&f->h, "r1", &f->robot);
     cleanup_reply struct reply posted = post_metadata(f, "root", root, len);
     assert_int_equal(posted.status, 409);
     cleanup_reply struct reply got = harness_call(&f->h, "GET", "/api/v1/tuf/1.root.json", NULL, 0);
     assert_int_equal(got.status, 404);
+    struct digest release = harness_upload(&f->h, "1.0.0", &length);
+    cleanup_reply struct reply refused = harness_post_release(&f->h, &release);
+    assert_int_equal(refused.status, 409);
+    assert_non_null(strstr(refused.body, "no root of trust"));
     assert_int_equal(harness_stop(&f->h, SIGTERM), 0);
+    f->h.rootless = false;
     start(f, NULL);
     cleanup_reply struct reply again = harness_call(&f->h, "GET", "/api/v1/tuf/1.root.json", NULL, 0);
     assert_int_equal(again.status, 200);
@@ -283,9 +260,9 @@ static void test_a_robot_follows_what_is_published(void **state)
     struct digest digest = hash_bytes("m", 1);
     push(f, "targets", 1);
     assert_int_equal(trusted_version(f, "targets"), 1);
-    push(f, "targets", desk_release(&f->desk, "detector", "1.0.0", &digest, 1, NULL));
-    push(f, "root", desk_rotate_root(&f->desk));
-    push(f, "targets", desk_release(&f->desk, "detector", "1.1.0", &digest, 1, NULL));
+    push(f, "targets", desk_release(&f->h.desk, "detector", "1.0.0", &digest, 1, NULL));
+    push(f, "root", desk_rotate_root(&f->h.desk));
+    push(f, "targets", desk_release(&f->h.desk, "detector", "1.1.0", &digest, 1, NULL));
     assert_int_equal(trusted_version(f, "targets"), 3);
     assert_int_equal(trusted_version(f, "root"), 2);
     push(f, "targets", 3); /* again is fine */
@@ -300,10 +277,10 @@ static void test_refusals_name_their_rule_and_change_nothing(void **state)
     struct digest digest = hash_bytes("m", 1);
     size_t len, old_len;
     push(f, "targets", 1);
-    push(f, "targets", desk_release(&f->desk, "detector", "1.0.0", &digest, 1, NULL));
-    int64_t next = desk_release(&f->desk, "detector", "1.1.0", &digest, 1, NULL);
-    cleanup_free char *old = desk_read(&f->desk, "targets", 1, &old_len);
-    cleanup_free char *good = desk_read(&f->desk, "targets", next, &len);
+    push(f, "targets", desk_release(&f->h.desk, "detector", "1.0.0", &digest, 1, NULL));
+    int64_t next = desk_release(&f->h.desk, "detector", "1.1.0", &digest, 1, NULL);
+    cleanup_free char *old = desk_read(&f->h.desk, "targets", 1, &old_len);
+    cleanup_free char *good = desk_read(&f->h.desk, "targets", next, &len);
     cleanup_free char *forged = mem_strdup(good);
     strstr(forged, "detector/1.1.0")[9] = '9';
     const struct {
@@ -354,7 +331,7 @@ static void test_the_end_of_offline_metadata_is_told_once(void **state)
     struct fixture *f = *state;
     int told = 0;
     push(f, "targets", 1);
-    push(f, "targets", desk_expires(&f->desk, "targets", clock_wall_ms() / 1000 + 21 * 43200));
+    push(f, "targets", desk_expires(&f->h.desk, "targets", clock_wall_ms() / 1000 + 21 * 43200));
     for (int i = 0; i < 2; i++) { /* told at a start, once for each version */
         assert_int_equal(harness_stop(&f->h, SIGTERM), 0);
         start(f, NULL);
@@ -389,10 +366,10 @@ static void test_death_while_publishing(void **state)
     for (int round = 0; round < 12; round++) {
         char version[32], headers[200];
         snprintf(version, sizeof version, "1.0.%d", round);
-        int64_t next = desk_release(&f->desk, "detector", version, &digest, 1, NULL);
+        int64_t next = desk_release(&f->h.desk, "detector", version, &digest, 1, NULL);
         size_t len, request_len;
         struct peer peer;
-        cleanup_free char *bytes = desk_read(&f->desk, "targets", next, &len);
+        cleanup_free char *bytes = desk_read(&f->h.desk, "targets", next, &len);
         snprintf(headers, sizeof headers, "Authorization: Bearer %s\r\n", f->h.token);
         cleanup_free char *request =
             format_request("POST", "/api/v1/tuf/targets", headers, bytes, len, &request_len);
@@ -435,7 +412,7 @@ static void test_a_next_key_is_made_while_it_serves(void **state)
     assert_int_equal(status, 0);
     assert_ok(online_public_load(online, &after, &err), err);
     push(f, "root",
-         desk_rotate(&f->desk, ONLINE_TIMESTAMP, &before.keys[ONLINE_TIMESTAMP],
+         desk_rotate(&f->h.desk, ONLINE_TIMESTAMP, &before.keys[ONLINE_TIMESTAMP],
                      &after.keys[ONLINE_TIMESTAMP]));
     assert_int_equal(trusted_version(f, "root"), 2);
     assert_true(trusted_version(f, "timestamp") > first); /* signed anew, with the new key */
@@ -450,8 +427,9 @@ static void test_a_release_wants_to_be_named_by_the_targets(void **state)
     struct fixture *f = *state;
     struct err err = {0};
     uint64_t length;
+    char signer[96];
     const struct terms elsewhere = {.fleet = "drones-1"};
-    struct digest digest = upload(f, "1.0.0", &length), other = hash_bytes("x", 1);
+    struct digest digest = harness_upload(&f->h, "1.0.0", &length), other = hash_bytes("x", 1);
     const struct {
         const struct digest *digest;
         uint64_t length;
@@ -465,23 +443,21 @@ static void test_a_release_wants_to_be_named_by_the_targets(void **state)
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         if (wrong[i].digest)
             push(f, "targets",
-                 desk_release(&f->desk, "quadrants", "1.0.0", wrong[i].digest, wrong[i].length,
+                 desk_release(&f->h.desk, "quadrants", "1.0.0", wrong[i].digest, wrong[i].length,
                               wrong[i].terms));
-        cleanup_reply struct reply reply = post_release(f, &digest);
+        cleanup_reply struct reply reply = harness_post_release(&f->h, &digest);
         assert_int_equal(reply.status, 422);
         if (!strstr(reply.body, wrong[i].rule))
             fail_msg("%s: %s", wrong[i].rule, reply.body);
     }
-    push(f, "targets", desk_release(&f->desk, "quadrants", "1.0.0", &digest, length, NULL));
-    cleanup_reply struct reply good = post_release(f, &digest);
+    push(f, "targets", desk_release(&f->h.desk, "quadrants", "1.0.0", &digest, length, NULL));
+    cleanup_reply struct reply good = harness_post_release(&f->h, &digest);
     assert_int_equal(good.status, 201);
     assert_non_null(strstr(good.body, "\"withdrawn\":false,\"terms\":{\"approvals\":0"));
-    cleanup_reply struct reply again = post_release(f, &digest);
+    snprintf(signer, sizeof signer, "\"signed_by\":[\"%s\"]", tuf_signer_public(f->h.desk.release)->id);
+    assert_non_null(strstr(good.body, signer));
+    cleanup_reply struct reply again = harness_post_release(&f->h, &digest);
     assert_int_equal(again.status, 200);
-    char path[160];
-    snprintf(path, sizeof path, "/api/v1/releases/%s/signature", digest_format(&digest).text);
-    cleanup_reply struct reply envelope = robot_call(&f->h, &f->robot, "GET", path, NULL, 0);
-    assert_int_equal(envelope.status, 404);
     cleanup_tuf_update struct tuf_update *update = NULL;
     assert_ok(seek(f, "quadrants/1.0.0", &update, &err), err);
     assert_non_null(tuf_update_target(update));
@@ -566,7 +542,7 @@ static void test_assignments_are_renewed_while_the_targets_name_the_release(void
         assert_int_equal(envelope.assignment.version, version);
         assert_ok(admit(f, &answer, NULL, NULL, &err), err);
     }
-    push(f, "targets", desk_drop(&f->desk, "quadrants/1.0.0"));
+    push(f, "targets", desk_drop(&f->h.desk, "quadrants/1.0.0"));
     cleanup_reply struct reply last = ask_director(f, 0, 0);
     assert_int_equal(last.status, 200);
     uint64_t version = (uint64_t)find_number(strstr(last.body, "\"version\""), "version");
@@ -580,7 +556,7 @@ static void test_a_withdrawn_release_is_not_rolled_out(void **state)
     struct fixture *f = *state;
     push_release(f, "1.0.0", NULL);
     push_release(f, "2.0.0", NULL);
-    push(f, "targets", desk_drop(&f->desk, "quadrants/1.0.0"));
+    push(f, "targets", desk_drop(&f->h.desk, "quadrants/1.0.0"));
     static const char spec[] =
         "{\"name\":\"old\",\"release\":\"quadrants:1.0.0\",\"waves\":[{\"name\":\"all\","
         "\"percent\":100,\"bake_s\":0}],\"wave_timeout_s\":600}";
@@ -600,7 +576,7 @@ static struct keyring *publish_operators(struct fixture *f)
     int64_t version;
     char path[160];
     struct keyring *ring = mem_zalloc(1, sizeof *ring);
-    cleanup_free char *text = desk_operators(&f->desk, &version);
+    cleanup_free char *text = desk_operators(&f->h.desk, &version);
     struct digest digest = hash_bytes(text, strlen(text));
     snprintf(path, sizeof path, "/api/v1/blobs/%s", digest_format(&digest).text);
     cleanup_reply struct reply reply = harness_call(&f->h, "PUT", path, text, strlen(text));
@@ -623,7 +599,7 @@ static void approve(struct fixture *f, int who, const struct digest *release, co
 {
     char message[512];
     cleanup_free char *text =
-        desk_approve(&f->desk, who, release, "quadrants", version, plan, clock_wall_ms());
+        desk_approve(&f->h.desk, who, release, "quadrants", version, plan, clock_wall_ms());
     int status = post_approval(f, text, message, sizeof message);
     if (status != 201)
         fail_msg("approval: %d %s", status, message);
@@ -729,7 +705,7 @@ static void test_approvals_that_cannot_count_are_refused(void **state)
     struct digest release = push_release(f, "1.0.0", &one), free_one = push_release(f, "1.1.0", NULL),
                   stranger = hash_bytes("x", 1);
     int64_t now_ms = clock_wall_ms();
-    cleanup_free char *forged = desk_approve(&f->desk, 1, &release, "quadrants", "1.0.0", NULL, now_ms);
+    cleanup_free char *forged = desk_approve(&f->h.desk, 1, &release, "quadrants", "1.0.0", NULL, now_ms);
     char *sig = strstr(forged, "\"sig\":\"");
     sig[7] = sig[7] == '0' ? '1' : '0';
     const struct {
@@ -738,13 +714,14 @@ static void test_approvals_that_cannot_count_are_refused(void **state)
         const char *text;
     } wrong[] = {
         {mem_strdup(forged), 422, "[approvals.forged]"},
-        {desk_approve(&f->desk, 0, &release, "quadrants", "1.0.0", NULL, now_ms), 422, "of alice"},
-        {desk_approve(&f->desk, 1, &free_one, "quadrants", "1.1.0", NULL, now_ms), 422, "of bob"},
-        {desk_approve(&f->desk, 1, &release, "quadrants", "1.1.0", NULL, now_ms), 422, "[approvals.forged]"},
-        {desk_approve(&f->desk, 1, &stranger, "quadrants", "1.0.0", NULL, now_ms), 404, "not known"},
-        {desk_approve(&f->desk, 1, &release, "quadrants", "1.0.0", &stranger, now_ms), 404, "plan"},
-        {desk_approve(&f->desk, 1, &release, "quadrants", "1.0.0", NULL, now_ms - 4000000), 422, "expired"},
-        {desk_approve(&f->desk, 1, &release, "quadrants", "1.0.0", NULL, now_ms + 4000000), 422, "future"},
+        {desk_approve(&f->h.desk, 0, &release, "quadrants", "1.0.0", NULL, now_ms), 422, "of alice"},
+        {desk_approve(&f->h.desk, 1, &free_one, "quadrants", "1.1.0", NULL, now_ms), 422, "of bob"},
+        {desk_approve(&f->h.desk, 1, &release, "quadrants", "1.1.0", NULL, now_ms), 422,
+         "[approvals.forged]"},
+        {desk_approve(&f->h.desk, 1, &stranger, "quadrants", "1.0.0", NULL, now_ms), 404, "not known"},
+        {desk_approve(&f->h.desk, 1, &release, "quadrants", "1.0.0", &stranger, now_ms), 404, "plan"},
+        {desk_approve(&f->h.desk, 1, &release, "quadrants", "1.0.0", NULL, now_ms - 4000000), 422, "expired"},
+        {desk_approve(&f->h.desk, 1, &release, "quadrants", "1.0.0", NULL, now_ms + 4000000), 422, "future"},
         {mem_strdup("{}"), 400, ""},
     };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {

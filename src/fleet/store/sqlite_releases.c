@@ -3,16 +3,11 @@
 
 #include "fleet/telemetry/hist.h"
 
+/* The column signature is of an older version's releases, and empty in others. */
 #define RELEASE_COLUMNS                                                                                      \
     "digest, name, version, manifest_bytes, size_bytes, latency_p99_ms, deadline_ms, memory_mib, "           \
     "max_miss_share,"                                                                                        \
     " created_ms, signed_by"
-
-void release_row_fini(struct release_row *row)
-{
-    free(row->signature);
-    row->signature = NULL;
-}
 
 /* Key ids as text, one blank between them. */
 static void signers_format(const struct release_row *row, char *out, size_t size)
@@ -57,21 +52,18 @@ int sqlite_release_add(struct store *store, const struct release_row *row, struc
     char signers[ARRAY_LEN(row->signed_by) * sizeof row->signed_by[0]];
     signers_format(row, signers, sizeof signers);
     return db_write(db_of(store), err, NULL,
-                    "INSERT INTO releases (" RELEASE_COLUMNS ", signature) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-                    "Dttuuddidit"
-                    "t",
-                    &row->digest, row->name, row->version, row->manifest_bytes, row->size_bytes,
-                    row->latency_p99_ms, row->deadline_ms, row->memory_mib, row->max_miss_share,
-                    row->created_ms, signers, row->signature);
+                    "INSERT INTO releases (" RELEASE_COLUMNS ", signature) VALUES (?,?,?,?,?,?,?,?,?,?,?,'')",
+                    "Dttuuddidit", &row->digest, row->name, row->version, row->manifest_bytes,
+                    row->size_bytes, row->latency_p99_ms, row->deadline_ms, row->memory_mib,
+                    row->max_miss_share, row->created_ms, signers);
 }
 
 int sqlite_release_sign(struct store *store, const struct release_row *row, struct err *err)
 {
     char signers[ARRAY_LEN(row->signed_by) * sizeof row->signed_by[0]];
     signers_format(row, signers, sizeof signers);
-    return db_write(db_of(store), err, NULL,
-                    "UPDATE releases SET signature = ?, signed_by = ? WHERE digest = ?", "ttD",
-                    row->signature, signers, &row->digest);
+    return db_write(db_of(store), err, NULL, "UPDATE releases SET signed_by = ? WHERE digest = ?", "tD",
+                    signers, &row->digest);
 }
 
 int sqlite_release_get(struct store *store, const struct digest *digest, struct release_row *out,
@@ -79,7 +71,7 @@ int sqlite_release_get(struct store *store, const struct digest *digest, struct 
 {
     struct sqlite_store *s = db_of(store);
     cleanup_stmt sqlite3_stmt *stmt =
-        db_query(s, err, "SELECT " RELEASE_COLUMNS ", signature FROM releases WHERE digest = ?", "D", digest);
+        db_query(s, err, "SELECT " RELEASE_COLUMNS " FROM releases WHERE digest = ?", "D", digest);
     int row = stmt ? db_step(s, stmt, err) : -1;
     if (row < 0)
         return -1;
@@ -87,9 +79,7 @@ int sqlite_release_get(struct store *store, const struct digest *digest, struct 
         return err_set(err, ERR_NOT_FOUND, "release %.19s… is not known; push it first",
                        digest_format(digest).text);
     read_release(stmt, out);
-    const char *signature = (const char *)sqlite3_column_text(stmt, 11);
-    out->signature = mem_strdup(signature ? signature : "");
-    return out->signature ? 0 : err_no_memory(err);
+    return 0;
 }
 
 int sqlite_release_find(struct store *store, const char *name, const char *version, struct digest *out,

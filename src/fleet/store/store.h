@@ -132,12 +132,10 @@ struct release_row {
     int64_t memory_mib;
     double max_miss_share; /* its envelope */
     int64_t created_ms;
-    char *signature;        /* envelope, JSON; owned; NULL from release_each */
-    char signed_by[16][65]; /* key ids */
+    char signed_by[16]
+                  [65]; /* key ids: whose signatures of the fleet's targets held when it was pushed last */
     size_t signer_count;
 };
-void release_row_fini(struct release_row *row);
-#define cleanup_release_row __attribute__((cleanup(release_row_fini)))
 
 /* All telemetry of one release on one robot; robot "" is the sum over the fleet. */
 struct telemetry_row {
@@ -346,9 +344,9 @@ struct store_ops {
     /* Releases, newest first. `name:version` is unique. */
     int (*release_add)(struct store *store, const struct release_row *row, struct err *err) must_check;
     int (*release_sign)(struct store *store, const struct release_row *row,
-                        struct err *err) must_check; /* signature only */
+                        struct err *err) must_check; /* signed_by only */
     int (*release_get)(struct store *store, const struct digest *digest, struct release_row *out,
-                       struct err *err) must_check; /* release_row_fini */
+                       struct err *err) must_check;
     int (*release_find)(struct store *store, const char *name, const char *version, struct digest *out,
                         struct err *err) must_check;
     int (*release_each)(struct store *store, int (*visit)(const struct release_row *row, void *arg),

@@ -10,9 +10,6 @@
 #include "sys/hash.h"
 #include "sys/proc.h"
 #include "trust/ca.h"
-#include "trust/key.h"
-#include "trust/keyring.h"
-#include "trust/signature.h"
 #include "wire/api.h"
 
 #include <arpa/inet.h>
@@ -51,24 +48,6 @@ static char *read_text(const char *path)
     return buf_take(&text);
 }
 
-static void make_keyring(const struct harness *h)
-{
-    struct err err = {0};
-    char path[160];
-    cleanup_signing_key struct signing_key *key = NULL;
-    struct keyring *ring = mem_zalloc(1, sizeof *ring);
-    struct public_key public;
-    assert_ok(signing_key_generate(&key, &err), err);
-    harness_path(h, "release.key", path);
-    assert_ok(signing_key_save(key, path, &err), err);
-    signing_key_public(key, &public);
-    ring->threshold = 1;
-    assert_ok(keyring_add(ring, &public, "release", &err), err);
-    harness_path(h, "keyring.json", path);
-    assert_ok(keyring_save(ring, path, &err), err);
-    free(ring);
-}
-
 void harness_init(struct harness *h)
 {
     struct err err = {0};
@@ -86,16 +65,16 @@ void harness_init(struct harness *h)
     cleanup_free char *token = read_text(token_path);
     str_copy(h->token, sizeof h->token, token);
     h->token[strcspn(h->token, "\n")] = 0;
-    make_keyring(h);
+    cleanup_free char *online = file_join(h->dir, "online.json");
+    desk_open(&h->desk, h->root, online);
 }
 
 void harness_start(struct harness *h)
 {
     struct err err = {0};
-    char ports[160], log[160], keyring[160];
+    char ports[160], log[160];
     harness_path(h, "ports.json", ports);
     harness_path(h, "server.log", log);
-    harness_path(h, "keyring.json", keyring);
     unlink(ports);
     const char *argv[32] = {program,
                             "serve",
@@ -108,10 +87,12 @@ void harness_start(struct harness *h)
                             "--console-listen",
                             "127.0.0.1:0",
                             "--ports-file",
-                            ports,
-                            "--keyring",
-                            keyring};
-    size_t count = 14;
+                            ports};
+    size_t count = 12;
+    if (!h->rootless) {
+        argv[count++] = "--root";
+        argv[count++] = h->desk.root_file;
+    }
     for (size_t i = 0; i < ARRAY_LEN(h->extra) && h->extra[i]; i++)
         argv[count++] = h->extra[i];
     struct proc_options options = {.argv = argv, .log_path = log, .die_with_parent = true, .keep_fd = -1};
@@ -138,6 +119,7 @@ void harness_fini(struct harness *h)
     struct err err = {0};
     if (h->pid)
         assert_int_equal(harness_stop(h, SIGTERM), 0); /* under a sanitizer this also says: no leak */
+    desk_close(&h->desk);
     assert_ok(file_remove_tree(h->root, &err), err);
 }
 
@@ -397,19 +379,7 @@ static void put_blob(const struct harness *h, const char *dir, const struct dige
     file_unmap(&map);
 }
 
-static char *sign(const struct harness *h, const struct digest *digest, uint64_t size)
-{
-    struct err err = {0};
-    char path[160];
-    cleanup_signing_key struct signing_key *key = NULL;
-    struct signature_envelope envelope = {.digest = *digest, .size = size};
-    harness_path(h, "release.key", path);
-    assert_ok(signing_key_load(path, &key, &err), err);
-    assert_ok(signature_add(&envelope, key, &err), err);
-    return signature_format(&envelope);
-}
-
-struct digest harness_upload(const struct harness *h, const char *version, char **out_body)
+struct digest harness_upload(const struct harness *h, const char *version, uint64_t *out_length)
 {
     char dir[160], name[80];
     struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
@@ -421,17 +391,36 @@ struct digest harness_upload(const struct harness *h, const char *version, char 
         put_blob(h, dir, &manifest->layers[i].digest);
     put_blob(h, dir, &manifest->config.digest);
     put_blob(h, dir, &digest);
-    cleanup_free char *envelope = sign(h, &digest, strlen(text));
-    *out_body = mem_printf("{\"manifest\":\"%s\",\"signature\":%s}", digest_format(&digest).text, envelope);
+    *out_length = strlen(text);
     free(manifest);
     return digest;
 }
 
-struct digest harness_push(const struct harness *h, const char *version)
+void harness_publish(const struct harness *h, const char *role, int64_t version)
 {
-    cleanup_free char *body = NULL;
-    struct digest digest = harness_upload(h, version, &body);
-    cleanup_reply struct reply reply = harness_call(h, "POST", "/api/v1/releases", body, strlen(body));
+    size_t len;
+    char path[96];
+    cleanup_free char *bytes = desk_read(&h->desk, role, version, &len);
+    snprintf(path, sizeof path, "/api/v1/tuf/%s", role);
+    cleanup_reply struct reply reply = harness_call(h, "POST", path, bytes, len);
+    if (reply.status != 200)
+        fail_msg("%s %d: %d %s", role, (int)version, reply.status, reply.body);
+    assert_int_equal(find_number(reply.body, "version"), version);
+}
+
+struct reply harness_post_release(const struct harness *h, const struct digest *digest)
+{
+    char body[128];
+    snprintf(body, sizeof body, "{\"manifest\":\"%s\"}", digest_format(digest).text);
+    return harness_call(h, "POST", "/api/v1/releases", body, strlen(body));
+}
+
+struct digest harness_push(struct harness *h, const char *version)
+{
+    uint64_t length;
+    struct digest digest = harness_upload(h, version, &length);
+    harness_publish(h, "targets", desk_release(&h->desk, "quadrants", version, &digest, length, NULL));
+    cleanup_reply struct reply reply = harness_post_release(h, &digest);
     if (reply.status != 201)
         fail_msg("push: %d %s", reply.status, reply.body);
     return digest;

@@ -1,7 +1,7 @@
 /* A real musterd in a scratch directory, and a client that can say anything to it. For tests only.
  *
  *     struct harness h;
- *     harness_init(&h);                        // musterd init
+ *     harness_init(&h);                        // musterd init; h.desk founds the fleet, with root.json
  *     harness_start(&h);                       // musterd serve on free ports
  *     struct reply reply = harness_call(&h, OPERATOR, "GET", "/api/v1/robots", NULL, 0);
  *     assert_int_equal(reply.status, 200);
@@ -12,6 +12,7 @@
 #define MUSTER_FLEET_TESTING_HARNESS_H
 
 #include "base/digest.h"
+#include "fleet/testing/desk.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -27,6 +28,8 @@ struct harness {
     pid_t pid;
     uint16_t robot_port, operator_port, console_port;
     char token[80];
+    struct desk desk;     /* the offline keys of its fleet */
+    bool rootless;        /* the next harness_start gives the server no root */
     const char *extra[8]; /* more options of musterd serve, for the next harness_start; NULL-terminated */
 };
 
@@ -77,10 +80,12 @@ struct reply robot_call(const struct harness *h, const struct robot_peer *robot,
 char *format_request(const char *method, const char *path, const char *headers, const void *body, size_t len,
                      size_t *out_len);
 
-/* Packs, signs and pushes a release "quadrants:VERSION"; the keyring of the server trusts the key. */
-struct digest harness_push(const struct harness *h, const char *version);
-/* The same without the final POST; its body is left in *out_body (free() it). */
-struct digest harness_upload(const struct harness *h, const char *version, char **out_body);
+/* Packs a release "quadrants:VERSION", has the offline keys release it, and pushes it. */
+struct digest harness_push(struct harness *h, const char *version);
+/* The parts of that: its blobs; what the desk signed last of a role; the release itself. */
+struct digest harness_upload(const struct harness *h, const char *version, uint64_t *out_length);
+void harness_publish(const struct harness *h, const char *role, int64_t version);
+struct reply harness_post_release(const struct harness *h, const struct digest *digest);
 
 /* The number behind "key": in a JSON text, -1 if it is not there; enough for tests. */
 int64_t find_number(const char *json, const char *key);

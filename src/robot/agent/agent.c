@@ -51,12 +51,12 @@ struct agent {
     struct derive derive;
     struct crew *crew;
     struct installer *installer;
-    struct enroll *enroll;     /* NULL: enrolled */
-    struct fetch *fetch;       /* NULL: not enrolled */
-    char *trust;               /* STATE_DIR/trust */
-    struct anchor *anchor;     /* NULL: the robot trusts a keyring */
-    struct director *director; /* NULL: not enrolled, or no anchor */
-    struct witness *witness;   /* as well */
+    struct enroll *enroll; /* NULL: enrolled */
+    struct fetch *fetch;   /* NULL: not enrolled */
+    char *trust;           /* STATE_DIR/trust */
+    struct anchor *anchor;
+    struct director *director; /* NULL: not enrolled */
+    struct witness *witness;   /* NULL: not enrolled */
     uint64_t recovered;        /* of the fetch, when the witness was last told */
     struct uplink *uplink;     /* NULL: not enrolled */
     struct commands *commands; /* NULL: not enrolled */
@@ -102,16 +102,10 @@ static void on_note(enum report_kind kind, const struct digest *release, const c
     on_report(&report, arg);
 }
 
-static bool on_assigned(const struct api_assignment *assignment, void *arg)
+static bool on_admitted(const struct admitted *admitted, void *arg)
 {
     const struct agent *agent = arg;
-    return installer_assigned(agent->installer, assignment);
-}
-
-static bool on_admitted(const struct api_assignment *assignment, const char *floor, void *arg)
-{
-    const struct agent *agent = arg;
-    return installer_admitted(agent->installer, assignment, floor);
+    return installer_admitted(agent->installer, admitted);
 }
 
 static void on_chain_updated(const struct err *err, void *arg)
@@ -216,9 +210,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .runner = config->runner,
         .engines = agent->engines,
         .derived = agent->derived,
-        .sealed = {.grants = config->root[0] ? agent->grants : NULL,
-                   .robot = agent->robot,
-                   .device_key = agent->device_key},
+        .sealed = {.grants = agent->grants, .robot = agent->robot, .device_key = agent->device_key},
         .isolation = config->isolation,
         .runner_user = config->runner_user,
         .runner_cpus = config->runner_cpus,
@@ -257,8 +249,6 @@ static int open_crew(struct agent *agent, struct err *err)
 static int open_anchor(struct agent *agent, struct err *err)
 {
     const struct agent_config *config = agent->config;
-    if (!config->root[0])
-        return 0;
     agent->trust = store_path(agent->store, "trust");
     if (!agent->trust)
         return err_no_memory(err);
@@ -278,8 +268,6 @@ static int open_anchor(struct agent *agent, struct err *err)
 
 static int open_director(struct agent *agent, struct err *err)
 {
-    if (!agent->anchor)
-        return 0;
     const struct director_options options = {
         .fetch = agent->fetch,
         .server = agent->config->server,
@@ -315,7 +303,6 @@ static int open_commands(struct agent *agent, struct err *err)
         .server = agent->config->server,
         .run_dir = agent->config->run_dir,
         .robot = agent->robot,
-        .operators = agent->config->operators,
         .anchor = agent->anchor,
         .store = agent->store,
         .poll_wait_s = agent->config->poll_wait_s,
@@ -362,8 +349,6 @@ static void on_violation(const char *text, void *arg)
 
 static int open_witness(struct agent *agent, struct err *err)
 {
-    if (!agent->anchor)
-        return 0;
     const struct witness_options options = {.fetch = agent->fetch,
                                             .server = agent->config->server,
                                             .dir = agent->trust,
@@ -383,10 +368,6 @@ static int go_online(struct agent *agent, struct err *err)
         .tally = agent->tally,
         .tally_path = agent->tally_path,
         .telemetry_ms = agent->config->telemetry_ms,
-        .poll_wait_s = agent->config->poll_wait_s,
-        .after = store_state(agent->store)->install.assignment_counter,
-        .assigned = agent->anchor ? NULL : on_assigned,
-        .arg = agent,
     };
     if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0 ||
         open_director(agent, err) < 0 || open_renew(agent, err) < 0 || open_witness(agent, err) < 0 ||
@@ -501,8 +482,7 @@ static void tick_server(struct agent *agent, const struct ctl_status *status, in
         commands_tick(agent->commands, status, now_ms);
     if (agent->director)
         director_tick(agent->director, now_ms);
-    if (agent->anchor)
-        anchor_tick(agent->anchor, now_ms);
+    anchor_tick(agent->anchor, now_ms);
     if (agent->uplink)
         uplink_tick(agent->uplink, now_ms);
     if (agent->incidents)
@@ -548,8 +528,7 @@ static int wait_ms(const struct agent *agent, int64_t now_ms)
         next = MIN(next, enroll_next_ms(agent->enroll));
     if (agent->director)
         next = MIN(next, director_next_ms(agent->director));
-    if (agent->anchor)
-        next = MIN(next, anchor_next_ms(agent->anchor));
+    next = MIN(next, anchor_next_ms(agent->anchor));
     if (agent->uplink)
         next = MIN(next, uplink_next_ms(agent->uplink));
     if (agent->commands)

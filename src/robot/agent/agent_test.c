@@ -5,14 +5,13 @@
 
 static void good_releases_are_kept_and_a_slow_one_is_thrown_out(void **state)
 {
-    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.0", key),
-                three = fleet_make("3.0.0", key);
+    struct made one = fleet_make("1.0.0"), two = fleet_make("2.0.0"), three = fleet_make("3.0.0");
     script(&three, "slow");
     install(&one);
     assert_false(file_exists(token_path));
     install(&two);
     wait_for(falls_back_to(&one));
-    fleet_assign(&three, false);
+    trust_want(&three, false);
     wait_for(fleet_reports(REPORT_ROLLED_BACK, &three.digest) == 1);
     expect_text(REPORT_ROLLED_BACK, &three, "over the budget of 40 ms");
     wait_for(answers(&two));
@@ -20,24 +19,24 @@ static void good_releases_are_kept_and_a_slow_one_is_thrown_out(void **state)
     assert_true(answers(&two));
     assert_int_equal(fleet_reports(REPORT_ACTIVATED, &three.digest), 1);
     assert_int_equal(fleet_reports(REPORT_COMMITTED, &three.digest), 0);
-    fleet_assign(&two, true); /* the server comes to the same conclusion */
+    trust_want(&two, true); /* the server comes to the same conclusion */
     wait_for(fleet_reports(REPORT_COMMITTED, &two.digest) == 2);
     wait_for(fleet_frames(&two.digest) > 100 && fleet_frames(&three.digest) > 0);
-    fleet_assign(&one, false); /* going back needs to be said */
+    trust_want(&one, false); /* going back needs to be said */
     wait_for(fleet_reports(REPORT_FAILED, &one.digest) == 1);
     expect_text(REPORT_FAILED, &one, "older than 2.0.0");
     assert_true(answers(&two));
-    fleet_assign(&one, true);
+    trust_want(&one, true);
     wait_for(answers(&one));
     wait_for(fleet_reports(REPORT_COMMITTED, &one.digest) == 2);
 }
 
 static void a_release_on_which_the_guard_steps_in_is_thrown_out(void **state)
 {
-    struct made one = fleet_make("1.0.0", key), odd = fleet_make("1.1.0", key);
+    struct made one = fleet_make("1.0.0"), odd = fleet_make("1.1.0");
     script(&odd, "weird");
     install(&one);
-    fleet_assign(&odd, false);
+    trust_want(&odd, false);
     wait_for(fleet_reports(REPORT_ROLLED_BACK, &odd.digest) == 1);
     expect_text(REPORT_ROLLED_BACK, &odd, "guard had to step in");
     wait_for(answers(&one));
@@ -46,7 +45,7 @@ static void a_release_on_which_the_guard_steps_in_is_thrown_out(void **state)
 /* Downloads that fail for a while go on where they were; nothing is fetched twice. */
 static void broken_downloads_are_resumed(void **state)
 {
-    struct made one = fleet_make("1.0.1", key), two = fleet_make("1.0.2", key);
+    struct made one = fleet_make("1.0.1"), two = fleet_make("1.0.2");
     fleet_fault(&one.extra, FAULT_TRUNCATE, 3);
     fleet_fault(&one.weights, FAULT_ERROR, 2);
     install(&one);
@@ -64,7 +63,6 @@ struct refusal {
     const char *what, *text; /* part of the report */
     enum fault fault;
     const char *script, *machine;
-    struct signing_key **signer;
     uint64_t claims; /* bytes of a blob */
 };
 
@@ -72,7 +70,7 @@ static void one_refusal(const struct refusal *refusal, const struct made *runnin
 {
     char version[16];
     snprintf(version, sizeof version, "2.%u.1", number);
-    struct made bad = fleet_make_claiming(version, refusal->signer ? *refusal->signer : key, refusal->claims);
+    struct made bad = fleet_make_claiming(version, refusal->claims);
     if (refusal->script)
         script(&bad, refusal->script);
     if (refusal->fault != FAULT_NONE)
@@ -82,7 +80,7 @@ static void one_refusal(const struct refusal *refusal, const struct made *runnin
         end_agent(SIGTERM);
         start_agent();
     }
-    fleet_assign(&bad, false);
+    trust_want(&bad, false);
     wait_for(fleet_reports(REPORT_FAILED, &bad.digest) > 0);
     expect_text(REPORT_FAILED, &bad, refusal->text);
     unsigned requests = fleet_requests(&bad.extra);
@@ -99,23 +97,19 @@ static void one_refusal(const struct refusal *refusal, const struct made *runnin
 
 static void what_is_wrong_is_refused_with_one_line_and_not_tried_again(void **state)
 {
-    static struct signing_key *nobody;
     const struct refusal refusals[] = {
         {.what = "flipped bit", .text = "do not fit its digest", .fault = FAULT_FLIP},
         {.what = "endless body", .text = "more than", .fault = FAULT_ENDLESS},
-        {.what = "stranger's key", .text = "unknown", .signer = &stranger},
-        {.what = "revoked key", .text = "revoked", .signer = &revoked},
-        {.what = "no key", .text = "not signed", .signer = &nobody},
         {.what = "another machine", .text = "riscv64", .machine = "riscv64"},
         {.what = "self-test", .text = "golden is 0.9", .script = "fails-test"},
         {.what = "full disk", .text = "disk full", .claims = (uint64_t)1 << 50},
         {.what = "runner", .text = "the model cannot be loaded", .script = "dies"},
     };
-    struct made one = fleet_make("1.0.0", key);
+    struct made one = fleet_make("1.0.0");
     install(&one);
     for (unsigned i = 0; i < ARRAY_LEN(refusals); i++)
         one_refusal(&refusals[i], &one, i);
-    struct made two = fleet_make("3.0.0", key);
+    struct made two = fleet_make("3.0.0");
     install(&two);
 }
 
@@ -148,7 +142,7 @@ static bool loaded(const struct made *release)
 
 static void expect_refusal(const struct made *bad, const struct made *running, const char *part)
 {
-    fleet_assign(bad, false);
+    trust_want(bad, false);
     wait_for(fleet_reports(REPORT_FAILED, &bad->digest) > 0);
     expect_text(REPORT_FAILED, bad, part);
     assert_int_equal(fleet_reports(REPORT_ACTIVATED, &bad->digest), 0);
@@ -157,10 +151,10 @@ static void expect_refusal(const struct made *bad, const struct made *running, c
 
 static void a_shadow_on_live_frames_decides(void **state)
 {
-    struct made one = fleet_make("1.0.0", key), odd = fleet_make_changed("1.1.4", key, wants_shadow),
-                sick = fleet_make_changed("1.2.4", key, wants_shadow),
-                two = fleet_make_changed("2.0.4", key, wants_shadow),
-                three = fleet_make_changed("3.0.4", key, wants_shadow);
+    struct made one = fleet_make("1.0.0"), odd = fleet_make_changed("1.1.4", wants_shadow),
+                sick = fleet_make_changed("1.2.4", wants_shadow),
+                two = fleet_make_changed("2.0.4", wants_shadow),
+                three = fleet_make_changed("3.0.4", wants_shadow);
     script(&odd, "disagrees");
     script(&sick, "unsound");
     install(&one);
@@ -176,25 +170,25 @@ static void a_shadow_on_live_frames_decides(void **state)
 
 static void without_room_what_runs_leaves_first_and_comes_back(void **state)
 {
-    struct made one = fleet_make("1.0.0", key), two = fleet_make_changed("2.0.5", key, wants_all_memory),
-                bad = fleet_make_changed("3.0.5", key, wants_all_memory);
+    struct made one = fleet_make("1.0.0"), two = fleet_make_changed("2.0.5", wants_all_memory),
+                bad = fleet_make_changed("3.0.5", wants_all_memory);
     install(&one);
     install(&two);
     expect_text(REPORT_GUARD, &two, "1.0.0 leaves before 2.0.5 is loaded: its release asks for it; the safe");
     assert_false(loaded(&one));
     script(&bad, "fails-test");
     expect_refusal(&bad, &two, "golden is 0.9");
-    struct made slow = fleet_make_changed("4.0.5", key, wants_all_memory);
+    struct made slow = fleet_make_changed("4.0.5", wants_all_memory);
     script(&slow, "slow");
-    fleet_assign(&slow, false);
+    trust_want(&slow, false);
     wait_for(fleet_reports(REPORT_ROLLED_BACK, &slow.digest) == 1);
     wait_for(answers(&two) && !loaded(&slow));
 }
 
 static void a_limit_for_all_models_is_kept(void **state)
 {
-    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.6", key),
-                three = fleet_make("3.0.6", key), four = fleet_make("4.0.6", key); /* of 128 MiB each */
+    struct made one = fleet_make("1.0.0"), two = fleet_make("2.0.6"), three = fleet_make("3.0.6"),
+                four = fleet_make("4.0.6"); /* of 128 MiB each */
     end_agent(SIGTERM);
     model_memory = "300";
     start_agent();
@@ -215,11 +209,11 @@ static void a_limit_for_all_models_is_kept(void **state)
 
 static void after_the_hold_time_the_previous_release_is_not_loaded_any_more(void **state)
 {
-    struct made one = fleet_make("1.0.7", key), two = fleet_make_changed("2.0.7", key, wants_a_short_hold);
+    struct made one = fleet_make("1.0.7"), two = fleet_make_changed("2.0.7", wants_a_short_hold);
     install(&one);
     install(&two);
     wait_for(!loaded(&one));
-    fleet_assign(&one, true);
+    trust_want(&one, true);
     wait_for(answers(&one));
     wait_for(fleet_reports(REPORT_COMMITTED, &one.digest) == 2);
     assert_int_equal(fleet_reports(REPORT_DOWNLOADED, &one.digest), 1); /* it was still in the store */
@@ -238,13 +232,12 @@ static void command(enum ctl_verb verb)
 
 static void while_a_human_stands_above_nothing_is_judged_or_exchanged(void **state)
 {
-    struct made one = fleet_make("1.0.8", key), two = fleet_make("2.0.8", key),
-                three = fleet_make("3.0.8", key);
+    struct made one = fleet_make("1.0.8"), two = fleet_make("2.0.8"), three = fleet_make("3.0.8");
     install(&one);
     end_agent(SIGTERM);
     probation = "1500";
     start_agent();
-    fleet_assign(&two, false);
+    trust_want(&two, false);
     wait_for(fleet_reports(REPORT_ACTIVATED, &two.digest) == 1);
     command(CTL_VERB_HOLD);
     usleep(2000000);
@@ -254,7 +247,7 @@ static void while_a_human_stands_above_nothing_is_judged_or_exchanged(void **sta
     wait_for(fleet_reports(REPORT_COMMITTED, &two.digest) == 1);
     wait_for(falls_back_to(&one));
     command(CTL_VERB_FALLBACK);
-    fleet_assign(&three, false);
+    trust_want(&three, false);
     wait_for(fleet_reports(REPORT_GUARD, &three.digest) == 1);
     expect_text(REPORT_GUARD, &three, "ready, but waits: a human has the fallback release answer");
     usleep(300000);
@@ -277,7 +270,7 @@ static bool answers_with(const struct made *release, const char *backend)
 
 static void an_engine_is_built_beside_and_taken_by_a_switch(void **state)
 {
-    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.7", key);
+    struct made one = fleet_make("1.0.0"), two = fleet_make("2.0.7");
     script(&two, "wants-engine");
     install(&one);
     install(&two);
@@ -293,7 +286,7 @@ static void an_engine_is_built_beside_and_taken_by_a_switch(void **state)
 
 static void an_engine_that_fails_is_said_once_and_changes_nothing(void **state)
 {
-    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.8", key);
+    struct made one = fleet_make("1.0.0"), two = fleet_make("2.0.8");
     script(&two, "wants-engine fails-engine");
     install(&one);
     install(&two);
@@ -307,7 +300,7 @@ static void an_engine_that_fails_is_said_once_and_changes_nothing(void **state)
 /* The new runner dies with its engine: the old one answers meanwhile, at last one without. */
 static void an_engine_that_takes_its_runner_down_is_left_alone(void **state)
 {
-    struct made one = fleet_make("1.0.0", key), two = fleet_make("2.0.9", key);
+    struct made one = fleet_make("1.0.0"), two = fleet_make("2.0.9");
     script(&two, "wants-engine deadly-engine");
     install(&one);
     install(&two);
@@ -324,14 +317,14 @@ static void an_engine_that_takes_its_runner_down_is_left_alone(void **state)
 static void killed_anywhere_it_converges(void **state)
 {
     uint32_t random = 12345;
-    struct made one = fleet_make("1.0.0", key);
+    struct made one = fleet_make("1.0.0");
     install(&one);
     for (unsigned round = 0; round < 8; round++) {
         char version[16];
         snprintf(version, sizeof version, "1.%u.0", round + 1);
-        struct made next = fleet_make(version, key);
+        struct made next = fleet_make(version);
         fleet_fault(&next.extra, FAULT_TRUNCATE, 1);
-        fleet_assign(&next, false);
+        trust_want(&next, false);
         for (int i = 0; i < 4; i++) {
             random = random * 1664525u + 1013904223u;
             usleep((random >> 8) % 150000);
@@ -349,7 +342,7 @@ static void killed_anywhere_it_converges(void **state)
 
 static void without_an_agent_the_robot_goes_on(void **state)
 {
-    struct made one = fleet_make("1.0.0", key);
+    struct made one = fleet_make("1.0.0");
     install(&one);
     end_agent(SIGTERM);
     assert_true(answers(&one));
@@ -380,7 +373,7 @@ static bool guard_word(const char *word)
 static void a_guard_that_stays_away_is_told(void **state)
 {
     struct err err = {0};
-    struct made one = fleet_make("1.0.0", key);
+    struct made one = fleet_make("1.0.0");
     install(&one);
     wait_for(guard_word("-> auto"));
     cleanup_free char *path = file_join(run_dir, "guard.lock");
@@ -399,7 +392,7 @@ static void a_lost_state_stops_nothing(void **state)
 {
     static const char *const texts[] = {"", "{\"schema\":1,\"phase\":\"idl", NULL};
     struct err err = {0};
-    struct made one = fleet_make("1.0.0", key), two = fleet_make("7.0.0", key);
+    struct made one = fleet_make("1.0.0"), two = fleet_make("7.0.0");
     cleanup_free char *path = file_join(state_dir, "state.json");
     install(&one);
     struct ctl_status before, after;
@@ -434,7 +427,7 @@ static void a_bad_token_is_said_and_a_good_one_taken_later(void **state)
     usleep(500000);
     assert_true(file_exists(token_path));
     assert_ok(file_replace(token_path, "good-token", 10, 0600, &err), err);
-    struct made one = fleet_make("1.0.0", key);
+    struct made one = fleet_make("1.0.0");
     install(&one);
     assert_false(file_exists(token_path));
 }

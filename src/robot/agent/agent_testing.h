@@ -1,5 +1,5 @@
-/* What the tests of the agent share: the real muster-agent on a robot from the box, against a fleet server that misbehaves (fake_fleet.h) and a
- * guard and runners that are played (fake_robot.c). One robot per process; included once. */
+/* What the tests of the agent share: the real muster-agent on a robot from the box, against a fleet server that misbehaves (fake_fleet.h,
+ * fake_trust.h) and a guard and runners that are played (fake_robot.c). One robot per process; included once. */
 #ifndef MUSTER_ROBOT_AGENT_AGENT_TESTING_H
 #define MUSTER_ROBOT_AGENT_AGENT_TESTING_H
 
@@ -9,10 +9,10 @@
 #include "base/str.h"
 #include "base/testing.h"
 #include "robot/agent/fake_fleet.h"
+#include "robot/agent/fake_trust.h"
 #include "robot/ctl/ctl.h"
 #include "sys/file.h"
 #include "sys/proc.h"
-#include "trust/keyring.h"
 
 #include <signal.h>
 #include <sys/socket.h>
@@ -21,11 +21,9 @@
 enum { PATIENCE_MS = 30000 };
 
 static char base[] = "/tmp/muster-agent-XXXXXX";
-static char state_dir[64], run_dir[64], script_dir[64], keyring_path[64], token_path[64], url[64];
-static struct signing_key *key, *stranger, *revoked;
+static char state_dir[64], run_dir[64], script_dir[64], root_file[64], token_path[64], url[64];
 static const char *machine; /* NULL: this one */
 static const char *model_memory = "0", *probation = "200", *metadata_ms = "600000";
-static const char *root_path; /* NULL: it trusts the keyring */
 static pid_t agent;
 
 /* The agent. */
@@ -49,8 +47,8 @@ static inline void start_agent(void)
                                 token_path,
                                 "--ca",
                                 ca,
-                                root_path ? "--root" : "--keyring",
-                                root_path ? root_path : keyring_path,
+                                "--root",
+                                root_file,
                                 "--metadata-ms",
                                 metadata_ms,
                                 "--robot",
@@ -181,22 +179,6 @@ static inline void script(const struct made *release, const char *words)
     assert_ok(file_replace(path, words, strlen(words), 0600, &err), err);
 }
 
-static inline void save_keyring(bool revoke)
-{
-    struct err err = {0};
-    struct public_key half;
-    struct keyring *ring = mem_zalloc(1, sizeof *ring);
-    ring->threshold = 1;
-    signing_key_public(key, &half);
-    assert_ok(keyring_add(ring, &half, "release", &err), err);
-    signing_key_public(revoked, &half);
-    assert_ok(keyring_add(ring, &half, "old", &err), err);
-    if (revoke)
-        assert_ok(keyring_revoke(ring, "old", &err), err);
-    assert_ok(keyring_save(ring, keyring_path, &err), err);
-    free(ring);
-}
-
 static inline void expect_text(enum report_kind kind, const struct made *release, const char *part)
 {
     char text[API_MAX_SUMMARY];
@@ -208,7 +190,7 @@ static inline void expect_text(enum report_kind kind, const struct made *release
 static inline void install(const struct made *release)
 {
     unsigned before = fleet_reports(REPORT_COMMITTED, &release->digest);
-    fleet_assign(release, false);
+    trust_want(release, false);
     wait_for(fleet_reports(REPORT_COMMITTED, &release->digest) > before);
     wait_for(answers(release));
 }
@@ -221,11 +203,11 @@ static inline int unbox(void **state)
     machine = NULL;
     model_memory = "0";
     probation = "200";
-    save_keyring(true);
+    metadata_ms = "600000";
+    trust_start(root_file);
     assert_ok(file_make_dirs(run_dir, 0700, &err), err);
     assert_ok(file_make_dirs(script_dir, 0700, &err), err);
     assert_ok(file_replace(token_path, "good-token\n", 11, 0600, &err), err);
-    fleet_assign(NULL, false);
     start_agent();
     return 0;
 }
@@ -242,23 +224,20 @@ static inline int box(void **state)
     assert_ok(file_remove_tree(state_dir, &err), err);
     assert_ok(file_remove_tree(run_dir, &err), err);
     assert_ok(file_remove_tree(script_dir, &err), err);
+    trust_stop();
     assert_false(fleet_saw_a_gap());
     return 0;
 }
 
 static inline int set_up(void **state)
 {
-    struct err err = {0};
     assert_non_null(mkdtemp(base));
     snprintf(state_dir, sizeof state_dir, "%s/state", base);
     snprintf(run_dir, sizeof run_dir, "%s/run", base);
     snprintf(script_dir, sizeof script_dir, "%s/script", base);
-    snprintf(keyring_path, sizeof keyring_path, "%s/keyring.json", base);
+    snprintf(root_file, sizeof root_file, "%s/root.json", base);
     snprintf(token_path, sizeof token_path, "%s/token", base);
     setenv("MUSTER_FAKE_SCRIPT", script_dir, 1);
-    assert_ok(signing_key_generate(&key, &err), err);
-    assert_ok(signing_key_generate(&stranger, &err), err);
-    assert_ok(signing_key_generate(&revoked, &err), err);
     fleet_start(base);
     snprintf(url, sizeof url, "http://127.0.0.1:%u", fleet_port());
     return 0;
@@ -268,9 +247,6 @@ static inline int tear_down(void **state)
 {
     struct err err = {0};
     fleet_stop();
-    signing_key_free(key);
-    signing_key_free(stranger);
-    signing_key_free(revoked);
     assert_ok(file_remove_tree(base, &err), err);
     return 0;
 }

@@ -1,11 +1,9 @@
-/* The real muster-agent with a trust anchor, against a server that holds every online key and means no good: what both keys want is installed, and
+/* The real muster-agent against a server that holds every online key and means no good: what both keys want is installed, and
  * nothing else; each refusal names its rule, once; what runs goes on. */
 #include "robot/agent/agent_testing.h"
-#include "robot/agent/fake_trust.h"
 #include "robot/store/state.h"
 #include "trust/rule.h"
 
-static char root_file[64];
 static struct made running; /* what every test begins with: 1.0.0 */
 static unsigned numbers;    /* of versions, so that no two tests make the same release */
 
@@ -17,33 +15,16 @@ static struct made make(void)
 {
     char version[32];
     snprintf(version, sizeof version, "2.%u.0", ++numbers);
-    return fleet_make(version, NULL);
+    return fleet_make(version);
 }
 
 /* A robot from the box that runs `running`, by both keys. */
-static int unbox_trusting(void **state)
+static int unbox_running(void **state)
 {
-    snprintf(root_file, sizeof root_file, "%s/root.json", base);
-    root_path = root_file;
-    metadata_ms = "600000";
-    trust_start(root_path);
-    running = fleet_make("1.0.0", NULL);
-    trust_release(&running, NULL);
-    unsigned before = fleet_reports(REPORT_COMMITTED, &running.digest);
-    trust_assign(&running, NULL);
-    if (unbox(state) < 0)
-        return -1;
-    wait_for(fleet_reports(REPORT_COMMITTED, &running.digest) > before);
-    wait_for(answers(&running));
+    unbox(state);
+    running = fleet_make("1.0.0");
+    install(&running);
     return 0;
-}
-
-static int box_trusting(void **state)
-{
-    int rc = box(state);
-    trust_stop();
-    root_path = NULL;
-    return rc;
 }
 
 static void installed(const struct made *made)
@@ -436,7 +417,7 @@ static void a_hostile_server_changes_nothing(void **state)
         play(&attacks[i]);
         amend();
     }
-    struct made two = fleet_make("3.0.0", NULL);
+    struct made two = fleet_make("3.0.0");
     trust_release(&two, NULL);
     trust_assign(&two, NULL);
     installed(&two);
@@ -645,8 +626,8 @@ static void without_an_anchor_nothing_is_installed_and_what_runs_goes_on(void **
     (void)state;
     end_agent(SIGKILL);
     assert_ok(file_remove_tree(dir, &err), err);
-    assert_ok(file_read(root_path, &root, &err), err);
-    assert_int_equal(unlink(root_path), 0);
+    assert_ok(file_read(root_file, &root, &err), err);
+    assert_int_equal(unlink(root_file), 0);
     start_agent();
     struct made two = make();
     unsigned before = trust_requests("director");
@@ -656,7 +637,7 @@ static void without_an_anchor_nothing_is_installed_and_what_runs_goes_on(void **
     wait_for(answers(&running));
     assert_int_equal(fleet_reports(REPORT_ASSIGNED, &two.digest), 0);
     end_agent(SIGTERM);
-    assert_ok(file_replace(root_path, root.data, root.len, 0600, &err), err);
+    assert_ok(file_replace(root_file, root.data, root.len, 0600, &err), err);
     start_agent();
     installed(&two);
 }
@@ -696,26 +677,40 @@ static void killed_anywhere_the_chain_stays_whole(void **state)
     assert_int_equal(refusals(TRUST_ROOT_SIGNATURES) + refusals(TRUST_ROOT_VERSION), 0);
 }
 
-/* ---- from the older way of trust ---- */
+/* ---- a state that says more than was admitted ---- */
 
-static void what_was_assigned_without_a_director_waits_for_one(void **state)
+static void claim_admitted(const struct made *made)
+{
+    struct err err = {0};
+    struct digest_text text = digest_format(&made->digest);
+    cleanup_free char *path = file_join(state_dir, "state.json");
+    cleanup_buf struct buf state = BUF_INIT(1 << 16);
+    assert_ok(file_read(path, &state, &err), err);
+    char *at = strstr(buf_text(&state), "\"admitted\"");
+    at = at ? strstr(at, "sha256:") : NULL;
+    assert_non_null(at);
+    memcpy(at, text.text, strlen(text.text));
+    assert_ok(file_replace(path, state.data, state.len, 0600, &err), err);
+}
+
+static void a_candidate_that_nobody_admitted_is_not_fetched(void **state)
 {
     unsigned before = refusals(TRUST_ASSIGNMENT_SIGNATURES);
     (void)state;
-    end_agent(SIGTERM);
-    root_path = NULL; /* as it was before */
-    struct made two = fleet_make("2.7.7", key);
+    struct made two = make();
     fleet_fault(&two.extra, FAULT_STALL, 1000);
-    start_agent();
-    fleet_assign(&two, false);
+    trust_want(&two, false);
     wait_for(fleet_requests(&two.extra) > 0);
     end_agent(SIGKILL);
-    root_path = root_file;
     fleet_fault(&two.extra, FAULT_NONE, 0);
+    claim_admitted(&running);
+    trust_outage(true);
     start_agent();
     wait_for(refusals(TRUST_ASSIGNMENT_SIGNATURES) == before + 1);
     assert_true(answers(&running));
     assert_int_equal(fleet_reports(REPORT_VERIFIED, &two.digest), 0);
+    trust_outage(false); /* both keys still want it */
+    installed(&two);
 }
 
 static int make_people(void **state)
@@ -735,7 +730,7 @@ static int end_people(void **state)
     return tear_down(state);
 }
 
-#define on_a_robot(test) cmocka_unit_test_setup_teardown(test, unbox_trusting, box_trusting)
+#define on_a_robot(test) cmocka_unit_test_setup_teardown(test, unbox_running, box)
 
 int main(int argc, char **argv)
 {
@@ -758,7 +753,7 @@ int main(int argc, char **argv)
         on_a_robot(without_an_anchor_nothing_is_installed_and_what_runs_goes_on),
         on_a_robot(without_a_server_the_robot_goes_on),
         on_a_robot(killed_anywhere_the_chain_stays_whole),
-        on_a_robot(what_was_assigned_without_a_director_waits_for_one),
+        on_a_robot(a_candidate_that_nobody_admitted_is_not_fetched),
     };
     return cmocka_run_group_tests(tests, make_people, end_people);
 }

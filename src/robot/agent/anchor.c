@@ -67,6 +67,9 @@ int anchor_open_update(struct anchor *anchor, struct tuf_update **out, struct er
 static int take_root(struct anchor *anchor, struct err *err)
 {
     cleanup_buf struct buf root = BUF_INIT(ROOT_MAX_BYTES);
+    if (!anchor->options.root[0])
+        return err_set(err, ERR_NOT_FOUND,
+                       "trust anchor: there is none; start the agent with --root root.json");
     if (file_read(anchor->options.root, &root, err) < 0 ||
         tuf_trust(anchor->shelf, root.data, root.len, err) < 0)
         return err_prefix(err, "trust anchor");
@@ -77,6 +80,8 @@ static int take_root(struct anchor *anchor, struct err *err)
 /* A root that a bad disk damaged is taken anew; the chain leads from it to the newest one again. */
 static int retake_root(struct anchor *anchor, struct tuf_update **out, struct err *err)
 {
+    if (!anchor->options.root[0])
+        return err_prefix(err, "trust anchor: start the agent with --root root.json");
     log_error("trust anchor: %s; beginning with %s again", err->text, anchor->options.root);
     *err = (struct err){0};
     if (anchor->shelf->ops->remove(anchor->shelf, "root", err) < 0 || take_root(anchor, err) < 0)

@@ -29,7 +29,8 @@ struct anchor;
 struct anchor_options {
     const char *server; /* URL; borrowed, as everything here */
     const char *dir;    /* STATE_DIR/trust */
-    const char *root;   /* path of the first root; only read while there is none on the shelf */
+    const char *
+        root; /* path of the first root; only read while there is no sound one on the shelf; "": none is given */
     const char
         *operators;     /* path of a keyring: who may order and approve while the offline keys name nobody */
     const char *grants; /* STATE_DIR/grants, where those of sealed releases are kept; NULL: they are not */

@@ -261,9 +261,7 @@ static int open_command(struct commands *commands, const void *text, size_t len,
     if (!ring)
         return err_no_memory(err);
     struct err keys = {0};
-    const struct commands_options *options = &commands->options;
-    bool no_keys = (options->anchor ? anchor_operators(options->anchor, ring, &keys)
-                                    : keyring_load(options->operators, ring, &keys)) < 0;
+    bool no_keys = anchor_operators(commands->options.anchor, ring, &keys) < 0;
     if (command_envelope_parse(text, len, &envelope, err) < 0)
         return -1;
     if (command_open(&envelope, ring, out, err) == 0)

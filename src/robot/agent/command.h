@@ -37,10 +37,8 @@ struct commands;
 struct commands_options {
     struct fetch *fetch; /* borrowed, as everything here */
     const char *server, *run_dir;
-    const char *robot;     /* its id, as its certificate says */
-    const char *operators; /* keyring; read anew for each command */
-    const struct anchor
-        *anchor; /* NULL: `operators` counts; else what anchor_operators says, which falls back on it */
+    const char *robot;           /* its id, as its certificate says */
+    const struct anchor *anchor; /* anchor_operators: asked anew for each command */
     const struct store *store;
     int64_t poll_wait_s;
     void (*report)(const struct api_report *report, void *arg);

@@ -31,7 +31,6 @@ static const struct option_row rows[] = {
     {"enroll_token_file", TEXT, AT(enroll_token_file)},
     {"ca", TEXT, AT(ca)},
     {"root", TEXT, AT(root)},
-    {"keyring", TEXT, AT(keyring)},
     {"operators", TEXT, AT(operators)},
     {"runner", TEXT, AT(runner)},
     {"guard", TEXT, AT(guard)},
@@ -79,7 +78,6 @@ static const char usage[] =
     "the air\n"
     "  --metadata-ms N (3600000)    how often metadata is looked for when nothing is assigned\n"
     "  --device-key file|tpm        where this robot's key is made at its enrolment (file); tpm: TPM 2.0\n"
-    "  --keyring FILE               without --root: release keys this robot trusts\n"
     "  --operators FILE             keys of the people who may order it from afar "
     "(STATE_DIR/operators.json),\n"
     "                               unless the offline keys released a muster/operators.json\n"
@@ -266,18 +264,26 @@ static int fill_in(struct agent_config *config, struct err *err)
     return 0;
 }
 
+/* A root that was taken before. */
+static bool has_anchor(const struct agent_config *config)
+{
+    cleanup_free char *path = mem_printf("%s/trust/root.json", config->state_dir);
+    return path && file_exists(path);
+}
+
 static int check(const struct agent_config *config, struct err *err)
 {
     if (!config->run_dir[0])
         return err_set(err, ERR_USAGE, "--run-dir is missing");
     if (config->stop)
         return 0;
-    bool trusts = config->root[0] || config->keyring[0];
-    if (!config->state_dir[0] || !config->server[0] || !trusts)
-        return err_set(err, ERR_USAGE, "%s is missing",
-                       !config->state_dir[0] ? "--state-dir"
-                       : !config->server[0]  ? "--server"
-                                             : "--root");
+    if (!config->state_dir[0] || !config->server[0])
+        return err_set(err, ERR_USAGE, "%s is missing", config->state_dir[0] ? "--server" : "--state-dir");
+    if (!config->root[0] && !has_anchor(config))
+        return err_set(
+            err, ERR_USAGE,
+            "this robot trusts nobody yet: --root is missing; give it the fleet's root.json (muster keys "
+            "init made it)");
     if (!str_is_name(config->robot, 63))
         return err_set(err, ERR_USAGE, "%s cannot be a robot's name; give one with --robot", config->robot);
     if (config->device_key[0] && !str_eq(config->device_key, "file") && !str_eq(config->device_key, "tpm"))

@@ -2,8 +2,8 @@
  * win.
  *
  *   {"state_dir": "/var/lib/muster", "run_dir": "/run/muster", "server": "https://fleet:8443",
- *    "enroll_url": "https://fleet:8444", "enroll_token_file": "/etc/muster/token", "ca":
- * "/etc/muster/ca.pem", "keyring": "/etc/muster/keyring.json", "probation_ms": 600000, ...}
+ *    "enroll_url": "https://fleet:8444", "enroll_token_file": "/etc/muster/token",
+ *    "ca": "/etc/muster/ca.pem", "root": "/etc/muster/root.json", "probation_ms": 600000, ...}
  *
  * One table (config.c) holds every option with its default and limits. */
 #ifndef MUSTER_ROBOT_AGENT_CONFIG_H
@@ -25,7 +25,6 @@ struct agent_config {
     char ca[CONFIG_TEXT_SIZE];                /* PEM; trust anchor for the enrolment */
     char operators[CONFIG_TEXT_SIZE];         /* keys of people who may order it from afar */
     char root[CONFIG_TEXT_SIZE]; /* trust anchor: TUF root metadata; needed once, then it is on the shelf */
-    char keyring[CONFIG_TEXT_SIZE]; /* without `root`: release keys this robot trusts */
     char runner[CONFIG_TEXT_SIZE], guard[CONFIG_TEXT_SIZE]; /* programs; default: beside muster-agent */
     char robot[CONFIG_TEXT_SIZE];       /* name in the certificate request; default: the host's name */
     char machine[CONFIG_TEXT_SIZE];     /* default: uname -m */

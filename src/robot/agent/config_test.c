@@ -24,9 +24,8 @@ static void flags_win_over_the_file_and_the_rest_has_defaults(void **state)
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
-    const char text[] =
-        "{\"state_dir\": \"/s\", \"run_dir\": \"/r\", \"server\": \"https://h:1/\","
-        " \"keyring\": \"/k\", \"probation_ms\": 5000, \"alpha\": 0.001, \"no_fallback\": true}";
+    const char text[] = "{\"state_dir\": \"/s\", \"run_dir\": \"/r\", \"server\": \"https://h:1/\","
+                        " \"root\": \"/k\", \"probation_ms\": 5000, \"alpha\": 0.001, \"no_fallback\": true}";
     assert_ok(file_replace(path, text, strlen(text), 0600, &err), err);
     assert_ok(PARSE("--config", path, "--probation-ms", "7000", "--robot", "r1"), err);
     assert_string_equal(config.state_dir, "/s");
@@ -54,13 +53,28 @@ static void what_is_wrong_is_named(void **state)
     assert_non_null(strstr(err.text, "probation_ms"));
     assert_fails(PARSE("--run-dir", "/r", "--alpha", "1.5"), err, ERR_USAGE);
     assert_fails(PARSE("--run-dir", "/r", "left-over"), err, ERR_USAGE);
-    assert_fails(PARSE("--run-dir", "/r", "--state-dir", "/s", "--server", "https://h", "--keyring", "/k",
+    assert_fails(PARSE("--run-dir", "/r", "--state-dir", "/s", "--server", "https://h", "--root", "/k",
                        "--robot", "a robot"),
                  err, ERR_USAGE);
-    assert_fails(PARSE("--run-dir", "/r", "--state-dir", "/s", "--server", "https://h", "--keyring", "/k",
+    assert_fails(PARSE("--run-dir", "/r", "--state-dir", "/s", "--server", "https://h", "--root", "/k",
                        "--robot", "r1", "--floor", "new"),
                  err, ERR_USAGE);
     assert_ok(PARSE("--stop", "--run-dir", "/r"), err);
+}
+
+static void without_a_root_there_has_to_be_one_already(void **state)
+{
+    char dir[] = "/tmp/muster-agent-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    assert_fails(PARSE("--run-dir", "/r", "--state-dir", dir, "--server", "https://h", "--robot", "r1"), err,
+                 ERR_USAGE);
+    assert_non_null(strstr(err.text, "--root"));
+    snprintf(path, sizeof path, "%s/trust", dir);
+    assert_ok(file_make_dirs(path, 0700, &err), err);
+    snprintf(path, sizeof path, "%s/trust/root.json", dir);
+    assert_ok(file_replace(path, "{}", 2, 0600, &err), err);
+    assert_ok(PARSE("--run-dir", "/r", "--state-dir", dir, "--server", "https://h", "--robot", "r1"), err);
+    assert_ok(file_remove_tree(dir, &err), err);
 }
 
 int main(void)
@@ -68,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_win_over_the_file_and_the_rest_has_defaults),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(without_a_root_there_has_to_be_one_already),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

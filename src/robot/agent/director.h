@@ -1,5 +1,4 @@
-/* What the director assigns to this robot, and whether it may be installed (trust/admission.h). With a trust anchor this takes the place of the
- * assignment that the uplink asks for.
+/* What the director assigns to this robot, and whether it may be installed (trust/admission.h).
  *
  *   GET /api/v1/director?after=N&wait=S ──▶ assignment, approvals
  *        │ GET /api/v1/blobs/PLAN, if it follows a plan
@@ -32,6 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct admitted; /* installer.h */
 struct director;
 
 struct director_options {
@@ -43,7 +43,7 @@ struct director_options {
     int64_t poll_wait_s;
     void (*report)(const struct api_report *report, void *arg);
     /* installer_admitted; false: it could not be kept and has to be said again */
-    bool (*admitted)(const struct api_assignment *assignment, const char *floor, void *arg);
+    bool (*admitted)(const struct admitted *admitted, void *arg);
     void *arg;
 };
 

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "robot/agent/director_inside.h"
+#include "robot/agent/installer.h"
 #include "sys/hash.h"
 #include "trust/admission.h"
 #include "trust/rule.h"
@@ -127,13 +128,13 @@ static int install(struct case_file *file, struct err *err)
 {
     const struct director_options *options = &file->director->options;
     const struct assignment *assignment = file->assignment;
-    struct api_assignment out = {.counter = assignment->version,
-                                 .release = assignment->release,
-                                 .manifest_size = assignment->length,
-                                 .rollback = assignment->rollback};
+    struct admitted out = {.release = assignment->release,
+                           .manifest_size = assignment->length,
+                           .rollback = assignment->rollback};
     str_copy(out.name, sizeof out.name, file->name);
     str_copy(out.version, sizeof out.version, file->version);
-    if (options->admitted(&out, file->floor, options->arg))
+    str_copy(out.floor, sizeof out.floor, file->floor);
+    if (options->admitted(&out, options->arg))
         return 0;
     return err_set(err, ERR_BUSY, "%s could not be kept (disk full?)", assignment->path);
 }

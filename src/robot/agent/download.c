@@ -5,17 +5,12 @@
 #include "release/image.h"
 #include "sys/file.h"
 #include "sys/hash.h"
-#include "trust/signature.h"
 #include "wire/oci.h"
 
-enum { SIGNATURE_MAX_BYTES = 64 << 10 };
-
-enum step { STEP_MANIFEST, STEP_SIGNATURE, STEP_BLOBS };
+enum step { STEP_MANIFEST, STEP_BLOBS };
 
 struct download {
     struct download_options options;
-    bool signed_by_ring;
-    struct keyring ring;
     struct digest release;
     uint64_t size, bytes;
     enum step step;
@@ -25,9 +20,8 @@ struct download {
     int transfer;  /* id; 0: none */
     bool answered; /* it ended, with `result` */
     struct err result;
-    struct partial *partial; /* of the blob on its way; NULL: the signature is */
+    struct partial *partial; /* of the blob on its way */
     bool resumed;
-    struct buf signature;
 };
 
 int download_new(const struct download_options *options, const struct digest *release, uint64_t size,
@@ -40,12 +34,8 @@ int download_new(const struct download_options *options, const struct digest *re
     if (!download)
         return err_no_memory(err);
     download->options = *options;
-    download->signed_by_ring = options->ring != NULL;
-    if (options->ring)
-        download->ring = *options->ring;
     download->release = *release;
     download->size = size;
-    download->signature = (struct buf)BUF_INIT(SIGNATURE_MAX_BYTES);
     *out = download;
     return 0;
 }
@@ -57,7 +47,6 @@ void download_free(struct download *download)
     if (download->transfer)
         fetch_cancel(download->options.fetch, download->transfer);
     partial_free(download->partial);
-    buf_fini(&download->signature);
     free(download);
 }
 
@@ -81,12 +70,6 @@ static void on_done(const struct fetch_response *response, void *arg)
     download->transfer = 0;
     download->answered = true;
     download->result = response->err;
-    if (!download->partial && download->result.code == ERR_NONE) {
-        struct err err = {0};
-        buf_reset(&download->signature);
-        if (buf_put(&download->signature, response->body.data, response->body.len, &err) < 0)
-            download->result = err;
-    }
 }
 
 static int start(struct download *download, const char *path, uint64_t from, uint64_t max_bytes,
@@ -102,7 +85,7 @@ static int start(struct download *download, const char *path, uint64_t from, uin
         .max_bytes = max_bytes,
         .resume_from = from,
         .rate_limit = download->options.rate_limit,
-        .sink = download->partial ? take_piece : NULL,
+        .sink = take_piece,
         .sink_arg = download,
     };
     download->answered = false;
@@ -177,28 +160,6 @@ static int step_manifest(struct download *download, struct err *err)
     return rc != 0 ? rc : read_manifest(download, err);
 }
 
-static int fetch_signature(struct download *download, struct err *err)
-{
-    char path[160];
-    struct digest_text text = digest_format(&download->release);
-    snprintf(path, sizeof path, "/api/v1/releases/%s/signature", text.text);
-    return start(download, path, 0, SIGNATURE_MAX_BYTES, err) < 0 ? -1 : 1;
-}
-
-static int step_signature(struct download *download, struct err *err)
-{
-    if (!download->signed_by_ring)
-        return 0;
-    if (download->signature.len == 0)
-        return fetch_signature(download, err);
-    struct signature_envelope envelope;
-    const char *text = buf_text(&download->signature);
-    if (signature_parse(text, download->signature.len, &envelope, err) < 0 ||
-        signature_verify(&envelope, &download->release, download->size, &download->ring, err) < 0)
-        return -1;
-    return store_set_signature(download->options.store, &download->release, download->size, &envelope, err);
-}
-
 static const struct oci_descriptor *blob_at(const struct download *download, size_t index)
 {
     if (index == 0)
@@ -239,9 +200,9 @@ static int take_answer(struct download *download, struct err *err)
 {
     download->answered = false;
     if (download->result.code == ERR_NONE)
-        return download->partial ? end_blob(download, err) : 0;
+        return end_blob(download, err);
     *err = download->result;
-    if (download->partial && download->resumed && err->code == ERR_CONFLICT) {
+    if (download->resumed && err->code == ERR_CONFLICT) {
         struct err ignored = {0};
         if (partial_discard(download->partial, &ignored) < 0)
             *err = ignored;
@@ -252,8 +213,8 @@ static int take_answer(struct download *download, struct err *err)
 
 enum download_state download_tick(struct download *download, struct err *err)
 {
-    static int (*const steps[])(struct download *, struct err *) = {
-        [STEP_MANIFEST] = step_manifest, [STEP_SIGNATURE] = step_signature, [STEP_BLOBS] = step_blobs};
+    static int (*const steps[])(struct download *,
+                                struct err *) = {[STEP_MANIFEST] = step_manifest, [STEP_BLOBS] = step_blobs};
     if (download->transfer)
         return DOWNLOAD_RUNNING;
     if (download->answered && take_answer(download, err) < 0)

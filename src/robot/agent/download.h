@@ -1,15 +1,13 @@
-/* One release from the server into the store: manifest, signature, then every blob that is missing.
+/* One release from the server into the store: the manifest, then every blob that is missing.
  *
- *     GET /api/v1/blobs/MANIFEST          size known from the assignment
- *     GET /api/v1/releases/MANIFEST/signature     checked against the keyring before anything else is fetched; left out
- *                                         where digest and size were admitted (trust/admission.h)
+ *     GET /api/v1/blobs/MANIFEST          digest and size were admitted (trust/admission.h)
  *     GET /api/v1/blobs/…                 one after the other, Range from what a partial holds; sizes from
  * the manifest
  *
  * Free and start again to try again: it goes on where it was. Blobs that lie in the store already are hashed
  * once; those that rotted are fetched anew. Not more than the announced size is ever taken of a body.
  *
- * Errors as they reach `done`: UNTRUSTED (keys), CORRUPT (digest does not fit; thrown away), TOO_BIG (more
+ * Errors as they reach `done`: CORRUPT (digest does not fit; thrown away), TOO_BIG (more
  * than announced), NO_SPACE, INVALID (manifest), CONFLICT (the server cannot resume; thrown away), and those
  * of the transport. */
 #ifndef MUSTER_ROBOT_AGENT_DOWNLOAD_H
@@ -19,7 +17,6 @@
 #include "base/mem.h"
 #include "robot/store/store.h"
 #include "sys/fetch.h"
-#include "trust/keyring.h"
 
 #include <stdint.h>
 
@@ -28,10 +25,9 @@ struct download;
 struct download_options {
     struct fetch *fetch; /* borrowed, as everything here */
     struct store *store;
-    const char *server;         /* URL without a slash at the end */
-    const struct keyring *ring; /* only during download_new: copied; NULL: no signature is asked for */
-    uint64_t rate_limit;        /* bytes/s; 0: none */
-    int stall_s;                /* 0: 30 */
+    const char *server;  /* URL without a slash at the end */
+    uint64_t rate_limit; /* bytes/s; 0: none */
+    int stall_s;         /* 0: 30 */
 };
 
 int download_new(const struct download_options *options, const struct digest *release, uint64_t size,

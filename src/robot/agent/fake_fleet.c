@@ -38,7 +38,6 @@ static struct {
     uint16_t port;
     pthread_t thread;
     bool stop;
-    struct api_assignment assignment;
     size_t report_count;
     struct api_report reports[MAX_REPORTS];
     struct stream_book report_streams[MAX_STREAMS], metric_streams[MAX_STREAMS];
@@ -186,46 +185,6 @@ static void get_blob(const struct call *call, const char *name)
     } else {
         send_body(call, &body, fault);
     }
-}
-
-static void get_signature(const struct call *call, char *name)
-{
-    struct digest digest;
-    struct err err = {0};
-    name[71] = 0;
-    struct image *image = mem_zalloc(1, sizeof *image);
-    struct signature_envelope *envelope = mem_zalloc(1, sizeof *envelope);
-    if (digest_parse(name, &digest) && image_open(fleet.layout, &digest, image, &err) == 0 &&
-        image_signature(image, envelope, &err) == 0) {
-        cleanup_free char *text = signature_format(envelope);
-        reply(call, 200, text, strlen(text));
-    } else {
-        err_set(&err, ERR_NOT_FOUND, "not signed");
-        reply_error(call, &err);
-    }
-    image_close(image);
-    free(image);
-    free(envelope);
-}
-
-static void get_assignment(const struct call *call)
-{
-    uint64_t after = strtoull(call->query + strlen("after="), NULL, 10);
-    struct api_assignment now = {0};
-    for (int i = 0; i < 40; i++) {
-        pthread_mutex_lock(&fleet.lock);
-        now = fleet.assignment;
-        pthread_mutex_unlock(&fleet.lock);
-        if (now.counter > after || fleet.stop)
-            break;
-        usleep(20000);
-    }
-    if (now.counter <= after) {
-        reply(call, 204, NULL, 0);
-        return;
-    }
-    cleanup_free char *text = api_assignment_format(&now);
-    reply(call, 200, text, strlen(text));
 }
 
 static void post_enroll(const struct call *call)
@@ -376,12 +335,10 @@ static bool by_part(const struct call *call)
 
 static void route(struct call *call)
 {
-    static const char blobs[] = "/api/v1/blobs/", releases[] = "/api/v1/releases/";
+    static const char blobs[] = "/api/v1/blobs/";
     if (by_part(call))
         return;
-    if (str_eq(call->path, "/api/v1/assignment"))
-        get_assignment(call);
-    else if (str_eq(call->path, "/api/v1/enroll"))
+    if (str_eq(call->path, "/api/v1/enroll"))
         post_enroll(call);
     else if (str_eq(call->path, "/api/v1/reports"))
         post_reports(call);
@@ -389,8 +346,6 @@ static void route(struct call *call)
         post_metrics(call);
     else if (str_starts(call->path, blobs))
         get_blob(call, call->path + strlen(blobs));
-    else if (str_starts(call->path, releases) && strlen(call->path) > strlen(releases) + 71)
-        get_signature(call, call->path + strlen(releases));
     else
         reply(call, 404, "", 0);
 }
@@ -468,20 +423,6 @@ uint16_t fleet_port(void)
 }
 
 /* Orders and questions. */
-
-void fleet_assign(const struct made *release, bool rollback)
-{
-    pthread_mutex_lock(&fleet.lock);
-    uint64_t counter = fleet.assignment.counter + 1;
-    fleet.assignment = (struct api_assignment){.counter = counter, .rollback = rollback};
-    if (release) {
-        fleet.assignment.release = release->digest;
-        fleet.assignment.manifest_size = release->size;
-        str_copy(fleet.assignment.name, sizeof fleet.assignment.name, "detector");
-        str_copy(fleet.assignment.version, sizeof fleet.assignment.version, release->version);
-    }
-    pthread_mutex_unlock(&fleet.lock);
-}
 
 void fleet_fault(const struct digest *blob, enum fault fault, int times)
 {

@@ -7,7 +7,6 @@
 
 #include "base/buf.h"
 #include "base/digest.h"
-#include "trust/key.h"
 #include "wire/api.h"
 #include "wire/release.h"
 
@@ -38,14 +37,12 @@ void fleet_stop(void);
 uint16_t fleet_port(void);
 const char *fleet_layout(void); /* of its releases */
 
-/* Makes and signs a release. `key` NULL: unsigned is served as 404. */
-struct made fleet_make(const char *version, const struct signing_key *key);
+/* Makes a release. Nobody wants it on a robot yet: fake_trust.h. */
+struct made fleet_make(const char *version);
 /* One whose manifest says that its extra blob has so many bytes. */
-struct made fleet_make_claiming(const char *version, const struct signing_key *key, uint64_t extra_bytes);
-
+struct made fleet_make_claiming(const char *version, uint64_t extra_bytes);
 /* One whose release.json was changed. */
-struct made fleet_make_changed(const char *version, const struct signing_key *key,
-                               void (*change)(struct release *release));
+struct made fleet_make_changed(const char *version, void (*change)(struct release *release));
 
 /* Another part of the server, with paths of its own: true if it is for it. Runs in any thread. */
 enum { FLEET_ENDLESS = -1, FLEET_STALLS = -2 }; /* instead of an HTTP status */
@@ -53,8 +50,6 @@ typedef bool fleet_part(const char *path, const char *query, struct buf *out, in
 void fleet_extend(fleet_part *part);
 bool fleet_stopping(void);
 
-/* `release` NULL: nothing. */
-void fleet_assign(const struct made *release, bool rollback);
 /* The next `times` answers for this blob misbehave. */
 void fleet_fault(const struct digest *blob, enum fault fault, int times);
 

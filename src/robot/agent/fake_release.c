@@ -80,20 +80,7 @@ static struct digest add_extra(struct oci_manifest *manifest, const char *versio
     return digest;
 }
 
-static void sign(const struct made *made, const struct signing_key *key)
-{
-    struct err err = {0};
-    struct signature_envelope envelope = {.digest = made->digest, .size = made->size};
-    assert_ok(signature_add(&envelope, key, &err), err);
-    struct image *image = mem_zalloc(1, sizeof *image);
-    assert_ok(image_open(fleet_layout(), &made->digest, image, &err), err);
-    assert_ok(layout_set_signature(fleet_layout(), image, &envelope, &err), err);
-    image_close(image);
-    free(image);
-}
-
-static struct made make(const char *version, const struct signing_key *key, uint64_t extra_bytes,
-                        change_fn *change)
+static struct made make(const char *version, uint64_t extra_bytes, change_fn *change)
 {
     struct err err = {0};
     struct made made = {0};
@@ -119,22 +106,20 @@ static struct made make(const char *version, const struct signing_key *key, uint
     free(manifest);
     made.digest = descriptor.digest;
     made.size = descriptor.size;
-    if (key)
-        sign(&made, key);
     return made;
 }
 
-struct made fleet_make(const char *version, const struct signing_key *key)
+struct made fleet_make(const char *version)
 {
-    return make(version, key, 0, NULL);
+    return make(version, 0, NULL);
 }
 
-struct made fleet_make_claiming(const char *version, const struct signing_key *key, uint64_t extra_bytes)
+struct made fleet_make_claiming(const char *version, uint64_t extra_bytes)
 {
-    return make(version, key, extra_bytes, NULL);
+    return make(version, extra_bytes, NULL);
 }
 
-struct made fleet_make_changed(const char *version, const struct signing_key *key, change_fn *change)
+struct made fleet_make_changed(const char *version, change_fn *change)
 {
-    return make(version, key, 0, change);
+    return make(version, 0, change);
 }

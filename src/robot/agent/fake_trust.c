@@ -317,6 +317,17 @@ void trust_assign_forged(const struct made *made)
     assign(made, NULL, true);
 }
 
+static void is_rollback(struct assignment *assignment)
+{
+    assignment->rollback = true;
+}
+
+void trust_want(const struct made *made, bool rollback)
+{
+    trust_release(made, NULL);
+    trust_assign(made, rollback ? is_rollback : NULL);
+}
+
 void trust_renew(void)
 {
     pthread_mutex_lock(&trust.lock);

@@ -1,7 +1,7 @@
 /* For the tests of the agent's trust: the part of the played fleet server that holds a TUF repository (trust/tuf/testing/mock.h) and signs as its
  * director. Everything can be right, and everything can be wrong. One per process, beside fake_fleet.h.
  *
- *     struct made one = fleet_make("1.0.0", NULL);
+ *     struct made one = fleet_make("1.0.0");
  *     trust_release(&one, NULL);                   // into the offline targets, with the plainest terms
  *     trust_assign(&one, NULL);                    // by the director, to r1
  *
@@ -32,6 +32,9 @@ void trust_release(const struct made *made, void (*change)(struct terms *terms))
 void trust_release_custom(const struct made *made, const char *custom); /* NULL: none */
 /* Whom the offline keys name: into the targets, and its bytes among the blobs. */
 void trust_operators(const char *const *names, struct signing_key *const *keys, size_t count);
+
+/* Both keys want it: into the targets with the plainest terms, and assigned. */
+void trust_want(const struct made *made, bool rollback);
 
 /* The next assignment: as `change` wants it (NULL: as it should be). `made` NULL: nothing is to run. */
 void trust_assign(const struct made *made, void (*change)(struct assignment *assignment));

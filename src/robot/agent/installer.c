@@ -86,13 +86,12 @@ static void begin(struct installer *installer, enum install_action action)
     crew_look_now(installer->options.crew);
 }
 
-static void keep_admission(struct robot_trust *trust, const struct installer_admission *admission)
+static void keep_admitted(struct robot_trust *trust, const struct admitted *admitted)
 {
-    trust->admitted = admission->release;
-    trust->rollback = admission->rollback;
-    if (admission->floor[0] && !robot_trust_raise_floor(trust, admission->name, admission->floor))
-        log_error("state: no place for the floor of %s; %d names have one", admission->name,
-                  ROBOT_MAX_FLOORS);
+    trust->admitted = admitted->release;
+    trust->rollback = admitted->rollback;
+    if (admitted->floor[0] && !robot_trust_raise_floor(trust, admitted->name, admitted->floor))
+        log_error("state: no place for the floor of %s; %d names have one", admitted->name, ROBOT_MAX_FLOORS);
 }
 
 /* Applies an event and keeps the new state. What cannot be kept has not happened: the phase's action is
@@ -106,8 +105,8 @@ void installer_step(struct installer *installer, const struct install_event *eve
     bool changed = install_step(&state.install, event, &action);
     if (blocked_reason)
         str_copy(state.blocked_reason, sizeof state.blocked_reason, blocked_reason);
-    if (installer->admission)
-        keep_admission(&state.trust, installer->admission);
+    if (installer->admitted)
+        keep_admitted(&state.trust, installer->admitted);
     if (changed && store_save(installer->options.store, &state, &err) < 0) {
         if (!installer->unsaved)
             log_error("state: %s", err.text);
@@ -181,7 +180,7 @@ void installer_go_online(struct installer *installer, struct fetch *fetch)
     installer->fetch = fetch;
 }
 
-/* Assignments. */
+/* Admitted releases. */
 
 /* What an assignment means beyond its download: a probation that it ends, a release that runs already. */
 static void report_meaning(struct installer *installer, const struct install *before,
@@ -202,25 +201,24 @@ static void report_meaning(struct installer *installer, const struct install *be
                          given_up ? "back to it" : "it runs already");
 }
 
-static void fill_event(const struct api_assignment *assignment, struct install_event *out)
+/* The install machine counts what it is given by itself; the director's count is kept by director.h. */
+static void fill_event(const struct admitted *admitted, uint64_t counter, struct install_event *out)
 {
     *out = (struct install_event){
         .kind = INSTALL_EV_ASSIGNED,
-        .counter = assignment->counter,
-        .rollback = assignment->rollback,
-        .slot = {.release = assignment->release, .manifest_size = assignment->manifest_size},
+        .counter = counter,
+        .rollback = admitted->rollback,
+        .slot = {.release = admitted->release, .manifest_size = admitted->manifest_size},
     };
-    str_copy(out->slot.name, sizeof out->slot.name, assignment->name);
-    str_copy(out->slot.version, sizeof out->slot.version, assignment->version);
+    str_copy(out->slot.name, sizeof out->slot.name, admitted->name);
+    str_copy(out->slot.version, sizeof out->slot.version, admitted->version);
 }
 
-bool installer_assigned(struct installer *installer, const struct api_assignment *assignment)
+static bool take(struct installer *installer, const struct admitted *admitted)
 {
     const struct install before = *installer_state(installer);
-    if (assignment->counter <= before.assignment_counter || digest_is_zero(&assignment->release))
-        return true;
     struct install_event event;
-    fill_event(assignment, &event);
+    fill_event(admitted, before.assignment_counter + 1, &event);
     const char *how = event.rollback ? " (rollback)" : "";
     if (installer_report(installer, REPORT_ASSIGNED, &event.slot, "%s %s%s", event.slot.name,
                          event.slot.version, how))
@@ -232,25 +230,17 @@ bool installer_assigned(struct installer *installer, const struct api_assignment
     installer_step(installer, &event, NULL);
     if (installer->action == INSTALL_DO_REFUSE_OLDER) /* said; what was under way goes on */
         installer_event(installer, INSTALL_EV_RESTARTED);
-    return installer_state(installer)->assignment_counter == assignment->counter;
+    return installer_state(installer)->assignment_counter == event.counter;
 }
 
-bool installer_admitted(struct installer *installer, const struct api_assignment *assignment,
-                        const char *floor)
+bool installer_admitted(struct installer *installer, const struct admitted *admitted)
 {
-    const struct robot_state *state = store_state(installer->options.store);
-    struct api_assignment numbered = *assignment;
-    const struct installer_admission admission = {.release = assignment->release,
-                                                  .rollback = assignment->rollback,
-                                                  .name = assignment->name,
-                                                  .floor = floor};
-    if (digest_equal(&state->trust.admitted, &assignment->release) &&
-        state->trust.rollback == assignment->rollback)
+    const struct robot_trust *trust = &store_state(installer->options.store)->trust;
+    if (digest_equal(&trust->admitted, &admitted->release) && trust->rollback == admitted->rollback)
         return true;
-    numbered.counter = state->install.assignment_counter + 1;
-    installer->admission = &admission;
-    bool kept = installer_assigned(installer, &numbered);
-    installer->admission = NULL;
+    installer->admitted = admitted;
+    bool kept = take(installer, admitted);
+    installer->admitted = NULL;
     return kept;
 }
 

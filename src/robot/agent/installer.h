@@ -27,6 +27,14 @@
 
 struct installer;
 
+struct admitted { /* a release that both keys want on this robot (trust/admission.h) */
+    struct digest release;
+    uint64_t manifest_size;
+    char name[64], version[64];
+    char floor[64]; /* what its terms set; "": none */
+    bool rollback;  /* going back on purpose: it may be older than what runs */
+};
+
 struct installer_options {
     const struct agent_config *config; /* borrowed, as everything here */
     struct store *store;
@@ -47,12 +55,9 @@ MUSTER_CLEANUP(struct installer *, installer_free)
 
 void installer_go_online(struct installer *installer,
                          struct fetch *fetch); /* borrowed; NULL: offline again */
-/* False: it could not be kept (disk full) and has to be said again. */
-bool installer_assigned(struct installer *installer, const struct api_assignment *assignment);
-/* The same for what trust/admission.h admitted; what was admitted, and the floor that its terms set ("": none), are kept in the same moment as the
- * step. What was admitted last already is no news. Its counter is not looked at: the director has a count of his own. */
-bool installer_admitted(struct installer *installer, const struct api_assignment *assignment,
-                        const char *floor);
+/* What was admitted, and the floor that its terms set, are kept in the same moment as the step that follows from it. What was admitted last already
+ * is no news. False: it could not be kept (disk full) and has to be said again. */
+bool installer_admitted(struct installer *installer, const struct admitted *admitted);
 /* `status` NULL: the guard does not answer; `fresh`: it is news. */
 void installer_tick(struct installer *installer, const struct ctl_status *status, bool fresh, int64_t now_ms);
 /* A human wants what ran before, now: the guard is told in the next turn of the crew; what is left is blocked.

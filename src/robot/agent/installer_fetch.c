@@ -3,7 +3,6 @@
 #include "base/str.h"
 #include "release/image.h"
 #include "robot/agent/installer_inside.h"
-#include "trust/keyring.h"
 #include "trust/rule.h"
 #include "wire/release.h"
 
@@ -13,7 +12,7 @@ static bool below_floor(const struct installer *installer, const char *version)
     return floor[0] && version_compare(version, floor) < 0;
 }
 
-/* With a trust anchor: what both keys admitted, and nothing else, also not what a state of an earlier time names. */
+/* What both keys admitted, and nothing else, also not what a state that somebody wrote names. */
 static int check_admitted(const struct installer *installer, struct err *err)
 {
     const struct install_slot *candidate = &installer_state(installer)->candidate;
@@ -24,38 +23,24 @@ static int check_admitted(const struct installer *installer, struct err *err)
                         candidate->name, candidate->version);
 }
 
-static bool has_root(const struct installer *installer)
-{
-    return installer->options.config->root[0] != 0;
-}
-
-static int load_keyring(const struct installer *installer, struct keyring *out, struct err *err)
-{
-    return keyring_load(installer->options.config->keyring, out, err);
-}
-
 static int start_download(struct installer *installer, struct err *err)
 {
     const struct install_slot *candidate = &installer_state(installer)->candidate;
-    cleanup_free struct keyring *ring = has_root(installer) ? NULL : mem_zalloc(1, sizeof *ring);
-    if (!ring && !has_root(installer))
-        return err_no_memory(err);
-    if ((ring ? load_keyring(installer, ring, err) : check_admitted(installer, err)) < 0)
+    if (check_admitted(installer, err) < 0)
         return -1;
     struct download_options options = {.fetch = installer->fetch,
                                        .store = installer->options.store,
                                        .server = installer->options.config->server,
-                                       .ring = ring,
                                        .rate_limit = (uint64_t)installer->options.config->rate_limit,
                                        .stall_s = (int)installer->options.config->stall_s};
     return download_new(&options, &candidate->release, candidate->manifest_size, &installer->download, err);
 }
 
-/* With a trust anchor a file that is not the released one names its rule, as every refusal does. */
-static struct err with_rule(const struct installer *installer, const struct err *err)
+/* A file that is not the released one names its rule, as every refusal does. */
+static struct err with_rule(const struct err *err)
 {
     struct err out = *err;
-    if (has_root(installer) && (err->code == ERR_CORRUPT || err->code == ERR_TOO_BIG))
+    if (err->code == ERR_CORRUPT || err->code == ERR_TOO_BIG)
         trust_refuse(&out, TRUST_TARGET_HASH, "%.200s", err->text);
     out.code = err->code;
     return out;
@@ -92,7 +77,7 @@ void installer_fetch(struct installer *installer, int64_t now_ms)
     installer->bytes += moved;
     download_free(TAKE_PTR(installer->download));
     if (state == DOWNLOAD_FAILED) {
-        err = with_rule(installer, &err);
+        err = with_rule(&err);
         if (moved > 0 && err_retryable(err.code))
             installer->backoff.tries = 0; /* it moves */
         download_failed(installer, &err, now_ms);
@@ -128,17 +113,7 @@ static int check_identity(const struct installer *installer, const struct image 
     return 0;
 }
 
-static int verify_signed(const struct installer *installer, const struct image *image, struct err *err)
-{
-    cleanup_free struct keyring *ring = mem_zalloc(1, sizeof *ring);
-    if (!ring)
-        return err_no_memory(err);
-    if (load_keyring(installer, ring, err) < 0)
-        return -1;
-    return image_verify(image, ring, installer->options.config->machine, err);
-}
-
-/* In a process of its own: it reads every byte. With a trust anchor it was decided before who released it. */
+/* In a process of its own: it reads every byte. Who released it was decided before. */
 static int verify_blobs(void *arg, void *out, struct err *err)
 {
     const struct installer *installer = arg;
@@ -147,11 +122,10 @@ static int verify_blobs(void *arg, void *out, struct err *err)
     (void)out;
     if (!image)
         return err_no_memory(err);
-    if ((has_root(installer) && check_admitted(installer, err) < 0) ||
+    if (check_admitted(installer, err) < 0 ||
         image_open(store_layout(installer->options.store), &candidate->release, image, err) < 0)
         return -1;
-    int rc = has_root(installer) ? image_verify_admitted(image, installer->options.config->machine, err)
-                                 : verify_signed(installer, image, err);
+    int rc = image_verify(image, installer->options.config->machine, err);
     image_close(image);
     return rc;
 }
@@ -162,7 +136,7 @@ static void verified(struct installer *installer, const struct image *image)
     str_copy(event.slot.name, sizeof event.slot.name, image->release.name);
     str_copy(event.slot.version, sizeof event.slot.version, image->release.version);
     installer_report(installer, REPORT_VERIFIED, &installer_state(installer)->candidate,
-                     has_root(installer) ? "blobs and model hold" : "signature, blobs and model hold");
+                     "blobs and model hold");
     installer_step(installer, &event, NULL);
 }
 

@@ -21,16 +21,10 @@ struct installer_said {
     struct digest release;
 };
 
-struct installer_admission { /* kept with a step */
-    struct digest release;
-    bool rollback;
-    const char *name, *floor;
-};
-
 struct installer {
     struct installer_options options;
-    const struct installer_admission *admission; /* while an admitted release is being assigned */
-    struct fetch *fetch;                         /* NULL: offline */
+    const struct admitted *admitted; /* what a step follows from: it is kept with it; else NULL */
+    struct fetch *fetch;             /* NULL: offline */
     enum install_action action;
     int64_t redo_ms; /* the action could not be carried out: again then; 0: no */
     bool looked;     /* at what the guard runs already */

@@ -19,8 +19,7 @@ struct talk { /* one conversation */
 
 struct uplink {
     struct uplink_options options;
-    struct talk poll, reports, metrics;
-    uint64_t after;
+    struct talk reports, metrics;
     int64_t next_metrics_ms;
     int64_t reports_ms; /* when those that wait are sent; 0: none wait, or it is not known yet */
     bool posting;       /* a frozen export is being tried */
@@ -33,8 +32,6 @@ int uplink_new(const struct uplink_options *options, struct uplink **out, struct
         return err_no_memory(err);
     const struct backoff backoff = {.min_ms = 200, .max_ms = 5000};
     uplink->options = *options;
-    uplink->after = options->after;
-    uplink->poll = (struct talk){.what = "assignment", .backoff = backoff};
     uplink->reports = (struct talk){.what = "reports", .backoff = backoff};
     uplink->metrics = (struct talk){.what = "telemetry", .backoff = backoff};
     *out = uplink;
@@ -45,7 +42,7 @@ void uplink_free(struct uplink *uplink)
 {
     if (!uplink)
         return;
-    const struct talk *talks[] = {&uplink->poll, &uplink->reports, &uplink->metrics};
+    const struct talk *talks[] = {&uplink->reports, &uplink->metrics};
     for (size_t i = 0; i < ARRAY_LEN(talks); i++)
         if (talks[i]->transfer)
             fetch_cancel(uplink->options.fetch, talks[i]->transfer);
@@ -89,35 +86,6 @@ static void start(struct uplink *uplink, struct talk *talk, struct fetch_request
         return;
     talk->transfer = 0;
     well(talk, &err);
-}
-
-/* Assignment. */
-
-static void on_assignment(const struct fetch_response *response, void *arg)
-{
-    struct uplink *uplink = arg;
-    uplink->poll.transfer = 0;
-    struct err err = response->err;
-    struct api_assignment assignment;
-    bool news = err.code == ERR_NONE && response->status == 200;
-    if (news && api_assignment_parse(response->body.data, response->body.len, &assignment, &err) < 0)
-        news = false;
-    if (news && !uplink->options.assigned(&assignment, uplink->options.arg))
-        err_set(&err, ERR_IO, "the new assignment could not be kept");
-    if (well(&uplink->poll, &err) && news)
-        uplink->after = MAX(uplink->after, assignment.counter);
-}
-
-static void poll_assignment(struct uplink *uplink)
-{
-    char path[96];
-    snprintf(path, sizeof path, "/api/v1/assignment?after=%llu&wait=%lld", (unsigned long long)uplink->after,
-             (long long)uplink->options.poll_wait_s);
-    struct fetch_request request = {.method = "GET",
-                                    .max_bytes = 64 << 10,
-                                    .timeout_ms = uplink->options.poll_wait_s * 1000 + POST_TIMEOUT_MS,
-                                    .stall_s = (int)uplink->options.poll_wait_s + 15};
-    start(uplink, &uplink->poll, &request, path, on_assignment);
 }
 
 /* Reports. */
@@ -228,8 +196,6 @@ static bool ready(const struct talk *talk, int64_t now_ms)
 
 void uplink_tick(struct uplink *uplink, int64_t now_ms)
 {
-    if (uplink->options.assigned && ready(&uplink->poll, now_ms))
-        poll_assignment(uplink);
     if (ready(&uplink->reports, now_ms) && reports_due(uplink, now_ms)) {
         uplink->reports_ms = 0;
         post_reports(uplink);
@@ -241,8 +207,6 @@ void uplink_tick(struct uplink *uplink, int64_t now_ms)
 int64_t uplink_next_ms(const struct uplink *uplink)
 {
     int64_t next = INT64_MAX;
-    if (uplink->options.assigned && uplink->poll.transfer == 0)
-        next = uplink->poll.backoff.until_ms;
     if (uplink->reports.transfer == 0 && report_log_pending(uplink->options.log) > 0)
         next = MIN(next, MAX(uplink->reports.backoff.until_ms, uplink->reports_ms));
     if (uplink->metrics.transfer == 0)

@@ -1,10 +1,9 @@
-/* The agent's three standing conversations with the fleet server, each with its own jittered back-off (0.2 to
- * 5 s):
+/* What the agent tells the fleet server, each conversation with its own jittered back-off (0.2 to 5 s):
  *
- *     GET  /api/v1/assignment?after=N&wait=S     held by the server; asked again at once (not with a trust anchor: director.h)
- *     POST /api/v1/reports                       while some are not acknowledged
- *     POST /v1/metrics                           every telemetry_ms, if something was counted
- */
+ *     POST /api/v1/reports      while some are not acknowledged
+ *     POST /v1/metrics          every telemetry_ms, if something was counted
+ *
+ * What it asks: director.h, anchor.h, command.h. */
 #ifndef MUSTER_ROBOT_AGENT_UPLINK_H
 #define MUSTER_ROBOT_AGENT_UPLINK_H
 
@@ -25,11 +24,7 @@ struct uplink_options {
     struct report_log *log;
     struct tally *tally;
     const char *tally_path; /* where the tally is kept before each export is sent */
-    int64_t telemetry_ms, poll_wait_s;
-    uint64_t after; /* counter of the last assignment acted upon */
-    /* False: say it again. NULL: assignments are not asked for. */
-    bool (*assigned)(const struct api_assignment *assignment, void *arg);
-    void *arg;
+    int64_t telemetry_ms;
 };
 
 int uplink_new(const struct uplink_options *options, struct uplink **out, struct err *err) must_check;

@@ -213,14 +213,3 @@ int store_add_release(struct store *store, const struct digest *digest, uint64_t
     str_copy(descriptor.artifact_type, sizeof descriptor.artifact_type, MODELPACK_ARTIFACT_TYPE);
     return layout_add_manifest(store->layout, &descriptor, err);
 }
-
-int store_set_signature(struct store *store, const struct digest *digest, uint64_t size,
-                        const struct signature_envelope *envelope, struct err *err)
-{
-    cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
-    if (!image)
-        return err_no_memory(err);
-    image->digest = *digest;
-    image->size = size;
-    return layout_set_signature(store->layout, image, envelope, err);
-}

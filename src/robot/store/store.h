@@ -17,7 +17,6 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "robot/store/state.h"
-#include "trust/signature.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,9 +53,6 @@ int store_check_space(const struct store *store, uint64_t bytes, struct err *err
 /* Enters the release in index.json: its manifest must be in the store. */
 int store_add_release(struct store *store, const struct digest *digest, uint64_t size,
                       struct err *err) must_check;
-/* Puts the envelope beside the release, replacing an older one. */
-int store_set_signature(struct store *store, const struct digest *digest, uint64_t size,
-                        const struct signature_envelope *envelope, struct err *err) must_check;
 /* Forgets every release that the state does not name (current, previous, candidate), its blobs, and all
  * partials that no candidate waits for. Not while a partial is open. */
 int store_collect(struct store *store, uint64_t *out_bytes, struct err *err) must_check;

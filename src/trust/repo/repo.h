@@ -124,6 +124,9 @@ int repo_verify(const struct repo *repo, const void *anchor, size_t len, int64_t
 /* Whether the newest published version of a role is signed by those who speak for it now: not after its keys were changed. */
 int repo_holds(const struct repo *repo, const char *role, bool *out, struct err *err) must_check;
 
+/* Whose signatures of the published targets hold: key ids, as root lists them. */
+size_t repo_targets_signers(const struct repo *repo, char (*out)[65], size_t max);
+
 /* A file as a client asks for it ("timestamp.json", "3.root.json"); NOT_FOUND. Names with '/' or a leading '.' are NOT_FOUND. */
 int repo_read(const struct repo *repo, const char *name, struct buf *out, struct err *err) must_check;
 

@@ -97,6 +97,22 @@ int repo_check_signers(const struct repo *repo, const char *role, const struct t
                : trust_refuse(err, TRUST_TARGETS_SIGNATURES, "nobody delegates to a role %s", role);
 }
 
+size_t repo_targets_signers(const struct repo *repo, char (*out)[65], size_t max)
+{
+    const struct tuf_root *root = &repo->root.root;
+    const struct tuf_keyset *set = &root->roles[TUF_TARGETS];
+    size_t count = 0;
+    for (size_t i = 0; repo->has_root && repo->has_targets && i < set->count && count < max; i++) {
+        const struct tuf_keyset one = {.threshold = 1, .count = 1, .keyids = &set->keyids[i]};
+        struct err ignored = {0};
+        if (tuf_verify(&one, root->keys, root->key_count, &repo->targets, TRUST_TARGETS_SIGNATURES, "",
+                       &ignored) == 0 &&
+            str_copy(out[count], sizeof out[count], set->keyids[i]))
+            count++;
+    }
+    return count;
+}
+
 int repo_holds(const struct repo *repo, const char *role, bool *out, struct err *err)
 {
     cleanup_tuf_metadata struct tuf_metadata newest = {0};
