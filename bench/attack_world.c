@@ -42,7 +42,6 @@ static void must(int rc, const struct err *err)
 static void make_operators(struct world *world)
 {
     struct err err = {0};
-    world->ring.threshold = 1;
     for (int i = 0; i < OPERATORS; i++) {
         struct public_key public;
         must(signing_key_generate(&world->operators[i], &err), &err);

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcmp(first.bytes, second.bytes, first.len) != 0 || first.count != second.count ||
         memcmp(first.items, second.items, sizeof first.items) != 0)
         abort();
-    struct keyring ring = {.threshold = 1, .count = 1};
+    struct keyring ring = {.count = 1};
     memset(ring.entries[0].key.id, 'a', KEY_ID_SIZE - 1);
     memcpy(ring.entries[0].name, "alice", 6);
     if (command_open(&first, &ring, &command, &err) == 0)

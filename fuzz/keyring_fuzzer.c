@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     cleanup_free char *text = keyring_format(&ring);
-    if (!text || ring.count > ARRAY_LEN(ring.entries) || ring.threshold < 1)
+    if (!text || ring.count > ARRAY_LEN(ring.entries) || ring.count == 0)
         abort();
     if (keyring_parse(text, strlen(text), &again, &err) < 0 || memcmp(&ring, &again, sizeof ring) != 0)
         abort();

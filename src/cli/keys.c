@@ -90,7 +90,7 @@ static int make_operator(const char *dir, const char *name, struct public_key *o
     cleanup_free char *key_path = mem_printf("%s/%s.key", dir, name),
                       *ring_path = file_join(dir, "operators.json");
     cleanup_signing_key struct signing_key *key = NULL;
-    struct keyring ring = {.threshold = 1};
+    struct keyring ring = {0};
     if (!key_path || !ring_path)
         return err_no_memory(err);
     if (file_make_dirs(dir, 0700, err) < 0 ||

@@ -35,7 +35,7 @@ static const char help[] =
     "docker-archive:engine.tar:muster-engine\n"
     "  skopeo copy oci:detector-2:detector-2.0.0 docker://registry.example/robots:detector-2.0.0\n"
     "\n"
-    "A copy keeps the name (verify wants it); the signature is beside it, as sha256-DIGEST.sig.\n";
+    "A copy keeps the name (verify wants it); a model signature is beside it, as sha256-DIGEST.oms.\n";
 
 static int epoch_time(char out[CLOCK_RFC3339_SIZE], bool *out_given, struct err *err)
 {

@@ -34,7 +34,6 @@ static int setup(void **state)
     fleet.keyids[0] = fleet.keys[0].id;
     fleet.root = (struct tuf_root){.key_count = 1, .keys = fleet.keys, .fleet = (char *)"warehouse"};
     fleet.root.director = (struct tuf_keyset){.threshold = 1, .count = 1, .keyids = fleet.keyids};
-    fleet.operators.threshold = 1;
     for (int i = 0; i < PEOPLE; i++) {
         struct public_key half;
         if (signing_key_generate(&fleet.people[i], &err) < 0)

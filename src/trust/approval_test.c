@@ -22,7 +22,7 @@ static int add(struct keyring *ring, const char *name, struct signing_key **out)
 static int setup(void **state)
 {
     static struct people people;
-    people = (struct people){.ring = {.threshold = 1}};
+    people = (struct people){0};
     *state = &people;
     return add(&people.ring, "alice", &people.alice) < 0 || add(&people.ring, "bob", &people.bob) < 0;
 }
@@ -73,7 +73,7 @@ static enum err_code try(const char *text, const struct keyring *ring, const cha
 static void an_operator_speaks_for_himself_only(void **state)
 {
     struct people *people = *state;
-    struct keyring revoked = people->ring, strangers = {.threshold = 1};
+    struct keyring revoked = people->ring, strangers = {0};
     struct err err = {0};
     cleanup_free char *own = sign("alice", people->alice), *anothers = sign("alice", people->bob);
     assert_int_equal(try(own, &people->ring, ""), ERR_NONE);

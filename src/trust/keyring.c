@@ -56,18 +56,16 @@ static void read_entry(struct json_at at, struct keyring *ring)
 
 static void read_ring(struct json_at root, struct keyring *ring)
 {
-    static const char *const known[] = {"schema", "threshold", "keys", NULL};
-    int64_t schema = SCHEMA, threshold = 1;
+    static const char *const known[] = {"schema", "keys", NULL};
+    int64_t schema = SCHEMA;
     size_t count = 0;
     json_only(root, known);
     json_get_int(root, "schema", SCHEMA, SCHEMA, &schema);
-    json_get_int(root, "threshold", 1, MAX_KEYS, &threshold);
     struct json_at keys = json_list(root, "keys", MAX_KEYS, &count);
     for (size_t i = 0; i < count; i++)
         read_entry(json_as_object(json_item(keys, i)), ring);
-    ring->threshold = (int)threshold;
-    if (threshold > (int64_t)count)
-        json_fail(root, "threshold is %d, but there are only %zu keys", ring->threshold, count);
+    if (count == 0)
+        json_fail(root, "there are no keys in it");
 }
 
 int keyring_parse(const char *text, size_t len, struct keyring *out, struct err *err)
@@ -98,8 +96,7 @@ char *keyring_format(const struct keyring *ring)
 {
     cleanup_buf struct buf out = BUF_INIT(MAX_KEYRING_BYTES);
     struct err err = {0};
-    if (buf_printf(&out, &err, "{\"schema\": %d, \"threshold\": %d, \"keys\": [", SCHEMA, ring->threshold) <
-        0)
+    if (buf_printf(&out, &err, "{\"schema\": %d, \"keys\": [", SCHEMA) < 0)
         return NULL;
     for (size_t i = 0; i < ring->count; i++)
         if (buf_puts(&out, i ? ",\n" : "\n", &err) < 0 || format_entry(&ring->entries[i], &out, &err) < 0)
@@ -135,8 +132,6 @@ int keyring_add(struct keyring *ring, const struct public_key *key, const char *
     struct keyring_entry *entry = &ring->entries[ring->count++];
     *entry = (struct keyring_entry){.key = *key};
     str_copy(entry->name, sizeof entry->name, name);
-    if (ring->threshold < 1)
-        ring->threshold = 1;
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* The operators' keyring: who may order robots and approve releases, by name; a JSON file. It is the target muster/operators.json of the fleet
  * (wire/terms.h), or a file that a robot or a server was given. Whom to believe about releases is not in here: that is the TUF chain.
  *
- *     {"schema": 1, "threshold": 1,
+ *     {"schema": 1,
  *      "keys": [{"keyid": "…64 hex…", "algorithm": "ed25519", "public": "…64 hex…", "name": "alice", "revoked": false}]}
  *
  * - keyid must be the one of `public`; keyids and names are unique; a name is str_is_name, up to 63
@@ -26,7 +26,6 @@ struct keyring_entry {
 
 struct keyring {
     size_t count;
-    int threshold; /* how many distinct good keys must have signed; ≥ 1 */
     struct keyring_entry entries[32];
 };
 

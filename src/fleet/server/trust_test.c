@@ -223,6 +223,9 @@ static void test_no_root_comes_over_the_network(void **state)
     struct fixture *f = *state;
     size_t len;
     uint64_t length;
+    struct err err = {0};
+    char log_path[160];
+    cleanup_buf struct buf log = BUF_INIT(1 << 20);
     cleanup_free char *root = desk_read(&f->h.desk, "root", 1, &len);
     f->h.rootless = true;
     harness_start(&f->h);
@@ -235,6 +238,9 @@ static void test_no_root_comes_over_the_network(void **state)
     cleanup_reply struct reply refused = harness_post_release(&f->h, &release);
     assert_int_equal(refused.status, 409);
     assert_non_null(strstr(refused.body, "no root of trust"));
+    harness_path(&f->h, "server.log", log_path);
+    assert_ok(file_read(log_path, &log, &err), err);
+    assert_non_null(strstr(buf_text(&log), "no release is accepted"));
     assert_int_equal(harness_stop(&f->h, SIGTERM), 0);
     f->h.rootless = false;
     start(f, NULL);

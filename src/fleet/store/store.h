@@ -132,8 +132,7 @@ struct release_row {
     int64_t memory_mib;
     double max_miss_share; /* its envelope */
     int64_t created_ms;
-    char signed_by[16]
-                  [65]; /* key ids: whose signatures of the fleet's targets held when it was pushed last */
+    char signed_by[16][65]; /* key ids: whose signatures of the targets held when it was pushed last */
     size_t signer_count;
 };
 

@@ -259,7 +259,7 @@ static struct digest add_blob(const void *data, size_t len)
 void trust_operators(const char *const *names, struct signing_key *const *keys, size_t count)
 {
     struct err err = {0};
-    struct keyring ring = {.threshold = 1};
+    struct keyring ring = {0};
     struct terms terms = {.kind = TERMS_OPERATORS, .fleet = TRUST_FLEET};
     for (size_t i = 0; i < count; i++) {
         struct public_key half;
