@@ -169,9 +169,8 @@ static int check_robots(struct call *call, const struct command *command, struct
     struct store *store = call->fleet->store;
     struct robot_row row;
     for (size_t i = 0; i < command->robot_count; i++) {
-        if (store->ops->robot_get(store, command->robots[i], &row, err) < 0)
-            return -1;
-        if (call_may(call, RIGHT_ORDER, &row, err) < 0)
+        if (call_may_id(call, RIGHT_ORDER, command->robots[i], err) < 0 ||
+            store->ops->robot_get(store, command->robots[i], &row, err) < 0)
             return -1;
         if (row.revoked)
             return err_set(err, ERR_REFUSED, "robot %s is revoked and hears nothing; leave it out", row.id);

@@ -277,16 +277,18 @@ int incident_list(struct call *call, struct err *err)
     return done;
 }
 
-/* The incident :id, if the operator may see what that robot recorded. */
+/* The incident :id, if the operator may see what that robot recorded; the same words for one that he may not, and for none. */
 static int find_incident(struct call *call, struct incident_row *out, struct err *err)
 {
     struct store *store = call->fleet->store;
     uint64_t id;
-    if (call_id(call, &id, err) < 0 || store->ops->incident_get(store, id, out, err) < 0)
+    if (call_id(call, &id, err) < 0)
         return -1;
-    return shown(call, out->robot)
-               ? 0
-               : err_set(err, ERR_NOT_FOUND, "incident %llu is not known", (unsigned long long)id);
+    if (store->ops->incident_get(store, id, out, err) == 0 && shown(call, out->robot))
+        return 0;
+    if (err->code != ERR_NONE && err->code != ERR_NOT_FOUND)
+        return -1;
+    return err_set(err, ERR_NOT_FOUND, "incident %llu is not known", (unsigned long long)id);
 }
 
 int incident_get(struct call *call, struct err *err)

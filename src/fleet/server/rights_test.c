@@ -326,6 +326,45 @@ static int list_status(const struct world *w, const char *token)
     return reply.status;
 }
 
+/* Both refused, in words that differ in the name alone; names are of one length. */
+static void check_same_words(struct reply *hidden, struct reply *none, const char *hidden_name,
+                             const char *no_name)
+{
+    assert_int_equal(hidden->status, 404);
+    assert_int_equal(none->status, 404);
+    for (char *at = hidden->body; (at = strstr(at, hidden_name));)
+        memcpy(at, no_name, strlen(no_name));
+    assert_string_equal(hidden->body, none->body);
+}
+
+static void check_hidden(struct world *w, const char *path, uint64_t id)
+{
+    char hidden_name[24], no_name[24], hidden_path[96], no_path[96];
+    snprintf(hidden_name, sizeof hidden_name, "%llu", (unsigned long long)id);
+    snprintf(no_name, sizeof no_name, "%llu", (unsigned long long)id + 9 - id % 10);
+    assert_string_not_equal(hidden_name, no_name);
+    snprintf(hidden_path, sizeof hidden_path, "%s/%s", path, hidden_name);
+    snprintf(no_path, sizeof no_path, "%s/%s", path, no_name);
+    cleanup_reply struct reply hidden = ask(w, w->tokens[ROLE_OPERATOR][1], "GET", hidden_path, NULL);
+    cleanup_reply struct reply none = ask(w, w->tokens[ROLE_OPERATOR][1], "GET", no_path, NULL);
+    check_same_words(&hidden, &none, hidden_name, no_name);
+}
+
+static void test_what_is_hidden_is_as_what_is_not(void **state)
+{
+    struct world *w = *state;
+    const char *token = w->tokens[ROLE_OPERATOR][1]; /* of the north */
+    cleanup_reply struct reply robot = ask(w, token, "GET", "/api/v1/robots/robot-far", NULL);
+    cleanup_reply struct reply no_robot = ask(w, token, "GET", "/api/v1/robots/robot-fog", NULL);
+    check_same_words(&robot, &no_robot, "robot-far", "robot-fog");
+    cleanup_free char *order_far = order(w, "robot-far"), *order_fog = order(w, "robot-fog");
+    cleanup_reply struct reply ordered = ask(w, token, "POST", "/api/v1/commands", order_far);
+    cleanup_reply struct reply not_ordered = ask(w, token, "POST", "/api/v1/commands", order_fog);
+    check_same_words(&ordered, &not_ordered, "robot-far", "robot-fog");
+    check_hidden(w, "/api/v1/commands", w->command[FAR]);
+    check_hidden(w, "/api/v1/incidents", w->incident[FAR]);
+}
+
 /* Whether a stream ends, without a word of what was ordered meanwhile. */
 static bool ends_silently(struct peer *stream)
 {
@@ -392,6 +431,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_of_others_are_not_told),
+        cmocka_unit_test(test_what_is_hidden_is_as_what_is_not),
         cmocka_unit_test(test_every_route_and_role), /* revokes the robots at its end */
         cmocka_unit_test(test_a_token_ends_with_its_next_request),
         cmocka_unit_test(test_guessing_is_stopped),
