@@ -100,6 +100,8 @@ static bool cut(enum powercut_mode mode, long at)
         powercut_arm(mode, at, graveyard);
         int result = work(&err);
         long count = powercut_disarm();
+        if (result < 0 && count < at)
+            fprintf(stderr, "after %ld changes, without a cut: %s\n", count, err.text);
         _exit(mode == CUT_ENOSPC && count >= at ? CUT_STATUS : result < 0 ? 99 : 0);
     }
     int status = 0;
