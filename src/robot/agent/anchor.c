@@ -20,11 +20,6 @@ static uint32_t random_bits(void)
 
 /* ---- the clock ---- */
 
-int64_t anchor_floor_s(const struct anchor *anchor)
-{
-    return anchor->floor_s;
-}
-
 int64_t anchor_root_until_s(const struct anchor *anchor)
 {
     return anchor->root_until_s;
@@ -166,10 +161,21 @@ static bool is_due(const struct anchor *anchor, int64_t now_ms)
     return anchor->sought || (now_ms >= anchor->next_ms && backoff_ready(&anchor->backoff, now_ms));
 }
 
+/* A disk that was full or away at the start, or an anchor that was given since. */
+static void mend(struct anchor *anchor)
+{
+    tuf_shelf_free(TAKE_PTR(anchor->shelf));
+    anchor->broken = (struct err){0};
+    if (open_shelf(anchor, &anchor->broken) == 0)
+        log_info("trust anchor: it is there now");
+}
+
 void anchor_tick(struct anchor *anchor, int64_t now_ms)
 {
     if (anchor->update || !anchor->fetch || !is_due(anchor, now_ms))
         return;
+    if (anchor->broken.code != ERR_NONE)
+        mend(anchor);
     if (anchor->broken.code == ERR_NONE)
         anchor_run(anchor);
     else

@@ -41,8 +41,8 @@ struct anchor_options {
     void *arg;
 };
 
-/* Succeeds also where the anchor is missing or damaged, since what runs has to go on: then every question is answered with the reason. Errors:
- * NO_MEMORY. */
+/* Succeeds also where the anchor is missing or damaged, since what runs has to go on: then every question is answered with the reason, and it is
+ * looked for again whenever an update is due. Errors: NO_MEMORY. */
 int anchor_new(const struct anchor_options *options, struct anchor **out, struct err *err) must_check;
 void anchor_free(struct anchor *anchor);
 MUSTER_CLEANUP(struct anchor *, anchor_free)
@@ -62,8 +62,7 @@ void anchor_forget(struct anchor *anchor); /* no answer is wanted any more */
 void anchor_tick(struct anchor *anchor, int64_t now_ms);
 int64_t anchor_next_ms(const struct anchor *anchor); /* monotonic */
 
-int64_t anchor_now_s(const struct anchor *anchor);   /* what to take for the present */
-int64_t anchor_floor_s(const struct anchor *anchor); /* 0: nothing is known */
+int64_t anchor_now_s(const struct anchor *anchor); /* what to take for the present */
 int64_t
 anchor_root_until_s(const struct anchor *anchor); /* when the trusted root expires; 0: there is none */
 

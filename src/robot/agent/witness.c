@@ -15,6 +15,7 @@
 enum {
     PERIOD_MS = 3600000,
     PATIENCE_MS = 7200000,
+    QUIET_MS = 600000,
     TIMEOUT_MS = 20000,
     MAX_KEYS = 16,
     MAX_EVIDENCE = 16,
@@ -23,8 +24,8 @@ enum {
 
 struct witness {
     struct witness_options options;
-    int transfer; /* 0: none */
-    int64_t next_ms;
+    int transfer;              /* 0: none */
+    int64_t next_ms, quiet_ms; /* not asked out of turn before; monotonic */
     struct backoff backoff;
     enum err_code complained;
     struct checkpoint known; /* size 0: nothing yet */
@@ -229,6 +230,8 @@ void witness_free(struct witness *witness)
 static void settle(struct witness *witness, const struct err *err)
 {
     int64_t now_ms = clock_mono_ms(), period_ms = witness->options.period_ms;
+    if (err->code == ERR_UNTRUSTED)
+        witness->quiet_ms = now_ms + QUIET_MS;
     if (err->code == ERR_NONE || err->code == ERR_UNTRUSTED) {
         backoff_reset(&witness->backoff);
         witness->complained = ERR_NONE;
@@ -284,7 +287,8 @@ int64_t witness_next_ms(const struct witness *witness)
 
 void witness_soon(struct witness *witness)
 {
-    if (!backoff_ready(&witness->backoff, clock_mono_ms()))
+    int64_t now_ms = clock_mono_ms();
+    if (!backoff_ready(&witness->backoff, now_ms) || now_ms < witness->quiet_ms)
         return;
     witness->next_ms = 0;
 }

@@ -3,11 +3,14 @@
  *
  *     GET /api/v1/audit/checkpoint?since=N      at start, when the server is back, and about every hour
  *       ──▶ signed by an audit key of root (STATE_DIR/trust/root.json), consistent ──▶ STATE_DIR/trust/checkpoint
- *       ──▶ not: [audit.fork] [audit.shrunk] [audit.signature] ──▶ reported once, loudly; STATE_DIR/trust/audit-evidence-N.json keeps both
+ *       ──▶ not: [audit.fork] [audit.shrunk] [audit.signature] ──▶ reported, loudly; STATE_DIR/trust/audit-evidence-N.json keeps both
  *
  * - STATE_DIR/trust/checkpoint is the signed note as it came: muster audit verify --witness takes it.
  * - After a fork the robot goes on from what it was shown, so that the next one is found, too. The evidence stays (16 of them).
- * - A checkpoint that no key of root signed may only be one whose key this robot has not heard of yet: it counts when it is seen twice in a row.
+ *   One that came through a server that had been away is the last one that is asked for out of turn for ten minutes, so that a server that lies
+ *   and goes away, again and again, wears out no disk.
+ * - A checkpoint that no key of root signed may only be one whose key this robot has not heard of yet: it is told when none has signed for
+ *   patience_ms, once each time that this begins.
  * - A root that names no audit key, or none at all: nothing is asked. Errors of the way are tried again and said in the log only. */
 #ifndef MUSTER_ROBOT_AGENT_WITNESS_H
 #define MUSTER_ROBOT_AGENT_WITNESS_H
