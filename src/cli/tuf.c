@@ -37,7 +37,7 @@ static const char help[] =
     "  --stall SECONDS        give up on a server from which nothing comes for so long (30)\n"
     "  --timeout SECONDS      give up on one file of metadata that takes longer than that in all (120)\n\n"
     "  muster tuf --metadata-dir md init root.json\n"
-    "  muster tuf --metadata-dir md --metadata-url https://fleet.example/api/v1/tuf --ca ca.pem refresh\n\n"
+    "  muster tuf --metadata-dir md --metadata-url https://mirror.example/metadata --ca ca.pem refresh\n\n"
     "exit status: 0 done, 1 anything else\n";
 
 struct tuf_flags {

@@ -8,11 +8,11 @@
 static const char *const role_names[ROLE_COUNT] = {"viewer", "operator", "releaser", "safety", "admin"};
 
 static const struct {
-    const char *name, *what;
+    const char *name;
     bool roles[ROLE_COUNT];
 } table[RIGHT_COUNT] = {
 #define RIGHT(id, name, viewer, operator_, releaser, safety, admin, what)                                    \
-    [RIGHT_##id] = {name, what, {viewer, operator_, releaser, safety, admin}},
+    [RIGHT_##id] = {name, {viewer, operator_, releaser, safety, admin}},
 #include "fleet/rights/rights.def"
 #undef RIGHT
 };
@@ -25,11 +25,6 @@ const char *role_name(enum role role)
 const char *right_name(enum right right)
 {
     return table[right].name;
-}
-
-const char *right_what(enum right right)
-{
-    return table[right].what;
 }
 
 bool role_has(enum role role, enum right right)

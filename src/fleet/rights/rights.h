@@ -9,7 +9,7 @@
  * operator in the south. An act on several robots is allowed if it is allowed on each. An act on the fleet itself wants a grant without a selector.
  * Rights are looked up at the moment of the act, with the labels that the robot has then.
  *
- * The table is rights.def; which route needs which right is in fleet/api/routes.def.
+ * The table is rights.def; which route needs which right is in fleet/api/routes.c.
  */
 #ifndef MUSTER_FLEET_RIGHTS_RIGHTS_H
 #define MUSTER_FLEET_RIGHTS_RIGHTS_H
@@ -44,7 +44,6 @@ struct rights {
 
 const char *role_name(enum role role); /* "viewer" */
 const char *right_name(enum right right);
-const char *right_what(enum right right);
 bool role_has(enum role role, enum right right);
 
 bool rights_on_robot(const struct rights *rights, enum right right, const struct api_label *labels,

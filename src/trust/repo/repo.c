@@ -113,11 +113,6 @@ const struct tuf_metadata *repo_targets(const struct repo *repo)
     return repo->has_targets ? &repo->targets : NULL;
 }
 
-const char *repo_dir(const struct repo *repo)
-{
-    return repo->dir;
-}
-
 int repo_put_root(struct repo *repo, const struct tuf_metadata *root, const void *bytes, size_t len,
                   struct err *err)
 {

@@ -36,7 +36,6 @@ MUSTER_CLEANUP(struct repo *, repo_free)
 const struct tuf_metadata *
 repo_root(const struct repo *repo); /* published; NULL: the first one is still pending */
 const struct tuf_metadata *repo_targets(const struct repo *repo); /* published; NULL: none yet */
-const char *repo_dir(const struct repo *repo);
 
 /* A new fleet. Keys are copied; those of the server (timestamp, snapshot, director, audit) may come later by repo_edit_root, but nothing is
  * installed before. */
