@@ -23,13 +23,6 @@ static int open_grants(const struct sealed_options *options, const struct digest
     return grant_unwrap(&grants, options->robot, options->device_key, out, err);
 }
 
-int sealed_check_grants(const struct sealed_options *options, const struct digest *release, const void *text,
-                        size_t len, struct err *err)
-{
-    cleanup_seal_key struct seal_key key = {{0}};
-    return open_grants(options, release, text, len, &key, err);
-}
-
 /* A pipe takes this much without a reader. */
 static int put_into_pipe(const struct seal_key *key, int *out_fd, struct err *err)
 {

@@ -20,11 +20,8 @@ struct sealed_options {
 
 /* "GRANTS/HEX.json"; free() it; NULL: out of memory. */
 char *sealed_grants_path(const char *grants, const struct digest *release);
-/* Whether these bytes are grants of this release and hold one for this robot that opens with its key. Errors: INVALID, NOT_FOUND, UNTRUSTED. */
-int sealed_check_grants(const struct sealed_options *options, const struct digest *release, const void *text,
-                        size_t len, struct err *err) must_check;
-/* *out_fd: -1 for a release that is not sealed, else where its content key is read from; the caller closes it. Errors: as above, NOT_FOUND without
- * grants. */
+/* *out_fd: -1 for a release that is not sealed, else where its content key is read from; the caller closes it. Errors: NOT_FOUND
+ * without grants, or with none for this robot; INVALID; UNTRUSTED. */
 int sealed_content_key(const struct sealed_options *options, const struct image *image, int *out_fd,
                        struct err *err) must_check;
 
