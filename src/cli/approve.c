@@ -19,7 +19,7 @@
 
 #include <inttypes.h>
 
-enum { DAY_MS = 24 * 3600 * 1000, MAX_WAVES = 64, SHOWN_ROBOTS = 12 };
+enum { DAY_MS = 24 * 3600 * 1000, MAX_WAVES = 64, ROBOTS_PER_LINE = 8 };
 
 static const char help[] =
     "usage: muster approve NAME:VERSION --reason TEXT [--key FILE] [--root FILE] [--days N]\n"
@@ -168,6 +168,7 @@ static int fetch_plan(struct approve *approve, const struct digest *plan, struct
 
 /* ---- showing it ---- */
 
+/* Every one of them: what is not shown was not approved. */
 static void print_wave(struct json_at wave)
 {
     char name[64] = "", robot[64] = "";
@@ -175,11 +176,11 @@ static void print_wave(struct json_at wave)
     json_get_line(wave, "name", name, sizeof name);
     struct json_at robots = json_list(wave, "robots", PLAN_MAX_ROBOTS, &count);
     printf("wave        %-20s %zu robots:", name, count);
-    for (size_t i = 0; i < count && i < SHOWN_ROBOTS; i++) {
+    for (size_t i = 0; i < count; i++) {
         json_as_name(json_item(robots, i), robot, sizeof robot);
-        printf(" %s", robot);
+        printf("%s%s", i % ROBOTS_PER_LINE ? " " : "\n              ", robot);
     }
-    puts(count > SHOWN_ROBOTS ? " …" : "");
+    putchar('\n');
 }
 
 static int print_plan(const struct approve *approve, struct err *err)
