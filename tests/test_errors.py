@@ -368,8 +368,10 @@ def test_musterd_says_why_it_does_not_start(server, tmp_path):
     one_line(run("musterd", "init", "--dir", server.dir), 1, "", "musterd")  # it would overwrite a CA
 
 
-def test_an_agent_says_why_it_does_not_start(robot):
-    """A second one on the same store; a wrong word on its command line. The first goes on."""
+def test_an_agent_says_why_it_does_not_start(robot, tmp_path):
+    """Nobody to trust; a second one on the same store; a wrong word on its command line. The first goes on."""
+    done = run("muster-agent", "--state-dir", tmp_path / "state", "--run-dir", tmp_path / "run", "--server", robot.url, "--robot", "r9")
+    assert done.status == 2 and "--root" in done.lines[0], done.lines
     done = subprocess.run(robot.command(), capture_output=True, text=True, timeout=60)
     lines = done.stderr.splitlines()
     assert done.returncode == 1 and len(lines) == 1 and "another" in lines[0], done
