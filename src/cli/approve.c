@@ -178,7 +178,7 @@ static void print_wave(struct json_at wave)
     printf("wave        %-20s %zu robots:", name, count);
     for (size_t i = 0; i < count; i++) {
         json_as_name(json_item(robots, i), robot, sizeof robot);
-        printf("%s%s", i % ROBOTS_PER_LINE ? " " : "\n              ", robot);
+        printf("%s%s", i % ROBOTS_PER_LINE || i == 0 ? " " : "\n              ", robot);
     }
     putchar('\n');
 }
