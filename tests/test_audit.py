@@ -1,6 +1,10 @@
-"""The audit log as others see it: a verifier that shares no line with Muster reads what it exports, its proofs and its checkpoints."""
+"""The audit log as others see it: a verifier that shares no line with Muster reads what it exports, its proofs and its checkpoints.
+
+MUSTER_TEST_FULL=1: proofs are tried without each of their lines, not without every third."""
 import hashlib
+import http.client
 import json
+import os
 import pathlib
 import shutil
 import sqlite3
@@ -50,10 +54,13 @@ def log(tmp_path_factory):
     server = Server(Place(dir))
     context = ssl.create_default_context(cafile=server.env["MUSTER_CA"])
     size = server.json("audit", "verify")["entries"]
+    link = http.client.HTTPSConnection(server.env["MUSTER_SERVER"].removeprefix("https://"), context=context, timeout=30)
     for _ in range(600 - size):
-        request = urllib.request.Request(server.env["MUSTER_SERVER"] + "/api/v1/enroll-tokens", data=b"{}", method="POST",
-                                         headers={"Authorization": f"Bearer {server.env['MUSTER_TOKEN']}"})
-        urllib.request.urlopen(request, context=context, timeout=30).read()
+        link.request("POST", "/api/v1/enroll-tokens", b"{}", {"Authorization": f"Bearer {server.env['MUSTER_TOKEN']}"})
+        reply = link.getresponse()
+        assert reply.status == 201, reply.read()
+        reply.read()
+    link.close()
     server.key = json.loads(get(server, "/api/v1/audit/checkpoint?since=0"))["key"]
     yield server
     server.stop()
@@ -92,7 +99,8 @@ def test_an_entry_is_proved_to_others(log, tmp_path, seq):
     done = run("muster", "audit", "check", proof, "--key", log.key, "--json")
     assert done.status == 0 and done.json()["entry"] == holds("proof", proof, log.key), done.lines
     lines = proof.read_text().splitlines(keepends=True)
-    for i in range(len(lines)):  # without any of its lines it proves nothing
+    step = 1 if os.environ.get("MUSTER_TEST_FULL") else 3
+    for i in range(seq % step, len(lines), step):  # without any of its lines it proves nothing
         proof.write_text("".join(lines[:i] + lines[i + 1:]))
         assert node("proof", proof, log.key).returncode == 1 and run("muster", "audit", "check", proof, "--key", log.key).status in (1, 2, 3), i
 

@@ -104,7 +104,7 @@ static void get_director(const char *query, struct buf *out, int *out_status)
     struct err err = {0};
     uint64_t after = strtoull(query + strlen("after="), NULL, 10);
     char *text = NULL;
-    for (int i = 0; i < 40 && !text && !fleet_stopping(); i++) {
+    for (int i = 0; i < 10 && !text && !fleet_stopping(); i++) {
         pthread_mutex_lock(&trust.lock);
         if (i == 0)
             book("director")->requests++;

@@ -11,6 +11,8 @@
 #include "trust/rule.h"
 #include "trust/tuf/shelf.h"
 
+#include <unistd.h>
+
 enum { NOW = 1800000000, DAY = 86400 };
 
 struct fleet {
@@ -42,7 +44,8 @@ static inline void fleet_make(struct fleet *fleet, int64_t threshold)
 {
     struct err err = {0};
     *fleet = (struct fleet){.now_s = NOW};
-    str_copy(fleet->base, sizeof fleet->base, "/tmp/muster-repo-XXXXXX");
+    snprintf(fleet->base, sizeof fleet->base, "%s/muster-repo-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"); /* it syncs all the time */
     assert_non_null(mkdtemp(fleet->base));
     snprintf(fleet->station_dir, sizeof fleet->station_dir, "%s/station", fleet->base);
     snprintf(fleet->server_dir, sizeof fleet->server_dir, "%s/server", fleet->base);
