@@ -85,6 +85,29 @@ def test_signatures_with_certificates_hold_under_the_authorities_that_are_given(
     one_line(run("muster", "oms", "verify", model, "-S", chain / "good.sig", "--certificate-chain", chain / "roots.pem"), 3, "config.json was changed")
 
 
+def test_signatures_by_sigstore_hold_for_the_identity_that_is_given(model):
+    sigstore = DATA / "sigstore"
+
+    def verify(file, root="root.json", who="robin@example.org", provider="https://login.example.org", *more):
+        return run("muster", "oms", "verify", model, "-S", sigstore / f"{file}.sig", "--sigstore-root", sigstore / root,
+                   "--identity", who, "--identity-provider", provider, *more)
+
+    seen = verify("good", "root.json", "robin@example.org", "https://login.example.org", "--json").json()
+    assert (seen["method"], seen["signer"], seen["provider"]) == ("sigstore", "robin@example.org", "https://login.example.org")
+    assert (seen["time"], seen["log_index"]) == ("2026-03-01T10:01:00.000Z", 1000006)
+    one_line(verify("good", who="eve@example.org"), 3, "signed by robin@example.org, not by eve@example.org")
+    one_line(verify("good", provider="https://login.example.com"), 3, "vouches for the signer")
+    one_line(verify("good", "root.old-rekor.json"), 3, "not one that the trusted root knows")
+    unknown = {"other-kind.sig", "version-changed.sig"}
+    for path in sorted(sigstore.glob("*.sig")):
+        if path.name != "good.sig":  # also those of another identity
+            one_line(verify(path.stem), 1 if path.name in unknown else 3, "dsse 0.0.1" if path.name in unknown else "")
+    one_line(run("muster", "oms", "verify", model, "-S", sigstore / "good.sig", "--sigstore-root", sigstore / "root.json"), 2, "anybody can sign")
+    one_line(run("muster", "oms", "verify", model, "-S", sigstore / "good.sig", "--key", DATA / "p256.pub"), 3, "certificate of Sigstore")
+    (model / "config.json").write_text("[]")
+    one_line(verify("good"), 3, "config.json was changed")
+
+
 def test_a_release_is_signed_exported_and_described(tmp_path, key):
     recipe, out, plain = tmp_path / "release.yaml", tmp_path / "release", tmp_path / "plain"
     recipe.write_text(RECIPE.format(root=ROOT, more=""))

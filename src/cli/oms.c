@@ -10,6 +10,7 @@
 #include "sys/file.h"
 #include "trust/oms/oms.h"
 
+#include <inttypes.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -21,6 +22,8 @@ static const char help[] =
     "WHO is one of\n"
     "       --key PUBLIC                      this key\n"
     "       --certificate-chain ROOTS.pem     who has a certificate of one of these authorities\n"
+    "       --sigstore-root trusted_root.json --identity NAME --identity-provider URL\n"
+    "                                         who signed in with Sigstore under this name\n"
     "\n"
     "Signs and verifies models as OpenSSF Model Signing 1.0 has it, so that other tools can check what we "
     "sign and "
@@ -43,11 +46,13 @@ static const char help[] =
     "examples:\n"
     "  muster oms keygen vendor && muster oms sign detector/ --key vendor.key\n"
     "  muster oms verify detector/ --key vendor.pub\n"
+    "  muster oms verify detector/ --sigstore-root trusted_root.json --identity robin@example.org "
+    "--identity-provider https://accounts.google.com\n"
     "  muster sign detector-2 --model-key vendor.key && muster oms export detector-2 -o plain\n"
     "  model_signing verify key plain --signature plain/model.sig --public_key vendor.pub\n";
 
 struct flags {
-    const char *key, *chain, *output, *signature;
+    const char *key, *chain, *sigstore, *identity, *provider, *output, *signature;
     struct option_list ignore;
     bool unsigned_too, json;
 };
@@ -98,21 +103,41 @@ static int sign_path(const char *path, const struct flags *flags, struct err *er
 
 static void print_signer(struct json_writer *out, const struct oms_signer *who)
 {
-    static const char *const methods[] = {[OMS_KEY] = "key", [OMS_CERTIFICATE] = "certificate"};
+    static const char *const methods[] = {
+        [OMS_KEY] = "key", [OMS_CERTIFICATE] = "certificate", [OMS_SIGSTORE] = "sigstore"};
     jsonw_text(out, "method", methods[who->method]);
     jsonw_text(out, who->method == OMS_KEY ? "key" : "certificate", who->fingerprint);
     jsonw_text(out, "curve", who->curve);
     if (who->name[0])
         jsonw_text(out, "signer", who->name);
+    if (who->method != OMS_SIGSTORE)
+        return;
+    char time[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(who->time_s * 1000, time);
+    jsonw_text(out, "provider", who->provider);
+    jsonw_text(out, "time", time);
+    jsonw_u64(out, "log_index", who->log_index);
+}
+
+static void print_plain(const struct oms_statement *statement, const struct oms_signer *who)
+{
+    struct digest_text root = digest_format(&statement->root);
+    printf("%s: %zu files, signed by %s (%s)\n", statement->subject, statement->count,
+           who->name[0] ? who->name : who->fingerprint, who->curve);
+    if (who->method == OMS_SIGSTORE) {
+        char time[CLOCK_RFC3339_SIZE];
+        clock_rfc3339(who->time_s * 1000, time);
+        printf("%s vouched for it, the log took it in at %s as entry %" PRIu64 "\n", who->provider, time,
+               who->log_index);
+    }
+    printf("root %s\n", root.text);
 }
 
 static int print(const struct oms_statement *statement, const struct oms_signer *who, bool json,
                  struct err *err)
 {
     if (!json) {
-        struct digest_text root = digest_format(&statement->root);
-        printf("%s: %zu files, signed by %s (%s)\nroot %s\n", statement->subject, statement->count,
-               who->name[0] ? who->name : who->fingerprint, who->curve, root.text);
+        print_plain(statement, who);
         return 0;
     }
     cleanup_json_writer struct json_writer out;
@@ -154,6 +179,7 @@ static int check_release(const char *path, const struct oms_believed *believed, 
 struct trust {
     struct oms_key *key;
     struct oms_authorities *authorities;
+    struct oms_sigstore *sigstore;
     struct oms_believed believed;
 };
 
@@ -161,20 +187,37 @@ static void trust_fini(struct trust *trust)
 {
     oms_key_free(trust->key);
     oms_authorities_free(trust->authorities);
+    oms_sigstore_free(trust->sigstore);
 }
 #define cleanup_trust __attribute__((cleanup(trust_fini)))
 
+static int check_trust(const struct flags *flags, struct err *err)
+{
+    if (!!flags->key + !!flags->chain + !!flags->sigstore != 1)
+        return err_set(
+            err, ERR_USAGE,
+            "whom do you believe? give --key, --certificate-chain or --sigstore-root; see muster oms --help");
+    if (flags->sigstore && (!flags->identity || !flags->provider))
+        return err_set(err, ERR_USAGE,
+                       "anybody can sign with Sigstore; give --identity and --identity-provider");
+    return 0;
+}
+
 static int load_trust(const struct flags *flags, struct trust *out, struct err *err)
 {
-    if (!flags->key == !flags->chain)
-        return err_set(err, ERR_USAGE,
-                       "whom do you believe? give --key or --certificate-chain; see muster oms --help");
+    if (check_trust(flags, err) < 0)
+        return -1;
     if (flags->key && oms_public_load(flags->key, &out->key, err) < 0)
         return -1;
     if (flags->chain && oms_authorities_load(flags->chain, &out->authorities, err) < 0)
         return -1;
-    out->believed = (struct oms_believed){
-        .key = out->key, .authorities = out->authorities, .now_s = clock_wall_ms() / 1000};
+    if (flags->sigstore &&
+        oms_sigstore_load(flags->sigstore, flags->identity, flags->provider, &out->sigstore, err) < 0)
+        return -1;
+    out->believed = (struct oms_believed){.key = out->key,
+                                          .authorities = out->authorities,
+                                          .sigstore = out->sigstore,
+                                          .now_s = clock_wall_ms() / 1000};
     return 0;
 }
 
@@ -254,11 +297,16 @@ static int export(const char *path, const char *dir, struct err *err)
 
 static int parse(int argc, char **argv, struct flags *flags, struct operands *operands, struct err *err)
 {
-    const struct option_def options[] = {
-        OPT_TEXT("key", 'k', &flags->key),       OPT_TEXT("certificate-chain", 0, &flags->chain),
-        OPT_TEXT("output", 'o', &flags->output), OPT_TEXT("signature", 'S', &flags->signature),
-        OPT_LIST("ignore", 0, &flags->ignore),   OPT_FLAG("ignore-unsigned", 0, &flags->unsigned_too),
-        OPT_FLAG("json", 0, &flags->json)};
+    const struct option_def options[] = {OPT_TEXT("key", 'k', &flags->key),
+                                         OPT_TEXT("certificate-chain", 0, &flags->chain),
+                                         OPT_TEXT("sigstore-root", 0, &flags->sigstore),
+                                         OPT_TEXT("identity", 0, &flags->identity),
+                                         OPT_TEXT("identity-provider", 0, &flags->provider),
+                                         OPT_TEXT("output", 'o', &flags->output),
+                                         OPT_TEXT("signature", 'S', &flags->signature),
+                                         OPT_LIST("ignore", 0, &flags->ignore),
+                                         OPT_FLAG("ignore-unsigned", 0, &flags->unsigned_too),
+                                         OPT_FLAG("json", 0, &flags->json)};
     return options_parse(argc, argv, options, ARRAY_LEN(options), operands, err);
 }
 

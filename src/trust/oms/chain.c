@@ -45,6 +45,14 @@ void oms_certificate_fingerprint(const X509 *cert, char out[65])
         hex_encode(hash, len, out);
 }
 
+int oms_certificate_key(X509 *cert, struct oms_key **out, struct err *err)
+{
+    EVP_PKEY *key = X509_get_pubkey(cert);
+    if (!key)
+        return ossl_fail(err, ERR_UNSUPPORTED, "the signer's certificate has no key that can be read");
+    return oms_key_wrap(key, out, err) < 0 ? err_prefix(err, "the signer's certificate") : 0;
+}
+
 /* ---- the path ---- */
 
 static int untrusted(struct err *err, const char *why, int depth)
@@ -177,7 +185,8 @@ static void name_subject(const X509 *cert, struct oms_signer *who)
         X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253 | ASN1_STRFLGS_ESC_CTRL) < 0)
         return;
     long len = BIO_get_mem_data(bio, &text);
-    snprintf(who->name, sizeof who->name, "%.*s", (int)len, text);
+    if (len > 0)
+        snprintf(who->name, sizeof who->name, "%.*s", (int)len, text);
 }
 
 int oms_authorities_check(const struct oms_authorities *authorities, int64_t now_s,
@@ -189,10 +198,8 @@ int oms_authorities_check(const struct oms_authorities *authorities, int64_t now
         return -1;
     struct oms_path path = {
         .leaf = sk_X509_value(given, 0), .anchors = authorities->anchors, .between = given, .time_s = now_s};
-    if (oms_path_check(&path, &chain, err) < 0)
+    if (oms_path_check(&path, &chain, err) < 0 || oms_certificate_key(path.leaf, out, err) < 0)
         return -1;
-    if (oms_key_wrap(X509_get_pubkey(path.leaf), out, err) < 0)
-        return err_prefix(err, "the signer's certificate");
     name_subject(path.leaf, who);
     oms_certificate_fingerprint(path.leaf, who->fingerprint);
     return 0;

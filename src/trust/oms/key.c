@@ -64,6 +64,16 @@ int oms_key_wrap(EVP_PKEY *pkey, struct oms_key **out, struct err *err)
     return 0;
 }
 
+int oms_key_decode(const struct oms_bytes *der, struct oms_key **out, struct err *err)
+{
+    const unsigned char *at = der->data;
+    EVP_PKEY *pkey = d2i_PUBKEY(NULL, &at, (long)der->len);
+    if (pkey && at == der->data + der->len)
+        return oms_key_wrap(pkey, out, err);
+    EVP_PKEY_free(pkey);
+    return ossl_fail(err, ERR_INVALID, "its key is none");
+}
+
 int oms_key_generate(struct oms_key **out, struct err *err)
 {
     EVP_PKEY *pkey = EVP_EC_gen("P-256");

@@ -1,10 +1,13 @@
-/* Model signatures that other tools understand too: OpenSSF Model Signing 1.0, method `key` (wire/oms.h has the format).
+/* Model signatures that other tools understand too: OpenSSF Model Signing 1.0 (wire/oms.h has the format). Signed with keys, verified whatever
+ * the method.
  *
  *     oms_list_files ──▶ statement ── oms_sign ──▶ bundle (model.sig)
- *     bundle ── oms_open: signature, root digest ──▶ statement ── oms_compare ── what oms_list_files finds
+ *     bundle ── oms_open: who signed, signature, root digest ──▶ statement ── oms_compare ── what oms_list_files finds
  *
- * ECDSA keys on P-256 (with SHA-256), P-384 (SHA-384), P-521 (SHA-512), PEM. Who believes which key is the caller's business: a bundle
- * only hints at its key.
+ * Who is believed is the caller's business and never taken from the bundle: a key; authorities, of which the signer has a certificate; or a
+ * Sigstore's trusted root and a name in it (docs/model-signing.md lists what has to hold).
+ *
+ * ECDSA keys on P-256 (with SHA-256), P-384 (SHA-384), P-521 (SHA-512), PEM.
  *
  * A model is a folder, all regular files below it, or a single file. Left out are .git, .gitignore, .gitattributes and .github at its top,
  * the paths that the statement says are ignored, and the signature itself. A symbolic link or a special file is an error, also where a
@@ -41,6 +44,15 @@ void oms_authorities_free(struct oms_authorities *authorities);
 MUSTER_CLEANUP(struct oms_authorities *, oms_authorities_free)
 #define cleanup_oms_authorities __attribute__((cleanup(oms_authorities_freep)))
 
+/* A Sigstore, and who in it is believed: the name in his certificate (an address, a URI), and who vouched for it (the URL of the provider of
+ * identities), both compared byte by byte. Errors: NOT_FOUND, INVALID, TOO_BIG. */
+struct oms_sigstore;
+int oms_sigstore_load(const char *trusted_root, const char *identity, const char *provider,
+                      struct oms_sigstore **out, struct err *err) must_check;
+void oms_sigstore_free(struct oms_sigstore *sigstore);
+MUSTER_CLEANUP(struct oms_sigstore *, oms_sigstore_free)
+#define cleanup_oms_sigstore __attribute__((cleanup(oms_sigstore_freep)))
+
 /* Fills in the root digest, sorts, signs. *out: the bundle's text; free() it. Errors: INVALID without a file. */
 int oms_sign(struct oms_statement *statement, const struct oms_key *key, char **out,
              struct err *err) must_check;
@@ -49,15 +61,20 @@ int oms_sign(struct oms_statement *statement, const struct oms_key *key, char **
 struct oms_believed {
     const struct oms_key *key;
     const struct oms_authorities *authorities;
-    int64_t now_s; /* the certificates are valid at this time: nothing proves when a signature was made */
+    const struct oms_sigstore *sigstore;
+    int64_t
+        now_s; /* of authorities: their certificates are valid at this time, for nothing proves when a signature was made */
 };
 
 /* Who made a signature that holds. */
 struct oms_signer {
     enum oms_method method;
-    char name[256];       /* "": a key; the certificate's subject */
+    char name[256];       /* "": a key; the certificate's subject; the identity */
     char fingerprint[65]; /* SHA-256 of the key's PEM; of the certificate */
     const char *curve;    /* "P-256" */
+    char provider[256];   /* of OMS_SIGSTORE: who vouched for the identity, */
+    int64_t time_s;       /* and when and where the log took the signature in */
+    uint64_t log_index;
 };
 
 /* The statement of a bundle whose signature holds, sorted. out_who may be NULL. Errors: INVALID, TOO_BIG, UNSUPPORTED; UNTRUSTED: changed, or

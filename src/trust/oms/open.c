@@ -50,7 +50,7 @@ static int check_method(const struct oms_bundle *bundle, const struct oms_believ
     enum oms_method method = believed->key ? OMS_KEY : believed->authorities ? OMS_CERTIFICATE : OMS_SIGSTORE;
     if (bundle->method == method)
         return 0;
-    return err_set(err, ERR_UNTRUSTED, "signed with %s; it can be verified with %s only", is[bundle->method],
+    return err_set(err, ERR_UNTRUSTED, "signed with %s; to verify that takes %s", is[bundle->method],
                    wants[bundle->method]);
 }
 
@@ -65,13 +65,12 @@ static int check_signer(const struct oms_bundle *bundle, const struct oms_believ
     if (believed->authorities &&
         oms_authorities_check(believed->authorities, believed->now_s, bundle, &own, who, err) < 0)
         return -1;
-    if (!key)
-        key = own;
-    else
+    if (believed->sigstore && oms_sigstore_check(believed->sigstore, bundle, &own, who, err) < 0)
+        return -1;
+    if (key)
         str_copy(who->fingerprint, sizeof who->fingerprint, key->hint);
-    if (!key)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "signed with a certificate of Sigstore, which is not understood");
+    else
+        key = own;
     who->curve = key->curve;
     return check_signature(bundle, key, err);
 }

@@ -23,6 +23,8 @@ SIGNED = datetime.datetime(2026, 3, 1, 10, tzinfo=UTC)
 IDENTITY, PROVIDER = "robin@example.org", "https://login.example.org"
 SCTS = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 ISSUER_1, ISSUER_2 = (x509.ObjectIdentifier(f"1.3.6.1.4.1.57264.1.{n}") for n in (1, 8))
+USER_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
+WORKFLOW = "https://example.org/robots/.github/workflows/release.yml@refs/tags/v1"
 
 
 def b64(data):
@@ -196,7 +198,11 @@ def make_sigstore(out):
     rekor, other_log, ct = Log(), Log(), Log()
 
     def certificate(private, above=fulcio, how="", start=SIGNED):
-        names = [x509.RFC822Name(IDENTITY)] + ([x509.RFC822Name("eve@example.org")] if how == "two-names" else [])
+        names = {"two-names": [x509.RFC822Name(IDENTITY), x509.RFC822Name("eve@example.org")],
+                 "good-uri": [x509.UniformResourceIdentifier(WORKFLOW)],
+                 "good-user": [x509.OtherName(USER_NAME, utf8("robin!example.org"))],
+                 "other-name": [x509.OtherName(ISSUER_2, utf8(IDENTITY))],
+                 "dns": [x509.DNSName(IDENTITY.split("@")[1])]}.get(how, [x509.RFC822Name(IDENTITY)])
         more = [(x509.SubjectAlternativeName(names), True),
                 (x509.UnrecognizedExtension(ISSUER_1, b"https://evil.example.org" if how == "two-issuers" else PROVIDER.encode()), False),
                 (x509.UnrecognizedExtension(ISSUER_2, utf8(PROVIDER)), False)]
@@ -246,7 +252,7 @@ def make_sigstore(out):
         when = int(SIGNED.timestamp()) + (3600 if how == "late" else -60 if how == "early" else 60)
         return bundle({"certificate": {"rawBytes": b64(der(cert))}, "tlogEntries": [entry(content, when, how)]}, signature)
 
-    for how in ("good", "two-names", "two-issuers", "no-issuer", "no-code", "no-sct", "other-ct", "bad-sct", "other-checkpoint", "other-root",
+    for how in ("good", "good-uri", "good-user", "other-name", "dns", "two-names", "two-issuers", "no-issuer", "no-code", "no-sct", "other-ct", "bad-sct", "other-checkpoint", "other-root",
                 "other-promise", "stranger", "other-signature", "other-certificate", "other-signature-logged", "other-payload", "other-kind",
                 "late", "early"):
         write(out / f"{how}.sig", make(how))
