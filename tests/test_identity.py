@@ -158,7 +158,7 @@ def test_a_certificate_of_the_far_future_is_not_taken(site, tmp_path):
     proxy.faults["/api/v1/renew"] = ("status", 500, "internal")
     robot.enroll()
     first, csr = serial(robot), robot.state / "device.csr"
-    wait_for(csr.exists, lambda: f"a question: {robot.tail()}")
+    wait_for(lambda: csr.exists() and "cannot be renewed" in robot.tail(), lambda: f"a question, answered: {robot.tail()}")
     asked = []
 
     def far(path):
