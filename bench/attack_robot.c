@@ -63,7 +63,8 @@ static int admit(struct robot *robot, const struct admission_robot *self, struct
     char floor[64];
     if (admission_target(self, &evidence, floor, err) < 0 || install(robot, server, assignment, err) < 0)
         return -1;
-    str_copy(robot->floor, sizeof robot->floor, floor);
+    if (floor[0]) /* "": the terms set none, and the old one stays */
+        str_copy(robot->floor, sizeof robot->floor, floor);
     return 1;
 }
 
