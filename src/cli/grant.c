@@ -46,7 +46,7 @@ static const char help[] =
     "examples:\n"
     "  muster grant detector-3 --content-key detector.content r1=r1.pem\n"
     "  muster grant detector-3 --content-key detector.content r1 r2 --pin r2=sha256:5f0c… --server "
-    "https://fleet:8443 --ca ca.pem\n"
+    "https://fleet:8444 --ca ca.pem\n"
     "  muster grant detector-3 --remove r2 && muster push --metadata-only\n";
 
 struct grant_flags {

@@ -63,7 +63,7 @@ static const char help[] =
     "examples:\n"
     "  muster keys init --fleet warehouse --online /srv/muster/online.json\n"
     "  muster keys add release bob.pub.json && muster keys threshold release 2\n"
-    "  muster keys rotate release && muster push --metadata-only --server https://fleet.example:8443\n"
+    "  muster keys rotate release && muster push --metadata-only --server https://fleet.example:8444\n"
     "  muster keys operator alice --dir operators\n"
     "  muster keys revoke alice --operators --dir operators\n";
 

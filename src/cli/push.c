@@ -26,7 +26,7 @@ static const char help[] =
     "      --json             what was sent, as JSON\n"
     "\n"
     "examples:\n"
-    "  muster push detector-2 --server https://fleet.example:8443 --token-file ~/.muster-token --ca "
+    "  muster push detector-2 --server https://fleet.example:8444 --token-file ~/.muster-token --ca "
     "fleet-ca.pem\n"
     "  muster push --metadata-only\n";
 
@@ -189,6 +189,20 @@ static int print(const struct push *push, bool json, struct err *err)
     return output_print(&out, err);
 }
 
+static int refuse_unnamed(const struct push *push, const char *path, struct err *err)
+{
+    cleanup_tuf_metadata struct tuf_metadata pending = {0};
+    struct err ignored = {0};
+    if (repo_pending(push->station.repo, "targets", &pending, &ignored) == 0 &&
+        tuf_metadata_target(&pending, path))
+        return err_set(err, ERR_UNTRUSTED,
+                       "targets %" PRId64
+                       ", which name it, lack signatures: whoever holds another release key "
+                       "signs them with muster keys sign",
+                       pending.version);
+    return err_set(err, ERR_UNTRUSTED, "not signed; sign it with muster sign %s", push->image->dir);
+}
+
 /* Before gigabytes are sent for nothing. */
 static int check_named(const struct push *push, struct err *err)
 {
@@ -198,7 +212,7 @@ static int check_named(const struct push *push, struct err *err)
     snprintf(path, sizeof path, "%s/%s", image->release.name, image->release.version);
     const struct tuf_target *target = targets ? tuf_metadata_target(targets, path) : NULL;
     if (!target)
-        return err_set(err, ERR_UNTRUSTED, "not signed; sign it with muster sign %s", image->dir);
+        return refuse_unnamed(push, path, err);
     if (memcmp(target->hashes.sha256, image->digest.bytes, sizeof image->digest.bytes) != 0)
         return err_set(err, ERR_UNTRUSTED,
                        "targets name other bytes for %s; sign this release under another version", path);
@@ -212,6 +226,24 @@ static int push_image(struct push *push, struct err *err)
     if (push_blobs(push, err) < 0 || push_metadata(push, err) < 0)
         return -1;
     return register_release(push, err);
+}
+
+/* What is sent is right, and not all that people may expect. */
+static void warn_of_targets(const struct push *push)
+{
+    cleanup_tuf_metadata struct tuf_metadata pending = {0};
+    struct err ignored = {0};
+    bool holds = true;
+    if (repo_holds(push->station.repo, "targets", &holds, &ignored) == 0 && !holds)
+        fprintf(stderr,
+                "muster push: root %" PRId64 " does not accept the signatures of targets %" PRId64
+                " any more: robots install nothing until newer targets are signed and pushed\n",
+                repo_root(push->station.repo)->version, repo_targets(push->station.repo)->version);
+    ignored = (struct err){0};
+    if (repo_pending(push->station.repo, "targets", &pending, &ignored) == 0)
+        fprintf(stderr,
+                "muster push: targets %" PRId64 " lack signatures and were not sent: muster keys sign\n",
+                pending.version);
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -243,6 +275,7 @@ static int run(int argc, char **argv, struct err *err)
         return -1;
     progress_clear();
     station_warn(&push.station);
+    warn_of_targets(&push);
     return print(&push, json, err);
 }
 

@@ -85,10 +85,11 @@ static int check_role(const struct authority *authority, const struct tuf_root *
     if (has_key(set, online_signer(authority->online, role)) ||
         has_key(set, online_next(authority->online, role)))
         return 0;
-    return err_set(err, ERR_REFUSED,
-                   "this root does not name this server's %s key; give root the server's online.json with "
-                   "muster keys rotate %s",
-                   online_role_name(role), online_role_name(role));
+    return err_set(
+        err, ERR_REFUSED,
+        "this root does not name this server's %s key: it is another fleet's, or it lacks the server's "
+        "online.json (muster keys rotate %s --online online.json)",
+        online_role_name(role), online_role_name(role));
 }
 
 static int check_own_keys(const struct authority *authority, const struct tuf_root *root, struct err *err)
@@ -157,6 +158,17 @@ static int open_repo(struct authority *authority, const char *trust, struct err 
     return 0;
 }
 
+/* The first root is kept for good: one that another server's keys stand in would keep the right one out. */
+static int begin(struct authority *authority, const char *trust, const struct buf *root, struct err *err)
+{
+    cleanup_tuf_metadata struct tuf_metadata metadata = {0};
+    if (tuf_metadata_parse(buf_text(root), root->len, &metadata, err) < 0)
+        return -1;
+    if (metadata.kind == TUF_ROOT && check_own_keys(authority, &metadata.root, err) < 0)
+        return -1;
+    return repo_create(trust, buf_text(root), root->len, &authority->repo, err);
+}
+
 /* The anchor begins the repository; where there is one, it must be of its chain. */
 static int anchor(struct authority *authority, const char *trust, const char *path, int64_t now_s,
                   struct err *err)
@@ -165,7 +177,7 @@ static int anchor(struct authority *authority, const char *trust, const char *pa
     if (file_read(path, &root, err) < 0)
         return -1;
     int rc = authority->repo ? repo_take(authority->repo, "root", buf_text(&root), root.len, now_s, err)
-                             : repo_create(trust, buf_text(&root), root.len, &authority->repo, err);
+                             : begin(authority, trust, &root, err);
     return rc < 0 ? err_prefix(err, "--root %s", path) : 0;
 }
 

@@ -152,6 +152,28 @@ static void a_root_of_another_chain_stops_the_start(void **state)
     desk_close(&other);
 }
 
+static void a_first_root_of_another_server_leaves_nothing_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    char scratch[96], online[160];
+    struct online *keys = NULL;
+    struct desk other;
+    struct authority *authority = NULL;
+    snprintf(scratch, sizeof scratch, "%s/other", f->base);
+    assert_ok(file_make_dirs(scratch, 0700, &err), err);
+    assert_ok(online_make(scratch, &err), err);
+    assert_ok(online_load(scratch, &keys, &err), err);
+    online_free(keys);
+    snprintf(online, sizeof online, "%s/online.json", scratch);
+    desk_open(&other, scratch, online);
+    const struct authority_options options = {.dir = f->dir, .root = other.root_file};
+    assert_fails(authority_open(&options, f->now_s, &authority, &err), err, ERR_REFUSED);
+    desk_close(&other);
+    open_authority(f, f->desk.root_file); /* the right one is still the first */
+    assert_string_equal(authority_fleet(f->authority), DESK_FLEET);
+}
+
 static void what_is_published_is_found_with_its_terms(void **state)
 {
     struct fixture *f = *state;
@@ -428,6 +450,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_is_trusted_on_first_use, setup, teardown),
         cmocka_unit_test_setup_teardown(a_root_of_another_chain_stops_the_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_first_root_of_another_server_leaves_nothing_behind, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(what_is_published_is_found_with_its_terms, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_for_another_fleet_or_has_expired_is_not_given, setup,
                                         teardown),
