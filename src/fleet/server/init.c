@@ -126,18 +126,25 @@ static int list_operators(struct store *store, struct err *err)
     return store->ops->operator_each(store, show_operator, NULL, err);
 }
 
+/* The tokens and the record of it, or neither. */
+static int end_tokens(struct store *store, const char *name, int64_t *out_count, struct err *err)
+{
+    if (store->ops->operator_revoke(store, name, clock_wall_ms(), out_count, err) < 0)
+        return -1;
+    if (*out_count == 0)
+        return err_set(err, ERR_NOT_FOUND, "%.63s has no token that holds; see musterd token --list", name);
+    return record(store, "revoke", name, NULL, err) < 0 ? -1 : store->ops->commit(store, err);
+}
+
 static int revoke_operator(struct store *store, const char *name, struct err *err)
 {
     int64_t count = 0;
     if (store->ops->begin(store, err) < 0)
         return -1;
-    if (store->ops->operator_revoke(store, name, clock_wall_ms(), &count, err) < 0 ||
-        record(store, "revoke", name, NULL, err) < 0 || store->ops->commit(store, err) < 0) {
+    if (end_tokens(store, name, &count, err) < 0) {
         store->ops->rollback(store);
         return -1;
     }
-    if (count == 0)
-        return err_set(err, ERR_NOT_FOUND, "%.63s has no token that holds; see musterd token --list", name);
     printf("%lld token%s of %s ended\n", (long long)count, count == 1 ? "" : "s", name);
     return 0;
 }
