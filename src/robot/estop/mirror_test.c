@@ -190,6 +190,7 @@ static int setup(void **state)
     assert_int_equal(pipe(ends), 0);
     robot->line.base = (struct line){.ops = &played_ops, .fd = ends[0], .events = 1 /* POLLIN */};
     robot->line.far = ends[1];
+    atomic_store(&robot->line.active, true); /* till the guard has heard of it, however late it comes */
     start_guard(robot);
     start_mirror(robot);
     *state = robot;
@@ -240,8 +241,9 @@ static void command(const struct robot *robot, enum ctl_verb verb)
 
 static void to_work(struct robot *robot)
 {
+    until(robot, GUARD_ESTOP);
     move_line(robot, false);
-    until(robot, GUARD_SAFE_STOP); /* it began pressed: two acts, as after every stop */
+    until(robot, GUARD_SAFE_STOP); /* two acts, as after every stop */
     command(robot, CTL_VERB_RESET);
     command(robot, CTL_VERB_RESTART);
     until(robot, GUARD_STANDBY);
