@@ -2,37 +2,7 @@
 #include "base/str.h"
 #include "base/testing.h"
 #include "trust/command.h"
-
-struct people {
-    struct signing_key *alice, *bob;
-    struct keyring ring; /* both */
-};
-
-static int add(struct keyring *ring, const char *name, struct signing_key **out)
-{
-    struct err err = {0};
-    struct public_key key;
-    if (signing_key_generate(out, &err) < 0)
-        return -1;
-    signing_key_public(*out, &key);
-    return keyring_add(ring, &key, name, &err);
-}
-
-static int setup(void **state)
-{
-    static struct people people;
-    people = (struct people){0};
-    *state = &people;
-    return add(&people.ring, "alice", &people.alice) < 0 || add(&people.ring, "bob", &people.bob) < 0;
-}
-
-static int teardown(void **state)
-{
-    struct people *people = *state;
-    signing_key_free(people->alice);
-    signing_key_free(people->bob);
-    return 0;
-}
+#include "trust/people_testing.h"
 
 static void make(struct command *out, const char *who)
 {

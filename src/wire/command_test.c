@@ -39,14 +39,7 @@ static void hostile_bytes_are_refused(void **state)
 /* The good command with one piece of it exchanged. */
 static void refuse(const char *piece, const char *instead, const char *say)
 {
-    struct err err = {0};
-    const char *at = strstr(good, piece);
-    assert_non_null(at);
-    cleanup_free char *text = mem_printf("%.*s%s%s", (int)(at - good), good, instead, at + strlen(piece));
-    if (decode_copy(parse_any, text, strlen(text), &err) == 0)
-        fail_msg("taken: %s", text);
-    if (!strstr(err.text, say))
-        fail_msg("%s: not about %s", err.text, say);
+    refuse_piece(parse_any, good, piece, instead, say);
 }
 
 static void what_is_wrong_is_named(void **state)

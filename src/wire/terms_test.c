@@ -57,14 +57,7 @@ static void hostile_bytes_are_refused(void **state)
 
 static void refuse(const char *piece, const char *instead, const char *say)
 {
-    struct err err = {0};
-    const char *at = strstr(full, piece);
-    assert_non_null(at);
-    cleanup_free char *text = mem_printf("%.*s%s%s", (int)(at - full), full, instead, at + strlen(piece));
-    if (decode_copy(parse_any, text, strlen(text), &err) == 0)
-        fail_msg("taken: %s", text);
-    if (!strstr(err.text, say))
-        fail_msg("%s: not about %s", err.text, say);
+    refuse_piece(parse_any, full, piece, instead, say);
 }
 
 /* A term that is not understood must not be ignored. */

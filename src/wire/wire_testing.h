@@ -114,6 +114,20 @@ static inline void no_flip_crashes(decode_fn *decode, const void *data, size_t l
     }
 }
 
+/* The good text with one piece of it exchanged: an error whose message is about `say`. */
+static inline void refuse_piece(decode_fn *decode, const char *good, const char *piece, const char *instead,
+                                const char *say)
+{
+    struct err err = {0};
+    const char *at = strstr(good, piece);
+    assert_non_null(at);
+    cleanup_free char *text = mem_printf("%.*s%s%s", (int)(at - good), good, instead, at + strlen(piece));
+    if (decode_copy(decode, text, strlen(text), &err) == 0)
+        fail_msg("taken: %s", text);
+    if (!strstr(err.text, say))
+        fail_msg("%s: not about %s", err.text, say);
+}
+
 /* A seed of the fuzz target of this name, for example ("onnx", "detector.onnx"). */
 static inline void read_seed(const char *target, const char *file, struct buf *out)
 {
