@@ -1,6 +1,6 @@
-/* deps: wire */
+/* deps: wire/onnx wire */
 /* Any bytes as an ONNX file: never a crash; texts stay terminated and counts within their arrays. */
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

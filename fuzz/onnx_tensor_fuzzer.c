@@ -1,6 +1,6 @@
-/* deps: wire */
+/* deps: wire/onnx wire */
 /* Any bytes as a tensor: what is taken has as many elements as its shape says. */
-#include "wire/onnx_tensor.h"
+#include "wire/onnx/tensor.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes corpora/onnx: small models made by the onnx package itself, also read by src/wire/onnx_test.c.
+"""Writes corpora/onnx: small models made by the onnx package itself, also read by src/wire/onnx/summary_test.c.
 
     pip install onnx numpy && fuzz/seeds_onnx.py
 """

@@ -7,7 +7,7 @@
 #include "infer/pipeline.h"
 #include "sys/file.h"
 #include "sys/proc.h"
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 
 #include <assert.h>
 

@@ -10,7 +10,7 @@
 #include "sys/file.h"
 #include "trust/oms/oms.h"
 #include "trust/seal/seal.h"
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 
 #define ENGINE_SUFFIX "-engine"
 

@@ -7,8 +7,8 @@
 #include "base/str.h"
 #include "infer/backend.h"
 #include "sys/file.h"
-#include "wire/onnx.h"
-#include "wire/onnx_tensor.h"
+#include "wire/onnx/summary.h"
+#include "wire/onnx/tensor.h"
 
 #include <dirent.h>
 #include <math.h>

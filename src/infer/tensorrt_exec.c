@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "sys/file.h"
 #include "sys/proc.h"
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 #include "wire/trt_plan.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include "release/blob.h"
 #include "release/index.h"
 #include "sys/file.h"
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 #include "wire/sealed.h"
 
 static int check_manifest_blobs(const char *dir, const struct oci_manifest *manifest, struct err *err)

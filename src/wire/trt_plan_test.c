@@ -3,7 +3,7 @@
 #include "base/testing.h"
 
 #include "base/mem.h"
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include "sys/file.h"
 #include "sys/hash.h"
 #include "wire/golden.h"
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 
 static struct digest add_layer(struct oci_manifest *manifest, const void *data, size_t len, const char *type,
                                const char *path)

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sys/file.h"
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 
 /* The golden cases of the release, borrowed from `map`. */
 static int read_golden(const struct engine *engine, struct file_map *map, struct golden *out, struct err *err)

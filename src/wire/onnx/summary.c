@@ -1,4 +1,4 @@
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 #include "base/mem.h"
 #include "wire/json_tree.h"
 #include "wire/protobuf.h"

@@ -1,4 +1,4 @@
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 #include "wire/wire_testing.h"
 
 static int parse_any(const void *data, size_t len, struct err *err)

@@ -1,4 +1,4 @@
-#include "wire/onnx_tensor.h"
+#include "wire/onnx/tensor.h"
 
 #include "base/mem.h"
 #include "wire/protobuf.h"

@@ -10,8 +10,8 @@
  * Limits: 1e6 nodes, 1e6 initializers, subgraphs 8 deep, 8 inputs and outputs, 8 dimensions, names of graph inputs and
  * outputs below 128 bytes. Works on a mapped file of any size; memory: 16 bytes per initializer, freed at the end.
  */
-#ifndef MUSTER_WIRE_ONNX_H
-#define MUSTER_WIRE_ONNX_H
+#ifndef MUSTER_WIRE_ONNX_SUMMARY_H
+#define MUSTER_WIRE_ONNX_SUMMARY_H
 
 #include "base/err.h"
 #include "wire/release.h"

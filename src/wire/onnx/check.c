@@ -1,6 +1,6 @@
 /* A model against the release that carries it, without a runtime. */
 #include "base/str.h"
-#include "wire/onnx.h"
+#include "wire/onnx/summary.h"
 
 #include <stdio.h>
 

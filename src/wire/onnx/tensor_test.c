@@ -1,4 +1,4 @@
-#include "wire/onnx_tensor.h"
+#include "wire/onnx/tensor.h"
 #include "wire/wire_testing.h"
 
 static int parse_any(const void *data, size_t len, struct err *err)
