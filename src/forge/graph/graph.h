@@ -1,0 +1,109 @@
+/* An ONNX graph opened for work: who makes a tensor, who reads it, what its shape is.
+ *
+ *     graph_open(path) ─▶ questions and changes ─▶ graph_tidy ─▶ graph_save(path)
+ *
+ * A tensor is known by its interned name (wire/onnx/model.h). Its maker is a node, or it is a weight or an input of the graph. The index
+ * follows all changes made through this page at once. Sorted: a node comes after the makers of its inputs.
+ *
+ * Nodes inside of subgraphs (If, Loop, Scan) are not seen; a tensor that a subgraph reads has `captured` set and is left alone by everyone.
+ */
+#ifndef MUSTER_FORGE_GRAPH_GRAPH_H
+#define MUSTER_FORGE_GRAPH_GRAPH_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "wire/onnx/model.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct graph;
+
+struct graph_use {
+    struct onnx_node *node;
+    size_t input; /* which of its inputs */
+};
+
+struct graph_tensor {
+    const char *name;
+    struct onnx_node *maker; /* NULL: weight, input of the graph */
+    size_t maker_output;
+    struct onnx_weight
+        *weight; /* an initializer, or the value of a Constant node (which is `maker` then); NULL: computed */
+    bool is_input, is_output; /* of the graph */
+    bool captured;            /* by a subgraph */
+    size_t use_count;
+    struct graph_use *uses;  /* valid until the next change */
+    enum tensor_dtype dtype; /* 0: not known (see graph_set_shape) */
+    bool shaped;
+    size_t dim_count;
+    int64_t dims[RELEASE_MAX_DIMS]; /* -1: open */
+};
+
+/* Maps the file and its external data (relative paths that stay beneath the model's folder, regular files, sizes that fit).
+ * Errors: NOT_FOUND; INVALID (damaged, a cycle, a name without a maker, two makers); REFUSED for an external path that leads out; TOO_BIG. */
+int graph_open(const char *path, struct graph **out, struct err *err) must_check;
+int graph_new(int64_t opset, struct graph **out, struct err *err) must_check; /* empty, for tests and tools */
+int graph_of(struct onnx_model *model, struct graph **out,
+             struct err *err) must_check; /* takes it over, also on failure */
+void graph_free(struct graph *graph);
+MUSTER_CLEANUP(struct graph *, graph_free)
+#define cleanup_graph __attribute__((cleanup(graph_freep)))
+
+/* Replaces `path` atomically; with "<path>.data" beside it where everything together passes 2 GiB. Errors: NO_SPACE, IO. */
+int graph_save(struct graph *graph, const char *path, struct err *err) must_check;
+/* The same into memory. */
+struct buf;
+int graph_format(struct graph *graph, struct buf *out, struct err *err) must_check;
+
+struct onnx_model *graph_model(struct graph *graph);
+int64_t graph_opset(const struct graph *graph); /* of ONNX's own domain */
+
+/* ---- questions ---- */
+
+/* Nodes that are not removed, sorted; valid until the next change. */
+struct onnx_node *const *graph_nodes(struct graph *graph, size_t *out_count);
+const struct graph_tensor *graph_tensor(const struct graph *graph,
+                                        const char *name); /* NULL: none of that name. Any text will do */
+const struct graph_tensor *graph_input(const struct graph *graph, const struct onnx_node *node,
+                                       size_t i); /* NULL: left out */
+const struct graph_tensor *graph_output(const struct graph *graph, const struct onnx_node *node,
+                                        size_t i); /* NULL: left out */
+/* The only reader of a tensor that is no output of the graph and not captured; NULL: none or several. */
+struct onnx_node *graph_only_user(const struct graph *graph, const char *name);
+/* All floats of a constant (float32, float16 or float64, converted), owned; NULL if it is none, or out of memory. */
+float *graph_floats(const struct graph *graph, const char *name, size_t *out_count);
+bool graph_is_op(const struct onnx_node *node, const char *op); /* of ONNX's own domain */
+
+/* Of names that are computed: nothing is inferred here, somebody who ran the model tells (forge/lab.h). Kept out of the file. */
+void graph_set_shape(struct graph *graph, const char *name, enum tensor_dtype dtype, const int64_t *dims,
+                     size_t dim_count);
+
+/* ---- changes; -1 is only ever out of memory unless said otherwise ---- */
+
+const char *graph_fresh(struct graph *graph,
+                        const char *base); /* an unused name, "base_1"; NULL: out of memory */
+struct onnx_node *graph_add(struct graph *graph, const char *op, const char *const *inputs,
+                            size_t input_count, const char *const *outputs,
+                            size_t output_count); /* its name is fresh; NULL: out of memory */
+struct onnx_weight *graph_add_weight(struct graph *graph, const char *base_name, enum tensor_dtype dtype,
+                                     const int64_t *dims, size_t dim_count, const void *data);
+int graph_set_input(struct graph *graph, struct onnx_node *node, size_t input, const char *name,
+                    struct err *err) must_check;
+/* Every reader of `from` (and the graph's outputs, if it is one: then `to`'s maker makes `from` instead) reads `to`. */
+int graph_replace_uses(struct graph *graph, const char *from, const char *to, struct err *err) must_check;
+void graph_remove(struct graph *graph, struct onnx_node *node);
+/* Removes nodes and weights that no output needs, sorts. Errors: INVALID for a cycle. */
+int graph_tidy(struct graph *graph, struct err *err) must_check;
+/* Makes a tensor an output of the graph too (float32 assumed where its type is not known). */
+int graph_expose(struct graph *graph, const char *name, struct err *err) must_check;
+
+/* Gives symbolic dimensions of the inputs their sizes. Errors: INVALID if the input is unknown or a fixed one differs. */
+int graph_fix_input(struct graph *graph, const char *input, const int64_t *dims, size_t dim_count,
+                    struct err *err) must_check;
+
+/* Brings the graph to at least `opset` (in upgrade.c): attributes that became inputs (Clip, Slice, Pad, Dropout, Squeeze, Unsqueeze,
+ * ReduceSum, Split, Resize/Upsample, TopK …), Softmax's axis, BatchNormalization's outputs. Errors: UNSUPPORTED naming the node that has no rule. */
+int graph_upgrade(struct graph *graph, int64_t opset, struct err *err) must_check;
+
+#endif

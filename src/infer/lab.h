@@ -1,0 +1,71 @@
+/* Any ONNX model under ONNX Runtime, for the workbench: any inputs and outputs, any number of them, graphs dumped after optimization.
+ * What robots run goes through pipeline.h; this page is for whoever builds and measures models (forge).
+ *
+ *     lab_open(path | bytes, how) ─▶ lab_input(i), lab_output(i): names, types, shapes ─▶ lab_run ─▶ outputs, borrowed until the next run
+ *
+ * Sequential, on the CPU provider. Not thread-safe per lab.
+ */
+#ifndef MUSTER_INFER_LAB_H
+#define MUSTER_INFER_LAB_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "wire/release.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum lab_level { LAB_PLAIN, LAB_BASIC, LAB_EXTENDED, LAB_ALL }; /* ONNX Runtime's graph optimization levels */
+
+struct lab_how {
+    const char *runtime_path; /* NULL: see runtime.h */
+    int threads;              /* 0: 1 */
+    enum lab_level level;
+    const char *dump_path; /* the optimized graph is written here, as ONNX; NULL: not */
+    bool lean; /* as little memory as can be: no arena, no memory pattern, no prepacked weights; slower */
+    size_t entry_count;              /* session configuration */
+    const char *const (*entries)[2]; /* {"session.qdqisint8allowed", "1"} */
+};
+
+struct lab_value {
+    const char *name;
+    enum tensor_dtype dtype;
+    size_t dim_count;
+    int64_t dims[RELEASE_MAX_DIMS]; /* -1: open */
+};
+
+struct lab_tensor {
+    enum tensor_dtype dtype;
+    size_t dim_count;
+    int64_t dims[RELEASE_MAX_DIMS];
+    const void *data; /* row-major */
+    size_t bytes;
+};
+
+struct lab;
+
+/* Exactly one of `path` and `bytes` (borrowed during the call). Errors: UNSUPPORTED without a runtime or for an operator that it lacks; REFUSED
+ * with the runtime's reason if the model does not load. */
+int lab_open(const char *path, const void *bytes, size_t size, const struct lab_how *how, struct lab **out,
+             struct err *err) must_check;
+void lab_close(struct lab *lab);
+MUSTER_CLEANUP(struct lab *, lab_close)
+#define cleanup_lab __attribute__((cleanup(lab_closep)))
+
+size_t lab_input_count(const struct lab *lab);
+size_t lab_output_count(const struct lab *lab);
+const struct lab_value *lab_input(const struct lab *lab, size_t i);
+const struct lab_value *lab_output(const struct lab *lab, size_t i);
+
+/* `inputs` in the order of lab_input. `wanted`: indices of outputs, NULL: all; outputs[k] belongs to wanted[k].
+ * Errors: REFUSED with the runtime's reason. */
+int lab_run(struct lab *lab, const struct lab_tensor *inputs, const size_t *wanted, size_t wanted_count,
+            struct lab_tensor *outputs, struct err *err) must_check;
+/* The same under the clock, outputs thrown away; *out_ns: of the Run() alone. */
+int lab_time(struct lab *lab, const struct lab_tensor *inputs, int64_t *out_ns, struct err *err) must_check;
+
+/* dump_path's work alone: loads, optimizes, writes. */
+int lab_dump(const char *path, const struct lab_how *how, struct err *err) must_check;
+
+#endif

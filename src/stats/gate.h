@@ -1,0 +1,49 @@
+/* May a candidate take its parent's place? Never when it is slower, larger in memory, or less faithful than promised. Pure; the workstation (muster
+ * optimize) and the robot (before activation) ask the same question.
+ *
+ *     latencies come in pairs: parent and candidate run in turn, so that whatever else the machine does hits both. Warm-up is not in them.
+ *
+ *     no longer times than evidence   share of pairs in which the candidate was faster: its exact lower bound > 1/2
+ *     p50                             candidate < parent
+ *     p99                             candidate ≤ parent, or no evidence that it is worse: runs over the parent's p99 by an exact test
+ *     memory                          candidate ≤ parent, with room for what measuring cannot tell (GATE_MEMORY_SLACK)
+ *     fidelity                        exact lower bound on held-out samples ≥ 1 - max_drop
+ *
+ * "refused" names the first that fails, with both numbers.
+ */
+#ifndef MUSTER_STATS_GATE_H
+#define MUSTER_STATS_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GATE_MEMORY_SLACK 1.05
+#define GATE_ALPHA 0.05
+
+struct gate_pairs {
+    size_t count;
+    const int64_t *parent_ns, *candidate_ns; /* [count], of the same round */
+};
+
+struct gate_question {
+    struct gate_pairs pairs; /* count 0: latency is not looked at here (another machine's) */
+    const double *fidelity;  /* per held-out sample; NULL: not looked at */
+    size_t fidelity_count;
+    double max_drop;
+    uint64_t parent_memory, candidate_memory; /* bytes; 0: not known */
+    uint64_t parent_size, candidate_size;     /* bytes of the file: told, not judged */
+};
+
+struct gate_answer {
+    bool promoted;
+    char reason[200];                                                        /* one line, either way */
+    double parent_p50_ms, parent_p99_ms, candidate_p50_ms, candidate_p99_ms; /* NaN: not measured */
+    double speedup;                                                          /* of the p50s */
+    double faster_share, faster_share_lower;
+    double fidelity, fidelity_lower; /* NaN: not measured */
+};
+
+void gate_judge(const struct gate_question *question, struct gate_answer *out);
+
+#endif
