@@ -4,7 +4,7 @@
  *
  *     residual     blocks of conv 3x3 - ReLU - conv 3x3 - Add - ReLU                      silu       conv 3x3 - Sigmoid - Mul
  *     inverted     1x1 - Clip(0, 6) - depthwise 3x3 - Clip - 1x1 [- Add]                  squeeze    inverted with squeeze-excite (HardSigmoid) and hard-swish
- *     concat       two branches of conv - Concat - conv, MaxPool, Resize (nearest)        yolo       backbone, head with boxes 0..640 beside scores 0..1 in one
+ *     concat       two branches of conv - Concat - conv, MaxPool, Resize (nearest)        yolo       backbone, head with boxes in pixels beside scores 0..1 in one
  *     dense        Flatten - Gemm - Relu - Gemm [- Softmax]                                          Concat: output0 [1, 4 + classes, cells], DFL before it
  *     residual_big some 10 M parameters                                                   tiny       so small that integers cannot pay
  */
@@ -35,6 +35,7 @@ struct net_shape {
 };
 int net_build(enum net_kind kind, const struct net_shape *shape, struct graph **out,
               struct err *err) must_check;
+int net_size(enum net_kind kind, const struct net_shape *shape); /* of the input, pixels */
 /* Builds and saves. */
 int net_write(enum net_kind kind, const struct net_shape *shape, const char *path,
               struct err *err) must_check;
