@@ -87,7 +87,7 @@ static double histogram_error(const struct observed *seen, const struct quant_gr
 struct search {
     const struct observed *seen;
     const struct grid_wish *wish;
-    struct range range;
+    struct range whole, range;
     struct quant_grid grid;
     double error;
 };
@@ -103,10 +103,9 @@ static void try_range(struct search *search, struct range range)
     search->error = error;
 }
 
-/* Clips of both, one or the other end, from where the search stands. */
-static void clip_ends(struct search *search, double ratio, int steps, bool low, bool high)
+/* Clips of one or both ends, from `from`, the other end as it is. */
+static void clip_ends(struct search *search, struct range from, double ratio, int steps, bool low, bool high)
 {
-    const struct range from = search->range;
     double part = 1;
     for (int i = 0; i < steps; i++) {
         part *= ratio;
@@ -115,21 +114,35 @@ static void clip_ends(struct search *search, double ratio, int steps, bool low, 
     }
 }
 
+/* One end at a time, from the whole range, while the other end stays where it was found last. */
+static void clip_in_turn(struct search *search)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        clip_ends(search, (struct range){search->range.low, search->whole.high}, CLIP_RATIO, CLIP_STEPS,
+                  false, true);
+        clip_ends(search, (struct range){search->whole.low, search->range.high}, CLIP_RATIO, CLIP_STEPS, true,
+                  false);
+    }
+}
+
+static void refine(struct search *search, bool low, bool high)
+{
+    clip_ends(search, search->range, 1 / FINE_RATIO, FINE_STEPS, low, high);
+    clip_ends(search, search->range, FINE_RATIO, FINE_STEPS, low, high);
+}
+
 static void descend(struct search *search)
 {
-    const bool both =
-        !search->wish->symmetric && !search->wish->pin_low && search->range.low < 0 && search->range.high > 0;
-    clip_ends(search, CLIP_RATIO, CLIP_STEPS, true, true);
-    for (int round = 0; both && round < ROUNDS; round++) {
-        clip_ends(search, CLIP_RATIO, CLIP_STEPS, true, false);
-        clip_ends(search, CLIP_RATIO, CLIP_STEPS, false, true);
-    }
-    clip_ends(search, 1 / FINE_RATIO, FINE_STEPS, !both, true);
-    clip_ends(search, FINE_RATIO, FINE_STEPS, !both, true);
-    if (!both)
+    if (search->wish->symmetric || !(search->whole.low < 0 && search->whole.high > 0)) {
+        clip_ends(search, search->whole, CLIP_RATIO, CLIP_STEPS, true, true);
+        refine(search, true, true);
         return;
-    clip_ends(search, 1 / FINE_RATIO, FINE_STEPS, true, false);
-    clip_ends(search, FINE_RATIO, FINE_STEPS, true, false);
+    }
+    clip_in_turn(search);
+    clip_ends(search, search->whole, CLIP_RATIO, CLIP_STEPS, true, true);
+    clip_in_turn(search);
+    refine(search, false, true);
+    refine(search, true, false);
 }
 
 static double finite_or_zero(float value)
@@ -151,7 +164,8 @@ struct quant_grid grid_choose(const struct observed *seen, const struct grid_wis
     struct range range = whole_range(seen, wish);
     if (range.high - range.low < (double)FLT_MIN * LEVELS) /* nothing to tell apart: any scale will do */
         range.high = wish->pin_low && wish->limit > 0 ? (double)wish->limit : 1;
-    struct search search = {.seen = seen, .wish = wish, .range = range, .grid = grid_over(wish, range)};
+    struct search search = {
+        .seen = seen, .wish = wish, .whole = range, .range = range, .grid = grid_over(wish, range)};
     if (wish->fixed)
         return search.grid;
     search.error = histogram_error(seen, &search.grid);
