@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Samples with exact ground truth for the real models of tests/corpus/packages.txt, made here and now: no download, no dataset.
+
+    tests/corpus/render.py direction DIR --count 1500 --seed 1     crops of text lines, upright or upside down        → PP-OCR direction classifier
+    tests/corpus/render.py scenes DIR …                            pictures with words in known boxes                 → PP-OCR text detector
+    tests/corpus/render.py lines DIR …                             one line of text each                              → PP-OCR recognition
+    tests/corpus/render.py pictures DIR --size 128 --range -1 1    crops of photographs (Debian's opencv-doc)         → BlazeFace, M-LSD
+    tests/corpus/render.py voice DIR …                             noise, tones and voice-like sounds                 → Silero VAD
+
+Each sample is NAME.npy, float32, as the model takes it; truth.json says what is in it. The same seed gives the same bytes.
+Needs python3-pil, python3-numpy and fonts-dejavu-core.
+"""
+import argparse
+import json
+import pathlib
+import random
+import string
+
+import numpy
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+FONTS = pathlib.Path("/usr/share/fonts/truetype/dejavu")
+FACES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSerif.ttf",
+         "DejaVuSerif-Bold.ttf"]
+PHOTOGRAPHS = pathlib.Path("/usr/share/doc/opencv-doc/examples/data")
+
+
+def font(rng, size):
+    return ImageFont.truetype(str(FONTS / rng.choice(FACES)), size)
+
+
+def words(rng, low, high):
+    kinds = [string.ascii_lowercase, string.ascii_uppercase, string.digits, string.ascii_letters + string.digits]
+    text = ""
+    length = rng.randint(low, high)
+    while len(text) < length:
+        text += "".join(rng.choice(kinds[rng.randrange(4)]) for _ in range(rng.randint(2, 7))) + " "
+    return text.strip()[:length].strip() or "a7"
+
+
+def colours(rng):
+    dark = tuple(rng.randint(0, 110) for _ in range(3))
+    light = tuple(rng.randint(140, 255) for _ in range(3))
+    return (dark, light) if rng.random() < 0.5 else (light, dark)
+
+
+def degrade(picture, rng, blur, noise, gain):
+    """As a camera does: out of focus, dark, grainy."""
+    if blur:
+        picture = picture.filter(ImageFilter.GaussianBlur(blur))
+    pixels = numpy.asarray(picture, dtype=numpy.float32) * gain
+    grain = numpy.random.default_rng(rng.getrandbits(32)).normal(0, noise, pixels.shape)
+    return Image.fromarray(numpy.clip(pixels + grain, 0, 255).astype(numpy.uint8))
+
+
+def line_of_text(rng, text, height, low=0.6, high=0.95):
+    """The text on its background, cut close, `height` pixels high."""
+    ink, paper = colours(rng)
+    face = font(rng, int(height * rng.uniform(low, high) * 0.9))
+    left, top, right, bottom = face.getbbox(text)
+    picture = Image.new("RGB", (right - left + rng.randint(4, 16), height), paper)
+    y = (height - (bottom - top)) // 2 - top + rng.randint(-2, 2)
+    ImageDraw.Draw(picture).text((rng.randint(2, 6) - left, y), text, font=face, fill=ink)
+    return picture.rotate(rng.uniform(-3, 3), resample=Image.BILINEAR, fillcolor=paper)
+
+
+def fit_line(picture, width, height):
+    """PP-OCR's way: as high as wanted, as wide as it is, the rest zeros; (x / 255 - 0.5) / 0.5; blue first."""
+    wide = min(width, max(1, round(picture.width * height / picture.height)))
+    picture = picture.resize((wide, height), Image.BILINEAR)
+    pixels = numpy.asarray(picture, dtype=numpy.float32)[:, :, ::-1].transpose(2, 0, 1)
+    out = numpy.zeros((1, 3, height, width), numpy.float32)
+    out[0, :, :, :wide] = (pixels / 255 - 0.5) / 0.5
+    return out
+
+
+def direction(rng, _args):
+    upside_down = rng.random() < 0.5
+    picture = line_of_text(rng, words(rng, 3, 9), 48)
+    picture = degrade(picture, rng, rng.uniform(0, 1.8), rng.uniform(0, 20), rng.uniform(0.6, 1.0))
+    if upside_down:
+        picture = picture.transpose(Image.ROTATE_180)
+    return fit_line(picture, 192, 48), {"label": "180" if upside_down else "0"}
+
+
+def lines(rng, args):
+    text = words(rng, 4, 14)
+    picture = degrade(line_of_text(rng, text, 48), rng, rng.uniform(0, 0.8), rng.uniform(0, 8), rng.uniform(0.7, 1.0))
+    return fit_line(picture, args.width or 320, 48), {"text": text}
+
+
+def overlaps(box, others):
+    x0, y0, x1, y1 = box
+    return any(x0 < b[2] + 8 and b[0] - 8 < x1 and y0 < b[3] + 6 and b[1] - 6 < y1 for b in others)
+
+
+def scenes(rng, args):
+    size = args.size or 256
+    ink, paper = colours(rng)
+    picture = Image.new("RGB", (size, size), paper)
+    draw = ImageDraw.Draw(picture)
+    boxes = []
+    for _ in range(rng.randint(1, 7)):
+        text, face = words(rng, 3, 10), font(rng, rng.randint(14, 30))
+        left, top, right, bottom = face.getbbox(text)
+        if right - left > size - 16:
+            continue
+        x, y = rng.randint(6, size - (right - left) - 6), rng.randint(6, size - (bottom - top) - 6)
+        box = [x, y, x + right - left, y + bottom - top]
+        if not overlaps(box, boxes):
+            draw.text((x - left, y - top), text, font=face, fill=ink)
+            boxes.append(box)
+    picture = degrade(picture, rng, rng.uniform(0, 0.8), rng.uniform(0, 10), rng.uniform(0.6, 1.0))
+    pixels = numpy.asarray(picture, dtype=numpy.float32)[:, :, ::-1] / 255
+    pixels = (pixels - numpy.array([0.485, 0.456, 0.406], numpy.float32)) / numpy.array([0.229, 0.224, 0.225], numpy.float32)
+    return pixels.transpose(2, 0, 1)[None], {"boxes": boxes}
+
+
+def photographs():
+    found = sorted(p for p in PHOTOGRAPHS.rglob("*") if p.suffix in (".jpg", ".png") and p.stat().st_size > 20000)
+    if not found:
+        raise SystemExit("render.py: no photographs; install opencv-doc")
+    return found
+
+
+def pictures(rng, args):
+    size = args.size or 128
+    path = rng.choice(args.photographs)
+    picture = args.opened.setdefault(path, Image.open(path).convert("RGB"))
+    side = rng.randint(min(picture.size) // 2, min(picture.size))
+    x, y = rng.randint(0, picture.width - side), rng.randint(0, picture.height - side)
+    picture = picture.crop((x, y, x + side, y + side)).resize((size, size), Image.BILINEAR)
+    if rng.random() < 0.5:
+        picture = picture.transpose(Image.FLIP_LEFT_RIGHT)
+    pixels = numpy.asarray(degrade(picture, rng, 0, rng.uniform(0, 6), rng.uniform(0.6, 1.1)), dtype=numpy.float32) / 255
+    low, high = args.range
+    pixels = low + pixels * (high - low)
+    if args.alpha:  # M-LSD's fourth channel
+        pixels = numpy.concatenate([pixels, numpy.full((size, size, 1), high, numpy.float32)], 2)
+    return (pixels[None] if args.nhwc else pixels.transpose(2, 0, 1)[None]).astype(numpy.float32), {"from": path.name}
+
+
+def voice(rng, args):
+    rate, count = 16000, args.size or 512
+    t = (numpy.arange(count) + rng.randrange(rate)) / rate
+    dice = numpy.random.default_rng(rng.getrandbits(32))
+    sound = dice.normal(0, rng.choice([0.001, 0.01, 0.05]), count)
+    voiced = rng.random() < 0.6
+    if voiced:  # a pulse train through three resonances
+        pitch = rng.uniform(85, 250)
+        for formant in (rng.uniform(300, 800), rng.uniform(900, 2200), rng.uniform(2300, 3200)):
+            for k in range(1, int(4000 / pitch)):
+                weight = 1 / (1 + ((k * pitch - formant) / 120) ** 2)
+                sound += 0.1 * weight * numpy.sin(2 * numpy.pi * k * pitch * t + rng.random())
+    return (sound[None] * rng.uniform(0.3, 1)).astype(numpy.float32), {"label": "voiced" if voiced else "noise"}
+
+
+KINDS = {"direction": direction, "scenes": scenes, "lines": lines, "pictures": pictures, "voice": voice}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("dir", type=pathlib.Path)
+    parser.add_argument("--count", type=int, default=128)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--size", type=int, help="pixels of a side, or samples of sound")
+    parser.add_argument("--width", type=int, help="of a line, in pixels")
+    parser.add_argument("--range", type=float, nargs=2, default=[0, 1], help="what black and white become")
+    parser.add_argument("--nhwc", action="store_true")
+    parser.add_argument("--alpha", action="store_true", help="a fourth channel, all white")
+    args = parser.parse_args()
+    args.dir.mkdir(parents=True, exist_ok=True)
+    if args.kind == "pictures":
+        args.photographs, args.opened = photographs(), {}
+    truth = {}
+    for i in range(args.count):
+        rng = random.Random(args.seed * 1000003 + i)
+        name = f"{args.kind}-{i:04d}.npy"
+        sample, truth[name] = KINDS[args.kind](rng, args)
+        numpy.save(args.dir / name, numpy.ascontiguousarray(sample))
+    (args.dir / "truth.json").write_text(json.dumps(truth, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
