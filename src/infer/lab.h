@@ -30,7 +30,8 @@ struct lab_how {
 
 struct lab_value {
     const char *name;
-    enum tensor_dtype dtype;
+    enum tensor_dtype
+        dtype; /* 0: no tensor, of strings, or of more dimensions than fit: cannot be given or wanted */
     size_t dim_count;
     int64_t dims[RELEASE_MAX_DIMS]; /* -1: open */
 };
@@ -45,8 +46,8 @@ struct lab_tensor {
 
 struct lab;
 
-/* Exactly one of `path` and `bytes` (borrowed during the call). Errors: UNSUPPORTED without a runtime or for an operator that it lacks; REFUSED
- * with the runtime's reason if the model does not load. */
+/* Exactly one of `path` and `bytes` (borrowed during the call). Errors: UNSUPPORTED without a runtime or for an operator that it lacks;
+ * NOT_FOUND; REFUSED with the runtime's reason if the model does not load. */
 int lab_open(const char *path, const void *bytes, size_t size, const struct lab_how *how, struct lab **out,
              struct err *err) must_check;
 void lab_close(struct lab *lab);
@@ -62,7 +63,8 @@ const struct lab_value *lab_output(const struct lab *lab, size_t i);
  * Errors: REFUSED with the runtime's reason. */
 int lab_run(struct lab *lab, const struct lab_tensor *inputs, const size_t *wanted, size_t wanted_count,
             struct lab_tensor *outputs, struct err *err) must_check;
-/* The same under the clock, outputs thrown away; *out_ns: of the Run() alone. */
+/* The same under the clock, over memory that is bound once, as on robots: *out_ns is of the run alone. Outputs are thrown away. All calls want
+ * inputs of the same shapes. */
 int lab_time(struct lab *lab, const struct lab_tensor *inputs, int64_t *out_ns, struct err *err) must_check;
 
 /* dump_path's work alone: loads, optimizes, writes. */

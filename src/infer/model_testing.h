@@ -63,8 +63,9 @@ static inline struct model model_begin(void)
     return model;
 }
 
-/* A float32 tensor of shape [rows, columns]. */
-static inline void model_value(struct model *model, uint32_t kind, const char *name, int rows, int columns)
+/* A tensor of shape [rows, columns]; `element` is ONNX's number of the elements' type. */
+static inline void model_typed(struct model *model, uint32_t kind, const char *name, uint64_t element,
+                               int rows, int columns)
 {
     struct buf shape = BUF_INIT(4096), tensor = BUF_INIT(4096), type = BUF_INIT(4096), value = BUF_INIT(4096);
     const int dims[] = {rows, columns};
@@ -73,12 +74,17 @@ static inline void model_value(struct model *model, uint32_t kind, const char *n
         model_number(&dim, 1, (uint64_t)dims[i]);
         model_message(&shape, 1, &dim);
     }
-    model_number(&tensor, 1, 1);
+    model_number(&tensor, 1, element);
     model_message(&tensor, 2, &shape);
     model_message(&type, 1, &tensor);
     model_bytes(&value, 1, name, strlen(name));
     model_message(&value, 2, &type);
     model_message(&model->graph, kind, &value);
+}
+
+static inline void model_value(struct model *model, uint32_t kind, const char *name, int rows, int columns)
+{
+    model_typed(model, kind, name, 1, rows, columns);
 }
 
 static inline void model_names(struct buf *node, uint32_t field, const char *names)
