@@ -3,13 +3,14 @@
  *
  *     latencies come in pairs: parent and candidate run in turn, so that whatever else the machine does hits both. Warm-up is not in them.
  *
- *     no longer times than evidence   share of pairs in which the candidate was faster: its exact lower bound > 1/2
- *     p50                             candidate < parent
- *     p99                             candidate ≤ parent, or no evidence that it is worse: runs over the parent's p99 by an exact test
- *     memory                          candidate ≤ parent, with room for what measuring cannot tell (GATE_MEMORY_SLACK)
- *     fidelity                        exact lower bound on held-out samples ≥ 1 - max_drop
+ *     pairs       the candidate was the faster one in more than half of them: exact lower bound > 1/2, over all pairs and over the later half
+ *                 alone (a candidate that is only fast at first is not fast)
+ *     p50         candidate < parent
+ *     p99         candidate ≤ parent, or no evidence that it is worse: runs beyond the parent's p99 by an exact test (hypergeometric)
+ *     memory      candidate ≤ parent, with room for what measuring cannot tell (GATE_MEMORY_SLACK)
+ *     fidelity    exact lower bound on held-out samples ≥ 1 - max_drop
  *
- * "refused" names the first that fails, with both numbers.
+ * A refusal's reason names the first that fails, with both numbers. Without allocation: what is called on a robot cannot fail.
  */
 #ifndef MUSTER_STATS_GATE_H
 #define MUSTER_STATS_GATE_H
@@ -20,16 +21,19 @@
 
 #define GATE_MEMORY_SLACK 1.05
 #define GATE_ALPHA 0.05
+enum { GATE_MIN_PAIRS = 16 }; /* fewer prove nothing: the later half has to be all faster then */
 
 struct gate_pairs {
     size_t count;
-    const int64_t *parent_ns, *candidate_ns; /* [count], of the same round */
+    const int64_t *parent_ns, *candidate_ns; /* [count], of the same round, in the order of time */
 };
 
 struct gate_question {
     struct gate_pairs pairs; /* count 0: latency is not looked at here (another machine's) */
     const double *fidelity;  /* per held-out sample; NULL: not looked at */
     size_t fidelity_count;
+    bool
+        fidelity_binary; /* every value is 0 or 1 by its nature (one class per sample): Clopper and Pearson's bound */
     double max_drop;
     uint64_t parent_memory, candidate_memory; /* bytes; 0: not known */
     uint64_t parent_size, candidate_size;     /* bytes of the file: told, not judged */
