@@ -14,11 +14,13 @@
  *   Loop, Scan), of which only the names that they take from outside are known (`captures`): those tensors may not be renamed or removed.
  * - An unchanged model is written with the same meaning: same nodes, same order, same weights bit for bit.
  * - Weights are borrowed from the parsed bytes where these hold them in one piece (raw_data, packed float_data), else from the arena.
- *   The parsed bytes must outlive the model.
+ *   The parsed bytes must outlive the model. Borrowed data begin at any address: memcpy, no casts.
+ * - A field that is there twice is merged as protobuf says: the last number or text wins, lists grow. Not so graphs and tensors: INVALID.
  * - Pure: opening files, also those of external data, is forge/graph/file.h's.
  *
- * Limits: 1e6 nodes, 1e6 initializers, 1e5 names per node, subgraphs 8 deep, 32 dimensions, names below 4 KiB. Cycles and names without a
- * maker are found by graph_check (forge/graph/graph.h).
+ * Limits: 1e6 nodes (with those of subgraphs), 1e6 initializers, 1e6 value infos, 1e5 names per node, subgraphs 8 deep, 32 dimensions, names below
+ * 4 KiB and without control characters. Memory is bounded by what is there, never by what is claimed. Cycles and names without a maker are
+ * found by graph_of (forge/graph/graph.h).
  */
 #ifndef MUSTER_WIRE_ONNX_MODEL_H
 #define MUSTER_WIRE_ONNX_MODEL_H
@@ -65,7 +67,7 @@ struct onnx_weight {
     int64_t dims[ONNX_MAX_DIMS];
     struct onnx_bytes data; /* little-endian, elements × size; empty while external and not loaded */
     struct onnx_external external;
-    struct onnx_bytes raw;  /* the message as it was; empty for a new or changed one */
+    struct onnx_bytes raw; /* of a type without a name: the message as it was, which is written; else empty */
     struct onnx_bytes rest; /* fields not named above */
     bool removed;           /* is not written */
 };
@@ -80,7 +82,7 @@ struct onnx_attr {
     size_t count; /* of floats or ints */
     const float *floats;
     const int64_t *ints;
-    struct onnx_bytes raw; /* the message as it was, written verbatim; empty for a new one */
+    struct onnx_bytes raw; /* the message as it was, written verbatim; data NULL for a new one */
 };
 
 struct onnx_node {
@@ -89,6 +91,8 @@ struct onnx_node {
     const char **inputs, **outputs; /* "" where left out */
     struct onnx_attr *attrs;
     const char **captures; /* names that its subgraphs take from outside */
+    size_t inner_op_count;
+    const char **inner_ops; /* the operators in its subgraphs, of ONNX's own domain, each once */
     struct onnx_bytes rest;
     bool removed;
     size_t index; /* in model->nodes */
@@ -101,7 +105,7 @@ struct onnx_value_info {
     size_t dim_count;
     int64_t dims[ONNX_MAX_DIMS];       /* -1: unknown or symbolic */
     const char *params[ONNX_MAX_DIMS]; /* of a symbolic one, else NULL */
-    struct onnx_bytes raw;             /* as it was, written verbatim; empty for a new or changed one */
+    struct onnx_bytes raw;             /* as it was, written verbatim; data NULL for a new or changed one */
 };
 
 struct onnx_opset {
@@ -120,6 +124,8 @@ struct onnx_graph { /* the arrays grow by the functions below only; order is the
     struct onnx_value_info **inputs, **outputs,
         **values; /* inputs: also those with an initializer (IR < 4) */
     struct onnx_opset *opsets;
+    size_t sparse_count;
+    const char **sparse; /* names of the sparse initializers, which are kept verbatim */
 };
 
 /* Errors: INVALID if it is no ONNX model; TOO_BIG beyond a limit; UNSUPPORTED for what cannot be kept (functions of model-local
@@ -143,6 +149,10 @@ int onnx_model_set_metadata(struct onnx_model *model, const char *key, const cha
 /* ---- changing; everything that is handed over is copied into the arena ---- */
 
 const char *onnx_model_name(struct onnx_model *model, const char *text); /* interned; NULL: out of memory */
+const char *onnx_model_find(const struct onnx_model *model, const char *text); /* interned; NULL: not one */
+/* Interned names are numbered from 0, which is "". */
+size_t onnx_name_id(const char *interned);
+size_t onnx_model_name_count(const struct onnx_model *model);
 void *onnx_model_alloc(struct onnx_model *model,
                        size_t bytes); /* zeroed, aligned to 64, lives as long as the model */
 
@@ -153,6 +163,10 @@ struct onnx_node *onnx_model_add_node(struct onnx_model *model, const char *op, 
 /* `data` NULL: room that the caller fills by itself through the const (it is the arena's). Replaces nothing. */
 struct onnx_weight *onnx_model_add_weight(struct onnx_model *model, const char *name, enum tensor_dtype dtype,
                                           const int64_t *dims, size_t dim_count, const void *data);
+/* Puts a tensor that is there (the value of a Constant) under a name into the graph's array; its data are shared. */
+struct onnx_weight *onnx_model_keep_weight(struct onnx_model *model, const struct onnx_weight *weight,
+                                           const char *name);
+/* `array` is one of the graph's three. `dims` NULL: says no shape. */
 struct onnx_value_info *onnx_model_add_value(struct onnx_model *model, struct onnx_value_info ***array,
                                              size_t *count, const char *name, enum tensor_dtype dtype,
                                              const int64_t *dims, size_t dim_count);
@@ -169,6 +183,8 @@ int onnx_node_set_float(struct onnx_model *model, struct onnx_node *node, const 
                         struct err *err) must_check;
 int onnx_node_set_ints(struct onnx_model *model, struct onnx_node *node, const char *name,
                        const int64_t *values, size_t count, struct err *err) must_check;
+int onnx_node_set_floats(struct onnx_model *model, struct onnx_node *node, const char *name,
+                         const float *values, size_t count, struct err *err) must_check;
 int onnx_node_set_string(struct onnx_model *model, struct onnx_node *node, const char *name,
                          const char *value, struct err *err) must_check;
 void onnx_node_drop_attr(struct onnx_node *node, const char *name);
@@ -185,8 +201,11 @@ struct onnx_writer {
     int (*put_external)(void *arg, const void *data, size_t len, struct err *err);
     const char *external_location;
     size_t external_min;
+    uint64_t inside_max; /* of the bytes for `put`; 0: 2 GiB - 1, which is protobuf's own */
 };
-/* Errors: TOO_BIG if it passes 2 GiB - 1 with everything inside; those of `put`. */
+/* How many bytes `put` would get. */
+uint64_t onnx_model_bytes(const struct onnx_model *model, const struct onnx_writer *writer);
+/* Errors: TOO_BIG beyond inside_max, before the first byte; those of `put`. */
 int onnx_model_write(const struct onnx_model *model, const struct onnx_writer *writer,
                      struct err *err) must_check;
 
