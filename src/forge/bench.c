@@ -5,13 +5,15 @@
 #include "base/str.h"
 #include "forge/spread.h"
 #include "infer/pipeline.h"
+#include "stats/order.h"
 #include "sys/file.h"
 #include "sys/proc.h"
 #include "wire/onnx/summary.h"
 
 #include <assert.h>
+#include <math.h>
 
-enum { MAX_FOUND = 128 };
+enum { MAX_FOUND = 128, LEAST_WARMUP = 5 };
 
 /* One model under the clock. */
 struct lane {
@@ -19,6 +21,7 @@ struct lane {
     uint8_t *frame; /* owned */
     int width, height;
     struct spread total, preprocess, run, decode;
+    int64_t *rounds_ns; /* owned: the total of each round, in their order */
 };
 
 static void lanes_free(struct lane *lanes)
@@ -26,6 +29,7 @@ static void lanes_free(struct lane *lanes)
     for (size_t i = 0; i < BENCH_MAX_MODELS; i++) {
         pipeline_close(lanes[i].pipeline);
         free(lanes[i].frame);
+        free(lanes[i].rounds_ns);
         spread_fini(&lanes[i].total);
         spread_fini(&lanes[i].preprocess);
         spread_fini(&lanes[i].run);
@@ -86,33 +90,91 @@ static int open_lane(struct lane *lane, const struct bench_model *model, const s
     return make_frame(lane, model->release, err);
 }
 
-static int run_lane(struct lane *lane, struct err *err)
+static int run_once(struct lane *lane, struct pipeline_times *times, struct err *err)
 {
     struct detection found[MAX_FOUND];
     float values[PIPELINE_MAX_VALUES];
-    struct pipeline_times times;
     struct pipeline_result result = {.detections = found,
                                      .max_detections = MAX_FOUND,
                                      .values = values,
                                      .max_values = PIPELINE_MAX_VALUES};
     const struct pipeline_frame frame = {.data = lane->frame, .width = lane->width, .height = lane->height};
-    if (pipeline_process(lane->pipeline, &frame, &result, &times, err) < 0)
+    return pipeline_process(lane->pipeline, &frame, &result, times, err);
+}
+
+static int run_lane(struct lane *lane, int round, struct err *err)
+{
+    struct pipeline_times times;
+    if (run_once(lane, &times, err) < 0)
         return -1;
-    if (spread_add(&lane->total, times.preprocess_ns + times.run_ns + times.decode_ns, err) < 0 ||
+    if (round < 0) /* warming up */
+        return 0;
+    lane->rounds_ns[round] = times.preprocess_ns + times.run_ns + times.decode_ns;
+    if (spread_add(&lane->total, lane->rounds_ns[round], err) < 0 ||
         spread_add(&lane->preprocess, times.preprocess_ns, err) < 0 ||
         spread_add(&lane->run, times.run_ns, err) < 0)
         return -1;
     return spread_add(&lane->decode, times.decode_ns, err);
 }
 
+static int ascending(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Rounds are pairs: what slowed both down in one round says nothing about either. */
+static int report_speedup(const struct lane *first, const struct lane *lane, size_t rounds,
+                          struct bench_report *out, struct err *err)
+{
+    ptrdiff_t low, high;
+    cleanup_free double *ratios = mem_zalloc(rounds, sizeof *ratios);
+    if (!ratios)
+        return err_no_memory(err);
+    for (size_t i = 0; i < rounds; i++)
+        ratios[i] = (double)first->rounds_ns[i] / (double)MAX(lane->rounds_ns[i], 1);
+    qsort(ratios, rounds, sizeof *ratios, ascending);
+    order_bounds(rounds, 0.5, 0.05, &low, &high);
+    out->speedup = ratios[rounds / 2];
+    out->speedup_bounds = (struct bench_bounds){low < 0 ? (double)NAN : ratios[low],
+                                                high >= (ptrdiff_t)rounds ? (double)NAN : ratios[high]};
+    return 0;
+}
+
 static void report_lane(struct lane *lane, struct bench_report *out)
 {
     out->total_p50_ms = spread_quantile_ms(&lane->total, 0.5);
     out->total_p99_ms = spread_quantile_ms(&lane->total, 0.99);
+    spread_bounds_ms(&lane->total, 0.5, &out->total_p50.low, &out->total_p50.high);
+    spread_bounds_ms(&lane->total, 0.99, &out->total_p99.low, &out->total_p99.high);
     out->preprocess_p50_ms = spread_quantile_ms(&lane->preprocess, 0.5);
     out->run_p50_ms = spread_quantile_ms(&lane->run, 0.5);
     out->run_p99_ms = spread_quantile_ms(&lane->run, 0.99);
     out->decode_p50_ms = spread_quantile_ms(&lane->decode, 0.5);
+}
+
+static int run_round(struct lane *lanes, const struct bench_model *models, size_t count, int round,
+                     struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t turn = (i + (size_t)MAX(round, 0)) % count;
+        if (run_lane(&lanes[turn], round, err) < 0)
+            return err_prefix(err, "%s", models[turn].name);
+    }
+    return 0;
+}
+
+static int open_lanes(struct lane *lanes, const struct bench_model *models, size_t count,
+                      const struct bench_options *options, struct bench_report *out, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (open_lane(&lanes[i], &models[i], options, &out[i], err) < 0)
+            return err_prefix(err, "%s", models[i].name);
+        lanes[i].rounds_ns = mem_zalloc((size_t)options->rounds, sizeof *lanes[i].rounds_ns);
+        if (!lanes[i].rounds_ns)
+            return err_no_memory(err);
+    }
+    return 0;
 }
 
 int bench_models(const struct bench_model *models, size_t count, const struct bench_options *options,
@@ -122,15 +184,23 @@ int bench_models(const struct bench_model *models, size_t count, const struct be
     cleanup_lanes struct lane *lanes = mem_zalloc(BENCH_MAX_MODELS, sizeof *lanes);
     if (!lanes)
         return err_no_memory(err);
-    for (size_t i = 0; i < count; i++)
-        if (open_lane(&lanes[i], &models[i], options, &out[i], err) < 0)
-            return err_prefix(err, "%s", models[i].name);
-    for (int round = 0; round < options->rounds; round++)
-        for (size_t i = 0; i < count; i++)
-            if (run_lane(&lanes[i], err) < 0)
-                return err_prefix(err, "%s", models[i].name);
-    for (size_t i = 0; i < count; i++)
+    int warmup = options->warmup > 0 ? options->warmup : MAX(options->rounds / 10, LEAST_WARMUP);
+    if (open_lanes(lanes, models, count, options, out, err) < 0)
+        return -1;
+    for (int i = 0; i < warmup; i++)
+        if (run_round(lanes, models, count, -1, err) < 0)
+            return -1;
+    for (int round = 0; round < options->rounds; round++) {
+        if (run_round(lanes, models, count, round, err) < 0)
+            return -1;
+        if (options->progress)
+            options->progress((size_t)round + 1, (size_t)options->rounds, options->progress_arg);
+    }
+    for (size_t i = 0; i < count; i++) {
         report_lane(&lanes[i], &out[i]);
+        if (report_speedup(&lanes[0], &lanes[i], (size_t)options->rounds, &out[i], err) < 0)
+            return -1;
+    }
     return 0;
 }
 

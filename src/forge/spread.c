@@ -1,6 +1,7 @@
 #include "forge/spread.h"
 
 #include "base/mem.h"
+#include "stats/order.h"
 
 #include <math.h>
 
@@ -30,11 +31,26 @@ static int ascending(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+static void sort(struct spread *spread)
+{
+    if (spread->count)
+        qsort(spread->values_ns, spread->count, sizeof *spread->values_ns, ascending);
+}
+
+void spread_bounds_ms(struct spread *spread, double share, double *out_low, double *out_high)
+{
+    ptrdiff_t low, high;
+    order_bounds(spread->count, share, 0.05, &low, &high);
+    sort(spread);
+    *out_low = low < 0 ? NAN : (double)spread->values_ns[low] / 1e6;
+    *out_high = high >= (ptrdiff_t)spread->count ? NAN : (double)spread->values_ns[high] / 1e6;
+}
+
 double spread_quantile_ms(struct spread *spread, double share)
 {
     if (spread->count == 0)
         return 0;
-    qsort(spread->values_ns, spread->count, sizeof *spread->values_ns, ascending);
+    sort(spread);
     size_t rank = (size_t)fmax(1, ceil(share * (double)spread->count));
     return (double)spread->values_ns[MIN(rank, spread->count) - 1] / 1e6;
 }
