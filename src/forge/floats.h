@@ -1,8 +1,5 @@
-/* Golden frames of floats, as a model builder has them: `.npy` files of NumPy (float32, C order, any shape) or `.f32` files of nothing but
+/* Golden frames of floats, as a model builder has them: `.npy` files of NumPy (forge/npy.h; float32, any shape) or `.f32` files of nothing but
  * little-endian float32 numbers. One file may hold several frames, one after the other.
- *
- *   .npy   "\x93NUMPY" · u8 major 1..3 · u8 minor · u16 (major 1) or u32 length of the head, little-endian ·
- *          head: "{'descr': '<f4', 'fortran_order': False, 'shape': (10, 6), }" padded with blanks · the numbers
  */
 #ifndef MUSTER_FORGE_FLOATS_H
 #define MUSTER_FORGE_FLOATS_H
