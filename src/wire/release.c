@@ -251,6 +251,23 @@ static void decode_golden(const struct decoder *decoder, struct json_at root)
         json_get_double(at, "tolerance", 0, 1, &decoder->out->golden_tolerance);
 }
 
+static void decode_variants(struct json_at root, struct release *out)
+{
+    if (!json_has(root, "variants"))
+        return;
+    struct json_at list = json_list(root, "variants", RELEASE_MAX_VARIANTS, &out->variant_count);
+    for (size_t i = 0; i < out->variant_count; i++) {
+        struct release_variant *variant = &out->variants[i];
+        struct json_at at = json_as_object(json_item(list, i));
+        JSON_ONLY(at, "name", "precision", "fidelity");
+        json_get_line(at, "name", variant->name, sizeof variant->name);
+        GET_CHOICE(at, "precision", precision_words, variant->precision);
+        json_get_double(at, "fidelity", 0, 1, &variant->fidelity);
+    }
+    if (out->variant_count == 0)
+        json_fail(root, "variants: empty; leave it out");
+}
+
 static void decode_words(const struct decoder *decoder, struct json_at root)
 {
     struct release *out = decoder->out;
@@ -269,9 +286,10 @@ static void check_members(const struct decoder *decoder, struct json_at root)
 {
 #define MEMBERS                                                                                              \
     "schema", "name", "version", "description", "task", "targets", "model", "frame", "state", "preprocess",  \
-        "postprocess", "labels", "budgets", "envelope", "runtime", "switch", "safe_state", "golden"
+        "postprocess", "labels", "budgets", "envelope", "runtime", "switch", "safe_state", "golden",         \
+        "variants"
     if (decoder->lenient)
-        JSON_ONLY(root, MEMBERS, "created", "evaluation", "recipe");
+        JSON_ONLY(root, MEMBERS, "created", "evaluation", "recipe", "optimized", "trt");
     else
         JSON_ONLY(root, MEMBERS);
 }
@@ -300,6 +318,8 @@ static void decode(const struct decoder *decoder, struct json_at root)
     decode_switch(decoder, root);
     json_get_line(root, "safe_state", out->safe_state, sizeof out->safe_state);
     decode_golden(decoder, root);
+    if (!decoder->lenient) /* there it names files */
+        decode_variants(root, out);
 }
 
 static const struct release defaults = {

@@ -31,8 +31,13 @@
  *                hold_s: how long the previous release stays hot after the commit (0: until the next one);
  *                at "sequence_end": switched only after a frame that ends a sequence (at the latest after 60 s)
  *   "safe_state": "stop",
- *   "golden": {"tolerance": 0.001}
+ *   "golden": {"tolerance": 0.001},
+ *   "variants": [{"name": "cpu-x86", "precision": "int8", "fidelity": 0.93}]      cheaper forms of the model; left out if there is none
  * }
+ *
+ * A variant is the same model made for one kind of machine ("cpu-x86", "cpu-arm", "trt"; the model itself is called "fp32"): its own weight
+ * layer, the same tensors. `fidelity` is promised: how alike it answers the golden frames on average (infer/fidelity.h). A robot that sees less,
+ * or no gain, runs the model itself (infer/contest.h).
  *
  * Versions are SemVer 2.0.0 without build metadata.
  *
@@ -50,10 +55,10 @@
  * nobody would look at (max_jump for values, max_rate, value_min and value_max for detections) is refused. What the robot
  * could not run is refused by release_check, so at pack time.
  *
- * Every member is required in release.json and no other is allowed. In release.yaml `description`, `model.format`, `frame`,
+ * Every member but `variants` is required in release.json and no other is allowed. In release.yaml `description`, `model.format`, `frame`,
  * `state`, `preprocess`, `postprocess`, `envelope`, `runtime`, `switch`, `golden` and their members may be left out and
  * then have the values above (no description); besides it says `model.path` (required) and may say `golden.inputs`, `created`, `evaluation` and
- * `recipe`, which the packer reads for itself.
+ * `recipe`, `variants`, `optimized` and `trt` (forge/recipe.h), which the packer reads for itself.
  */
 #ifndef MUSTER_WIRE_RELEASE_H
 #define MUSTER_WIRE_RELEASE_H
@@ -72,7 +77,8 @@ enum {
     RELEASE_MAX_VALUES = 768, /* in one result */
     RELEASE_MAX_THREADS = 64,
     RELEASE_MAX_RUN = 10000, /* frames in a row that something may be asked of */
-    RELEASE_MAX_HOLD_S = 604800
+    RELEASE_MAX_HOLD_S = 604800,
+    RELEASE_MAX_VARIANTS = 3
 };
 
 enum tensor_dtype { /* ONNX numbers */
@@ -105,10 +111,20 @@ enum frame_queue { QUEUE_LATEST, QUEUE_LOSSLESS };
 enum provider { PROVIDER_CPU, PROVIDER_CUDA, PROVIDER_TENSORRT, PROVIDER_COUNT };
 enum switch_policy { SWITCH_AVAILABILITY, SWITCH_MEMORY };
 enum switch_at { SWITCH_AT_FRAME, SWITCH_AT_SEQUENCE_END };
+enum precision { PRECISION_FP32, PRECISION_FP16, PRECISION_INT8, PRECISION_INT8_FP16 };
 enum color_order { COLOR_RGB, COLOR_BGR };
 enum tensor_layout { LAYOUT_NCHW, LAYOUT_NHWC };
 enum resize_mode { RESIZE_LETTERBOX, RESIZE_STRETCH };
 enum decoder_kind { DECODER_YOLOV8, DECODER_RAW /* "values" */, DECODER_SCORES };
+
+#define VARIANT_PARENT "fp32" /* the model itself, which every machine can run */
+#define VARIANT_TRT "trt"
+
+struct release_variant {
+    char name[16];            /* "cpu-x86", "cpu-arm", "trt"; each at most once, in this order */
+    enum precision precision; /* of its weights */
+    double fidelity;          /* promised; above 0, at most 1 */
+};
 
 struct release {
     char name[64];
@@ -181,6 +197,9 @@ struct release {
     char safe_state
         [32]; /* stop, slow, hold, hover, land, return, crouch, alert: what the robot does without a result */
     double golden_tolerance; /* absolute, on output tensors */
+
+    size_t variant_count;
+    struct release_variant variants[RELEASE_MAX_VARIANTS];
 };
 
 /* Both parsers end with release_check. After -1 *out is not to be used. */
@@ -199,8 +218,15 @@ int release_check_machine(const struct release *release, const char *machine,
 
 /* How many values a result has; 0: detections. */
 size_t release_value_count(const struct release *release);
-const char *task_name(enum release_task task);     /* "timeseries" */
-const char *provider_name(enum provider provider); /* "tensorrt" */
+const char *precision_name(enum precision precision); /* "int8+fp16" */
+const char *task_name(enum release_task task);        /* "timeseries" */
+const char *provider_name(enum provider provider);    /* "tensorrt" */
+
+/* Variants. */
+extern const char *const variant_names[RELEASE_MAX_VARIANTS]; /* of all kinds, in their order */
+/* For this machine's processor (uname -m): "cpu-x86", "cpu-arm"; NULL: there is no kind for it. */
+const char *variant_of_machine(const char *machine);
+const struct release_variant *release_variant(const struct release *release, const char *name); /* or NULL */
 
 const char *tensor_dtype_name(enum tensor_dtype dtype);   /* "float32"; "unknown type" */
 size_t tensor_element_bytes(enum tensor_dtype dtype);     /* 0 for an unknown type */

@@ -16,6 +16,12 @@ const char *task_name(enum release_task task)
     return (unsigned)task < ARRAY_LEN(task_words) ? task_words[task] : "unknown task";
 }
 
+const char *precision_name(enum precision precision)
+{
+    return (unsigned)precision < ARRAY_LEN(precision_words) ? precision_words[precision]
+                                                            : "unknown precision";
+}
+
 const char *provider_name(enum provider provider)
 {
     return (unsigned)provider < ARRAY_LEN(provider_words) ? provider_words[provider] : "unknown provider";
@@ -144,18 +150,32 @@ static json_t *from_model(const struct release *release)
                      from_tensors(release->outputs, release->output_count));
 }
 
+static json_t *from_variants(const struct release *release)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < release->variant_count; i++) {
+        const struct release_variant *variant = &release->variants[i];
+        json_append(list, json_pack("{s:s, s:s, s:f}", "name", variant->name, "precision",
+                                    precision_name(variant->precision), "fidelity", variant->fidelity));
+    }
+    return list;
+}
+
 static json_t *from_release(const struct release *release)
 {
     json_t *targets = from_words(release->targets[0], release->target_count, sizeof release->targets[0]);
     json_t *labels = from_words(release->labels[0], release->label_count, sizeof release->labels[0]);
-    return json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:{s:f}}",
-        "schema", 1, "name", release->name, "version", release->version, "description", release->description,
-        "task", task_words[release->task], "targets", targets, "model", from_model(release), "frame",
-        frame_words[release->frame], "state", from_state(release), "preprocess", from_preprocess(release),
-        "postprocess", from_postprocess(release), "labels", labels, "budgets", from_budgets(release),
-        "envelope", from_envelope(release), "runtime", from_runtime(release), "switch", from_switch(release),
-        "safe_state", release->safe_state, "golden", "tolerance", release->golden_tolerance);
+    json_t *variants = release->variant_count ? from_variants(release) : NULL;
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
+                     "s:{s:f}, s:o*}",
+                     "schema", 1, "name", release->name, "version", release->version, "description",
+                     release->description, "task", task_words[release->task], "targets", targets, "model",
+                     from_model(release), "frame", frame_words[release->frame], "state", from_state(release),
+                     "preprocess", from_preprocess(release), "postprocess", from_postprocess(release),
+                     "labels", labels, "budgets", from_budgets(release), "envelope", from_envelope(release),
+                     "runtime", from_runtime(release), "switch", from_switch(release), "safe_state",
+                     release->safe_state, "golden", "tolerance", release->golden_tolerance, "variants",
+                     variants);
 }
 
 char *release_format(const struct release *release)

@@ -181,6 +181,19 @@ static void random_policy(uint64_t *random, struct release *out)
     out->switching.hold_s = (int)random_below(random, 604801);
 }
 
+static void random_variants(uint64_t *random, struct release *out)
+{
+    for (size_t i = 0; i < RELEASE_MAX_VARIANTS; i++) {
+        struct release_variant *variant = &out->variants[out->variant_count];
+        if (random_below(random, 2))
+            continue;
+        *variant = (struct release_variant){.precision = (enum precision)random_below(random, 4),
+                                            .fidelity = random_between(random, 0.01, 1)};
+        str_copy(variant->name, sizeof variant->name, variant_names[i]);
+        out->variant_count++;
+    }
+}
+
 static void random_release(uint64_t *random, struct release *out)
 {
     static const char *const safe_states[] = {"stop", "slow",   "hold",   "hover",
@@ -197,6 +210,7 @@ static void random_release(uint64_t *random, struct release *out)
     random_numbers(random, out);
     random_limits(random, out);
     random_policy(random, out);
+    random_variants(random, out);
     str_copy(out->safe_state, sizeof out->safe_state,
              safe_states[random_below(random, ARRAY_LEN(safe_states))]);
 }
@@ -447,6 +461,44 @@ static void what_does_not_hold_together_is_refused(void **state)
     REFUSED(bad.safe_state[0] = 0, "safe_state");
 }
 
+/* Variants are the one member that may be left out, so that releases without them are what they were. */
+static void variants_hold_together_or_are_refused(void **state)
+{
+    struct err err;
+    struct release good = sample(), bad;
+    good.variant_count = 2;
+    good.variants[0] =
+        (struct release_variant){.name = "cpu-x86", .precision = PRECISION_INT8, .fidelity = 0.93};
+    good.variants[1] =
+        (struct release_variant){.name = "trt", .precision = PRECISION_INT8_FP16, .fidelity = 1};
+    REFUSED(bad.variant_count = 4, "variants");
+    REFUSED(str_copy(bad.variants[0].name, 16, "fp32"), "cpu-x86, cpu-arm, trt");
+    REFUSED(str_copy(bad.variants[1].name, 16, "cpu-x86"), "each once");
+    REFUSED((bad.variants[0] = good.variants[1], bad.variants[1] = good.variants[0]), "in the order");
+    REFUSED(bad.variants[0].precision = (enum precision)4, "precision");
+    REFUSED(bad.variants[0].fidelity = 0, "variants.fidelity");
+    REFUSED(bad.variants[1].fidelity = 1.01, "variants.fidelity");
+    REFUSED(bad.variants[1].fidelity = NAN, "variants.fidelity");
+    cleanup_free char *text = release_format(&good);
+    assert_non_null(strstr(text,
+                           "\"variants\":[{\"fidelity\":0.93,\"name\":\"cpu-x86\",\"precision\":\"int8\"},"
+                           "{\"fidelity\":1,\"name\":\"trt\",\"precision\":\"int8+fp16\"}]"));
+    no_surplus_is_taken(parse_any, text);
+    every_truncation_fails(parse_any, text, strlen(text));
+    no_flip_crashes(parse_any, text, strlen(text));
+    assert_string_equal(release_variant(&good, variant_of_machine("x86_64"))->name, "cpu-x86");
+    assert_null(release_variant(&good, variant_of_machine("aarch64")));
+    assert_null(release_variant(&good, variant_of_machine("riscv64")));
+    cleanup_free char *with_files = mem_printf("%svariants: {cpu-x86: a.onnx}\n", yaml_sample);
+    struct release release;
+    char path[64];
+    err = (struct err){0};
+    assert_ok(
+        release_parse_yaml("release.yaml", with_files, strlen(with_files), &release, path, sizeof path, &err),
+        err);
+    assert_int_equal(release.variant_count, 0);
+}
+
 static void what_a_policy_cannot_be_is_refused(void **state)
 {
     struct err err;
@@ -611,6 +663,7 @@ int main(void)
         cmocka_unit_test(every_member_is_checked_and_no_other_is_taken),
         cmocka_unit_test(what_does_not_hold_together_is_refused),
         cmocka_unit_test(a_policy_with_memory_is_read_whole),
+        cmocka_unit_test(variants_hold_together_or_are_refused),
         cmocka_unit_test(what_a_policy_cannot_be_is_refused),
         cmocka_unit_test(limits_of_the_document_hold),
         cmocka_unit_test(a_release_runs_only_where_it_says),

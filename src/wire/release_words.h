@@ -24,6 +24,10 @@ static const char *const policy_words[] = {
     [SWITCH_AVAILABILITY] = "availability", [SWITCH_MEMORY] = "memory"};
 static const char *const at_words[] = {
     [SWITCH_AT_FRAME] = "frame", [SWITCH_AT_SEQUENCE_END] = "sequence_end"};
+static const char *const precision_words[] = {[PRECISION_FP32] = "fp32",
+                                              [PRECISION_FP16] = "fp16",
+                                              [PRECISION_INT8] = "int8",
+                                              [PRECISION_INT8_FP16] = "int8+fp16"};
 static const char *const dtype_words[] = {
     [DTYPE_FLOAT32] = "float32",  [DTYPE_UINT8] = "uint8",   [DTYPE_INT8] = "int8",
     [DTYPE_UINT16] = "uint16",    [DTYPE_INT16] = "int16",   [DTYPE_INT32] = "int32",
