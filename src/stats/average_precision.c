@@ -5,9 +5,12 @@
 #include <stdbool.h>
 
 struct sample {
-    size_t frame;
+    size_t frame, order; /* order: the how manyeth of all */
     struct detection box;
 };
+
+/* "AP" of the COCO metric: the best 100 detections of a picture and class, IoU 0.5, 0.55 … 0.95. */
+enum { COCO_MAX_FOUND = 100, COCO_THRESHOLDS = 10 };
 
 struct samples {
     struct sample *items;
@@ -47,7 +50,7 @@ static int append(struct samples *list, size_t frame, const struct detection *bo
         list->room = room;
     }
     for (size_t i = 0; i < count; i++)
-        list->items[list->count++] = (struct sample){.frame = frame, .box = boxes[i]};
+        list->items[list->count++] = (struct sample){.frame = frame, .order = list->count, .box = boxes[i]};
     return 0;
 }
 
@@ -74,7 +77,7 @@ static int by_descending_score(const void *left, const void *right)
     const struct sample *a = left, *b = right;
     if (a->box.score != b->box.score)
         return a->box.score < b->box.score ? 1 : -1;
-    return (a->frame > b->frame) - (a->frame < b->frame);
+    return (a->order > b->order) - (a->order < b->order);
 }
 
 /* All samples of one label, copied. NULL: none, or out of memory. */
@@ -142,7 +145,40 @@ static double area_under_envelope(const bool *hits, size_t found_count, size_t t
     return area;
 }
 
-double ap_meter_ap(struct ap_meter *meter, size_t label, double iou)
+/* COCO: the precision envelope at the recalls 0, 0.01 … 1, which are numpy's multiples of 0.01 to the last bit: a recall that should equal one
+ * may fall short of it there, and so it does here. */
+static double mean_at_101_recalls(const bool *hits, size_t found_count, size_t truth_count)
+{
+    double sum = 0, envelope = 0;
+    size_t hits_left = 0;
+    int wanted = 100;
+    for (size_t i = 0; i < found_count; i++)
+        hits_left += hits[i];
+    for (size_t i = found_count; i-- > 0; hits_left -= hits[i]) {
+        double recall = (double)hits_left / (double)truth_count;
+        double before = i ? (double)(hits_left - hits[i]) / (double)truth_count : -1;
+        envelope = fmax(envelope, (double)hits_left / (double)(i + 1));
+        for (; wanted >= 0 && wanted * 0.01 > before; wanted--)
+            sum += wanted * 0.01 <= recall ? envelope : 0;
+    }
+    return sum / 101;
+}
+
+/* At most `limit` detections of each frame, the best ones; the list is sorted by score. */
+static size_t keep_best(struct sample *found, size_t count, size_t frames, size_t limit)
+{
+    cleanup_free size_t *seen = mem_zalloc(MAX(frames, 1), sizeof *seen);
+    size_t kept = 0;
+    for (size_t i = 0; seen && i < count; i++)
+        if (seen[found[i].frame]++ < limit)
+            found[kept++] = found[i];
+    return seen ? kept : count;
+}
+
+typedef double area_function(const bool *hits, size_t found_count, size_t truth_count);
+
+static double average_precision(const struct ap_meter *meter, size_t label, double iou, size_t limit,
+                                area_function *area)
 {
     size_t found_count, truth_count;
     cleanup_free struct sample *truth = of_label(&meter->truth, label, &truth_count);
@@ -152,21 +188,48 @@ double ap_meter_ap(struct ap_meter *meter, size_t label, double iou)
     if (!truth_count || !truth || !found || !taken || !hits)
         return NAN;
     qsort(found, found_count, sizeof *found, by_descending_score);
+    if (limit)
+        found_count = keep_best(found, found_count, meter->frames, limit);
     for (size_t i = 0; i < found_count; i++)
         hits[i] = take_truth(&found[i], truth, taken, truth_count, (float)iou);
-    return area_under_envelope(hits, found_count, truth_count);
+    return area(hits, found_count, truth_count);
 }
 
-double ap_meter_map(struct ap_meter *meter, double iou)
+double ap_meter_ap(struct ap_meter *meter, size_t label, double iou)
+{
+    return average_precision(meter, label, iou, 0, area_under_envelope);
+}
+
+double ap_meter_coco(struct ap_meter *meter, size_t label, double iou)
+{
+    return average_precision(meter, label, iou, COCO_MAX_FOUND, mean_at_101_recalls);
+}
+
+/* The mean over classes that have truth. */
+static double mean_over_classes(struct ap_meter *meter, double iou,
+                                double (*ap)(struct ap_meter *, size_t, double))
 {
     double sum = 0;
     size_t classes = 0;
     for (size_t label = 0; label < meter->label_count; label++) {
-        double ap = ap_meter_ap(meter, label, iou);
-        if (isnan(ap))
+        double value = ap(meter, label, iou);
+        if (isnan(value))
             continue;
-        sum += ap;
+        sum += value;
         classes++;
     }
     return classes ? sum / (double)classes : NAN;
+}
+
+double ap_meter_map(struct ap_meter *meter, double iou)
+{
+    return mean_over_classes(meter, iou, ap_meter_ap);
+}
+
+double ap_meter_coco_map(struct ap_meter *meter)
+{
+    double sum = 0;
+    for (int i = 0; i < COCO_THRESHOLDS; i++)
+        sum += mean_over_classes(meter, 0.5 + 0.05 * i, ap_meter_coco);
+    return sum / COCO_THRESHOLDS;
 }

@@ -40,6 +40,10 @@ int ap_meter_add(struct ap_meter *meter, const struct detection *found, size_t f
                  const struct detection *truth, size_t truth_count);
 double ap_meter_ap(struct ap_meter *meter, size_t label, double iou); /* NaN if the class has no truth */
 double ap_meter_map(struct ap_meter *meter, double iou);              /* NaN if no class has truth */
+/* As pycocotools computes them: the precision envelope at 101 recalls, at most 100 detections of a frame and class; the second one is the
+ * mean over the IoUs 0.5, 0.55 … 0.95 too ("AP", "mAP@[.5:.95]"). */
+double ap_meter_coco(struct ap_meter *meter, size_t label, double iou);
+double ap_meter_coco_map(struct ap_meter *meter);
 uint64_t ap_meter_truths(const struct ap_meter *meter, size_t label);
 
 #endif
