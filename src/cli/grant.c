@@ -91,7 +91,7 @@ static int read_head(const struct image *image, struct sealed_head *out, struct 
         return err_set(err, ERR_REFUSED,
                        "%s is not sealed: every robot can open it; muster pack --seal makes one that is",
                        image->dir);
-    if (image_check_blobs(image, err) < 0 || image_sealed_path(image, &path, err) < 0 ||
+    if (image_check_blobs(image, err) < 0 || image_sealed_path(image, VARIANT_PARENT, &path, err) < 0 ||
         file_map(path, &map, err) < 0)
         return -1;
     return sealed_parse(map.data, map.size, map.size, out, err);

@@ -4,8 +4,10 @@
 #include "base/str.h"
 #include "forge/engine.h"
 #include "forge/golden_make.h"
+#include "forge/pack_variants.h"
 #include "forge/recipe.h"
 #include "forge/sbom.h"
+#include "release/engine.h"
 #include "release/image.h"
 #include "sys/file.h"
 #include "trust/oms/oms.h"
@@ -60,6 +62,8 @@ static int check_documents(const struct recipe *recipe, struct err *err)
     for (size_t i = 0; i < recipe->document_count; i++)
         if (access(recipe->documents[i], R_OK) < 0)
             return err_errno(err, "%s", recipe->documents[i]);
+    if (recipe->timing_cache && access(recipe->timing_cache, R_OK) < 0)
+        return err_errno(err, "%s", recipe->timing_cache);
     return 0;
 }
 
@@ -141,35 +145,52 @@ static const char *base_name(const char *path)
 }
 
 /* The encrypted file lies in the layout for a moment under a name of its own; the plaintext never does. */
-static int add_sealed(struct packer *packer, struct oci_descriptor *out, struct err *err)
+static int add_sealed(struct packer *packer, const char *path, struct oci_descriptor *out, struct err *err)
 {
     cleanup_free char *temp = mem_printf("%s/blobs/sha256/" LAYOUT_TEMP_PREFIX "sealed", packer->dir);
     if (!temp)
         return err_no_memory(err);
-    int result = seal_file(packer->recipe->model_path, temp, packer->seal, err);
+    int result = seal_file(path, temp, packer->seal, err);
     if (result == 0)
         result = add_file(packer, temp, out, err);
     unlink(temp);
     return result;
 }
 
-static int add_weights(struct packer *packer, struct err *err)
+static int add_weights(struct packer *packer, const char *variant, const char *stem, const char *path,
+                       struct err *err)
 {
-    struct oci_descriptor *model = packer->seal ? next_layer(packer, MUSTER_SEALED_TYPE, "model.onnx.sealed")
-                                                : next_layer(packer, MODELPACK_WEIGHT_TYPE, "model.onnx");
-    str_copy(model->variant, sizeof model->variant, "fp32");
-    return packer->seal ? add_sealed(packer, model, err)
-                        : add_file(packer, packer->recipe->model_path, model, err);
+    char name[64];
+    snprintf(name, sizeof name, packer->seal ? "%s.onnx.sealed" : "%s.onnx", stem);
+    struct oci_descriptor *layer =
+        next_layer(packer, packer->seal ? MUSTER_SEALED_TYPE : MODELPACK_WEIGHT_TYPE, name);
+    str_copy(layer->variant, sizeof layer->variant, variant);
+    return packer->seal ? add_sealed(packer, path, layer, err) : add_file(packer, path, layer, err);
+}
+
+static int add_variants(struct packer *packer, struct err *err)
+{
+    const struct recipe *recipe = packer->recipe;
+    for (size_t i = 0; i < recipe->variant_count; i++)
+        if (add_weights(packer, recipe->variants[i].name, recipe->variants[i].name, recipe->variants[i].path,
+                        err) < 0)
+            return -1;
+    if (!recipe->timing_cache)
+        return 0;
+    struct oci_descriptor *layer = next_layer(packer, MUSTER_TIMING_TYPE, "trt.timing.cache");
+    str_copy(layer->variant, sizeof layer->variant, VARIANT_TRT);
+    return add_file(packer, recipe->timing_cache, layer, err);
 }
 
 static int add_layers(struct packer *packer, const struct buf *golden, struct err *err)
 {
     const struct recipe *recipe = packer->recipe;
-    if (add_weights(packer, err) < 0 ||
+    if (add_weights(packer, VARIANT_PARENT, "model", recipe->model_path, err) < 0 ||
         add_text(packer, release_format(&recipe->release),
                  next_layer(packer, MUSTER_RELEASE_TYPE, "release.json"), err) < 0 ||
         add_bytes(packer, golden->data, golden->len, next_layer(packer, MUSTER_GOLDEN_TYPE, "golden.bin"),
-                  err) < 0)
+                  err) < 0 ||
+        add_variants(packer, err) < 0)
         return -1;
     for (size_t i = 0; i < recipe->document_count; i++) {
         const char *path = recipe->documents[i];
@@ -191,7 +212,9 @@ static int add_engine(struct packer *packer, const char *runtime_path, struct er
         return -1;
     const struct oci_descriptor *const layers[] = {&parts.manifest, &parts.config, &parts.rootfs};
     for (size_t i = 0; i < ARRAY_LEN(layers); i++) {
-        packer->manifest.layers[packer->manifest.layer_count++] = *layers[i];
+        struct oci_descriptor *layer = &packer->manifest.layers[packer->manifest.layer_count++];
+        *layer = *layers[i];
+        str_copy(layer->variant, sizeof layer->variant, ENGINE_ARCHITECTURE);
         packer->report->total_bytes += layers[i]->size;
     }
     packer->engine = parts.manifest;
@@ -306,7 +329,7 @@ static int check_target(const char *dir, struct err *err)
     return 0;
 }
 
-static int pack(const struct recipe *recipe, const char *dir, const struct pack_options *options,
+static int pack(struct recipe *recipe, const char *dir, const struct pack_options *options,
                 struct pack_report *out, struct err *err)
 {
     cleanup_buf struct buf golden = BUF_INIT(GOLDEN_MAX_BYTES);
@@ -314,7 +337,8 @@ static int pack(const struct recipe *recipe, const char *dir, const struct pack_
     if (!packer)
         return err_no_memory(err);
     if (check_origin(recipe, out->model_signer, err) < 0 || check_model(recipe, err) < 0 ||
-        check_documents(recipe, err) < 0 || try_model(recipe, options, &golden, out, err) < 0)
+        check_documents(recipe, err) < 0 || try_model(recipe, options, &golden, out, err) < 0 ||
+        pack_try_variants(recipe, options ? options->runtime_path : NULL, &golden, err) < 0)
         return -1;
     const char *told = options && options->created ? options->created : recipe->created;
     *packer = (struct packer){.dir = dir,

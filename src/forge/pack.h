@@ -4,8 +4,8 @@
  *     release.yaml ──▶ tensors of the ONNX file against the yaml ──▶ load and run it here ──▶ golden.bin
  *                  ──▶ blobs, config, manifest ──▶ index.json
  *
- * Layers in this order: model.onnx, release.json, golden.bin, then evaluation and recipe if the yaml names
- * them, then the engine if it is wanted, then the bill of materials (sbom.cdx.json, forge/sbom.h). No clock, user name or path gets in; `created` is what the yaml or the caller says, else
+ * Layers in this order: model.onnx, release.json, golden.bin, the variants (cpu-x86.onnx …, forge/pack_variants.h) and TensorRT's timing cache, then
+ * evaluation, recipe and the optimizer's reports if the yaml names them, then the engine if it is wanted, then the bill of materials (sbom.cdx.json, forge/sbom.h). No clock, user name or path gets in; `created` is what the yaml or the caller says, else
  * 1970-01-01T00:00:00Z.
  */
 #ifndef MUSTER_FORGE_PACK_H

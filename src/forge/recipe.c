@@ -1,4 +1,4 @@
-#include "forge/recipe.h"
+#include "forge/recipe_inside.h"
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -11,10 +11,9 @@
 #include <glob.h>
 #include <sys/stat.h>
 
-enum { YAML_MAX = 256 << 10, PATH_SIZE = 1024 };
+enum { YAML_MAX = 256 << 10 };
 
-/* "dir/of/yaml" + "/" + relative; an absolute path stays. */
-static char *beside(const char *yaml_path, const char *path)
+char *recipe_beside(const char *yaml_path, const char *path)
 {
     const char *slash = strrchr(yaml_path, '/');
     if (path[0] == '/' || !slash)
@@ -24,7 +23,7 @@ static char *beside(const char *yaml_path, const char *path)
 
 static int put_beside(const char *yaml_path, const char *path, char **out, struct err *err)
 {
-    *out = beside(yaml_path, path);
+    *out = recipe_beside(yaml_path, path);
     return *out ? 0 : err_no_memory(err);
 }
 
@@ -39,17 +38,10 @@ static bool is_time(const char *text)
     return true;
 }
 
-struct extras {
-    char inputs[PATH_SIZE];
-    char signature[PATH_SIZE], key[PATH_SIZE];
-    char documents[RECIPE_MAX_DOCUMENTS][PATH_SIZE];
-    char created[40];
-};
-
 /* What release_parse_yaml leaves to the packer. */
-static int read_extras(const char *name, const struct buf *text, struct extras *out, struct err *err)
+static int read_extras(const char *name, const struct buf *text, struct recipe_extras *out, struct err *err)
 {
-    static const char *const documents[RECIPE_MAX_DOCUMENTS] = {"evaluation", "recipe"};
+    static const char *const documents[RECIPE_YAML_DOCUMENTS] = {"evaluation", "recipe"};
     struct json_reader reader;
     if (yaml_read(&reader, name, text->data, text->len, err) < 0)
         return -1;
@@ -60,7 +52,8 @@ static int read_extras(const char *name, const struct buf *text, struct extras *
         json_get_line(model, "signature", out->signature, sizeof out->signature);
         json_get_line(model, "key", out->key, sizeof out->key);
     }
-    for (size_t i = 0; i < RECIPE_MAX_DOCUMENTS; i++)
+    recipe_read_variants(root, out);
+    for (size_t i = 0; i < RECIPE_YAML_DOCUMENTS; i++)
         if (json_has(root, documents[i]))
             json_get_line(root, documents[i], out->documents[i], sizeof out->documents[i]);
     if (json_has(root, "created")) {
@@ -71,7 +64,7 @@ static int read_extras(const char *name, const struct buf *text, struct extras *
     return json_finish(&reader, err);
 }
 
-static int take_extras(const char *yaml_path, const struct extras *extras, struct recipe *out,
+static int take_extras(const char *yaml_path, const struct recipe_extras *extras, struct recipe *out,
                        struct err *err)
 {
     str_copy(out->created, sizeof out->created, extras->created);
@@ -80,14 +73,14 @@ static int take_extras(const char *yaml_path, const struct extras *extras, struc
     if (extras->signature[0] && (put_beside(yaml_path, extras->signature, &out->signature, err) < 0 ||
                                  put_beside(yaml_path, extras->key, &out->signature_key, err) < 0))
         return -1;
-    for (size_t i = 0; i < RECIPE_MAX_DOCUMENTS; i++) {
+    for (size_t i = 0; i < RECIPE_YAML_DOCUMENTS; i++) {
         if (!extras->documents[i][0])
             continue;
         if (put_beside(yaml_path, extras->documents[i], &out->documents[out->document_count], err) < 0)
             return -1;
         out->document_count++;
     }
-    return 0;
+    return recipe_take_variants(yaml_path, extras, out, err);
 }
 
 static int read_parts(const char *yaml_path, struct recipe *out, struct err *err)
@@ -95,13 +88,13 @@ static int read_parts(const char *yaml_path, struct recipe *out, struct err *err
     cleanup_buf struct buf text = BUF_INIT(YAML_MAX);
     if (file_read(yaml_path, &text, err) < 0)
         return -1;
-    char model_path[PATH_SIZE] = "";
+    char model_path[RECIPE_PATH_SIZE] = "";
     if (release_parse_yaml(yaml_path, buf_text(&text), text.len, &out->release, model_path, sizeof model_path,
                            err) < 0)
         return -1;
     if (put_beside(yaml_path, model_path, &out->model_path, err) < 0)
         return -1;
-    cleanup_free struct extras *extras = mem_zalloc(1, sizeof *extras);
+    cleanup_free struct recipe_extras *extras = mem_zalloc(1, sizeof *extras);
     if (!extras)
         return err_no_memory(err);
     if (read_extras(yaml_path, &text, extras, err) < 0)
@@ -126,6 +119,9 @@ void recipe_fini(struct recipe *recipe)
     free(recipe->signature_key);
     for (size_t i = 0; i < RECIPE_MAX_DOCUMENTS; i++)
         free(recipe->documents[i]);
+    for (size_t i = 0; i < recipe->variant_count; i++)
+        free(recipe->variants[i].path);
+    free(recipe->timing_cache);
     *recipe = (struct recipe){0};
 }
 

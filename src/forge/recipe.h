@@ -9,6 +9,10 @@
  *     created:    2026-01-02T03:04:05Z                      optional; no clock is ever asked
  *     evaluation: evaluation.json                           optional; carried along as a document
  *     recipe:     recipe.json                               optional; likewise
+ *     variants:   {cpu-x86: x86.onnx, cpu-arm: arm.onnx, trt: trt.onnx}     optional, each of them
+ *     optimized:  optimized                                 optional: a folder that muster optimize made; every profile that it promoted
+ *                                                           and that `variants` does not name becomes a variant; its reports are documents
+ *     trt:        {timing_cache: timing.cache}              optional: what TensorRT measured on such machines
  *
  * Paths are relative to the folder of release.yaml.
  */
@@ -20,7 +24,14 @@
 
 #include <stddef.h>
 
-enum { RECIPE_MAX_DOCUMENTS = 2 };
+enum { RECIPE_MAX_DOCUMENTS = 4 };
+
+struct recipe_variant {
+    char name[16];
+    char *path; /* owned */
+    double
+        fidelity_lower; /* what the optimizer proved on held-out samples; 1: it was not asked, or measured nothing */
+};
 
 struct recipe {
     struct release release;
@@ -30,6 +41,9 @@ struct recipe {
     char created[40];                /* "" if not said */
     size_t document_count;
     char *documents[RECIPE_MAX_DOCUMENTS];
+    size_t variant_count;
+    struct recipe_variant variants[RELEASE_MAX_VARIANTS]; /* in the order of variant_names */
+    char *timing_cache;                                   /* NULL: none */
 };
 
 int recipe_read(const char *yaml_path, struct recipe *out, struct err *err) must_check;

@@ -21,12 +21,29 @@ int sbom_add_backend(struct sbom *sbom, const char *backend, bool in_release, st
                     NULL, err);
 }
 
+static bool is_weights(const struct oci_descriptor *layer)
+{
+    return str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE) || str_eq(layer->media_type, MUSTER_SEALED_TYPE);
+}
+
+static bool is_engine(const struct oci_descriptor *layer)
+{
+    return str_eq(layer->media_type, OCI_IMAGE_LAYER_TYPE) ||
+           str_eq(layer->media_type, OCI_IMAGE_CONFIG_TYPE) || str_eq(layer->media_type, OCI_MANIFEST_TYPE);
+}
+
+/* The model itself is what the document is about, and the engine is listed by its files. */
 static int add_layer(struct sbom *sbom, const struct oci_descriptor *layer, struct err *err)
 {
-    if (str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE) || str_eq(layer->media_type, MUSTER_SEALED_TYPE) ||
-        str_eq(layer->media_type, OCI_IMAGE_LAYER_TYPE) || str_eq(layer->media_type, OCI_IMAGE_CONFIG_TYPE) ||
-        str_eq(layer->media_type, OCI_MANIFEST_TYPE))
+    if (is_engine(layer) || (is_weights(layer) && str_eq(layer->variant, VARIANT_PARENT)))
         return 0;
+    if (is_weights(layer)) {
+        const struct release_variant *variant = release_variant(sbom->release, layer->variant);
+        char role[64];
+        snprintf(role, sizeof role, "the model for %s, %s", layer->variant,
+                 variant ? precision_name(variant->precision) : "unknown");
+        return sbom_add(sbom, SBOM_MODEL, layer->filepath, "", role, &layer->digest, err);
+    }
     if (str_eq(layer->media_type, MUSTER_GOLDEN_TYPE))
         return sbom_add(sbom, SBOM_DATA, layer->filepath, "", "golden inputs and the outputs they must give",
                         &layer->digest, err);

@@ -113,6 +113,11 @@ const float *pipeline_output(const struct pipeline *pipeline, size_t index, size
 int pipeline_self_test(struct pipeline *pipeline, const struct golden *golden, double tolerance,
                        struct err *err) must_check;
 
+/* Runs every golden case and says how alike its outputs are to the golden ones (fidelity.h), on average: for what is not meant to give the same
+ * numbers. The state is fresh afterwards. Errors: REFUSED if a case does not run or gives NaN. */
+int pipeline_golden_fidelity(struct pipeline *pipeline, const struct golden *golden, double *out,
+                             struct err *err) must_check;
+
 /* "onnxruntime 1.22.0 cpu", "… cuda", "… tensorrt 10.3.0.30"; with ", optimized" or " (cache hit)" behind it if it runs what the cache
  * held: for reports. Lives as long as the pipeline. */
 const char *pipeline_backend(const struct pipeline *pipeline);

@@ -8,13 +8,15 @@
 #include "wire/onnx/summary.h"
 #include "wire/sealed.h"
 
-static int check_manifest_blobs(const char *dir, const struct oci_manifest *manifest, struct err *err)
+static int check_manifest_blobs(const struct image *image, const struct oci_manifest *manifest,
+                                struct err *err)
 {
-    if (blob_check(dir, &manifest->config, "config", err) < 0)
+    if (blob_check(image->dir, &manifest->config, "config", err) < 0)
         return -1;
     for (size_t i = 0; i < manifest->layer_count; i++) {
         const struct oci_descriptor *layer = &manifest->layers[i];
-        if (blob_check(dir, layer, layer->filepath[0] ? layer->filepath : "layer", err) < 0)
+        if (image_uses_layer(image->use, layer) &&
+            blob_check(image->dir, layer, layer->filepath[0] ? layer->filepath : "layer", err) < 0)
             return -1;
     }
     return 0;
@@ -52,12 +54,12 @@ static int is_model_signature(const struct image *image, const struct oci_manife
 
 static int check_referrer(const struct image *image, const struct oci_manifest *manifest, struct err *err)
 {
-    return check_manifest_blobs(image->dir, manifest, err);
+    return check_manifest_blobs(image, manifest, err);
 }
 
 int image_check_blobs(const struct image *image, struct err *err)
 {
-    if (check_manifest_blobs(image->dir, &image->manifest, err) < 0)
+    if (check_manifest_blobs(image, &image->manifest, err) < 0)
         return -1;
     cleanup_free struct oci_manifest *referrer = mem_zalloc(1, sizeof *referrer);
     if (!referrer)
@@ -133,25 +135,57 @@ static int check_one_sealed(const struct image *image, const struct oci_descript
     return file_map(path, &map, err) < 0 ? -1 : sealed_parse(map.data, map.size, map.size, &head, err);
 }
 
+static bool is_first_of(const struct image *image, const struct oci_descriptor *layer)
+{
+    return image_weights(image, layer->variant) == layer;
+}
+
+/* No weights that nobody promised anything of, and no promise without weights. */
+static int check_variants(const struct image *image, struct err *err)
+{
+    const struct release *release = &image->release;
+    for (size_t i = 0; i < release->variant_count; i++)
+        if (!image_weights(image, release->variants[i].name))
+            return err_set(err, ERR_REFUSED, "the weights of variant %s are missing",
+                           release->variants[i].name);
+    return 0;
+}
+
+static int check_promised(const struct image *image, const struct oci_descriptor *layer, struct err *err)
+{
+    if (!is_first_of(image, layer))
+        return err_set(err, ERR_REFUSED, "two layers are the weights \"%s\"", layer->variant);
+    if (str_eq(layer->variant, VARIANT_PARENT) || release_variant(&image->release, layer->variant))
+        return 0;
+    return err_set(err, ERR_REFUSED, "weights \"%s\", of which release.json promises nothing",
+                   layer->variant);
+}
+
 /* A release has weights of one kind, so that nobody runs what others cannot look at beside what they can. */
+static int check_weights(const struct image *image, const struct oci_descriptor *layer, struct err *err)
+{
+    bool plain = str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE);
+    if (!plain && !str_eq(layer->media_type, MUSTER_SEALED_TYPE))
+        return 0;
+    if (plain && image_is_sealed(image))
+        return err_set(err, ERR_REFUSED, "the release has both sealed weights and others");
+    if (check_promised(image, layer, err) < 0)
+        return -1;
+    if (image_uses_layer(image->use, layer) &&
+        (plain ? check_one_model(image, layer, err) : check_one_sealed(image, layer, err)) < 0)
+        return err_prefix(err, "%s", layer->filepath[0] ? layer->filepath : "model");
+    return 0;
+}
+
 int image_check_model(const struct image *image, struct err *err)
 {
-    size_t checked = 0;
-    bool sealed = image_is_sealed(image);
-    for (size_t i = 0; i < image->manifest.layer_count; i++) {
-        const struct oci_descriptor *layer = &image->manifest.layers[i];
-        bool plain = str_eq(layer->media_type, MODELPACK_WEIGHT_TYPE);
-        if (!plain && !str_eq(layer->media_type, MUSTER_SEALED_TYPE))
-            continue;
-        if (plain && sealed)
-            return err_set(err, ERR_REFUSED, "the release has both sealed weights and others");
-        if ((plain ? check_one_model(image, layer, err) : check_one_sealed(image, layer, err)) < 0)
-            return err_prefix(err, "%s", layer->filepath[0] ? layer->filepath : "model");
-        checked++;
-    }
-    if (checked == 0)
-        return err_set(err, ERR_REFUSED, "the release has no weights (layer %s)", MODELPACK_WEIGHT_TYPE);
-    return 0;
+    for (size_t i = 0; i < image->manifest.layer_count; i++)
+        if (check_weights(image, &image->manifest.layers[i], err) < 0)
+            return -1;
+    if (!image_weights(image, VARIANT_PARENT))
+        return err_set(err, ERR_REFUSED, "the release has no weights (layer %s, variant %s)",
+                       MODELPACK_WEIGHT_TYPE, VARIANT_PARENT);
+    return check_variants(image, err);
 }
 
 int image_check_machine(const struct image *image, const char *machine, struct err *err)

@@ -127,55 +127,6 @@ static int layer_path(const struct image *image, const struct oci_descriptor *la
     return *out ? 0 : err_no_memory(err);
 }
 
-/* The weights that a machine takes before the portable ones. */
-static const char *machine_variant(const char *machine)
-{
-    if (str_eq(machine, "x86_64"))
-        return "cpu-x86";
-    return str_eq(machine, "aarch64") ? "cpu-arm" : "fp32";
-}
-
-static const char *this_machine(void)
-{
-#if defined(__x86_64__)
-    return "x86_64";
-#elif defined(__aarch64__)
-    return "aarch64";
-#else
-    return "";
-#endif
-}
-
-static int weights_path(const struct image *image, const char *type, char **out, struct err *err)
-{
-    const struct oci_manifest *manifest = &image->manifest;
-    const struct oci_descriptor *layer = oci_layer(manifest, type, machine_variant(this_machine()));
-    if (!layer)
-        layer = oci_layer(manifest, type, "fp32");
-    if (!layer)
-        return err_set(err, ERR_REFUSED, "the release has no weights for %s and none for every machine",
-                       this_machine());
-    return layer_path(image, layer, out, err);
-}
-
-bool image_is_sealed(const struct image *image)
-{
-    return oci_layer(&image->manifest, MUSTER_SEALED_TYPE, NULL) != NULL;
-}
-
-int image_model_path(const struct image *image, char **out, struct err *err)
-{
-    if (image_is_sealed(image))
-        return err_set(err, ERR_REFUSED,
-                       "the weights are sealed; only robots that they were granted to can load them");
-    return weights_path(image, MODELPACK_WEIGHT_TYPE, out, err);
-}
-
-int image_sealed_path(const struct image *image, char **out, struct err *err)
-{
-    return weights_path(image, MUSTER_SEALED_TYPE, out, err);
-}
-
 int image_golden_path(const struct image *image, char **out, struct err *err)
 {
     const struct oci_descriptor *layer = oci_layer(&image->manifest, MUSTER_GOLDEN_TYPE, NULL);

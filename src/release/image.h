@@ -25,12 +25,21 @@
 #include "wire/oms.h"
 #include "wire/release.h"
 
+/* What a machine uses of a release: the model itself, the variants made for it, the engine of its architecture, and all that is not made for
+ * one kind of machine. A robot fetches, checks and shows to its runner nothing else. */
+struct image_use {
+    const char *machine; /* uname -m */
+    bool tensorrt;       /* it builds engines: what is made for TensorRT is of use */
+};
+
 struct image {
     char *dir; /* owned */
     struct digest digest;
     uint64_t size; /* bytes of the manifest */
     struct oci_manifest manifest;
     struct release release;
+    const struct image_use
+        *use; /* set after image_open: the checks look at no other layers; NULL: at all. Borrowed */
 };
 
 /* `digest` NULL: the one release in index.json (NOT_FOUND for an empty list, INVALID for none or several). */
@@ -38,8 +47,12 @@ int image_open(const char *dir, const struct digest *digest, struct image *out, 
 void image_close(struct image *image);
 #define cleanup_image __attribute__((cleanup(image_close)))
 
+bool image_uses_layer(const struct image_use *use, const struct oci_descriptor *layer); /* use NULL: yes */
+const char *image_this_machine(void); /* "x86_64", "aarch64", "": what this program was compiled for */
+
 int image_check_blobs(const struct image *image, struct err *err) must_check;
-/* Of sealed weights only what can be seen without their key: that they are whole. The runner looks at the rest. */
+/* Each variant's too; and there is a variant for each that release.json promises, and no other. Of sealed weights only what can be seen without
+ * their key: that they are whole. The runner looks at the rest. */
 int image_check_model(const struct image *image, struct err *err) must_check;
 int image_check_machine(const struct image *image, const char *machine,
                         struct err *err) must_check; /* uname -m */
@@ -52,10 +65,14 @@ int image_model_signature(const struct image *image, struct buf *out, struct err
 int image_statement(const struct image *image, struct oms_statement *out, struct err *err) must_check;
 
 char *image_blob_path(const char *dir, const struct digest *digest); /* free() it; NULL: out of memory */
-/* Path of the weights for the machine this runs on ("cpu-x86"…, falling back to "fp32"); free() it. REFUSED if they are sealed. */
-int image_model_path(const struct image *image, char **out, struct err *err) must_check;
+/* The weights of a variant, sealed or not: "fp32" is the model itself, others are named in release.json. NULL: there are none. */
+const struct oci_descriptor *image_weights(const struct image *image, const char *variant);
+/* Their path; free() it. Errors: REFUSED if they are sealed, NOT_FOUND with the names that there are. */
+int image_variant_path(const struct image *image, const char *variant, char **out,
+                       struct err *err) must_check;
+int image_model_path(const struct image *image, char **out, struct err *err) must_check; /* of "fp32" */
 bool image_is_sealed(const struct image *image); /* trust/seal/seal.h */
-int image_sealed_path(const struct image *image, char **out,
+int image_sealed_path(const struct image *image, const char *variant, char **out,
                       struct err *err) must_check; /* likewise, of sealed ones */
 int image_golden_path(const struct image *image, char **out, struct err *err) must_check;
 

@@ -10,6 +10,8 @@
  *     config application/vnd.cncf.model.config.v1+json, layers:
  *         application/vnd.cncf.model.weight.v1.raw      model.onnx       (annotation org.muster.variant: fp32)
  *                  or  application/vnd.muster.weight.sealed.v1   model.onnx.sealed, encrypted (wire/sealed.h)
+ *         the same for each variant                     cpu-x86.onnx     (annotation org.muster.variant: cpu-x86)
+ *         application/vnd.muster.trt-timing-cache.v1    trt.timing.cache (annotation org.muster.variant: trt; optional)
  *         application/vnd.muster.release.v1+json        release.json
  *         application/vnd.muster.golden.v1              golden.bin
  *         application/vnd.cncf.model.doc.v1.raw         evaluation, recipe (optional)
@@ -37,6 +39,7 @@
 #define MUSTER_SEALED_TYPE "application/vnd.muster.weight.sealed.v1"
 #define MUSTER_RELEASE_TYPE "application/vnd.muster.release.v1+json"
 #define MUSTER_GOLDEN_TYPE "application/vnd.muster.golden.v1"
+#define MUSTER_TIMING_TYPE "application/vnd.muster.trt-timing-cache.v1"
 
 enum { OCI_MAX_LAYERS = 64, OCI_MAX_MANIFESTS = 256, OCI_MAX_MANIFEST_BYTES = 1 << 20 };
 

@@ -6,11 +6,9 @@
 
 #include <inttypes.h>
 
-static const char *const kind_words[] = {[SBOM_FRAMEWORK] = "framework",
-                                         [SBOM_LIBRARY] = "library",
-                                         [SBOM_APPLICATION] = "application",
-                                         [SBOM_DATA] = "data",
-                                         [SBOM_FILE] = "file"};
+static const char *const kind_words[] = {
+    [SBOM_FRAMEWORK] = "framework", [SBOM_LIBRARY] = "library", [SBOM_APPLICATION] = "application",
+    [SBOM_DATA] = "data",           [SBOM_FILE] = "file",       [SBOM_MODEL] = "machine-learning-model"};
 
 int sbom_add(struct sbom *sbom, enum sbom_kind kind, const char *name, const char *version, const char *role,
              const struct digest *digest, struct err *err)

@@ -4,7 +4,7 @@
  *      "metadata": {"timestamp", "tools": {"components": [muster]},
  *                   "component": {"type": "machine-learning-model", "bom-ref": "release", name, version, hashes: of the weights,
  *                                 "modelCard": {"modelParameters": {"task", "inputs": [{"format"}], "outputs", "datasets": [{"ref"}]}}}},
- *      "components": [{"type": "framework" | "library" | "application" | "data" | "file", "bom-ref", name, version, hashes, properties}],
+ *      "components": [{"type": "framework" | "library" | "application" | "data" | "file" | "machine-learning-model", "bom-ref", name, version, hashes, properties}],
  *      "dependencies": [{"ref": "release", "dependsOn": […]}]}
  *
  * Equal contents give equal bytes (json_write.h): no clock, no random number. The serial number is made of the document's own hash.
@@ -20,7 +20,7 @@
 
 #define SBOM_TYPE "application/vnd.cyclonedx+json"
 
-enum sbom_kind { SBOM_FRAMEWORK, SBOM_LIBRARY, SBOM_APPLICATION, SBOM_DATA, SBOM_FILE };
+enum sbom_kind { SBOM_FRAMEWORK, SBOM_LIBRARY, SBOM_APPLICATION, SBOM_DATA, SBOM_FILE, SBOM_MODEL };
 
 struct sbom_component {
     enum sbom_kind kind;

@@ -72,7 +72,7 @@ static int unseal(struct engine *engine, struct err *err)
     cleanup_file_map struct file_map map = {0};
     if (!engine->content_key)
         return err_set(err, ERR_DENIED, "the weights are sealed, and no content key was handed over");
-    if (image_sealed_path(&engine->image, &path, err) < 0 || file_map(path, &map, err) < 0 ||
+    if (image_sealed_path(&engine->image, VARIANT_PARENT, &path, err) < 0 || file_map(path, &map, err) < 0 ||
         seal_open(map.data, map.size, engine->content_key, &engine->plain, err) < 0)
         return -1;
     return check_plain(engine, err) < 0 ? err_prefix(err, "sealed weights") : 0;
