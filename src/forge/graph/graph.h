@@ -5,7 +5,9 @@
  * A tensor is known by its interned name (wire/onnx/model.h). Its maker is a node, or it is a weight or an input of the graph. The index
  * follows all changes made through this page at once. Sorted: a node comes after the makers of its inputs.
  *
- * Nodes inside of subgraphs (If, Loop, Scan) are not seen; a tensor that a subgraph reads has `captured` set and is left alone by everyone.
+ * - Nodes inside of subgraphs (If, Loop, Scan) are not seen; a tensor that a subgraph reads has `captured` set and is left alone by everyone.
+ * - An initializer that is listed as an input too (as all were before IR version 4) is a constant and no input.
+ * - Whoever changes inputs, outputs or the list of nodes by wire/onnx/model.h does it before graph_of. Attributes may be set any time.
  */
 #ifndef MUSTER_FORGE_GRAPH_GRAPH_H
 #define MUSTER_FORGE_GRAPH_GRAPH_H
@@ -50,8 +52,11 @@ void graph_free(struct graph *graph);
 MUSTER_CLEANUP(struct graph *, graph_free)
 #define cleanup_graph __attribute__((cleanup(graph_freep)))
 
-/* Replaces `path` atomically; with "<path>.data" beside it where everything together passes 2 GiB. Errors: NO_SPACE, IO. */
+/* Replaces `path` atomically; with "<path>.data" beside it where everything together passes 2 GiB: then a cut in the last moment leaves no
+ * model rather than a mixed one. Errors: INVALID for a cycle; NO_SPACE, IO. */
 int graph_save(struct graph *graph, const char *path, struct err *err) must_check;
+/* Lets go of the mapped weights' memory; they are read again when they are looked at. graph_save does it at its end. */
+void graph_release_pages(const struct graph *graph);
 /* The same into memory. */
 struct buf;
 int graph_format(struct graph *graph, struct buf *out, struct err *err) must_check;
@@ -61,7 +66,7 @@ int64_t graph_opset(const struct graph *graph); /* of ONNX's own domain */
 
 /* ---- questions ---- */
 
-/* Nodes that are not removed, sorted; valid until the next change. */
+/* Nodes that are not removed, sorted; valid until the next change. NULL: out of memory. */
 struct onnx_node *const *graph_nodes(struct graph *graph, size_t *out_count);
 const struct graph_tensor *graph_tensor(const struct graph *graph,
                                         const char *name); /* NULL: none of that name. Any text will do */
@@ -69,7 +74,7 @@ const struct graph_tensor *graph_input(const struct graph *graph, const struct o
                                        size_t i); /* NULL: left out */
 const struct graph_tensor *graph_output(const struct graph *graph, const struct onnx_node *node,
                                         size_t i); /* NULL: left out */
-/* The only reader of a tensor that is no output of the graph and not captured; NULL: none or several. */
+/* The only reader of a tensor that is no output of the graph and not captured; NULL: none, several, or one that reads it twice. */
 struct onnx_node *graph_only_user(const struct graph *graph, const char *name);
 /* All floats of a constant (float32, float16 or float64, converted), owned; NULL if it is none, or out of memory. */
 float *graph_floats(const struct graph *graph, const char *name, size_t *out_count);
@@ -90,12 +95,18 @@ struct onnx_weight *graph_add_weight(struct graph *graph, const char *base_name,
                                      const int64_t *dims, size_t dim_count, const void *data);
 int graph_set_input(struct graph *graph, struct onnx_node *node, size_t input, const char *name,
                     struct err *err) must_check;
-/* Every reader of `from` (and the graph's outputs, if it is one: then `to`'s maker makes `from` instead) reads `to`. */
+/* Every reader of `from` reads `to`, but for those that `to` itself is computed from: so one adds nodes behind `from`, then calls this.
+ * If `from` is an output of the graph or captured, its name stays where others see it: `to`'s maker (or an Identity) makes `from` then, what made
+ * it gets a fresh name. `to` may be a name that nothing makes yet. */
 int graph_replace_uses(struct graph *graph, const char *from, const char *to, struct err *err) must_check;
 void graph_remove(struct graph *graph, struct onnx_node *node);
+/* Constant nodes become initializers of the same name. */
+int graph_hoist_constants(struct graph *graph, struct err *err) must_check;
+/* Drops what the file says of the types and shapes in between (value_info): for whoever changes them. Inputs and outputs stay. */
+void graph_forget_shapes(struct graph *graph);
 /* Removes nodes and weights that no output needs, sorts. Errors: INVALID for a cycle. */
 int graph_tidy(struct graph *graph, struct err *err) must_check;
-/* Makes a tensor an output of the graph too (float32 assumed where its type is not known). */
+/* Makes a tensor an output of the graph too (float32 assumed where its type is not known). Errors: INVALID if there is none of that name. */
 int graph_expose(struct graph *graph, const char *name, struct err *err) must_check;
 
 /* Gives symbolic dimensions of the inputs their sizes. Errors: INVALID if the input is unknown or a fixed one differs. */

@@ -303,7 +303,7 @@ static int emit_graph(struct sink *sink, const void *what)
 static int emit_opset(struct sink *sink, const void *what)
 {
     const struct onnx_opset *opset = what;
-    return put_text(sink, 1, opset->domain) < 0 ? -1 : put_number(sink, 2, (uint64_t)opset->version);
+    return put_name(sink, 1, opset->domain) < 0 ? -1 : put_number(sink, 2, (uint64_t)opset->version);
 }
 
 static int emit_property(struct sink *sink, const void *what)
