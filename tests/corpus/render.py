@@ -7,7 +7,7 @@
     tests/corpus/render.py pictures DIR --size 128 --range -1 1    crops of photographs (Debian's opencv-doc)         → BlazeFace, M-LSD
     tests/corpus/render.py voice DIR …                             noise, tones and voice-like sounds                 → Silero VAD
 
-Each sample is NAME.npy, float32, as the model takes it; truth.json says what is in it. The same seed gives the same bytes.
+Each sample is NAME.npy, float32, as the model takes it; truth.json says what is in it, labels.json (what `muster eval` reads) the label if it has one. The same seed gives the same bytes.
 Needs python3-pil, python3-numpy and fonts-dejavu-core.
 """
 import argparse
@@ -180,6 +180,9 @@ def main():
         sample, truth[name] = KINDS[args.kind](rng, args)
         numpy.save(args.dir / name, numpy.ascontiguousarray(sample))
     (args.dir / "truth.json").write_text(json.dumps(truth, indent=1) + "\n")
+    labels = {name: what["label"] for name, what in truth.items() if "label" in what}
+    if labels:
+        (args.dir / "labels.json").write_text(json.dumps(labels, indent=1) + "\n")
 
 
 if __name__ == "__main__":
