@@ -16,6 +16,7 @@
 #include "forge/calib/samples.h"
 #include "forge/graph/graph.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct im2col {
     size_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
     size_t pad_top, pad_left;
     size_t out_h, out_w;
+    bool columns_first; /* Gemm, MatMul: the input is [out_h columns][channels] */
 };
 
 /* From a Conv's attributes and weights, or a Gemm's or MatMul's (weights constant, first input not transposed), and its input's shape.
@@ -50,8 +52,8 @@ struct gram {
 };
 
 struct gram_options {
-    const char *work_dir; /* the model up to the operator's input is written there for a moment */
-    const char *runtime_path;
+    const char *work_dir;       /* the model up to the operator's input is written there for a moment */
+    struct lab_how how;         /* as which the model is run */
     size_t first, count;        /* which samples; count 0: those for fitting */
     size_t max_columns;         /* at most so many per sample, spread evenly; 0: all */
     size_t first_group, groups; /* groups 0: all */
@@ -64,7 +66,8 @@ int gram_of_input(const char *model_path, const char *node, struct samples *samp
 void gram_fini(struct gram *gram);
 #define cleanup_gram __attribute__((cleanup(gram_fini)))
 
-/* A part of a model: only what the tensors `names` need, with these as its outputs, in this order (inputs of the graph that are not needed go). */
+/* A part of a model: only what the tensors `names` need, with these as its outputs, in this order. The graph's inputs
+ * all stay. Errors: NOT_FOUND. */
 int gram_cut(const char *model_path, const char *const *names, size_t count, const char *out_path,
              struct err *err) must_check;
 
