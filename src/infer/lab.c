@@ -105,6 +105,8 @@ static int open_session(struct lab *lab, const OrtEnv *env, const char *path, co
         return -1;
     int result = set_options(api, options, how, err);
     if (result == 0)
+        result = lab_add_watch(lab, options, &how->watch, err);
+    if (result == 0)
         result = create_session(lab, env, path, bytes, size, options, err);
     api->ReleaseSessionOptions(options);
     return result;
@@ -258,6 +260,8 @@ void lab_close(struct lab *lab)
         api->ReleaseRunOptions(lab->run_options);
     if (lab->session)
         api->ReleaseSession(lab->session);
+    if (lab->watcher.domain)
+        api->ReleaseCustomOpDomain(lab->watcher.domain);
     free_side(&lab->inputs);
     free_side(&lab->outputs);
     free(lab->results);

@@ -18,12 +18,31 @@
 
 enum lab_level { LAB_PLAIN, LAB_BASIC, LAB_EXTENDED, LAB_ALL }; /* ONNX Runtime's graph optimization levels */
 
+struct lab_tensor {
+    enum tensor_dtype dtype;
+    size_t dim_count;
+    int64_t dims[RELEASE_MAX_DIMS];
+    const void *data; /* row-major */
+    size_t bytes;
+};
+
+/* Looks at tensors inside of the model while it runs, one after the other, as the runtime makes and frees them: no memory beside what the
+ * run takes anyway, one run for all of them. A node of domain "muster", operator "Watch", with the attribute `which`, one input of any
+ * type and one empty float32 output that is an output of the graph, calls `see` each time that it is reached. */
+#define LAB_WATCH_DOMAIN "muster"
+#define LAB_WATCH_OP "Watch"
+struct lab_watch {
+    void (*see)(void *arg, size_t which, const struct lab_tensor *tensor); /* dtype 0: nothing to be read */
+    void *arg;
+};
+
 struct lab_how {
     const char *runtime_path; /* NULL: see runtime.h */
     int threads;              /* 0: 1 */
     enum lab_level level;
     const char *dump_path; /* the optimized graph is written here, as ONNX; NULL: not */
     bool lean; /* as little memory as can be: no arena, no memory pattern, no prepacked weights; slower */
+    struct lab_watch watch;          /* `see` NULL: the model has no such nodes */
     size_t entry_count;              /* session configuration */
     const char *const (*entries)[2]; /* {"session.qdqisint8allowed", "1"} */
 };
@@ -34,14 +53,6 @@ struct lab_value {
         dtype; /* 0: no tensor, of strings, or of more dimensions than fit: cannot be given or wanted */
     size_t dim_count;
     int64_t dims[RELEASE_MAX_DIMS]; /* -1: open */
-};
-
-struct lab_tensor {
-    enum tensor_dtype dtype;
-    size_t dim_count;
-    int64_t dims[RELEASE_MAX_DIMS];
-    const void *data; /* row-major */
-    size_t bytes;
 };
 
 struct lab;

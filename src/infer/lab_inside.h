@@ -21,17 +21,34 @@ struct lab_bench {
     size_t value_count; /* room in both */
 };
 
+/* The operator of struct lab_watch. Outlives the session. */
+struct lab_watcher {
+    OrtCustomOp op; /* first: the runtime hands this one back */
+    const OrtApi *api;
+    OrtCustomOpDomain *domain;
+    struct lab_watch watch;
+};
+
 struct lab {
     const OrtApi *api;
     OrtSession *session;
     OrtRunOptions *run_options;
     OrtMemoryInfo *memory;
+    struct lab_watcher watcher;
     struct lab_side inputs, outputs;
     OrtValue **results;      /* of the last run; outputs.count */
     OrtValue **given;        /* inputs of a run; inputs.count */
     const char **wanted;     /* names of a run; outputs.count */
     struct lab_bench timing; /* of lab_time */
 };
+
+/* Nothing to do where nobody watches. */
+int lab_add_watch(struct lab *lab, OrtSessionOptions *options, const struct lab_watch *watch,
+                  struct err *err) must_check;
+
+/* What an OrtValue holds. Errors: UNSUPPORTED. */
+int lab_borrow(const OrtApi *api, const char *name, const OrtValue *value, struct lab_tensor *out,
+               struct err *err) must_check;
 
 void lab_forget_results(struct lab *lab);
 void lab_forget_bench(struct lab *lab);

@@ -37,10 +37,9 @@ static int wrap(const struct lab *lab, const char *name, const struct lab_tensor
 
 /* ---- once ---- */
 
-static int borrow(const struct lab *lab, const char *name, OrtValue *value, struct lab_tensor *out,
-                  struct err *err)
+int lab_borrow(const OrtApi *api, const char *name, const OrtValue *value, struct lab_tensor *out,
+               struct err *err)
 {
-    const OrtApi *api = lab->api;
     OrtTensorTypeAndShapeInfo *info = NULL;
     ONNXTensorElementDataType dtype = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
     size_t dim_count = 0, elements = 0;
@@ -60,7 +59,8 @@ static int borrow(const struct lab *lab, const char *name, OrtValue *value, stru
     if (result == 0)
         result = ort_fail(api, api->GetDimensions(info, out->dims, dim_count), ERR_INTERNAL, name, err);
     if (result == 0)
-        result = ort_fail(api, api->GetTensorMutableData(value, &data), ERR_INTERNAL, name, err);
+        result = ort_fail(api, api->GetTensorMutableData((OrtValue *)(uintptr_t)value, &data), ERR_INTERNAL,
+                          name, err);
     out->data = data;
     api->ReleaseTensorTypeAndShapeInfo(info);
     return result;
@@ -84,7 +84,7 @@ static int run_wrapped(struct lab *lab, size_t count, struct lab_tensor *outputs
                  ERR_REFUSED, does_not_run, err))
         return -1;
     for (size_t k = 0; k < count; k++)
-        if (borrow(lab, lab->wanted[k], lab->results[k], &outputs[k], err) < 0)
+        if (lab_borrow(lab->api, lab->wanted[k], lab->results[k], &outputs[k], err) < 0)
             return -1;
     return 0;
 }
@@ -200,7 +200,7 @@ static int refill(struct lab *lab, const struct lab_tensor *inputs, struct err *
 {
     for (size_t i = 0; i < lab->inputs.count; i++) {
         struct lab_tensor bound;
-        if (borrow(lab, lab->inputs.names[i], lab->timing.values[i], &bound, err) < 0)
+        if (lab_borrow(lab->api, lab->inputs.names[i], lab->timing.values[i], &bound, err) < 0)
             return -1;
         if (bound.dtype != inputs[i].dtype || bound.dim_count != inputs[i].dim_count ||
             bound.bytes != inputs[i].bytes ||

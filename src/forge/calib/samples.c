@@ -1,5 +1,6 @@
 #include "forge/calib/samples.h"
 
+#include "base/str.h"
 #include "forge/calib/samples_inside.h"
 #include "picture/picture.h"
 #include "sys/file.h"
@@ -173,4 +174,31 @@ int samples_load(struct samples *samples, size_t i, const struct lab_tensor **ou
                                                 : load_tensor(samples, 0, path, entry->frame, err);
     *out_inputs = samples->inputs;
     return result;
+}
+
+static int find_input(const struct samples *samples, const char *name, size_t *out, struct err *err)
+{
+    for (size_t i = 0; i < samples->release.input_count; i++)
+        if (str_eq(samples->release.inputs[i].name, name)) {
+            *out = i;
+            return 0;
+        }
+    return err_set(err, ERR_REFUSED, "the release names no input \"%s\" as the model does", name);
+}
+
+int samples_feed(struct samples *samples, size_t i, const struct lab *lab,
+                 struct lab_tensor out_inputs[RELEASE_MAX_TENSORS], struct err *err)
+{
+    const struct lab_tensor *inputs = NULL;
+    if (lab_input_count(lab) > samples->release.input_count)
+        return err_set(err, ERR_REFUSED, "the model has more inputs than the release names");
+    if (samples_load(samples, i, &inputs, err) < 0)
+        return -1;
+    for (size_t k = 0; k < lab_input_count(lab); k++) {
+        size_t from = 0;
+        if (find_input(samples, lab_input(lab, k)->name, &from, err) < 0)
+            return -1;
+        out_inputs[k] = inputs[from];
+    }
+    return 0;
 }

@@ -36,6 +36,9 @@ const char *samples_name(const struct samples *samples, size_t i);
 /* Sample i: one tensor per input of the release, in its order, valid until the next call. */
 int samples_load(struct samples *samples, size_t i, const struct lab_tensor **out_inputs,
                  struct err *err) must_check;
+/* The same in the order of the lab's inputs, as lab_run wants them. Errors: REFUSED if the lab has one that the release does not name. */
+int samples_feed(struct samples *samples, size_t i, const struct lab *lab,
+                 struct lab_tensor out_inputs[RELEASE_MAX_TENSORS], struct err *err) must_check;
 
 /* The split, pure: half for each, at most 512 for fitting, at least 32 held out where that leaves 8. */
 size_t samples_split(size_t count);
