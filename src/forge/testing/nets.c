@@ -234,17 +234,18 @@ const char *net_name(enum net_kind kind)
 }
 
 /* What was appended last is the model's output. */
-static int add_ends(struct layers *net, int size)
+static int add_ends(struct layers *net, enum net_kind kind, int size)
 {
     struct onnx_graph *graph = onnx_model_graph(net->model);
-    const int64_t dims[] = {1, 3, size, size};
+    const int64_t in[] = {1, 3, size, size}, classes[] = {1, CLASSES};
+    const int64_t cells[] = {1, 4 + YOLO_CLASSES, (size / 16) * (size / 16)};
+    bool yolo_like = kind == NET_YOLO;
     const char *name = onnx_model_name(net->model, "y");
-    struct onnx_value_info *output =
-        onnx_model_add_value(net->model, &graph->outputs, &graph->output_count, "y", DTYPE_FLOAT32, NULL, 0);
-    if (!name || !output ||
-        !onnx_model_add_value(net->model, &graph->inputs, &graph->input_count, "x", DTYPE_FLOAT32, dims, 4))
+    if (!name ||
+        !onnx_model_add_value(net->model, &graph->outputs, &graph->output_count, "y", DTYPE_FLOAT32,
+                              yolo_like ? cells : classes, yolo_like ? 3 : 2) ||
+        !onnx_model_add_value(net->model, &graph->inputs, &graph->input_count, "x", DTYPE_FLOAT32, in, 4))
         return -1;
-    output->shaped = false; /* the runtime finds it out */
     graph->nodes[graph->node_count - 1]->outputs[0] = name;
     return 0;
 }
@@ -264,8 +265,9 @@ int net_build(enum net_kind kind, const struct net_shape *wish, struct graph **o
                          .random = (uint64_t)kind << 32 | (wish ? wish->seed : 0)};
     if (!net.model)
         return err_no_memory(err);
+    onnx_model_graph(net.model)->name = onnx_model_name(net.model, kinds[kind].name);
     kinds[kind].build(&net, &shape);
-    if (net.failed || add_ends(&net, shape.size) < 0) {
+    if (net.failed || add_ends(&net, kind, shape.size) < 0) {
         onnx_model_free(net.model);
         return err_no_memory(err);
     }
