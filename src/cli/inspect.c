@@ -120,6 +120,14 @@ static void print_manner(const struct release *release)
     puts(release->switching.at == SWITCH_AT_SEQUENCE_END ? ", at the end of a sequence" : "");
 }
 
+static void print_variant(const struct image *image, const struct release_variant *variant)
+{
+    const struct oci_descriptor *layer = image_weights(image, variant->name);
+    printf("variant     %-8s %-9s fidelity %.3f promised%s%s\n", variant->name,
+           precision_name(variant->precision), variant->fidelity, layer ? ", " : ", but there are no weights",
+           layer ? format_bytes(layer->size).text : "");
+}
+
 static void print_text(const struct image *image, const struct word *word)
 {
     const struct release *release = &image->release;
@@ -136,6 +144,8 @@ static void print_text(const struct image *image, const struct word *word)
     printf("budgets     p99 %g ms, deadline %g ms, %d MiB\n", release->budgets.latency_p99_ms,
            release->budgets.deadline_ms, release->budgets.memory_mib);
     printf("safe state  %s\n", release->safe_state);
+    for (size_t i = 0; i < release->variant_count; i++)
+        print_variant(image, &release->variants[i]);
     for (size_t i = 0; i < image->manifest.layer_count; i++) {
         const struct oci_descriptor *layer = &image->manifest.layers[i];
         printf("layer       %-20s %9s  %s\n", layer->filepath, format_bytes(layer->size).text,

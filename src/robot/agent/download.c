@@ -167,12 +167,17 @@ static const struct oci_descriptor *blob_at(const struct download *download, siz
     return index <= download->manifest.layer_count ? &download->manifest.layers[index - 1] : NULL;
 }
 
+static bool is_of_use(const struct download *download, const struct oci_descriptor *blob)
+{
+    return image_uses_layer(&download->options.use, blob);
+}
+
 static int check_space(const struct download *download, struct err *err)
 {
     uint64_t total = 0;
     const struct oci_descriptor *blob;
     for (size_t i = 0; (blob = blob_at(download, i)); i++) {
-        if (store_has_blob(download->options.store, &blob->digest, blob->size))
+        if (!is_of_use(download, blob) || store_has_blob(download->options.store, &blob->digest, blob->size))
             continue;
         if (blob->size > UINT64_MAX / 2 - total)
             return err_set(err, ERR_INVALID, "the manifest names more bytes than there can be");
@@ -187,7 +192,7 @@ static int step_blobs(struct download *download, struct err *err)
         return -1;
     const struct oci_descriptor *blob;
     while ((blob = blob_at(download, download->next_blob))) {
-        int rc = need_blob(download, &blob->digest, blob->size, err);
+        int rc = is_of_use(download, blob) ? need_blob(download, &blob->digest, blob->size, err) : 0;
         if (rc != 0)
             return rc;
         download->next_blob++;

@@ -2,7 +2,7 @@
  *
  *     GET /api/v1/blobs/MANIFEST          digest and size were admitted (trust/admission.h)
  *     GET /api/v1/blobs/…                 one after the other, Range from what a partial holds; sizes from
- * the manifest
+ * the manifest; of what is made for one kind of machine only what this one uses (release/image.h)
  *
  * Free and start again to try again: it goes on where it was. Blobs that lie in the store already are hashed
  * once; those that rotted are fetched anew. Not more than the announced size is ever taken of a body.
@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "release/image.h"
 #include "robot/store/store.h"
 #include "sys/fetch.h"
 
@@ -28,6 +29,7 @@ struct download_options {
     const char *server;  /* URL without a slash at the end */
     uint64_t rate_limit; /* bytes/s; 0: none */
     int stall_s;         /* 0: 30 */
+    struct image_use use;
 };
 
 int download_new(const struct download_options *options, const struct digest *release, uint64_t size,

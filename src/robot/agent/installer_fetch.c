@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "release/image.h"
 #include "robot/agent/installer_inside.h"
+#include "robot/jail/device.h"
 #include "trust/rule.h"
 #include "wire/release.h"
 
@@ -23,6 +24,12 @@ static int check_admitted(const struct installer *installer, struct err *err)
                         candidate->name, candidate->version);
 }
 
+/* As the runner, which is of the same architecture, will see it; an engine can be built where there is a GPU. */
+static struct image_use own_use(void)
+{
+    return (struct image_use){.machine = image_this_machine(), .tensorrt = device_has_gpu()};
+}
+
 static int start_download(struct installer *installer, struct err *err)
 {
     const struct install_slot *candidate = &installer_state(installer)->candidate;
@@ -32,7 +39,8 @@ static int start_download(struct installer *installer, struct err *err)
                                        .store = installer->options.store,
                                        .server = installer->options.config->server,
                                        .rate_limit = (uint64_t)installer->options.config->rate_limit,
-                                       .stall_s = (int)installer->options.config->stall_s};
+                                       .stall_s = (int)installer->options.config->stall_s,
+                                       .use = own_use()};
     return download_new(&options, &candidate->release, candidate->manifest_size, &installer->download, err);
 }
 
@@ -125,6 +133,8 @@ static int verify_blobs(void *arg, void *out, struct err *err)
     if (check_admitted(installer, err) < 0 ||
         image_open(store_layout(installer->options.store), &candidate->release, image, err) < 0)
         return -1;
+    const struct image_use use = own_use();
+    image->use = &use;
     int rc = image_verify(image, installer->options.config->machine, err);
     image_close(image);
     return rc;

@@ -27,6 +27,19 @@ bool device_is_standard(const char *path)
     return false;
 }
 
+bool device_has_gpu(void)
+{
+    static const char *const nodes[] = {"/dev/nvidia[0-9]*", "/dev/nvhost-gpu", "/dev/nvgpu"};
+    size_t found = 0;
+    for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {
+        glob_t names = {0};
+        if (glob(nodes[i], GLOB_NOSORT, NULL, &names) == 0)
+            found += names.gl_pathc;
+        globfree(&names);
+    }
+    return found > 0;
+}
+
 static bool wants_accelerator(const struct release *release)
 {
     for (size_t i = 0; i < release->runtime.provider_count; i++)

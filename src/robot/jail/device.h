@@ -7,6 +7,8 @@
 #include "wire/release.h"
 
 int device_bind(struct jail *jail, const struct release *release, struct err *err) must_check;
+/* This machine has a GPU that TensorRT could build engines for. */
+bool device_has_gpu(void);
 /* One of the five, which container runtimes make by themselves. */
 bool device_is_standard(const char *path);
 

@@ -223,8 +223,10 @@ static int bind_release(struct jail *jail, const struct image *image, struct err
     if (add_layout(jail, image, err) < 0 || bind_blob(jail, image, &image->digest, err) < 0 ||
         bind_blob(jail, image, &image->manifest.config.digest, err) < 0)
         return -1;
+    const struct image_use use = {.machine = image_this_machine()}; /* a runner builds no engines */
     for (size_t i = 0; i < image->manifest.layer_count; i++)
-        if (bind_blob(jail, image, &image->manifest.layers[i].digest, err) < 0)
+        if (image_uses_layer(&use, &image->manifest.layers[i]) &&
+            bind_blob(jail, image, &image->manifest.layers[i].digest, err) < 0)
             return -1;
     return 0;
 }

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "sys/file.h"
 #include "wire/onnx/summary.h"
 
@@ -14,7 +15,7 @@ static int read_golden(const struct engine *engine, struct file_map *map, struct
     return golden_parse(map->data, map->size, out, err);
 }
 
-static int open_plain(struct engine *engine, const struct pipeline_options *options, struct err *err)
+int engine_open_plain(struct engine *engine, const struct pipeline_options *options, struct err *err)
 {
     cleanup_free char *path = NULL;
     struct pipeline_options how = *options;
@@ -75,7 +76,10 @@ static int unseal(struct engine *engine, struct err *err)
     if (image_sealed_path(&engine->image, VARIANT_PARENT, &path, err) < 0 || file_map(path, &map, err) < 0 ||
         seal_open(map.data, map.size, engine->content_key, &engine->plain, err) < 0)
         return -1;
-    return check_plain(engine, err) < 0 ? err_prefix(err, "sealed weights") : 0;
+    if (check_plain(engine, err) < 0)
+        return err_prefix(err, "sealed weights");
+    engine_unseal_variant(engine);
+    return 0;
 }
 
 static uint64_t frame_floats(const struct release *release)
@@ -90,13 +94,17 @@ int engine_open(struct engine *engine, const char *layout, const struct digest *
                 const struct pipeline_options *options, struct err *err)
 {
     struct image *image = &engine->image;
-    if (image_open(layout, release, image, err) < 0 || image_check_blobs(image, err) < 0)
+    if (image_open(layout, release, image, err) < 0)
+        return -1;
+    engine->use = (struct image_use){.machine = image_this_machine()};
+    image->use = &engine->use;
+    if (image_check_blobs(image, err) < 0)
         return -1;
     engine->options = *options;
     engine->floats = frame_floats(&image->release);
     if (image_is_sealed(image))
-        return unseal(engine, err) < 0 ? -1 : open_plain(engine, options, err);
-    return engine->cache_dir ? open_cached(engine, options, err) : open_plain(engine, options, err);
+        return unseal(engine, err) < 0 ? -1 : engine_open_plain(engine, options, err);
+    return engine->cache_dir ? open_cached(engine, options, err) : engine_open_plain(engine, options, err);
 }
 
 void engine_close(struct engine *engine)
@@ -104,6 +112,7 @@ void engine_close(struct engine *engine)
     if (engine->pipeline)
         pipeline_close(engine->pipeline);
     seal_plain_fini(&engine->plain);
+    seal_plain_fini(&engine->variant_plain);
     image_close(&engine->image);
     *engine = (struct engine){0};
 }
@@ -121,7 +130,7 @@ static int fall_back(struct engine *engine, const struct err *why, struct err *e
         engine->options.skip |= 1U << provider;
     }
     pipeline_close(TAKE_PTR(engine->pipeline));
-    return open_plain(engine, &engine->options, err);
+    return engine_open_plain(engine, &engine->options, err);
 }
 
 static int run_golden(struct engine *engine, const struct golden *golden, struct err *err)
@@ -147,8 +156,12 @@ int engine_self_test(struct engine *engine, struct err *err)
         return err_no_memory(err);
     if (read_golden(engine, &map, golden, err) < 0 || run_golden(engine, golden, err) < 0)
         return err_prefix(err, "self-test");
+    str_copy(engine->backend, sizeof engine->backend, pipeline_backend(engine->pipeline));
+    if (engine_hold_contest(engine, golden, err) < 0)
+        return err_prefix(err, "self-test");
     engine->golden_count = golden->count;
-    seal_plain_fini(&engine->plain); /* no other provider will be asked for */
+    seal_plain_fini(&engine->plain); /* nothing else will be asked for */
+    seal_plain_fini(&engine->variant_plain);
     return 0;
 }
 

@@ -34,7 +34,9 @@ static const char usage[] =
     "lowest\n"
     "                     priority; exit status 0 if it is in the cache then\n"
     "  --user UID:GID     whose the cache is, and who builds\n"
-    "  --cpu-only         no accelerator, whatever the release prefers\n"
+    "  --cpu-only         the model itself on the processor: no accelerator and no variant, whatever the "
+    "release "
+    "prefers\n"
     "  --cpu LIST         only these cores: 2, 0-1, 0,2-3\n"
     "  --priority P       low: at the lowest priority until the model is ready, for a robot that another "
     "runner\n"
@@ -59,7 +61,7 @@ struct arguments {
     uint64_t uid, gid;
     uint64_t key_fd; /* 0: none */
     struct seal_key content_key;
-    bool self_test, build_engine, wait_given, bad, answered;
+    bool self_test, build_engine, cpu_only, wait_given, bad, answered;
 };
 
 static bool take_word(const char *text, const char *const words[3], unsigned *out)
@@ -115,7 +117,7 @@ static void take_flag(struct arguments *args, int opt)
     else if (opt == 'B')
         args->build_engine = true;
     else if (opt == 'O')
-        args->pipeline.skip = ~(1U << PROVIDER_CPU);
+        args->cpu_only = true;
 }
 
 static void take_option(struct arguments *args, int opt)
@@ -162,6 +164,7 @@ static void parse(int argc, char **argv, struct arguments *args)
         take_option(args, opt);
     args->pipeline.threads = (int)args->threads;
     args->pipeline.deadlines = !args->self_test;
+    args->pipeline.skip = args->cpu_only ? ~(1U << PROVIDER_CPU) : 0;
     bool serve = args->runner.run_dir && args->runner.generation;
     if (optind != argc || !args->store || digest_is_zero(&args->runner.release) ||
         (!args->self_test && !serve && !args->build_engine) || (args->build_engine && !args->cache))
@@ -174,7 +177,9 @@ static int self_test(struct engine *engine, struct err *err)
         return -1;
     const struct release *release = &engine->image.release;
     printf("self-test passed: %s %s, %u golden cases, %s\n", release->name, release->version,
-           engine->golden_count, pipeline_backend(engine->pipeline));
+           engine->golden_count, engine->backend);
+    if (engine->variant_said[0])
+        puts(engine->variant_said);
     if (pipeline_plain_because(engine->pipeline))
         printf("not optimized: %s\n", pipeline_plain_because(engine->pipeline));
     return 0;
@@ -188,7 +193,7 @@ static void follow_release(struct arguments *args, const struct engine *engine)
     options->lossless = release->runtime.queue == QUEUE_LOSSLESS;
     if (!args->wait_given && release->runtime.spin)
         options->wait = RUNNER_WAIT_SPIN;
-    options->backend = pipeline_backend(engine->pipeline);
+    options->backend = engine->backend;
     options->degraded = pipeline_degraded(engine->pipeline) != NULL;
     options->keep_priority = args->loading == LOAD_KEEP;
     if (options->degraded)
@@ -264,6 +269,7 @@ static int run(struct arguments *args, struct engine *engine, struct err *err)
         priority_lower();
     engine->cache_dir = args->cache;
     engine->may_derive = args->self_test;
+    engine->plain_only = args->cpu_only;
     if (open_engine(args, engine, err) < 0)
         return -1;
     return args->self_test ? self_test(engine, err) : serve(args, engine, err);
