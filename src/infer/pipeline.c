@@ -161,10 +161,13 @@ int pipeline_open_derived(const char *path, const struct release *release, const
 }
 
 int pipeline_open_engine(const char *path, const struct release *release, const struct machine *machine,
-                         const char *runtime_path, struct pipeline **out, struct err *err)
+                         const char *runtime_path, double promised, struct pipeline **out, struct err *err)
 {
     const struct pipeline_options options = {.runtime_path = runtime_path, .machine = machine};
-    return open_file(path, AN_ENGINE, release, &options, out, err);
+    if (open_file(path, AN_ENGINE, release, &options, out, err) < 0)
+        return -1;
+    (*out)->promised = promised;
+    return 0;
 }
 
 void pipeline_close(struct pipeline *pipeline)
@@ -342,6 +345,11 @@ const char *pipeline_backend(const struct pipeline *pipeline)
 enum provider pipeline_provider(const struct pipeline *pipeline)
 {
     return pipeline->provider;
+}
+
+bool pipeline_is_variant(const struct pipeline *pipeline)
+{
+    return pipeline->promised > 0;
 }
 
 bool pipeline_is_derived(const struct pipeline *pipeline)

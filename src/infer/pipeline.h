@@ -33,6 +33,13 @@ struct pipeline_cache {
     const char *dir;
     struct digest model;         /* of the model's file, checked by whoever opens it */
     const struct golden *golden; /* NULL: only look. Borrowed during pipeline_open */
+    /* The release's variant "trt": what engines are built from before the model itself is tried. Its golden outputs are its own, so it is held to
+     * what the release promises of them. */
+    struct {
+        const char *path; /* borrowed; NULL where nothing is built */
+        struct digest digest;
+        double promised; /* 0: there is no such variant */
+    } trt;
 };
 
 struct pipeline_options {
@@ -108,7 +115,7 @@ void pipeline_reset_state(struct pipeline *pipeline);
 const float *pipeline_output(const struct pipeline *pipeline, size_t index, size_t *out_len);
 
 /* Runs every golden case, in order and from a fresh state, and compares all output elements:
- * |a - b| ≤ tolerance * max(1, |b|). The state is fresh afterwards.
+ * |a - b| ≤ tolerance * max(1, |b|); of an engine of the variant "trt": that it is as alike as promised. The state is fresh afterwards.
  * Errors: REFUSED with the case, the output, the element and the two values. */
 int pipeline_self_test(struct pipeline *pipeline, const struct golden *golden, double tolerance,
                        struct err *err) must_check;
@@ -123,6 +130,7 @@ int pipeline_golden_fidelity(struct pipeline *pipeline, const struct golden *gol
 const char *pipeline_backend(const struct pipeline *pipeline);
 
 enum provider pipeline_provider(const struct pipeline *pipeline);
+bool pipeline_is_variant(const struct pipeline *pipeline); /* its engine was built from the variant "trt" */
 bool pipeline_is_derived(const struct pipeline *pipeline); /* runs what the cache held */
 /* NULL, or why there is a cache but the plain model runs. Lives as long as the pipeline. */
 const char *pipeline_plain_because(const struct pipeline *pipeline);

@@ -5,6 +5,19 @@
 #include "infer/pipeline_inside.h"
 #include "infer/tensorrt.h"
 
+/* ---- what engines are built from, and how ---- */
+
+/* The variant says in which types it wants to run, which only trtexec obeys. */
+static const struct way {
+    bool variant;
+    enum tensorrt_way how;
+} ways[] = {{true, TENSORRT_TRTEXEC}, {false, TENSORRT_TRTEXEC}, {false, TENSORRT_PROVIDER}};
+
+static bool has_source(const struct pipeline_cache *cache, const struct way *way)
+{
+    return !way->variant || cache->trt.promised > 0;
+}
+
 /* ---- the engine in the cache ---- */
 
 struct question {
@@ -14,19 +27,21 @@ struct question {
     struct derived_result found;
 };
 
-static void ask_for(struct question *question, enum tensorrt_way way, const struct pipeline *pipeline,
+static void ask_for(struct question *question, const struct way *way, const struct pipeline *pipeline,
                     const char *model_path, const struct pipeline_options *options, bool only_look)
 {
     const struct pipeline_cache *cache = options->cache;
-    *question = (struct question){.tensorrt = tensorrt_here(pipeline->machine, &pipeline->release,
-                                                            cache->golden, options->runtime_path, cache->dir),
-                                  .request = {.dir = cache->dir,
-                                              .source = model_path,
-                                              .source_digest = cache->model,
-                                              .limits = tensorrt_limits(),
-                                              .now_ms = clock_wall_ms(),
-                                              .only_look = only_look}};
-    question->tensorrt.way = way;
+    *question =
+        (struct question){.tensorrt = tensorrt_here(pipeline->machine, &pipeline->release, cache->golden,
+                                                    options->runtime_path, cache->dir),
+                          .request = {.dir = cache->dir,
+                                      .source = way->variant ? cache->trt.path : model_path,
+                                      .source_digest = way->variant ? cache->trt.digest : cache->model,
+                                      .limits = tensorrt_limits(),
+                                      .now_ms = clock_wall_ms(),
+                                      .only_look = only_look}};
+    question->tensorrt.way = way->how;
+    question->tensorrt.promised = way->variant ? cache->trt.promised : 0;
     question->builder = tensorrt_builder(&question->tensorrt);
 }
 
@@ -49,7 +64,7 @@ static void keep_reason(struct err *kept, const struct err *why, enum err_code n
 }
 
 /* One way's entry. What does not load after all is not offered again. */
-static int load_made(struct pipeline *pipeline, enum tensorrt_way way, const char *model_path,
+static int load_made(struct pipeline *pipeline, const struct way *way, const char *model_path,
                      const struct pipeline_options *options, struct err *err)
 {
     struct question question;
@@ -59,6 +74,8 @@ static int load_made(struct pipeline *pipeline, enum tensorrt_way way, const cha
         result = err_set(err, ERR_NOT_FOUND, "the engine is not built yet");
     else if (result == 0 && (result = take(pipeline, question.found.path, options, err)) < 0)
         derived_reject(&question.request, &question.builder, &question.found, err->text);
+    if (result == 0)
+        pipeline->promised = question.tensorrt.promised;
     derived_fini(&question.found);
     return result;
 }
@@ -68,9 +85,11 @@ int pipeline_load_engine(struct pipeline *pipeline, const char *model_path,
 {
     if (!options->cache)
         return err_set(err, ERR_NOT_FOUND, "its engine needs a cache (--cache)");
-    for (enum tensorrt_way way = 0; way < TENSORRT_WAY_COUNT; way++) {
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct err why = {0};
-        if (load_made(pipeline, way, model_path, options, &why) == 0)
+        if (!has_source(options->cache, &ways[i]))
+            continue;
+        if (load_made(pipeline, &ways[i], model_path, options, &why) == 0)
             return 0;
         keep_reason(err, &why, ERR_NOT_FOUND);
     }
@@ -135,7 +154,7 @@ static int wants_engine(const struct release *release, const struct machine *mac
     return err_set(err, ERR_UNSUPPORTED, "this release needs no engine on this machine");
 }
 
-static int build_one(const struct pipeline *pipeline, enum tensorrt_way way, const char *model_path,
+static int build_one(const struct pipeline *pipeline, const struct way *way, const char *model_path,
                      const struct pipeline_options *options, struct err *err)
 {
     struct question question;
@@ -162,9 +181,11 @@ int pipeline_build_engine(const char *model_path, const struct release *release,
         return err_set(err, ERR_INVALID, "an engine needs a cache and golden cases");
     if (wants_engine(release, machine, err) < 0)
         return -1;
-    for (enum tensorrt_way way = 0; way < TENSORRT_WAY_COUNT; way++) {
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct err why = {0};
-        if (build_one(asked, way, model_path, options, &why) == 0)
+        if (!has_source(options->cache, &ways[i]))
+            continue;
+        if (build_one(asked, &ways[i], model_path, options, &why) == 0)
             return 0;
         keep_reason(err, &why, ERR_UNSUPPORTED);
     }

@@ -37,7 +37,8 @@ struct pipeline {
     struct decoder decoder;
     struct watchdog *watchdog; /* NULL: no deadlines */
     bool derived;              /* runs the optimized model of this machine */
-    enum provider provider;    /* that it is loaded with */
+    double promised; /* runs an engine of the variant "trt": its fidelity to the golden outputs; else 0 */
+    enum provider provider; /* that it is loaded with */
     const struct machine *machine;
     char plain_because[160];
     char description[96], degraded[160];
@@ -67,9 +68,10 @@ int pipeline_load_engine(struct pipeline *pipeline, const char *model_path,
 /* The bare run of a golden case. */
 int pipeline_time_golden(struct pipeline *pipeline, const struct golden_case *golden, int64_t *out_ns,
                          struct err *err) must_check;
-/* An engine of tensorrt.h itself. */
+/* An engine of tensorrt.h itself. `promised`: as in struct pipeline. */
 int pipeline_open_engine(const char *path, const struct release *release, const struct machine *machine,
-                         const char *runtime_path, struct pipeline **out, struct err *err) must_check;
+                         const char *runtime_path, double promised, struct pipeline **out,
+                         struct err *err) must_check;
 
 /* A file of optimize.h itself. */
 int pipeline_open_derived(const char *path, const struct release *release, const char *runtime_path,

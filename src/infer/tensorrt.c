@@ -135,7 +135,8 @@ int tensorrt_prove(const struct tensorrt *self, const char *target, struct err *
     struct pipeline *pipeline = NULL;
     if (!self->golden || self->golden->count == 0)
         return err_set(err, ERR_REFUSED, "there are no golden cases to prove the engine with");
-    if (pipeline_open_engine(target, self->release, self->machine, self->runtime_path, &pipeline, err) < 0)
+    if (pipeline_open_engine(target, self->release, self->machine, self->runtime_path, self->promised,
+                             &pipeline, err) < 0)
         return -1;
     int result = pipeline_self_test(pipeline, self->golden, self->release->golden_tolerance, err);
     if (result == 0)

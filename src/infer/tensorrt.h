@@ -30,6 +30,8 @@ struct tensorrt { /* borrowed while the builder is in use */
     int level;       /* of the builder's effort, 0 to 5 */
     int dla_core;    /* -1: none */
     int workspace_mib;
+    double
+        promised; /* it is built from the variant "trt": mean fidelity on golden cases (infer/fidelity.h); 0: from the model itself */
     /* Opens the engine, runs the golden cases, times it; tensorrt_prove, but for tests. */
     int (*prove)(const struct tensorrt *self, const char *target, struct err *err);
 };

@@ -18,21 +18,26 @@
 /* From here on everything is named from within the cache: above it the user of runners may not even walk. */
 #define HERE "."
 #define MODEL "model.onnx"
+#define TRT_MODEL "trt.onnx"
 
 struct build {
     const struct engine_job *job;
     struct image image;
     struct file_map golden_map;
     struct golden golden;
-    char *model; /* the copy */
-    struct digest digest;
+    struct image_use use;
+    struct pipeline_cache cache;
+    char *model, *trt_model; /* the copies; the second is NULL if there is no such variant here */
 };
 
 static void build_fini(struct build *build)
 {
-    if (build->model)
-        unlink(build->model);
-    free(build->model);
+    char *const copies[] = {build->model, build->trt_model};
+    for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
+        if (copies[i])
+            unlink(copies[i]);
+        free(copies[i]);
+    }
     file_unmap(&build->golden_map);
     image_close(&build->image);
 }
@@ -45,34 +50,63 @@ static int read_golden(struct build *build, struct err *err)
     return golden_parse(build->golden_map.data, build->golden_map.size, &build->golden, err);
 }
 
-/* The robot's store is closed to the user of runners, and TensorRT wants a path. */
-static int copy_model(struct build *build, struct err *err)
+/* The robot's store is closed to the user of runners, and TensorRT wants a path. A blob is called by its digest, which was held to account. */
+static int copy_weights(const struct build *build, const char *variant, const char *name, char **out,
+                        struct digest *out_digest, struct err *err)
 {
     cleanup_free char *path = NULL;
     cleanup_file_map struct file_map map = {0};
-    char text[80];
-    if (image_model_path(&build->image, &path, err) < 0 || file_map(path, &map, err) < 0 ||
-        file_make_dirs(build->job->cache_dir, 0755, err) < 0)
+    if (image_variant_path(&build->image, variant, &path, err) < 0 || file_map(path, &map, err) < 0)
         return -1;
-    const char *slash = strrchr(path, '/'); /* a blob is called by its digest, which was held to account */
-    snprintf(text, sizeof text, "sha256:%s", slash ? slash + 1 : path);
-    if (!digest_parse(text, &build->digest))
-        return err_set(err, ERR_INTERNAL, "the model is no blob");
-    if (chdir(build->job->cache_dir) < 0)
-        return err_errno(err, "%s", build->job->cache_dir);
-    build->model = mem_strdup(MODEL);
-    if (!build->model)
+    *out_digest = image_weights(&build->image, variant)->digest;
+    *out = mem_strdup(name);
+    if (!*out)
         return err_no_memory(err);
-    return file_replace(build->model, map.data, map.size, 0644, err);
+    return file_replace(name, map.data, map.size, 0644, err);
 }
 
-static int become(const struct engine_job *job, const char *model, struct err *err)
+static int copy_model(struct build *build, struct err *err)
 {
+    char *layout = realpath(build->image.dir, NULL); /* from within the cache, too */
+    if (!layout)
+        return err_errno(err, "%s", build->image.dir);
+    free(build->image.dir);
+    build->image.dir = layout;
+    if (file_make_dirs(build->job->cache_dir, 0755, err) < 0)
+        return -1;
+    if (chdir(build->job->cache_dir) < 0)
+        return err_errno(err, "%s", build->job->cache_dir);
+    if (copy_weights(build, VARIANT_PARENT, MODEL, &build->model, &build->cache.model, err) < 0)
+        return -1;
+    const struct release_variant *variant = release_variant(&build->image.release, VARIANT_TRT);
+    if (!variant || !build->use.tensorrt)
+        return 0;
+    if (copy_weights(build, VARIANT_TRT, TRT_MODEL, &build->trt_model, &build->cache.trt.digest, err) < 0)
+        return -1;
+    build->cache.trt.path = build->trt_model;
+    build->cache.trt.promised = variant->fidelity;
+    return 0;
+}
+
+/* The variant is used where it was fetched: this machine may not have had its accelerator then. */
+static int check_release(struct build *build, struct err *err)
+{
+    struct image *image = &build->image;
+    const struct oci_descriptor *weights = image_weights(image, VARIANT_TRT);
+    cleanup_free char *path = weights ? image_blob_path(image->dir, &weights->digest) : NULL;
+    build->use = (struct image_use){.machine = image_this_machine(), .tensorrt = path && file_exists(path)};
+    image->use = &build->use;
+    return image_check_blobs(image, err);
+}
+
+static int become(const struct build *build, struct err *err)
+{
+    const struct engine_job *job = build->job;
     if (job->uid == 0 || geteuid() != 0)
         return 0;
-    if (chown(HERE, job->uid, job->gid) < 0 || chown(model, job->uid, job->gid) < 0 ||
-        setgroups(0, NULL) < 0 || setresgid(job->gid, job->gid, job->gid) < 0 ||
-        setresuid(job->uid, job->uid, job->uid) < 0)
+    if (chown(HERE, job->uid, job->gid) < 0 || chown(build->model, job->uid, job->gid) < 0 ||
+        (build->trt_model && chown(build->trt_model, job->uid, job->gid) < 0) || setgroups(0, NULL) < 0 ||
+        setresgid(job->gid, job->gid, job->gid) < 0 || setresuid(job->uid, job->uid, job->uid) < 0)
         return err_errno(err, "cannot become user %u", job->uid);
     return 0;
 }
@@ -90,13 +124,11 @@ static void put_walls_up(void)
 static int run(struct build *build, struct err *err)
 {
     const struct engine_job *job = build->job;
-    struct pipeline_cache cache = {.dir = HERE, .golden = &build->golden};
-    const struct pipeline_options options = {.runtime_path = job->runtime_path, .cache = &cache};
-    if (image_open(job->layout, job->release, &build->image, err) < 0 ||
-        image_check_blobs(&build->image, err) < 0 || read_golden(build, err) < 0 ||
-        copy_model(build, err) < 0 || become(job, build->model, err) < 0)
+    build->cache = (struct pipeline_cache){.dir = HERE, .golden = &build->golden};
+    const struct pipeline_options options = {.runtime_path = job->runtime_path, .cache = &build->cache};
+    if (image_open(job->layout, job->release, &build->image, err) < 0 || check_release(build, err) < 0 ||
+        read_golden(build, err) < 0 || copy_model(build, err) < 0 || become(build, err) < 0)
         return -1;
-    cache.model = build->digest;
     put_walls_up();
     return pipeline_build_engine(build->model, &build->image.release, &options, err);
 }

@@ -38,6 +38,17 @@ static bool digest_of_blob(const char *path, struct digest *out)
     return digest_parse(text, out);
 }
 
+/* Its engine is in the cache under the digest of its weights; these need not be here. */
+static void look_for_trt(const struct engine *engine, struct pipeline_cache *cache)
+{
+    const struct oci_descriptor *weights = image_weights(&engine->image, VARIANT_TRT);
+    const struct release_variant *variant = release_variant(&engine->image.release, VARIANT_TRT);
+    if (!weights || !variant)
+        return;
+    cache->trt.digest = weights->digest;
+    cache->trt.promised = variant->fidelity;
+}
+
 static int open_cached(struct engine *engine, const struct pipeline_options *options, struct err *err)
 {
     cleanup_free char *path = NULL;
@@ -52,6 +63,7 @@ static int open_cached(struct engine *engine, const struct pipeline_options *opt
     if (digest_of_blob(path, &cache.model))
         with_cache.cache = &cache;
     cache.golden = engine->may_derive ? golden : NULL;
+    look_for_trt(engine, &cache);
     return pipeline_open(path, &engine->image.release, &with_cache, &engine->pipeline, err);
 }
 
@@ -156,7 +168,8 @@ int engine_self_test(struct engine *engine, struct err *err)
         return err_no_memory(err);
     if (read_golden(engine, &map, golden, err) < 0 || run_golden(engine, golden, err) < 0)
         return err_prefix(err, "self-test");
-    str_copy(engine->backend, sizeof engine->backend, pipeline_backend(engine->pipeline));
+    snprintf(engine->backend, sizeof engine->backend, "%s%s", pipeline_backend(engine->pipeline),
+             pipeline_is_variant(engine->pipeline) ? ", trt" : "");
     if (engine_hold_contest(engine, golden, err) < 0)
         return err_prefix(err, "self-test");
     engine->golden_count = golden->count;
