@@ -259,6 +259,8 @@ static int index_inputs(struct graph *graph, struct err *err)
         set_value(slot, model->inputs[i]);
         model->inputs[kept++] = model->inputs[i];
     }
+    if (kept < model->input_count) /* only from version 4 on an initializer need not be an input */
+        model->ir_version = MAX(model->ir_version, (int64_t)4);
     model->input_count = kept;
     return 0;
 }
