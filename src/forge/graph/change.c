@@ -1,6 +1,7 @@
 #include "base/str.h"
 #include "forge/graph/inside.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +162,8 @@ int graph_replace_uses(struct graph *graph, const char *from_name, const char *t
 {
     const char *to_interned = onnx_model_name(graph->model, to_name);
     struct slot *from = graph_find(graph, from_name);
-    struct slot *to = to_interned && *to_interned ? graph_slot(graph, to_interned) : NULL;
+    struct slot *to = to_interned ? graph_slot(graph, to_interned) : NULL;
+    assert(*to_name);
     if (!to)
         return err_no_memory(err);
     if (!from || from == to)
