@@ -24,6 +24,7 @@ float emit_factor(const struct onnx_node *node);
 
 /* ---- emit_weights.c ---- */
 
+size_t emit_channel_axis(const struct onnx_node *node); /* of its weights: 0 or 1 */
 int emit_weights(struct graph *graph, struct onnx_node *node, const struct quant_plan *plan,
                  const struct quant_fix *fix, struct err *err) must_check;
 

@@ -20,7 +20,7 @@ struct weighing {
     float *bias;   /* NULL: none */
 };
 
-static size_t channel_axis(const struct onnx_node *node)
+size_t emit_channel_axis(const struct onnx_node *node)
 {
     if (graph_is_op(node, "MatMul") || graph_is_op(node, "ConvTranspose"))
         return 1;
@@ -212,7 +212,7 @@ int emit_weights(struct graph *graph, struct onnx_node *node, const struct quant
     const struct onnx_weight *weight = graph_input(graph, node, 1)->weight;
     struct weighing work = {
         .graph = graph, .node = node, .fix = fix, .bits = plan->options.weight_bits, .inner = 1};
-    size_t axis = channel_axis(node), dim_count = weight->dim_count;
+    size_t axis = emit_channel_axis(node), dim_count = weight->dim_count;
     int64_t dims[ONNX_MAX_DIMS];
     memcpy(dims, weight->dims, sizeof dims);
     if (axis >= dim_count || dims[axis] <= 0)
