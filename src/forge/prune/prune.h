@@ -29,13 +29,16 @@ struct prune_job {
 };
 
 struct prune_outcome {
-    size_t group_count, channels, removed;
+    size_t group_count;       /* also those left alone */
+    size_t channels, removed; /* of all groups that could give */
     uint64_t parameters, parameters_left;
     struct prune_group {
         char node[128]; /* the Conv that makes the channels */
+        char why[96];   /* it was left alone; "" for one that could give */
         size_t channels, left;
-        double loss; /* relative error of the consumers' outputs after reconstruction, on fitting samples */
-    } * groups;      /* owned */
+        double
+            loss; /* of the consumers' outputs after reconstruction: squared error over variance, the worst one's, on fitting samples */
+    } * groups;   /* owned */
 };
 
 /* Errors: UNSUPPORTED with the reason if nothing can be pruned. */
