@@ -412,6 +412,33 @@ static void a_build_that_cannot_be_proved_is_a_failure_with_its_reason(void **st
     stage_close(&stage);
 }
 
+/* The release's variant first, then the model; never the variant by what would not run it in its own types. */
+static void the_variant_is_built_before_the_model(void **state)
+{
+    static struct golden golden = {.count = 1};
+    cleanup_buf struct buf words = BUF_INIT(4096);
+    struct stage stage;
+    struct err err = {0};
+    stage_open(&stage);
+    cleanup_free char *variant = mem_strdup(in(&stage, "variant.onnx"));
+    struct model model = values_model(1, 4);
+    model_node(&model, "Neg", "x", "y");
+    model_save(&model, variant);
+    struct pipeline_cache cache = {.dir = stage.cache,
+                                   .model = stage.request.source_digest,
+                                   .golden = &golden,
+                                   .trt = {.path = variant, .digest = {.bytes = {7}}, .promised = 0.9}};
+    const struct pipeline_options options = {.machine = &stage.machine, .cache = &cache};
+    stage.release.runtime.provider_count = 2;
+    stage.release.runtime.providers[0] = PROVIDER_TENSORRT;
+    stage.release.runtime.providers[1] = PROVIDER_CPU;
+    assert_fails(pipeline_build_engine(stage.model, &stage.release, &options, &err), err, ERR_REFUSED);
+    assert_int_equal(builds(&stage), 2);
+    assert_ok(file_read(in(&stage, "words"), &words, &err), err);
+    assert_null(strstr(buf_text(&words), variant)); /* the last one was the model */
+    stage_close(&stage);
+}
+
 static int needs_runtime(void **state)
 {
     return scratch_with_runtime(state) || scratch_close(state);
@@ -475,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup(an_engine_that_the_runtime_does_not_take_gives_way_to_the_cpu, needs_runtime),
         cmocka_unit_test(the_header_is_looked_at_before_the_engine_is_opened),
         cmocka_unit_test_setup(a_build_that_cannot_be_proved_is_a_failure_with_its_reason, needs_runtime),
+        cmocka_unit_test_setup(the_variant_is_built_before_the_model, needs_runtime),
         cmocka_unit_test(a_kill_at_any_instant_leaves_a_whole_engine_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

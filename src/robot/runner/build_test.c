@@ -22,6 +22,7 @@
 enum { SOMEBODY = 65534 };
 
 static uid_t expected_uid;
+static bool wants_trt;
 
 static bool can_make(const char *path)
 {
@@ -40,6 +41,12 @@ int pipeline_build_engine(const char *model_path, const struct release *release,
     if (!digest_equal(&digest, &options->cache->model) || release->input_count == 0 ||
         options->cache->golden->count == 0)
         return err_set(err, ERR_INTERNAL, "not the model, or no golden cases");
+    if (wants_trt && (!options->cache->trt.path || options->cache->trt.promised != 0.95 ||
+                      hash_file(options->cache->trt.path, &digest, NULL, err) < 0 ||
+                      !digest_equal(&digest, &options->cache->trt.digest)))
+        return err_set(err, ERR_INTERNAL, "not the variant");
+    if (!wants_trt && options->cache->trt.promised != 0)
+        return err_set(err, ERR_INTERNAL, "a variant that is not here");
     if (geteuid() != expected_uid || getuid() != expected_uid)
         return err_set(err, ERR_INTERNAL, "it is user %u", geteuid());
     if (net >= 0)
@@ -55,13 +62,13 @@ struct stage {
 
 static void stage_open(struct stage *stage)
 {
+    const struct made_model what = {.bytes = MADE_PART_BYTES, .trt = wants_trt};
     struct err err = {0};
     cleanup_image struct image image = {0};
     memset(stage, 0, sizeof *stage);
     snprintf(stage->dir, sizeof stage->dir, "/tmp/muster-build-XXXXXX"); /* 0700: closed to others */
     assert_non_null(mkdtemp(stage->dir));
-    assert_ok(made_release(stage->dir, &(struct made_model){.bytes = MADE_PART_BYTES}, &stage->store, &err),
-              err);
+    assert_ok(made_release(stage->dir, &what, &stage->store, &err), err);
     assert_ok(image_open(stage->store, NULL, &image, &err), err);
     stage->digest = image.digest;
     stage->cache = file_join(stage->dir, "derived/this");
@@ -111,6 +118,29 @@ static void the_builder_has_the_model_the_cache_and_nothing_else(void **state)
     stage_close(&stage);
 }
 
+/* A robot that had no accelerator when it fetched the release does without. */
+static void the_variant_for_tensorrt_is_built_from_if_it_is_here(void **state)
+{
+    struct stage stage;
+    struct err err = {0};
+    cleanup_image struct image image = {0};
+    wants_trt = true;
+    stage_open(&stage);
+    expected_uid = geteuid() == 0 ? SOMEBODY : geteuid();
+    assert_true(builds(&stage, SOMEBODY));
+    cleanup_free char *copy = file_join(stage.cache, "trt.onnx");
+    assert_false(file_exists(copy));
+    assert_ok(image_open(stage.store, NULL, &image, &err), err);
+    cleanup_free char *blob = NULL;
+    assert_ok(image_variant_path(&image, VARIANT_TRT, &blob, &err), err);
+    assert_int_equal(truncate(blob, 20), 0);
+    assert_false(builds(&stage, SOMEBODY)); /* damaged is not the same as absent */
+    assert_int_equal(unlink(blob), 0);
+    wants_trt = false;
+    assert_true(builds(&stage, SOMEBODY));
+    stage_close(&stage);
+}
+
 static void a_release_that_is_not_there_builds_nothing(void **state)
 {
     struct stage stage;
@@ -127,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_builder_has_the_model_the_cache_and_nothing_else),
+        cmocka_unit_test(the_variant_for_tensorrt_is_built_from_if_it_is_here),
         cmocka_unit_test(a_release_that_is_not_there_builds_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,7 @@ static void put_node(struct proto *graph, const char *op, const char *const *inp
         put_text(&node, 1, inputs[i]);
     put_text(&node, 2, output);
     put_text(&node, 4, op);
-    if (strcmp(op, "ReduceMean") == 0) {
+    if (strncmp(op, "Reduce", 6) == 0) {
         put_ints(&node, "axes", 1, true);
         put_ints(&node, "keepdims", 0, false);
     }
@@ -123,7 +123,8 @@ static void put_graph(struct proto *graph, const struct made_model *what)
     if (!what->reads_all)
         put_node(graph, "Slice", (const char *[]){"frame", "zero", "part", "axis", NULL}, "read");
     put_node(graph, "Reshape", (const char *[]){what->reads_all ? "frame" : "read", "rows", NULL}, "rows_of");
-    put_node(graph, "ReduceMean", (const char *[]){"rows_of", NULL}, what->remembers ? "now" : "means");
+    put_node(graph, what->variant == MADE_WRONG ? "ReduceL2" : "ReduceMean",
+             (const char *[]){"rows_of", NULL}, what->remembers ? "now" : "means");
     if (what->remembers) {
         put_node(graph, "Add", (const char *[]){"now", "before", NULL}, "means");
         put_node(graph, "Identity", (const char *[]){"means", NULL}, "after");
@@ -176,10 +177,18 @@ static const char yaml_text[] = "schema: 1\n"
                                 "budgets: {latency_p99_ms: 40, deadline_ms: %u, memory_mib: 256}\n"
                                 "safe_state: stop\n";
 
+static void promise(struct release *release, const char *name)
+{
+    struct release_variant *variant = &release->variants[release->variant_count++];
+    *variant = (struct release_variant){.precision = PRECISION_INT8, .fidelity = 0.95};
+    str_copy(variant->name, sizeof variant->name, name);
+}
+
 static int make_json(const struct made_model *what, char **out, struct err *err)
 {
     char path[64];
     cleanup_free struct release *release = mem_zalloc(1, sizeof *release);
+    const char *own = variant_of_machine(image_this_machine());
     cleanup_free char *yaml = mem_printf(
         yaml_text, (unsigned long long)what->bytes / sizeof(float),
         what->remembers ? ", {name: before, dtype: float32, shape: [8]}" : "", MEANS,
@@ -190,6 +199,10 @@ static int make_json(const struct made_model *what, char **out, struct err *err)
         return err_no_memory(err);
     if (release_parse_yaml("means", yaml, strlen(yaml), release, path, sizeof path, err) < 0)
         return -1;
+    if (what->variant && own)
+        promise(release, own);
+    if (what->trt)
+        promise(release, VARIANT_TRT);
     *out = release_format(release);
     return *out ? 0 : err_no_memory(err);
 }
@@ -221,7 +234,7 @@ static int make_golden(const struct made_model *what, struct buf *out, struct er
 }
 
 struct layer {
-    const char *type, *path;
+    const char *type, *path, *variant;
     const void *data;
     size_t len;
 };
@@ -234,8 +247,7 @@ static int add_layers(const char *dir, struct oci_manifest *manifest, const stru
         to->size = layers[i].len;
         str_copy(to->media_type, sizeof to->media_type, layers[i].type);
         str_copy(to->filepath, sizeof to->filepath, layers[i].path);
-        if (i == 0)
-            str_copy(to->variant, sizeof to->variant, "fp32");
+        str_copy(to->variant, sizeof to->variant, layers[i].variant);
         if (layout_add_blob(dir, layers[i].data, layers[i].len, &to->digest, err) < 0)
             return -1;
     }
@@ -265,34 +277,75 @@ static int add_manifest(const char *dir, struct oci_manifest *manifest, struct e
     return layout_add_manifest(dir, &descriptor, err);
 }
 
-static int write_layout(const char *dir, const struct buf *model, const char *json, const struct buf *golden,
-                        struct err *err)
+/* What there is to be put into the release. */
+struct parts {
+    const struct made_model *what;
+    struct buf model, variant, golden;
+    char *json;
+};
+
+static void parts_fini(struct parts *parts)
 {
+    buf_fini(&parts->model);
+    buf_fini(&parts->variant);
+    buf_fini(&parts->golden);
+    free(parts->json);
+}
+
+static int write_layout(const char *dir, const struct parts *parts, struct err *err)
+{
+    static const char garbage[] = "no model";
+    const struct buf *own = &parts->variant, *model = &parts->model;
+    const char *name = variant_of_machine(image_this_machine());
     cleanup_free struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
-    const struct layer layers[] = {
-        {MODELPACK_WEIGHT_TYPE, "model.onnx", model->data, model->len},
-        {MUSTER_RELEASE_TYPE, "release.json", json, strlen(json)},
-        {MUSTER_GOLDEN_TYPE, "golden.bin", golden->data, golden->len},
+    bool broken = parts->what->variant == MADE_BROKEN;
+    struct layer layers[5] = {
+        {MODELPACK_WEIGHT_TYPE, "model.onnx", VARIANT_PARENT, model->data, model->len},
+        {MUSTER_RELEASE_TYPE, "release.json", "", parts->json, strlen(parts->json)},
+        {MUSTER_GOLDEN_TYPE, "golden.bin", "", parts->golden.data, parts->golden.len},
     };
+    size_t count = 3;
+    if (parts->what->variant && name)
+        layers[count++] =
+            (struct layer){MODELPACK_WEIGHT_TYPE, "own.onnx", name,
+                           broken ? garbage : (const void *)own->data, broken ? sizeof garbage : own->len};
+    if (parts->what->trt)
+        layers[count++] = (struct layer){MODELPACK_WEIGHT_TYPE, "trt.onnx", VARIANT_TRT, own->data, own->len};
     if (!manifest)
         return err_no_memory(err);
-    if (layout_init(dir, err) < 0 || add_layers(dir, manifest, layers, ARRAY_LEN(layers), err) < 0)
+    if (layout_init(dir, err) < 0 || add_layers(dir, manifest, layers, count, err) < 0)
         return -1;
     return add_manifest(dir, manifest, err);
 }
 
+static int make_parts(const struct made_model *what, struct parts *parts, struct err *err)
+{
+    struct made_model plain = *what, other = *what;
+    plain.variant = MADE_NO_VARIANT;
+    other.reads_all = what->reads_all && what->variant != MADE_FAST;
+    parts->what = what;
+    if (make_json(what, &parts->json, err) < 0 || build_model(&parts->model, &plain, err) < 0 ||
+        build_model(&parts->variant, &other, err) < 0)
+        return -1;
+    if (what->trt && buf_put(&parts->variant, "\x1a", 1, err) < 0) /* domain "" */
+        return -1;
+    if (what->trt && buf_put(&parts->variant, "", 1, err) < 0)
+        return -1;
+    return make_golden(what, &parts->golden, err);
+}
+
 int made_release(const char *dir, const struct made_model *what, char **out_store, struct err *err)
 {
-    cleanup_buf struct buf model = {.max = 1 << 16}, golden = BUF_INIT(64 << 20);
-    cleanup_free char *json = NULL;
-    cleanup_free char *store =
-        mem_printf("%s/means-%llu%s%s%s", dir, (unsigned long long)what->bytes, what->reads_all ? "-all" : "",
-                   what->remembers ? "-remembers" : "", what->wrong_golden ? "-wrong" : "");
-    if (!store)
-        return err_no_memory(err);
-    if (make_json(what, &json, err) < 0 || build_model(&model, what, err) < 0 ||
-        make_golden(what, &golden, err) < 0 || write_layout(store, &model, json, &golden, err) < 0)
-        return err_prefix(err, "a model of %llu bytes", (unsigned long long)what->bytes);
-    *out_store = TAKE_PTR(store);
-    return 0;
+    struct parts parts = {.golden = BUF_INIT(64 << 20)};
+    char *store = mem_printf("%s/means-%llu%s%s%s-%d%s", dir, (unsigned long long)what->bytes,
+                             what->reads_all ? "-all" : "", what->remembers ? "-remembers" : "",
+                             what->wrong_golden ? "-wrong" : "", what->variant, what->trt ? "-trt" : "");
+    int result = store ? make_parts(what, &parts, err) : err_no_memory(err);
+    if (result == 0)
+        result = write_layout(store, &parts, err);
+    parts_fini(&parts);
+    if (result == 0)
+        *out_store = TAKE_PTR(store);
+    free(store);
+    return result < 0 ? err_prefix(err, "a model of %llu bytes", (unsigned long long)what->bytes) : 0;
 }

@@ -175,11 +175,39 @@ static void memory_lasts_as_long_as_the_stream(void **state)
     sweep(&p);
 }
 
+/* Whatever a variant is like: the runner comes up, and what it answers is right. */
+static void a_variant_serves_only_if_it_is_better(void **state)
+{
+    static const struct {
+        enum made_variant variant;
+        const char *says;
+    } cases[] = {
+        {MADE_FAST, " int8 "},
+        {MADE_SAME, " refused: slower"},
+        {MADE_WRONG, " refused: unfaithful"},
+        {MADE_BROKEN, " refused: broken"},
+    };
+    if (!variant_of_machine(image_this_machine()))
+        skip();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct program p;
+        const struct made_model what = {
+            .bytes = 64 * MADE_PART_BYTES, .reads_all = true, .variant = cases[i].variant};
+        start(&p, &what);
+        assert_true(fake_guard_meet(&p.guard, START_MS));
+        if (!strstr(p.guard.hello.text, cases[i].says))
+            fail_msg("wanted \"%s\" in: %s", cases[i].says, p.guard.hello.text);
+        stop(&p);
+        sweep(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_that_fails_its_golden_cases_never_says_hello),
         cmocka_unit_test(floats_go_in_and_values_come_out),
+        cmocka_unit_test(a_variant_serves_only_if_it_is_better),
         cmocka_unit_test(frames_of_another_size_are_failed_not_computed),
         cmocka_unit_test(memory_lasts_as_long_as_the_stream),
     };
