@@ -4,7 +4,8 @@
     tests/corpus/render.py direction DIR --count 1500 --seed 1     crops of text lines, upright or upside down        → PP-OCR direction classifier
     tests/corpus/render.py scenes DIR …                            pictures with words in known boxes                 → PP-OCR text detector
     tests/corpus/render.py lines DIR …                             one line of text each                              → PP-OCR recognition
-    tests/corpus/render.py pictures DIR --size 128 --range -1 1    crops of photographs (Debian's opencv-doc)         → BlazeFace, M-LSD
+    tests/corpus/render.py faces DIR --size 128 --nhwc --range -1 1     faces as a child paints them                  → BlazeFace
+    tests/corpus/render.py rooms DIR --size 320 --nhwc --alpha --range 0 255    straight edges                        → M-LSD
     tests/corpus/render.py voice DIR …                             noise, tones and voice-like sounds                 → Silero VAD
 
 Each sample is NAME.npy, float32, as the model takes it; truth.json says what is in it, labels.json (what `muster eval` reads) the label if it has one. The same seed gives the same bytes.
@@ -22,7 +23,6 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 FONTS = pathlib.Path("/usr/share/fonts/truetype/dejavu")
 FACES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSerif.ttf",
          "DejaVuSerif-Bold.ttf"]
-PHOTOGRAPHS = pathlib.Path("/usr/share/doc/opencv-doc/examples/data")
 
 
 def font(rng, size):
@@ -116,28 +116,77 @@ def scenes(rng, args):
     return pixels.transpose(2, 0, 1)[None], {"boxes": boxes}
 
 
-def photographs():
-    found = sorted(p for p in PHOTOGRAPHS.rglob("*") if p.suffix in (".jpg", ".png") and p.stat().st_size > 20000)
-    if not found:
-        raise SystemExit("render.py: no photographs; install opencv-doc")
-    return found
+def shade(picture, rng):
+    """Light from one side."""
+    pixels = numpy.asarray(picture, dtype=numpy.float32)
+    y, x = numpy.mgrid[0 : picture.height, 0 : picture.width] / max(picture.size) - 0.5
+    angle = rng.uniform(0, 2 * numpy.pi)
+    light = 1 + rng.uniform(0.1, 0.6) * (x * numpy.cos(angle) + y * numpy.sin(angle))
+    return Image.fromarray(numpy.clip(pixels * light[:, :, None], 0, 255).astype(numpy.uint8))
 
 
-def pictures(rng, args):
-    size = args.size or 128
-    path = rng.choice(args.photographs)
-    picture = args.opened.setdefault(path, Image.open(path).convert("RGB"))
-    side = rng.randint(min(picture.size) // 2, min(picture.size))
-    x, y = rng.randint(0, picture.width - side), rng.randint(0, picture.height - side)
-    picture = picture.crop((x, y, x + side, y + side)).resize((size, size), Image.BILINEAR)
-    if rng.random() < 0.5:
-        picture = picture.transpose(Image.FLIP_LEFT_RIGHT)
-    pixels = numpy.asarray(degrade(picture, rng, 0, rng.uniform(0, 6), rng.uniform(0.6, 1.1)), dtype=numpy.float32) / 255
+def draw_face(draw, rng, cx, cy, r):
+    """A face as a child paints it: enough for a face detector."""
+    tone = rng.uniform(0.45, 1.0)
+    skin = tuple(int(c * tone) for c in (240, 200, 170))
+    dark = tuple(int(c * 0.35) for c in skin)
+    hair = tuple(rng.randint(10, 90) for _ in range(3))
+    oval = lambda x, y, a, b, fill: draw.ellipse([cx + (x - a) * r, cy + (y - b) * r, cx + (x + a) * r, cy + (y + b) * r], fill=fill)
+    oval(0, -0.25, 0.92, 1.1, hair)
+    oval(0, 0.05, 0.78, 1.0, skin)
+    tilt = rng.uniform(-0.05, 0.05)
+    for side in (-1, 1):
+        ex, ey = 0.32 * side + tilt, -0.12
+        oval(ex, ey - 0.02, 0.19, 0.12, tuple(int(c * 0.75) for c in skin))
+        oval(ex, ey, 0.15, 0.08, (245, 245, 245))
+        oval(ex + rng.uniform(-0.03, 0.03), ey, 0.07, 0.08, (30, 20, 20))
+        draw.line([cx + (ex - 0.2) * r, cy - 0.3 * r, cx + (ex + 0.2) * r, cy - 0.33 * r], fill=dark, width=max(1, int(0.06 * r)))
+    draw.line([cx + tilt * r, cy - 0.1 * r, cx + (tilt - 0.07) * r, cy + 0.27 * r], fill=tuple(int(c * 0.7) for c in skin), width=max(1, int(0.05 * r)))
+    oval(tilt, 0.28, 0.14, 0.06, tuple(int(c * 0.6) for c in skin))
+    oval(tilt, 0.52, 0.28, 0.09, (150, 60, 60))
+    draw.line([cx + (tilt - 0.26) * r, cy + 0.52 * r, cx + (tilt + 0.26) * r, cy + 0.52 * r], fill=(70, 20, 20), width=max(1, int(0.03 * r)))
+
+
+def finish(picture, args):
+    pixels = numpy.asarray(picture, dtype=numpy.float32) / 255
     low, high = args.range
     pixels = low + pixels * (high - low)
-    if args.alpha:  # M-LSD's fourth channel
-        pixels = numpy.concatenate([pixels, numpy.full((size, size, 1), high, numpy.float32)], 2)
-    return (pixels[None] if args.nhwc else pixels.transpose(2, 0, 1)[None]).astype(numpy.float32), {"from": path.name}
+    if args.alpha:
+        pixels = numpy.concatenate([pixels, numpy.ones((*pixels.shape[:2], 1), numpy.float32)], 2)
+    return (pixels[None] if args.nhwc else pixels.transpose(2, 0, 1)[None]).astype(numpy.float32)
+
+
+def faces(rng, args):
+    size = args.size or 128
+    large = Image.new("RGB", (4 * size, 4 * size), tuple(rng.randint(20, 235) for _ in range(3)))
+    draw = ImageDraw.Draw(large)
+    for _ in range(rng.randint(2, 9)):  # things behind
+        x, y = rng.randint(0, 4 * size), rng.randint(0, 4 * size)
+        draw.rectangle([x, y, x + rng.randint(size // 4, 2 * size), y + rng.randint(size // 4, 2 * size)],
+                       fill=tuple(rng.randint(0, 255) for _ in range(3)))
+    count, centres = rng.choice([0, 1, 1, 1, 2]), []
+    for i in range(count):
+        r = rng.uniform(0.5, 1.0) * size * (1.2 if count == 1 else 0.8)
+        cx = (2 * size if count == 1 else (1 + 2 * i) * size) + rng.uniform(-0.4, 0.4) * size
+        cy = 2 * size + rng.uniform(-0.8, 0.8) * size
+        draw_face(draw, rng, cx, cy, r)
+        centres.append([cx / 4, cy / 4, r / 4])
+    picture = shade(large.filter(ImageFilter.GaussianBlur(size / 64)).resize((size, size), Image.LANCZOS), rng)
+    return finish(degrade(picture, rng, 0, rng.uniform(0, 5), rng.uniform(0.7, 1.05)), args), {"faces": centres}
+
+
+def room(rng, args):
+    """Walls, doors, shelves: straight edges."""
+    size = args.size or 320
+    picture = Image.new("RGB", (size, size), tuple(rng.randint(90, 220) for _ in range(3)))
+    draw = ImageDraw.Draw(picture)
+    for _ in range(rng.randint(4, 14)):
+        x, y, w, h = (rng.randint(0, size) for _ in range(4))
+        skew = rng.uniform(-0.2, 0.2)
+        corners = [(x, y), (x + w, y + skew * w), (x + w, y + h + skew * w), (x, y + h)]
+        draw.polygon(corners, fill=tuple(rng.randint(0, 255) for _ in range(3)), outline=tuple(rng.randint(0, 80) for _ in range(3)))
+    picture = shade(picture, rng)
+    return finish(degrade(picture, rng, rng.uniform(0, 0.8), rng.uniform(0, 8), rng.uniform(0.6, 1.0)), args), {}
 
 
 def voice(rng, args):
@@ -155,7 +204,7 @@ def voice(rng, args):
     return (sound[None] * rng.uniform(0.3, 1)).astype(numpy.float32), {"label": "voiced" if voiced else "noise"}
 
 
-KINDS = {"direction": direction, "scenes": scenes, "lines": lines, "pictures": pictures, "voice": voice}
+KINDS = {"direction": direction, "scenes": scenes, "lines": lines, "faces": faces, "rooms": room, "voice": voice}
 
 
 def main():
@@ -168,11 +217,9 @@ def main():
     parser.add_argument("--width", type=int, help="of a line, in pixels")
     parser.add_argument("--range", type=float, nargs=2, default=[0, 1], help="what black and white become")
     parser.add_argument("--nhwc", action="store_true")
-    parser.add_argument("--alpha", action="store_true", help="a fourth channel, all white")
+    parser.add_argument("--alpha", action="store_true", help="a fourth channel, all ones")
     args = parser.parse_args()
     args.dir.mkdir(parents=True, exist_ok=True)
-    if args.kind == "pictures":
-        args.photographs, args.opened = photographs(), {}
     truth = {}
     for i in range(args.count):
         rng = random.Random(args.seed * 1000003 + i)
