@@ -42,6 +42,7 @@ static void ask_for(struct question *question, const struct way *way, const stru
                                       .only_look = only_look}};
     question->tensorrt.way = way->how;
     question->tensorrt.promised = way->variant ? cache->trt.promised : 0;
+    question->tensorrt.timing_seed = cache->trt.timing_cache;
     question->builder = tensorrt_builder(&question->tensorrt);
 }
 

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "infer/ort.h"
 #include "infer/pipeline_inside.h"
+#include "infer/tensorrt_args.h"
 #include "sys/file.h"
 #include "wire/trt_plan.h"
 
@@ -11,13 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-    BUILD_MS = 30 * 60 * 1000,
-    LEVEL = 3,
-    MAX_WORKSPACE_MIB = 1024,
-    MIN_WORKSPACE_MIB = 64,
-    TIMED_RUNS = 21
-};
+enum { BUILD_MS = 30 * 60 * 1000, MIN_WORKSPACE_MIB = 64, TIMED_RUNS = 21 };
 
 /* ---- limits ---- */
 
@@ -45,16 +40,16 @@ struct tensorrt tensorrt_here(const struct machine *machine, const struct releas
                               const struct golden *golden, const char *runtime_path, const char *dir)
 {
     uint64_t half_mib = free_bytes() >> 21;
-    return (struct tensorrt){
-        .machine = machine,
-        .release = release,
-        .golden = golden,
-        .runtime_path = runtime_path,
-        .dir = dir,
-        .level = LEVEL,
-        .dla_core = -1,
-        .workspace_mib = (int)MAX(MIN(half_mib, (uint64_t)MAX_WORKSPACE_MIB), (uint64_t)MIN_WORKSPACE_MIB),
-        .prove = tensorrt_prove};
+    return (struct tensorrt){.machine = machine,
+                             .release = release,
+                             .golden = golden,
+                             .runtime_path = runtime_path,
+                             .dir = dir,
+                             .level = TENSORRT_LEVEL,
+                             .dla_core = -1,
+                             .workspace_mib = (int)MAX(MIN(half_mib, (uint64_t)TENSORRT_WORKSPACE_MIB),
+                                                       (uint64_t)MIN_WORKSPACE_MIB),
+                             .prove = tensorrt_prove};
 }
 
 /* ---- the key ---- */

@@ -8,7 +8,8 @@
  *     build ─▶ version of the engine == version of the TensorRT here ─▶ opens ─▶ golden cases ─▶ as fast as the release asks ─▶ kept
  *
  * Beside the entries the folder holds `timing.cache`, what TensorRT has measured here, which makes the next build several times as fast; it
- * is set aside during a build, so a build that dies costs it, and no more.
+ * is set aside during a build, so a build that dies costs it, and no more. Where there is none, that of the release is a start, once:
+ * `timing.seeded` remembers which one it was.
  */
 #ifndef MUSTER_INFER_TENSORRT_H
 #define MUSTER_INFER_TENSORRT_H
@@ -30,6 +31,7 @@ struct tensorrt { /* borrowed while the builder is in use */
     int level;       /* of the builder's effort, 0 to 5 */
     int dla_core;    /* -1: none */
     int workspace_mib;
+    const char *timing_seed; /* the release's timing cache, for a machine that has none; NULL: none */
     double
         promised; /* it is built from the variant "trt": mean fidelity on golden cases (infer/fidelity.h); 0: from the model itself */
     /* Opens the engine, runs the golden cases, times it; tensorrt_prove, but for tests. */

@@ -4,7 +4,9 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "infer/tensorrt_args.h"
 #include "sys/file.h"
+#include "sys/hash.h"
 #include "sys/proc.h"
 #include "wire/onnx/summary.h"
 #include "wire/trt_plan.h"
@@ -13,19 +15,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_WORDS = 16, LOG_MAX = 1 << 20, PLAN_MAX = 1 << 30 };
+enum { LOG_MAX = 1 << 20, PLAN_MAX = 1 << 30, SEED_MAX = 64 << 20 };
 
 struct files { /* beside the entries; one build at a time */
-    char *plan, *log, *timing, *timing_now;
-};
-
-struct command {
-    char *words[MAX_WORDS]; /* owned, NULL-terminated */
-    size_t count;
+    char *plan, *log, *timing, *timing_now, *seeded;
 };
 
 static void files_fini(struct files *files)
@@ -34,12 +32,7 @@ static void files_fini(struct files *files)
     free(files->log);
     free(files->timing);
     free(files->timing_now);
-}
-
-static void command_fini(struct command *command)
-{
-    for (size_t i = 0; i < command->count; i++)
-        free(command->words[i]);
+    free(files->seeded);
 }
 
 static int files_init(struct files *files, const char *dir, struct err *err)
@@ -47,23 +40,14 @@ static int files_init(struct files *files, const char *dir, struct err *err)
     *files = (struct files){.plan = file_join(dir, "engine.plan"),
                             .log = file_join(dir, "build.log"),
                             .timing = file_join(dir, "timing.cache"),
-                            .timing_now = file_join(dir, "timing.now")};
-    return files->plan && files->log && files->timing && files->timing_now ? 0 : err_no_memory(err);
+                            .timing_now = file_join(dir, "timing.now"),
+                            .seeded = file_join(dir, "timing.seeded")};
+    return files->plan && files->log && files->timing && files->timing_now && files->seeded
+               ? 0
+               : err_no_memory(err);
 }
 
 /* ---- its arguments ---- */
-
-static int add(struct command *command, char *word, struct err *err)
-{
-    if (!word)
-        return err_no_memory(err);
-    if (command->count + 1 == MAX_WORDS) {
-        free(word);
-        return err_set(err, ERR_TOO_BIG, "too many arguments for trtexec");
-    }
-    command->words[command->count++] = word;
-    return 0;
-}
 
 static bool is_open(const struct onnx_summary *summary, const char *name)
 {
@@ -76,7 +60,7 @@ static bool is_open(const struct onnx_summary *summary, const char *name)
 
 static int put_shape(struct buf *text, const struct tensor_spec *spec, struct err *err)
 {
-    if (buf_printf(text, err, "%s%s:", text->len ? "," : "--shapes=", spec->name) < 0)
+    if (buf_printf(text, err, "%s%s:", text->len ? "," : "", spec->name) < 0)
         return -1;
     for (size_t i = 0; i < spec->dim_count; i++)
         if (buf_printf(text, err, "%s%" PRId64, i ? "x" : "", spec->dims[i]) < 0)
@@ -85,46 +69,70 @@ static int put_shape(struct buf *text, const struct tensor_spec *spec, struct er
 }
 
 /* What the model leaves open the release fixes; trtexec does not want to hear of the others. */
-static int add_shapes(struct command *command, const struct tensorrt *self, const char *source,
-                      struct err *err)
+static int put_shapes(struct buf *text, const struct tensorrt *self, const char *source, struct err *err)
 {
     cleanup_file_map struct file_map map = {0};
     cleanup_free struct onnx_summary *summary = mem_zalloc(1, sizeof *summary);
-    cleanup_buf struct buf text = BUF_INIT(4096);
     if (!summary)
         return err_no_memory(err);
     if (file_map(source, &map, err) < 0 || onnx_summarize(map.data, map.size, summary, err) < 0)
         return -1;
     for (size_t i = 0; i < self->release->input_count; i++)
         if (is_open(summary, self->release->inputs[i].name) &&
-            put_shape(&text, &self->release->inputs[i], err) < 0)
+            put_shape(text, &self->release->inputs[i], err) < 0)
             return -1;
-    return text.len ? add(command, buf_take(&text), err) : 0;
+    return 0;
 }
 
-/* The model's own types, nothing narrower: an option since 9.0, the only way since 11. */
-static bool wants_strong_typing(const struct tensorrt *self)
+static int words_for(const struct tensorrt *self, const struct files *files, const char *source,
+                     struct tensorrt_words *out, struct err *err)
 {
-    int major = self->machine->tensorrt.version[0];
-    return major == 9 || major == 10;
+    cleanup_buf struct buf shapes = BUF_INIT(4096);
+    if (put_shapes(&shapes, self, source, err) < 0)
+        return -1;
+    const struct tensorrt_args args = {.program = self->machine->tensorrt.trtexec,
+                                       .model = source,
+                                       .plan = files->plan,
+                                       .timing_cache = files->timing_now,
+                                       .shapes = shapes.len ? buf_text(&shapes) : NULL,
+                                       .major = self->machine->tensorrt.version[0],
+                                       .level = self->level,
+                                       .workspace_mib = self->workspace_mib,
+                                       .dla_core = self->dla_core};
+    return tensorrt_args_words(&args, out, err);
 }
 
-static int fill(struct command *command, const struct tensorrt *self, const struct files *files,
-                const char *source, struct err *err)
+/* ---- the timing cache ---- */
+
+/* What a release brings is tried once: if the build fails it may be why. */
+static bool was_seeded(const struct files *files, const char *digest)
 {
-    if (add(command, mem_strdup(self->machine->tensorrt.trtexec), err) < 0 ||
-        add(command, mem_printf("--onnx=%s", source), err) < 0 ||
-        add(command, mem_printf("--saveEngine=%s", files->plan), err) < 0 ||
-        add(command, mem_printf("--timingCacheFile=%s", files->timing_now), err) < 0 ||
-        add(command, mem_printf("--builderOptimizationLevel=%d", self->level), err) < 0 ||
-        add(command, mem_printf("--memPoolSize=workspace:%d", self->workspace_mib), err) < 0 ||
-        add(command, mem_strdup("--skipInference"), err) < 0 ||
-        (wants_strong_typing(self) && add(command, mem_strdup("--stronglyTyped"), err) < 0))
-        return -1;
-    if (self->dla_core >= 0 && (add(command, mem_printf("--useDLACore=%d", self->dla_core), err) < 0 ||
-                                add(command, mem_strdup("--allowGPUFallback"), err) < 0))
-        return -1;
-    return add_shapes(command, self, source, err);
+    cleanup_buf struct buf text = BUF_INIT(256);
+    struct err ignored = {0};
+    return file_read(files->seeded, &text, &ignored) == 0 && str_eq(buf_text(&text), digest);
+}
+
+/* The release's one for a machine that has none of its own. It is a help; without it the build takes longer. */
+static void seed_timing(const struct tensorrt *self, const struct files *files)
+{
+    struct err ignored = {0};
+    cleanup_buf struct buf seed = BUF_INIT(SEED_MAX);
+    if (!self->timing_seed || file_read(self->timing_seed, &seed, &ignored) < 0 || seed.len == 0)
+        return;
+    const struct digest digest = hash_bytes(seed.data, seed.len);
+    const struct digest_text name = digest_format(&digest);
+    if (was_seeded(files, name.text) ||
+        file_replace(files->seeded, name.text, strlen(name.text), 0644, &ignored) < 0 ||
+        file_replace(files->timing_now, seed.data, seed.len, 0600, &ignored) < 0)
+        unlink(files->timing_now);
+}
+
+/* Set aside while it is in use: a build that dies costs it, and no more. */
+static void take_timing(const struct tensorrt *self, const struct files *files)
+{
+    unlink(files->timing_now);
+    if (rename(files->timing, files->timing_now) < 0)
+        seed_timing(self, files);
 }
 
 /* ---- running it ---- */
@@ -143,12 +151,12 @@ static int explain(const char *log, int status, struct err *err)
     return err_set(err, ERR_REFUSED, "trtexec ended with status %d", WEXITSTATUS(status));
 }
 
-static int run(const struct command *command, const char *log, struct err *err)
+static int run(const struct tensorrt_words *words, const char *log, struct err *err)
 {
     pid_t pid;
     int status = 0;
     const struct proc_options options = {
-        .argv = (const char *const *)command->words, .log_path = log, .die_with_parent = true, .keep_fd = -1};
+        .argv = (const char *const *)words->words, .log_path = log, .die_with_parent = true, .keep_fd = -1};
     if (proc_spawn(&options, &pid, err) < 0)
         return -1;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -185,21 +193,19 @@ static int wrap(const struct tensorrt *self, const char *plan, const char *targe
 static int build(const struct tensorrt *self, const struct files *files, const char *source,
                  const char *target, struct err *err)
 {
-    struct command command = {0};
-    int result = fill(&command, self, files, source, err);
+    cleanup_tensorrt_words struct tensorrt_words words = {0};
+    if (words_for(self, files, source, &words, err) < 0)
+        return -1;
     unlink(files->plan);
     unlink(files->log);
-    unlink(files->timing_now);
-    (void)rename(files->timing, files->timing_now); /* there is none the first time */
-    if (result == 0)
-        result = run(&command, files->log, err);
+    take_timing(self, files);
+    int result = run(&words, files->log, err);
     if (result == 0)
         result = wrap(self, files->plan, target, err);
     if (result == 0)
         (void)rename(files->timing_now, files->timing);
     unlink(files->plan);
     unlink(files->timing_now); /* of a build that failed: it may be why */
-    command_fini(&command);
     return result;
 }
 

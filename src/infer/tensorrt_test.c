@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "infer/tensorrt_args.h"
 #include "sys/proc.h"
 #include "wire/trt_plan.h"
 
@@ -187,6 +188,49 @@ static void what_is_measured_once_helps_the_next_build(void **state)
     assert_false(engine(&stage, NULL, 0));
     assert_false(file_exists(in(&stage, "cache/timing.cache"))); /* it may be why */
     stage_close(&stage);
+}
+
+/* ... of a machine that has none; after a build that failed with it, never the same one again. */
+static void the_timing_cache_of_the_release_is_a_start(void **state)
+{
+    struct stage stage;
+    stage_open(&stage);
+    char seed[160];
+    str_copy(seed, sizeof seed, in(&stage, "seed"));
+    write_text(seed, "times of another robot", 0644);
+    stage.tensorrt.timing_seed = seed;
+    assert_true(engine(&stage, NULL, 0));
+    assert_true(file_exists(in(&stage, "had_timing")));
+    behave(&stage, "oom");
+    stage.tensorrt.level = 4;
+    assert_false(engine(&stage, NULL, 0)); /* its own one is gone now */
+    assert_int_equal(unlink(in(&stage, "had_timing")), 0);
+    behave(&stage, "good");
+    stage.tensorrt.level = 5;
+    assert_true(engine(&stage, NULL, 0));
+    assert_false(file_exists(in(&stage, "had_timing")));
+    assert_int_equal(unlink(in(&stage, "cache/timing.cache")), 0);
+    write_text(seed, "times of the next release", 0644);
+    stage.tensorrt.level = 2;
+    assert_true(engine(&stage, NULL, 0));
+    assert_true(file_exists(in(&stage, "had_timing")));
+    stage_close(&stage);
+}
+
+static void strong_types_are_asked_for_where_that_is_an_option(void **state)
+{
+    for (int major = 8; major <= 11; major++) {
+        struct err err = {0};
+        bool found = false;
+        const struct tensorrt_args args = {
+            .program = "trtexec", .model = "m", .plan = "p", .major = major, .level = 3, .dla_core = -1};
+        cleanup_tensorrt_words struct tensorrt_words words = {0};
+        assert_ok(tensorrt_args_words(&args, &words, &err), err);
+        assert_null(words.words[words.count]);
+        for (size_t i = 0; i < words.count; i++)
+            found |= str_eq(words.words[i], "--stronglyTyped");
+        assert_int_equal(found, major == 9 || major == 10);
+    }
 }
 
 static void whatever_goes_wrong_is_said_and_not_tried_again(void **state)
@@ -494,6 +538,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_engine_is_built_once_in_the_form_that_the_runtime_takes),
         cmocka_unit_test(what_is_measured_once_helps_the_next_build),
+        cmocka_unit_test(the_timing_cache_of_the_release_is_a_start),
+        cmocka_unit_test(strong_types_are_asked_for_where_that_is_an_option),
         cmocka_unit_test(whatever_goes_wrong_is_said_and_not_tried_again),
         cmocka_unit_test(nothing_of_a_build_that_was_given_up_lives_on),
         cmocka_unit_test(every_ingredient_is_another_engine),
