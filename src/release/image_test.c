@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/testing.h"
+#include "release/engine.h"
 #include "sys/file.h"
 #include "sys/hash.h"
 
@@ -265,6 +266,93 @@ static void what_is_no_release_is_told_apart(void **state)
     scratch_fini(&scratch);
 }
 
+static struct oci_descriptor layer_of(const char *type, const char *variant)
+{
+    struct oci_descriptor layer = {.size = 1};
+    str_copy(layer.media_type, sizeof layer.media_type, type);
+    str_copy(layer.variant, sizeof layer.variant, variant);
+    return layer;
+}
+
+/* Columns: an x86 machine, an ARM one, one with TensorRT, one of another kind. */
+static void a_machine_uses_what_is_made_for_it_and_for_all(void **state)
+{
+    static const struct image_use uses[] = {
+        {"x86_64", false}, {"aarch64", false}, {"aarch64", true}, {"riscv64", false}};
+    static const struct {
+        const char *type, *variant;
+        bool used[ARRAY_LEN(uses)];
+    } rows[] = {
+        {MODELPACK_WEIGHT_TYPE, "fp32", {true, true, true, true}},
+        {MODELPACK_WEIGHT_TYPE, "cpu-x86", {true, false, false, false}},
+        {MUSTER_SEALED_TYPE, "cpu-x86", {true, false, false, false}},
+        {MUSTER_SEALED_TYPE, "cpu-arm", {false, true, true, false}},
+        {MODELPACK_WEIGHT_TYPE, "trt", {false, false, true, false}},
+        {MUSTER_TIMING_TYPE, "trt", {false, false, true, false}},
+        {OCI_MANIFEST_TYPE, "amd64", {true, false, false, false}},
+        {OCI_IMAGE_LAYER_TYPE, "arm64", {false, true, true, false}},
+        {OCI_IMAGE_CONFIG_TYPE, "", {true, true, true, true}},
+        {MUSTER_RELEASE_TYPE, "", {true, true, true, true}},
+        {MODELPACK_DOC_TYPE, "cpu-arm", {true, true, true, true}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct oci_descriptor layer = layer_of(rows[i].type, rows[i].variant);
+        assert_true(image_uses_layer(NULL, &layer));
+        for (size_t k = 0; k < ARRAY_LEN(uses); k++)
+            if (image_uses_layer(&uses[k], &layer) != rows[i].used[k])
+                fail_msg("%s %s on %s", rows[i].type, rows[i].variant, uses[k].machine);
+    }
+}
+
+/* Weights and promises have to be of the same variants; nothing is on the disk here but the model itself. */
+static void weights_and_promises_belong_together(void **state)
+{
+    struct scratch scratch;
+    struct err err = {0};
+    scratch_init(&scratch);
+    struct image *image = mem_zalloc(1, sizeof *image);
+    cleanup_file_map struct file_map map = {0};
+    static const struct image_use elsewhere = {.machine = "riscv64"};
+    assert_ok(file_map(MUSTER_SOURCE_DIR "/tests/data/models/quadrants.onnx", &map, &err), err);
+    image->dir = scratch.dir;
+    image->use = &elsewhere;
+    image->release = (struct release){.input_count = 1,
+                                      .output_count = 1,
+                                      .inputs = {{"images", DTYPE_FLOAT32, 4, {1, 3, 16, 16}}},
+                                      .outputs = {{"output0", DTYPE_FLOAT32, 3, {1, 6, 4}}}};
+    struct oci_descriptor *layers = image->manifest.layers;
+    layers[0] = layer_of(MODELPACK_WEIGHT_TYPE, "fp32");
+    assert_ok(layout_add_blob(scratch.dir, map.data, map.size, &layers[0].digest, &err), err);
+    layers[1] = layer_of(MODELPACK_WEIGHT_TYPE, "cpu-x86");
+    image->manifest.layer_count = 2;
+    assert_fails(image_check_model(image, &err), err, ERR_REFUSED);
+    assert_non_null(strstr(err.text, "promises nothing"));
+    image->release.variant_count = 1;
+    image->release.variants[0] = (struct release_variant){.name = "cpu-x86", .fidelity = 0.9};
+    assert_ok(image_check_model(image, &err), err);
+    image->use = NULL; /* who looks at all of it finds that it is not there */
+    assert_fails(image_check_model(image, &err), err, ERR_NOT_FOUND);
+    image->use = &elsewhere;
+    image->manifest.layer_count = 1;
+    assert_fails(image_check_model(image, &err), err, ERR_REFUSED);
+    assert_non_null(strstr(err.text, "missing"));
+    char *path = NULL;
+    assert_fails(image_variant_path(image, "cpu-arm", &path, &err), err, ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "fp32, cpu-x86"));
+    image->manifest.layer_count = 3;
+    layers[2] = layers[1];
+    assert_fails(image_check_model(image, &err), err, ERR_REFUSED);
+    assert_non_null(strstr(err.text, "two layers"));
+    layers[2] = layer_of(MUSTER_SEALED_TYPE, "trt");
+    assert_fails(image_check_model(image, &err), err, ERR_REFUSED);
+    layers[0] = layer_of(MODELPACK_WEIGHT_TYPE, "cpu-x86");
+    image->manifest.layer_count = 1;
+    assert_fails(image_check_model(image, &err), err, ERR_REFUSED);
+    assert_non_null(strstr(err.text, "no weights"));
+    free(image);
+    scratch_fini(&scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +365,8 @@ int main(void)
         cmocka_unit_test(a_damaged_blob_is_written_anew),
         cmocka_unit_test(a_file_goes_in_under_its_own_digest),
         cmocka_unit_test(what_is_no_release_is_told_apart),
+        cmocka_unit_test(a_machine_uses_what_is_made_for_it_and_for_all),
+        cmocka_unit_test(weights_and_promises_belong_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,9 @@
 /* The real muster-agent against a fleet server that misbehaves and a guard and runners that are played. */
 #include "robot/agent/agent_testing.h"
 
+#include "release/image.h"
+#include "robot/jail/device.h"
+
 /* Tests. */
 
 static void good_releases_are_kept_and_a_slow_one_is_thrown_out(void **state)
@@ -57,6 +60,34 @@ static void broken_downloads_are_resumed(void **state)
     assert_int_equal(fleet_requests(&two.extra), 2);
     assert_int_equal(fleet_last_range(&two.extra), EXTRA_BYTES / 2);
     assert_int_equal(fleet_requests(&two.weights), weights); /* the same blob: it is in the store */
+}
+
+static void has_all_variants(struct release *release)
+{
+    release->variant_count = RELEASE_MAX_VARIANTS;
+    for (size_t i = 0; i < RELEASE_MAX_VARIANTS; i++) {
+        release->variants[i] = (struct release_variant){.precision = PRECISION_INT8, .fidelity = 0.9};
+        str_copy(release->variants[i].name, sizeof release->variants[i].name, variant_names[i]);
+    }
+}
+
+/* What is made for other machines stays on the server; what is made for this one is checked like everything. */
+static void only_what_this_machine_uses_is_fetched(void **state)
+{
+    struct made one = fleet_make_changed("1.3.0", has_all_variants),
+                two = fleet_make_changed("1.4.0", has_all_variants);
+    const char *own = variant_of_machine(image_this_machine());
+    unsigned asked[RELEASE_MAX_VARIANTS];
+    bool gpu = device_has_gpu();
+    install(&one);
+    for (size_t i = 0; i < RELEASE_MAX_VARIANTS; i++) {
+        bool used = str_eq(variant_names[i], VARIANT_TRT) ? gpu : own && str_eq(variant_names[i], own);
+        asked[i] = fleet_requests(&one.variants[i]);
+        assert_int_equal(asked[i], used ? 1 : 0);
+    }
+    install(&two); /* nothing is missing and nothing is asked for again */
+    for (size_t i = 0; i < RELEASE_MAX_VARIANTS; i++)
+        assert_int_equal(fleet_requests(&two.variants[i]), asked[i]);
 }
 
 struct refusal {
@@ -438,6 +469,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(good_releases_are_kept_and_a_slow_one_is_thrown_out, unbox, box),
         cmocka_unit_test_setup_teardown(a_release_on_which_the_guard_steps_in_is_thrown_out, unbox, box),
         cmocka_unit_test_setup_teardown(broken_downloads_are_resumed, unbox, box),
+        cmocka_unit_test_setup_teardown(only_what_this_machine_uses_is_fetched, unbox, box),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_refused_with_one_line_and_not_tried_again, unbox,
                                         box),
         cmocka_unit_test_setup_teardown(a_shadow_on_live_frames_decides, unbox, box),

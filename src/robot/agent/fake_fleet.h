@@ -24,8 +24,9 @@ enum fault {
 
 struct made {
     struct digest digest;
-    uint64_t size;                /* of the manifest */
-    struct digest weights, extra; /* blobs: the model, and one of EXTRA_BYTES */
+    uint64_t size;                                /* of the manifest */
+    struct digest weights, extra;                 /* blobs: the model, and one of EXTRA_BYTES */
+    struct digest variants[RELEASE_MAX_VARIANTS]; /* of the release's variants; zero: it has fewer */
     char version[32];
 };
 

@@ -46,8 +46,25 @@ static void fit_to_model(struct release *release, const uint8_t *onnx, size_t le
 
 typedef void change_fn(struct release *release);
 
-static struct digest add_model(struct oci_manifest *manifest, const char *version, change_fn *change,
-                               char name[64])
+/* The model with another "domain" in it (field 4): other bytes, the same tensors. */
+static void add_variants(struct oci_manifest *manifest, const struct release *release, struct buf *onnx,
+                         struct made *made)
+{
+    struct err err = {0};
+    for (size_t i = 0; i < release->variant_count; i++) {
+        const char *name = release->variants[i].name;
+        const uint8_t domain[] = {0x22, 1, (uint8_t)('a' + i)};
+        char path[32];
+        assert_ok(buf_put(onnx, domain, sizeof domain, &err), err);
+        snprintf(path, sizeof path, "%s.onnx", name);
+        made->variants[i] = add_layer(manifest, onnx->data, onnx->len, MODELPACK_WEIGHT_TYPE, path);
+        struct oci_descriptor *layer = &manifest->layers[manifest->layer_count - 1];
+        str_copy(layer->variant, sizeof layer->variant, name);
+    }
+}
+
+static void add_model(struct oci_manifest *manifest, const char *version, change_fn *change, char name[64],
+                      struct made *made)
 {
     struct err err = {0};
     cleanup_buf struct buf onnx = BUF_INIT(1 << 20), json = BUF_INIT(1 << 16), golden = BUF_INIT(1 << 20);
@@ -62,11 +79,11 @@ static struct digest add_model(struct oci_manifest *manifest, const char *versio
     if (change)
         change(release);
     cleanup_free char *text = release_format(release);
-    free(release);
-    struct digest weights = add_layer(manifest, onnx.data, onnx.len, MODELPACK_WEIGHT_TYPE, "model.onnx");
+    made->weights = add_layer(manifest, onnx.data, onnx.len, MODELPACK_WEIGHT_TYPE, "model.onnx");
     add_layer(manifest, text, strlen(text), MUSTER_RELEASE_TYPE, "release.json");
     add_layer(manifest, golden.data, golden.len, MUSTER_GOLDEN_TYPE, "golden.bin");
-    return weights;
+    add_variants(manifest, release, &onnx, made);
+    free(release);
 }
 
 static struct digest add_extra(struct oci_manifest *manifest, const char *version)
@@ -88,7 +105,7 @@ static struct made make(const char *version, uint64_t extra_bytes, change_fn *ch
     struct oci_manifest *manifest = mem_zalloc(1, sizeof *manifest);
     str_copy(manifest->artifact_type, sizeof manifest->artifact_type, MODELPACK_ARTIFACT_TYPE);
     str_copy(made.version, sizeof made.version, version);
-    made.weights = add_model(manifest, version, change, name);
+    add_model(manifest, version, change, name, &made);
     made.extra = add_extra(manifest, version);
     if (extra_bytes)
         manifest->layers[manifest->layer_count - 1].size = extra_bytes;
