@@ -17,22 +17,35 @@ int target_image(const char *operand, struct image *out, struct err *err)
     return dir ? image_open(dir, &digest, out, err) : err_no_memory(err);
 }
 
-static int open_release(const char *path, struct target *out, struct err *err)
+static int open_release(const char *path, const char *variant, struct target *out, struct err *err)
 {
     cleanup_image struct image image = {0};
     if (target_image(path, &image, err) < 0 || image_check_blobs(&image, err) < 0)
         return -1;
     out->release = image.release;
-    return image_model_path(&image, &out->model_path, err);
+    return image_variant_path(&image, variant, &out->model_path, err);
 }
 
-static int open_recipe(const char *path, struct target *out, struct err *err)
+/* The path of a recipe's variant, taken out of it; NULL: it has none of that name. */
+static char *take_variant(struct recipe *recipe, const char *variant)
+{
+    if (str_eq(variant, VARIANT_PARENT))
+        return TAKE_PTR(recipe->model_path);
+    for (size_t i = 0; i < recipe->variant_count; i++)
+        if (str_eq(recipe->variants[i].name, variant))
+            return TAKE_PTR(recipe->variants[i].path);
+    return NULL;
+}
+
+static int open_recipe(const char *path, const char *variant, struct target *out, struct err *err)
 {
     cleanup_recipe struct recipe recipe = {0};
     if (recipe_read(path, &recipe, err) < 0)
         return -1;
     out->release = recipe.release;
-    out->model_path = TAKE_PTR(recipe.model_path);
+    out->model_path = take_variant(&recipe, variant);
+    if (!out->model_path)
+        return err_set(err, ERR_NOT_FOUND, "%s names no variant %s", path, variant);
     return 0;
 }
 
@@ -44,14 +57,31 @@ static int open_model(const char *path, struct target *out, struct err *err)
     return out->model_path ? 0 : err_no_memory(err);
 }
 
-int target_open(const char *path, struct target *out, struct err *err)
+/* The variant that an operand names behind its last colon; NULL: none. */
+static const char *named_variant(const char *operand)
+{
+    const char *colon = strrchr(operand, ':');
+    if (!colon)
+        return NULL;
+    for (size_t i = 0; i < RELEASE_MAX_VARIANTS; i++)
+        if (str_eq(colon + 1, variant_names[i]))
+            return colon + 1;
+    return str_eq(colon + 1, VARIANT_PARENT) ? colon + 1 : NULL;
+}
+
+int target_open(const char *operand, struct target *out, struct err *err)
 {
     *out = (struct target){0};
-    if (str_ends(path, ".onnx"))
+    const char *variant = named_variant(operand);
+    size_t len = variant ? (size_t)(variant - operand) - 1 : strlen(operand);
+    cleanup_free char *path = mem_strndup(operand, len);
+    if (!path)
+        return err_no_memory(err);
+    if (!variant && str_ends(path, ".onnx"))
         return open_model(path, out, err);
     if (str_ends(path, ".yaml") || str_ends(path, ".yml"))
-        return open_recipe(path, out, err);
-    return open_release(path, out, err);
+        return open_recipe(path, variant ? variant : VARIANT_PARENT, out, err);
+    return open_release(path, variant ? variant : VARIANT_PARENT, out, err);
 }
 
 void target_fini(struct target *target)

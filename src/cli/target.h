@@ -1,5 +1,5 @@
 /* What `eval` and `bench` work on: a release (folder), a release.yaml that is not packed yet, or a bare ONNX
- * file. */
+ * file. Of releases with ":cpu-x86" behind it: that variant; else the model itself. */
 #ifndef MUSTER_CLI_TARGET_H
 #define MUSTER_CLI_TARGET_H
 
