@@ -9,6 +9,15 @@
 
 enum { SAMPLES = 6, WIDTH = 4 };
 
+/* Skips the test where no runtime is. */
+static void wants_runtime(void)
+{
+    const struct runtime *runtime = NULL;
+    struct err err = {0};
+    if (runtime_get(NULL, &runtime, &err) < 0)
+        skip();
+}
+
 /* u = x + w, y = relu(u), s = shape(u). */
 static const char *make_model(void)
 {
@@ -67,6 +76,7 @@ static uint64_t bins_of(const struct observed *tensor)
 
 static void inputs_and_inner_tensors_are_seen_as_they_are(void **state)
 {
+    wants_runtime();
     cleanup_samples struct samples *samples = make_samples();
     cleanup_observation struct observation observation = {0};
     const char *const names[] = {"y", "x", "u", "x"};
@@ -97,6 +107,7 @@ static void inputs_and_inner_tensors_are_seen_as_they_are(void **state)
 
 static void what_else_is_observed_changes_nothing(void **state)
 {
+    wants_runtime();
     cleanup_samples struct samples *samples = make_samples();
     cleanup_observation struct observation all = {0}, one = {0};
     const char *const names[] = {"u", "x", "y"};
@@ -120,6 +131,7 @@ static int stop_at_third(void *arg, size_t done, size_t total, struct err *err)
 
 static void it_stops_when_it_is_told_to_and_leaves_nothing_behind(void **state)
 {
+    wants_runtime();
     cleanup_samples struct samples *samples = make_samples();
     struct observation observation = {0};
     const char *const names[] = {"u"};
@@ -135,6 +147,7 @@ static void it_stops_when_it_is_told_to_and_leaves_nothing_behind(void **state)
 
 static void what_cannot_be_observed_is_named(void **state)
 {
+    wants_runtime();
     cleanup_samples struct samples *samples = make_samples();
     struct observation observation = {0};
     struct err err = {0};
@@ -150,6 +163,7 @@ static void what_cannot_be_observed_is_named(void **state)
 
 static void shapes_of_all_tensors_come_from_one_run(void **state)
 {
+    wants_runtime();
     cleanup_samples struct samples *samples = make_samples();
     cleanup_graph struct graph *graph = NULL;
     struct err err = {0};
@@ -163,6 +177,7 @@ static void shapes_of_all_tensors_come_from_one_run(void **state)
 
 static void a_saved_observation_is_the_same_and_a_damaged_one_is_refused(void **state)
 {
+    wants_runtime();
     cleanup_samples struct samples *samples = make_samples();
     cleanup_observation struct observation made = {0}, read = {0};
     const char *const names[] = {"u", "x", "y"}, *path = scratch_path("observed.bin");
@@ -183,26 +198,15 @@ static void a_saved_observation_is_the_same_and_a_damaged_one_is_refused(void **
     assert_null(broken.tensors);
 }
 
-static int with_runtime(void **state)
-{
-    const struct runtime *runtime = NULL;
-    struct err err = {0};
-    if (runtime_get(NULL, &runtime, &err) < 0)
-        skip();
-    return 0;
-}
-
-#define WITH_RUNTIME(test) cmocka_unit_test_setup(test, with_runtime)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_RUNTIME(inputs_and_inner_tensors_are_seen_as_they_are),
-        WITH_RUNTIME(what_else_is_observed_changes_nothing),
-        WITH_RUNTIME(it_stops_when_it_is_told_to_and_leaves_nothing_behind),
-        WITH_RUNTIME(what_cannot_be_observed_is_named),
-        WITH_RUNTIME(shapes_of_all_tensors_come_from_one_run),
-        WITH_RUNTIME(a_saved_observation_is_the_same_and_a_damaged_one_is_refused),
+        cmocka_unit_test(inputs_and_inner_tensors_are_seen_as_they_are),
+        cmocka_unit_test(what_else_is_observed_changes_nothing),
+        cmocka_unit_test(it_stops_when_it_is_told_to_and_leaves_nothing_behind),
+        cmocka_unit_test(what_cannot_be_observed_is_named),
+        cmocka_unit_test(shapes_of_all_tensors_come_from_one_run),
+        cmocka_unit_test(a_saved_observation_is_the_same_and_a_damaged_one_is_refused),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
