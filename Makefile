@@ -45,6 +45,10 @@ mutants: deps ## mutation score of the guard
 mutants-trust: deps ## mutation score of the core of trust (hours)
 	@scripts/mutants --trust
 
+corpus: build ## muster optimize on nine real networks, with many samples
+	@scripts/deps corpus
+	@CORPUS_WHOLE=1 /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/test_corpus.py
+
 bench: build ## every benchmark, as JSON
 	@for b in build/bin/bench-*; do $$b --json; done
 
@@ -57,4 +61,4 @@ clean:
 help:
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-.PHONY: build deps console demo test asan fuzz chaos spin mcdc mutants mutants-trust bench lint clean help
+.PHONY: build deps console demo test asan fuzz chaos spin mcdc mutants mutants-trust corpus bench lint clean help
