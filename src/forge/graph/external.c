@@ -47,7 +47,7 @@ static int map_file(int dir, const char *location, struct file_map *out, struct 
         return refuse(location, "the path leads out of the model's folder", err);
     cleanup_close int fd = open_beneath(dir, location);
     struct stat st;
-    if (fd < 0 && (errno == ELOOP || errno == EXDEV || errno == ENXIO))
+    if (fd < 0 && (errno == ELOOP || errno == EXDEV || errno == ENXIO || errno == ENOTDIR))
         return refuse(location, "a link or a device, not a regular file beneath the model's folder", err);
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_errno(err, "weights in \"%.100s\"", location);

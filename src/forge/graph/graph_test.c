@@ -164,7 +164,8 @@ static void mutate(struct graph *graph)
     struct onnx_node *node = count ? nodes[roll((uint32_t)count)] : NULL;
     switch (roll(6)) {
     case 0:
-        if (node && node->input_count && *node->inputs[0]) /* bridge it: readers of what it makes read what it reads */
+        if (node && node->input_count &&
+            *node->inputs[0]) /* bridge it: readers of what it makes read what it reads */
             assert_ok(graph_replace_uses(graph, node->outputs[0], node->inputs[0], &err), err);
         break;
     case 1:

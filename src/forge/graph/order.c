@@ -94,7 +94,8 @@ int graph_settle(struct graph *graph, struct err *err)
     if (cycle)
         return err_set(err, ERR_INVALID, "the model has a cycle: node \"%.80s\" (%.40s) needs what it makes",
                        cycle->name, cycle->op);
-    memcpy(model->nodes, graph->sorted, graph->sorted_count * sizeof *model->nodes);
+    if (graph->sorted_count)
+        memcpy(model->nodes, graph->sorted, graph->sorted_count * sizeof *model->nodes);
     model->node_count = graph->sorted_count;
     for (size_t i = 0; i < model->node_count; i++)
         model->nodes[i]->index = i;

@@ -204,17 +204,19 @@ static int nearest_of(const struct job *job, struct onnx_node *node, const char 
 static int resize_11(const struct job *job, struct onnx_node *node)
 {
     struct onnx_model *model = graph_model(job->graph);
-    const char *nearest;
     const int64_t none[] = {0};
-    if (node->input_count != 2 || nearest_of(job, node, &nearest) < 0)
-        return node->input_count != 2 ? no_rule(job, node) : -1;
     const struct onnx_attr *mode = onnx_node_attr(node, "mode");
     bool linear = mode && mode->s.len >= 6 && memcmp(mode->s.data + mode->s.len - 6, "linear", 6) == 0;
+    const char *nearest = NULL;
+    if (node->input_count != 2)
+        return no_rule(job, node);
+    if (!linear && nearest_of(job, node, &nearest) < 0)
+        return -1;
     if (graph_set_input(job->graph, node, 2, node->inputs[1], job->err) < 0 ||
         add_input(job, node, 1, graph_add_weight(job->graph, "roi", DTYPE_FLOAT32, none, 1, NULL)) < 0 ||
         onnx_node_set_string(model, node, "mode", linear ? "linear" : "nearest", job->err) < 0)
         return -1;
-    if (!linear && onnx_node_set_string(model, node, "nearest_mode", nearest, job->err) < 0)
+    if (nearest && onnx_node_set_string(model, node, "nearest_mode", nearest, job->err) < 0)
         return -1;
     return onnx_node_set_string(model, node, "coordinate_transformation_mode", "asymmetric", job->err);
 }
