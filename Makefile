@@ -46,7 +46,6 @@ mutants-trust: deps ## mutation score of the core of trust (hours)
 	@scripts/mutants --trust
 
 corpus: build ## muster optimize on nine real networks, with many samples
-	@scripts/deps corpus
 	@CORPUS_WHOLE=1 /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/test_corpus.py
 
 bench: build ## every benchmark, as JSON
