@@ -19,6 +19,7 @@
 #define HERE "."
 #define MODEL "model.onnx"
 #define TRT_MODEL "trt.onnx"
+#define TIMING_CACHE "timing.start"
 
 struct build {
     const struct engine_job *job;
@@ -27,12 +28,13 @@ struct build {
     struct golden golden;
     struct image_use use;
     struct pipeline_cache cache;
-    char *model, *trt_model; /* the copies; the second is NULL if there is no such variant here */
+    char *model, *trt_model,
+        *timing; /* the copies; NULL where there is no such variant, no timing cache here */
 };
 
 static void build_fini(struct build *build)
 {
-    char *const copies[] = {build->model, build->trt_model};
+    char *const copies[] = {build->model, build->trt_model, build->timing};
     for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
         if (copies[i])
             unlink(copies[i]);
@@ -65,6 +67,23 @@ static int copy_weights(const struct build *build, const char *variant, const ch
     return file_replace(name, map.data, map.size, 0644, err);
 }
 
+/* A help, if it was fetched; without it the build takes longer. */
+static int copy_timing(struct build *build, struct err *err)
+{
+    const struct oci_descriptor *layer = oci_layer(&build->image.manifest, MUSTER_TIMING_TYPE, NULL);
+    cleanup_free char *path = layer ? image_blob_path(build->image.dir, &layer->digest) : NULL;
+    cleanup_file_map struct file_map map = {0};
+    if (!path || !build->use.tensorrt || !file_exists(path))
+        return 0;
+    if (file_map(path, &map, err) < 0)
+        return -1;
+    build->timing = mem_strdup(TIMING_CACHE);
+    if (!build->timing)
+        return err_no_memory(err);
+    build->cache.trt.timing_cache = build->timing;
+    return file_replace(TIMING_CACHE, map.data, map.size, 0644, err);
+}
+
 static int copy_model(struct build *build, struct err *err)
 {
     char *layout = realpath(build->image.dir, NULL); /* from within the cache, too */
@@ -76,7 +95,8 @@ static int copy_model(struct build *build, struct err *err)
         return -1;
     if (chdir(build->job->cache_dir) < 0)
         return err_errno(err, "%s", build->job->cache_dir);
-    if (copy_weights(build, VARIANT_PARENT, MODEL, &build->model, &build->cache.model, err) < 0)
+    if (copy_weights(build, VARIANT_PARENT, MODEL, &build->model, &build->cache.model, err) < 0 ||
+        copy_timing(build, err) < 0)
         return -1;
     const struct release_variant *variant = release_variant(&build->image.release, VARIANT_TRT);
     if (!variant || !build->use.tensorrt)
