@@ -91,7 +91,7 @@ static int put_float(struct trt_work *work, struct quant_plan *out, const struct
 {
     const struct quant_node entry = {.node = node->name,
                                      .op = node->op,
-                                     .weighted = !trt_is_computed(graph_input(work->graph, node, 1)),
+                                     .weighted = !fusion_is_computed(graph_input(work->graph, node, 1)),
                                      .why = trt_state_of(work, node)->why,
                                      .group = -1};
     return plan_add_node(out, &entry, err);
@@ -146,7 +146,7 @@ static bool is_plain_sum(const struct trt_work *work, const struct onnx_node *no
     for (size_t i = 0; i < 2; i++) {
         const struct graph_tensor *input = graph_input(work->graph, node, i);
         const struct observed *seen = input ? observation_find(work->seen, input->name) : NULL;
-        if (!trt_is_computed(input) || !trt_follows_part(work, input) || !seen || !seen->finite)
+        if (!fusion_is_computed(input) || !trt_follows_part(work, input) || !seen || !seen->finite)
             return false;
     }
     return true;
@@ -168,7 +168,7 @@ static int put_all(struct trt_work *work, struct quant_plan *out, struct err *er
     for (size_t i = 0; result == 0 && i < work->node_count; i++) {
         const struct onnx_node *node = work->nodes[i];
         const struct trt_state *state = trt_state_of(work, node);
-        if (trt_is_weighted(node))
+        if (fusion_is_weighted(node))
             result = put_weighted(work, out, node, err);
         else if (state->part != NO_PART && state->straight != NO_INPUT)
             result = put_residual(work, out, node, err);
@@ -202,7 +202,8 @@ static bool share_scale(struct trt_work *work, struct quant_plan *plan, const st
 {
     bool changed = false;
     for (size_t i = 0; i < concat->input_count; i++) {
-        const struct graph_tensor *from = trt_before_copies(work->graph, graph_input(work->graph, concat, i));
+        const struct graph_tensor *from =
+            fusion_before_copies(work->graph, graph_input(work->graph, concat, i));
         const struct quant_pair *input = pair_of(plan, concat->inputs[i]);
         if (!input && from)
             input = pair_of(plan, from->name);
@@ -225,7 +226,7 @@ static void share_scales(struct trt_work *work, struct quant_plan *plan)
         changed = false;
         for (size_t i = 0; i < plan->pair_count; i++) {
             const struct graph_tensor *made =
-                trt_before_copies(work->graph, graph_tensor(work->graph, plan->pairs[i].tensor));
+                fusion_before_copies(work->graph, graph_tensor(work->graph, plan->pairs[i].tensor));
             if (made && made->maker && graph_is_op(made->maker, "Concat"))
                 changed |= share_scale(work, plan, made->maker, &plan->pairs[i]);
         }

@@ -9,6 +9,7 @@
 #define MUSTER_FORGE_QUANT_PLAN_TRT_INSIDE_H
 
 #include "forge/quant/plan_inside.h"
+#include "forge/trt/fusion.h"
 
 enum { NO_PART = -1, NO_INPUT = -1 };
 
@@ -37,17 +38,6 @@ static inline struct trt_state *trt_state_of(const struct trt_work *work, const 
 {
     return &work->states[node->index];
 }
-
-/* ---- kinds of operators (ModelOpt's op_types.py, without what does not occur in float networks) ---- */
-
-bool trt_is_weighted(const struct onnx_node *node); /* Conv, ConvTranspose, Gemm, MatMul */
-bool trt_is_copy(const struct onnx_node *node);     /* moves values: Reshape, Transpose, Concat, Slice … */
-bool trt_is_pointwise(const struct onnx_node *node);
-bool trt_is_computed(const struct graph_tensor *tensor); /* there, and no constant */
-/* The only input that is computed; NULL: none or several. */
-const struct graph_tensor *trt_computed_input(const struct graph *graph, const struct onnx_node *node);
-/* Back over operators that only move one tensor: what it was made from. */
-const struct graph_tensor *trt_before_copies(const struct graph *graph, const struct graph_tensor *tensor);
 
 /* ---- steps ---- */
 

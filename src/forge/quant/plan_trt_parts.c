@@ -7,33 +7,6 @@ enum { MAX_WALK = 64 };
 
 /* ---- which convolution an Add's input comes straight from ---- */
 
-/* Of Mul(x, f(x)), f one operator or a chain of pointwise ones (SiLU, hard-swish in all its spellings): x. */
-static const struct graph_tensor *gated_input(const struct graph *graph, const struct onnx_node *mul)
-{
-    for (size_t side = 0; side < 2; side++) {
-        const struct graph_tensor *x = graph_input(graph, mul, side);
-        const struct graph_tensor *gate = graph_input(graph, mul, 1 - side);
-        for (int steps = 0; steps < MAX_WALK && trt_is_computed(gate) && gate != x; steps++) {
-            bool goes_on = gate->maker && trt_is_pointwise(gate->maker);
-            gate = goes_on ? trt_computed_input(graph, gate->maker) : NULL;
-        }
-        if (x && gate == x)
-            return x;
-    }
-    return NULL;
-}
-
-/* One step back inside of what TensorRT fuses behind a convolution; NULL: this is none. */
-static const struct graph_tensor *step_back(const struct graph *graph, const struct onnx_node *node)
-{
-    if (graph_is_op(node, "MaxPool") || graph_is_op(node, "BatchNormalization"))
-        return graph_input(graph, node, 0);
-    if (!trt_is_copy(node) && !trt_is_pointwise(node))
-        return NULL;
-    const struct graph_tensor *only = trt_computed_input(graph, node);
-    return only || !graph_is_op(node, "Mul") ? only : gated_input(graph, node);
-}
-
 /* A convolution that becomes integers, with nothing but its own epilogue between it and `tensor`. */
 static const struct onnx_node *backbone(const struct trt_work *work, const struct graph_tensor *tensor)
 {
@@ -41,7 +14,7 @@ static const struct onnx_node *backbone(const struct trt_work *work, const struc
         const struct onnx_node *node = tensor->maker;
         if (graph_is_op(node, "Conv") || graph_is_op(node, "ConvTranspose"))
             return trt_state_of(work, node)->why ? NULL : node;
-        tensor = step_back(work->graph, node);
+        tensor = fusion_step_back(work->graph, node);
     }
     return NULL;
 }
@@ -79,7 +52,7 @@ static void advance(struct trt_work *work, struct front *front, struct meeting *
         const struct onnx_node *node = front->queue[front->from];
         for (size_t i = 0; i < node->input_count; i++) {
             const struct graph_tensor *input = graph_input(work->graph, node, i);
-            if (trt_is_computed(input) && input->maker)
+            if (fusion_is_computed(input) && input->maker)
                 reach(work, front, input->maker, out);
         }
     }
@@ -105,7 +78,7 @@ static int straight_input(struct trt_work *work, const struct onnx_node *add)
                                            graph_input(work->graph, add, 1)};
     const struct onnx_node *from[2];
     for (int i = 0; i < 2; i++) {
-        if (!trt_is_computed(inputs[i]) || !inputs[i]->maker)
+        if (!fusion_is_computed(inputs[i]) || !inputs[i]->maker)
             return NO_INPUT;
         from[i] = backbone(work, inputs[i]);
     }
@@ -130,7 +103,7 @@ static bool is_closed(const struct trt_work *work, const struct onnx_node *node,
 {
     for (size_t i = 0; i < node->input_count; i++) {
         const struct graph_tensor *input = graph_input(work->graph, node, i);
-        if (trt_is_computed(input) && !is_inside(work, input, part))
+        if (fusion_is_computed(input) && !is_inside(work, input, part))
             return false;
     }
     return true;
@@ -139,13 +112,13 @@ static bool is_closed(const struct trt_work *work, const struct onnx_node *node,
 static bool joins(const struct trt_work *work, const struct onnx_node *node, size_t input, int part)
 {
     const struct trt_state *state = trt_state_of(work, node);
-    if (state->part != NO_PART || trt_is_weighted(node))
+    if (state->part != NO_PART || fusion_is_weighted(node))
         return false;
     if (graph_is_op(node, "Add") && state->straight == (int)input)
         return true;
     if (graph_is_op(node, "MaxPool") || graph_is_op(node, "BatchNormalization"))
         return input == 0;
-    return (trt_is_pointwise(node) || trt_is_copy(node)) && is_closed(work, node, part);
+    return (fusion_is_pointwise(node) || fusion_is_copy(node)) && is_closed(work, node, part);
 }
 
 /* A residual Add ends its partition. */
@@ -189,12 +162,12 @@ void trt_find_parts(struct trt_work *work)
         if (graph_is_op(work->nodes[i], "Add"))
             trt_state_of(work, work->nodes[i])->straight = (signed char)straight_input(work, work->nodes[i]);
     for (size_t i = 0; i < work->node_count; i++)
-        if (trt_is_weighted(work->nodes[i]) && !trt_state_of(work, work->nodes[i])->why)
+        if (fusion_is_weighted(work->nodes[i]) && !trt_state_of(work, work->nodes[i])->why)
             grow(work, work->nodes[i]);
 }
 
 bool trt_follows_part(const struct trt_work *work, const struct graph_tensor *tensor)
 {
-    const struct graph_tensor *from = trt_before_copies(work->graph, tensor);
+    const struct graph_tensor *from = fusion_before_copies(work->graph, tensor);
     return from && from->maker && trt_state_of(work, from->maker)->part != NO_PART;
 }

@@ -8,74 +8,6 @@
 
 enum { FEW_CHANNELS = 16, CHANNELS_STEP = 8, MIXED_RATIO = 16 };
 
-/* ---- kinds ---- */
-
-static bool is_one_of(const struct onnx_node *node, const char *const *ops)
-{
-    if (node->domain[0])
-        return false;
-    for (; *ops; ops++)
-        if (str_eq(node->op, *ops))
-            return true;
-    return false;
-}
-
-bool trt_is_weighted(const struct onnx_node *node)
-{
-    static const char *const ops[] = {"Conv", "ConvTranspose", "Gemm", "MatMul", NULL};
-    return is_one_of(node, ops);
-}
-
-bool trt_is_copy(const struct onnx_node *node)
-{
-    static const char *const ops[] = {
-        "Concat",          "Expand",    "Flatten", "Gather",          "GatherElements", "GatherND",
-        "Identity",        "Reshape",   "Slice",   "Split",           "Squeeze",        "Tile",
-        "Transpose",       "Unsqueeze", "Dropout", "ReverseSequence", "DepthToSpace",   "SpaceToDepth",
-        "ScatterElements", "ScatterND", NULL};
-    return is_one_of(node, ops);
-}
-
-bool trt_is_pointwise(const struct onnx_node *node)
-{
-    static const char *const ops[] = {
-        "Abs",     "Add",  "Atan",  "Ceil",     "Celu",        "Clip",      "Cos",        "Div",   "Elu",
-        "Erf",     "Exp",  "Floor", "Gelu",     "HardSigmoid", "HardSwish", "LeakyRelu",  "Log",   "Max",
-        "Min",     "Mish", "Mul",   "Neg",      "PRelu",       "Pow",       "Reciprocal", "Round", "Selu",
-        "Sigmoid", "Sign", "Sin",   "Softplus", "Softsign",    "Sqrt",      "Sub",        "Tanh",  NULL};
-    return is_one_of(node, ops);
-}
-
-bool trt_is_computed(const struct graph_tensor *tensor)
-{
-    return tensor && !tensor->weight;
-}
-
-const struct graph_tensor *trt_computed_input(const struct graph *graph, const struct onnx_node *node)
-{
-    const struct graph_tensor *found = NULL;
-    for (size_t i = 0; i < node->input_count; i++) {
-        const struct graph_tensor *input = graph_input(graph, node, i);
-        if (!trt_is_computed(input) || input == found)
-            continue;
-        if (found)
-            return NULL;
-        found = input;
-    }
-    return found;
-}
-
-const struct graph_tensor *trt_before_copies(const struct graph *graph, const struct graph_tensor *tensor)
-{
-    while (tensor && tensor->maker && trt_is_copy(tensor->maker)) {
-        const struct graph_tensor *input = trt_computed_input(graph, tensor->maker);
-        if (!input)
-            break;
-        tensor = input;
-    }
-    return tensor;
-}
-
 /* ---- rules: each gives the reason why a weighted operator stays float, or NULL ---- */
 
 struct question {
@@ -98,9 +30,9 @@ static bool is_matrix_product(const struct onnx_node *node)
 
 static char *why_no_weights(const struct question *q)
 {
-    if (!trt_is_computed(q->input))
+    if (!fusion_is_computed(q->input))
         return mem_strdup("its input is constant");
-    if (trt_is_computed(q->weights))
+    if (fusion_is_computed(q->weights))
         return mem_strdup(is_matrix_product(q->node) ? "both operands are computed, as in attention"
                                                      : "its weights are computed");
     if (!q->weights || q->weights->weight->dtype != DTYPE_FLOAT32)
@@ -108,6 +40,14 @@ static char *why_no_weights(const struct question *q)
     if (is_matrix_product(q->node) && q->weights->weight->dim_count != 2)
         return mem_strdup("its weights are no matrix");
     return NULL;
+}
+
+/* Its channels are groups of channels: a scale each is not a scale per output channel. */
+static char *why_grouped(const struct question *q)
+{
+    return str_eq(q->node->op, "ConvTranspose") && onnx_node_int(q->node, "group", 1) > 1
+               ? mem_strdup("a grouped ConvTranspose")
+               : NULL;
 }
 
 static char *why_wild_weights(const struct question *q)
@@ -159,8 +99,9 @@ static char *why_vector(const struct question *q)
     const struct onnx_weight *w = q->weights->weight;
     const bool gemm = str_eq(q->node->op, "Gemm");
     const int64_t columns = w->dims[gemm && onnx_node_int(q->node, "transB", 0) ? 0 : 1];
-    size_t dim_count = q->seen ? q->seen->dim_count : q->input->shaped ? q->input->dim_count : 0;
-    const int64_t *dims = q->seen ? q->seen->dims : q->input->dims;
+    const bool seen = q->seen && q->seen->dim_count > 0;
+    const size_t dim_count = seen ? q->seen->dim_count : q->input->shaped ? q->input->dim_count : 0;
+    const int64_t *dims = seen ? q->seen->dims : q->input->dims;
     if (dim_count == 0 || dim_count > 2)
         return NULL;
     const int64_t rows = dim_count < 2 ? 1 : dims[gemm && onnx_node_int(q->node, "transA", 0) ? 1 : 0];
@@ -169,7 +110,7 @@ static char *why_vector(const struct question *q)
 
 static char *why_expectation(const struct question *q)
 {
-    const struct graph_tensor *from = trt_before_copies(q->work->graph, q->input);
+    const struct graph_tensor *from = fusion_before_copies(q->work->graph, q->input);
     return from && from->maker && graph_is_op(from->maker, "Softmax")
                ? mem_strdup("it weighs the bins of a Softmax")
                : NULL;
@@ -184,7 +125,7 @@ static double reach(const struct observation *seen, const char *name)
 /* One scale for boxes of 640 pixels and scores of 1 leaves the scores no step. */
 static char *why_mixed(const struct question *q)
 {
-    const struct graph_tensor *from = trt_before_copies(q->work->graph, q->input);
+    const struct graph_tensor *from = fusion_before_copies(q->work->graph, q->input);
     double low = INFINITY, high = 0;
     if (!from || !from->maker || !graph_is_op(from->maker, "Concat"))
         return NULL;
@@ -199,9 +140,9 @@ static char *why_mixed(const struct question *q)
 }
 
 /* In this order: later ones may lean on earlier ones. */
-static char *(*const rules[])(const struct question *) = {why_skipped,     why_no_weights,   why_wild_weights,
-                                                          why_wild_input,  why_few_channels, why_vector,
-                                                          why_expectation, why_mixed};
+static char *(*const rules[])(const struct question *) = {why_skipped,      why_no_weights,  why_grouped,
+                                                          why_wild_weights, why_wild_input,  why_few_channels,
+                                                          why_vector,       why_expectation, why_mixed};
 
 int trt_exclude(struct trt_work *work, const struct onnx_node *node, char *why, struct err *err)
 {
@@ -229,7 +170,7 @@ static int apply(struct trt_work *work, const struct onnx_node *node, struct err
 int trt_apply_rules(struct trt_work *work, struct err *err)
 {
     for (size_t i = 0; i < work->node_count; i++)
-        if (trt_is_weighted(work->nodes[i]) && apply(work, work->nodes[i], err) < 0)
+        if (fusion_is_weighted(work->nodes[i]) && apply(work, work->nodes[i], err) < 0)
             return -1;
     return 0;
 }
