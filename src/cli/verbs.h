@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 
 extern const struct verb verb_keys;
+extern const struct verb verb_optimize;
 extern const struct verb verb_pack;
 extern const struct verb verb_inspect;
 extern const struct verb verb_sign;

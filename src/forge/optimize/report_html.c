@@ -246,7 +246,7 @@ int report_write_html(const struct optimize_report *report, struct buf *out, str
     put_attempts(&page, report);
     page_put(&page, "<h2>Excluded operators</h2>\n");
     for (size_t i = 0; i < report->profile_count; i++)
-        if (report->profiles[i].weighted)
+        if (report->profiles[i].weighted || report->profiles[i].excluded_count)
             put_excluded(&page, &report->profiles[i]);
     put_sensitivities(&page, report);
     page_put(
