@@ -296,6 +296,42 @@ int graph_fix_input(struct graph *graph, const char *input, const int64_t *dims,
     return 0;
 }
 
+static bool fits(const struct onnx_value_info *value, const int64_t *dims, size_t dim_count)
+{
+    bool same = !value->shaped || value->dim_count == dim_count;
+    for (size_t i = 0; same && value->shaped && i < dim_count; i++)
+        same = value->dims[i] < 0 || value->dims[i] == dims[i];
+    return same;
+}
+
+static void drop_input(struct graph *graph, const struct onnx_value_info *value)
+{
+    struct onnx_graph *model = onnx_model_graph(graph->model);
+    size_t kept = 0;
+    for (size_t i = 0; i < model->input_count; i++)
+        if (model->inputs[i] != value)
+            model->inputs[kept++] = model->inputs[i];
+    model->input_count = kept;
+}
+
+int graph_bind_input(struct graph *graph, const char *input, enum tensor_dtype dtype, const int64_t *dims,
+                     size_t dim_count, const void *data, struct err *err)
+{
+    const struct onnx_value_info *value = find_input(graph, input);
+    if (!value)
+        return err_set(err, ERR_INVALID, "the model has no input \"%.80s\"", input);
+    if (value->dtype != dtype || !fits(value, dims, dim_count))
+        return err_set(err, ERR_INVALID, "input \"%.80s\" has another type or shape than the value for it",
+                       input);
+    struct onnx_weight *weight = onnx_model_add_weight(graph->model, input, dtype, dims, dim_count, data);
+    if (!link_weight(graph, weight))
+        return err_no_memory(err);
+    drop_input(graph, value);
+    graph_find(graph, input)->tensor.is_input = false;
+    onnx_model_graph(graph->model)->ir_version = MAX(onnx_model_graph(graph->model)->ir_version, (int64_t)4);
+    return 0;
+}
+
 void graph_forget_shapes(struct graph *graph)
 {
     onnx_model_graph(graph->model)->value_count = 0;

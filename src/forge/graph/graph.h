@@ -113,8 +113,15 @@ int graph_expose(struct graph *graph, const char *name, struct err *err) must_ch
 int graph_fix_input(struct graph *graph, const char *input, const int64_t *dims, size_t dim_count,
                     struct err *err) must_check;
 
-/* Brings the graph to at least `opset` (in upgrade.c): attributes that became inputs (Clip, Slice, Pad, Dropout, Squeeze, Unsqueeze,
- * ReduceSum, Split, Resize/Upsample, TopK …), Softmax's axis, BatchNormalization's outputs. Errors: UNSUPPORTED naming the node that has no rule. */
+/* Makes an input a constant, so that ONNX Runtime can fold what hangs on it: with the sampling rate known it takes one branch of an If and
+ * puts its body in the If's place. Errors: INVALID if there is no such input, or type or shape differ. */
+int graph_bind_input(struct graph *graph, const char *input, enum tensor_dtype dtype, const int64_t *dims,
+                     size_t dim_count, const void *data, struct err *err) must_check;
+
+/* Brings the graph to at least `opset` (up to 21), from 7 on: attributes that became inputs (Clip, Slice, Pad, Dropout, Squeeze, Unsqueeze, ReduceSum
+ * and its kin, Split, TopK, DFT), Upsample and Resize, Scatter, Softmax's axis and kin, BatchNormalization's outputs, RoiAlign, GridSample; the table is
+ * at the end of upgrade.c. Errors: UNSUPPORTED naming the node that has no rule, or whose subgraph uses an operator that changed; the graph is
+ * half upgraded then. */
 int graph_upgrade(struct graph *graph, int64_t opset, struct err *err) must_check;
 
 #endif

@@ -428,6 +428,22 @@ static void symbols_are_fixed_wherever_they_stand(void **state)
     assert_int_equal(contents->outputs[0]->dims[0], 3);
 }
 
+static void an_input_can_be_bound_to_a_value(void **state)
+{
+    struct err err = {0};
+    cleanup_graph struct graph *graph = chain();
+    const int64_t dims[] = {1, 4}, wrong[] = {1, 5};
+    const float x[] = {1, 2, 3, 4};
+    assert_fails(graph_bind_input(graph, "z", DTYPE_FLOAT32, dims, 2, x, &err), err, ERR_INVALID);
+    assert_fails(graph_bind_input(graph, "x", DTYPE_INT64, dims, 2, x, &err), err, ERR_INVALID);
+    assert_fails(graph_bind_input(graph, "x", DTYPE_FLOAT32, wrong, 2, x, &err), err, ERR_INVALID);
+    assert_ok(graph_bind_input(graph, "x", DTYPE_FLOAT32, dims, 2, x, &err), err);
+    assert_int_equal(onnx_model_graph(graph->model)->input_count, 0);
+    assert_false(graph_tensor(graph, "x")->is_input);
+    assert_memory_equal(graph_tensor(graph, "x")->weight->data.data, x, sizeof x);
+    check_index(graph);
+}
+
 static void fresh_names_are_fresh(void **state)
 {
     cleanup_graph struct graph *graph = chain();
@@ -473,6 +489,7 @@ int main(void)
         cmocka_unit_test(constants_become_initializers),
         cmocka_unit_test(floats_of_all_widths),
         cmocka_unit_test(symbols_are_fixed_wherever_they_stand),
+        cmocka_unit_test(an_input_can_be_bound_to_a_value),
         cmocka_unit_test(fresh_names_are_fresh),
         cmocka_unit_test(an_initializer_that_is_an_input_is_a_constant),
     };

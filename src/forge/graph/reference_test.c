@@ -60,7 +60,8 @@ static int keep_outputs(const struct lab_tensor *outputs, size_t count, struct v
     for (size_t i = 0; i < count; i++) {
         out->tensors[i] = outputs[i];
         out->data[i] = mem_zalloc(outputs[i].bytes + 1, 1);
-        memcpy(out->data[i], outputs[i].data, outputs[i].bytes);
+        if (outputs[i].bytes)
+            memcpy(out->data[i], outputs[i].data, outputs[i].bytes);
         out->count = i + 1;
     }
     return 0;

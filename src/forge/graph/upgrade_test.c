@@ -242,7 +242,8 @@ static void run(struct graph *graph, const struct old_form *form, struct answer 
     for (size_t i = 0; i < out->count; i++) {
         assert_true(outputs[i].bytes <= MAX_BYTES);
         out->tensors[i] = outputs[i];
-        memcpy(out->data[i], outputs[i].data, outputs[i].bytes);
+        if (outputs[i].bytes)
+            memcpy(out->data[i], outputs[i].data, outputs[i].bytes);
     }
 }
 
