@@ -88,7 +88,7 @@ static int read_target(struct flow *flow, struct err *err)
         return -1;
     const char *slash = strrchr(flow->target.model_path, '/');
     str_copy(report->model, sizeof report->model, slash ? slash + 1 : flow->target.model_path);
-    struct digest_text digest = digest_format(&flow->target.digest);
+    struct digest_text digest = digest_format(&flow->target.file);
     str_copy(report->model_digest, sizeof report->model_digest, digest.text);
     processor_look(&flow->processor);
     str_copy(report->machine, sizeof report->machine, flow->processor.machine);

@@ -33,11 +33,10 @@ static void count_weight(const struct onnx_weight *weight, struct optimize_targe
 static int read_model(struct optimize_target *out, struct hash *hash, struct err *err)
 {
     cleanup_graph struct graph *graph = NULL;
-    struct digest file;
     if (graph_open(out->model_path, &graph, err) < 0 ||
-        hash_file(out->model_path, &file, &out->size_bytes, err) < 0)
+        hash_file(out->model_path, &out->file, &out->size_bytes, err) < 0)
         return -1;
-    hash_update(hash, file.bytes, sizeof file.bytes);
+    hash_update(hash, out->file.bytes, sizeof out->file.bytes);
     const struct onnx_graph *inner = onnx_model_graph(graph_model(graph));
     for (size_t i = 0; i < inner->weight_count; i++)
         count_weight(inner->weights[i], out, hash);

@@ -10,6 +10,7 @@ struct optimize_target {
     char *model_path;       /* owned */
     struct release release; /* of a bare model only after target_describe */
     struct digest digest;   /* of the model with its external data, and of release.yaml */
+    struct digest file;     /* SHA-256 of the ONNX file: what the report says it is about */
     uint64_t size_bytes, parameters;
     size_t fixed_count;
     struct optimize_fixed fixed[OPTIMIZE_MAX_FIXED]; /* the job's, or the shapes of the release */
