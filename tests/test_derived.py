@@ -8,7 +8,7 @@ import pytest
 
 from conftest import BIN, run
 
-MODEL = pathlib.Path(__file__).resolve().parent.parent / "models/detector-2.0.0"
+MODEL = pathlib.Path(__file__).resolve().parent.parent / "models/detector-1.0.0"
 
 
 @pytest.fixture(scope="module")

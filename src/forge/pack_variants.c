@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "infer/pipeline.h"
 #include "sys/file.h"
+#include "sys/hash.h"
 #include "wire/golden.h"
 #include "wire/onnx/model.h"
 #include "wire/onnx/summary.h"
@@ -112,6 +113,20 @@ static int try_variant(const struct recipe *recipe, const struct recipe_variant 
     return 0;
 }
 
+/* Variants of last week's model are as alike to this week's as two models are. */
+static int check_source(const struct recipe *recipe, struct err *err)
+{
+    struct digest digest;
+    if (digest_is_zero(&recipe->optimized_of))
+        return 0;
+    if (hash_file(recipe->model_path, &digest, NULL, err) < 0)
+        return -1;
+    if (digest_equal(&digest, &recipe->optimized_of))
+        return 0;
+    return err_set(err, ERR_REFUSED, "optimized: made of another model than %s; run muster optimize again",
+                   recipe->model_path);
+}
+
 int pack_try_variants(struct recipe *recipe, const char *runtime_path, const struct buf *golden_bin,
                       struct err *err)
 {
@@ -119,6 +134,8 @@ int pack_try_variants(struct recipe *recipe, const char *runtime_path, const str
     cleanup_free struct golden *golden = mem_zalloc(1, sizeof *golden);
     if (!golden)
         return err_no_memory(err);
+    if (check_source(recipe, err) < 0)
+        return -1;
     if (golden_parse(golden_bin->data, golden_bin->len, golden, err) < 0)
         return -1;
     for (size_t i = 0; i < recipe->variant_count; i++)

@@ -160,6 +160,13 @@ static void a_folder_of_the_optimizer_is_taken_as_it_is(void **state)
         assert_false(packs(&fixture, NULL, &err));
         assert_int_equal(err.code, ERR_INVALID);
     }
+    write_json(
+        &fixture, "report.json",
+        "{\"model_digest\": \"sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\", "
+        "\"profiles\": []}");
+    assert_false(packs(&fixture, NULL, &err));
+    assert_int_equal(err.code, ERR_REFUSED);
+    assert_non_null(strstr(err.text, "another model"));
     fixture_fini(&fixture);
 }
 

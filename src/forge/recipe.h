@@ -19,6 +19,7 @@
 #ifndef MUSTER_FORGE_RECIPE_H
 #define MUSTER_FORGE_RECIPE_H
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "wire/release.h"
 
@@ -43,7 +44,9 @@ struct recipe {
     char *documents[RECIPE_MAX_DOCUMENTS];
     size_t variant_count;
     struct recipe_variant variants[RELEASE_MAX_VARIANTS]; /* in the order of variant_names */
-    char *timing_cache;                                   /* NULL: none */
+    struct digest
+        optimized_of;   /* the model that `optimized` was made of; zero: it does not say, or there is none */
+    char *timing_cache; /* NULL: none */
 };
 
 int recipe_read(const char *yaml_path, struct recipe *out, struct err *err) must_check;

@@ -77,7 +77,10 @@ static int take_profiles(struct json_reader *reader, const char *dir, struct rec
 {
     size_t count = 0;
     int result = 0;
-    struct json_at list = json_list(json_root(reader), "profiles", MAX_PROFILES, &count);
+    struct json_at root = json_root(reader);
+    if (json_has(root, "model_digest"))
+        json_get_digest(root, "model_digest", &recipe->optimized_of);
+    struct json_at list = json_list(root, "profiles", MAX_PROFILES, &count);
     for (size_t i = 0; i < count && result == 0 && reader->err.code == ERR_NONE; i++) {
         struct json_at at = json_as_object(json_item(list, i));
         struct profile profile = {.lower = 1};
