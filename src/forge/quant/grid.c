@@ -7,7 +7,7 @@
 
 /* ---- activations ---- */
 
-enum { LEVELS = 255, CLIP_STEPS = 32, FINE_STEPS = 8, ROUNDS = 2 };
+enum { LEVELS = 255, CLIP_STEPS = 32, FINE_STEPS = 8, ROUNDS = 2, PATIENCE = 6 /* steps without a gain */ };
 #define CLIP_RATIO 0.875 /* one step of the search; 32 of them reach 1/72 of the range */
 #define FINE_RATIO 0.984 /* 8 of them are about one coarse step */
 
@@ -57,60 +57,95 @@ static struct quant_grid grid_over(const struct grid_wish *wish, struct range ra
     return grid;
 }
 
-/* Square error of one bin of unit density whose ends are u0 < u1 in steps from the grid's first point, times step³: the error is t - k at
- * the nearest point k, so its square integrates to r³/3, over a whole cell to 1/12; beyond the ends k stays. */
-static double bin_error(double u0, double u1)
+/* Half to even, for |x| < 2^51; unlike rint() in vectors on every processor. */
+static inline double nearest(double x)
 {
-    double k0 = fmin(fmax(rint(u0), 0), LEVELS), k1 = fmin(fmax(rint(u1), 0), LEVELS);
-    double r0 = u0 - k0, r1 = u1 - k1;
-    if (k0 == k1) /* no cancellation for bins that are narrow beside a step */
-        return (r0 * r0 + r0 * r1 + r1 * r1) / 3;
-    return ((k1 - k0) / 12 + (r1 * r1 * r1 - r0 * r0 * r0) / 3) / (u1 - u0);
+    const double shift = 0x1.8p52;
+    return (x + shift) - shift;
 }
 
-static double histogram_error(const struct observed *seen, const struct quant_grid *grid)
+/* How many elements lie in each bin, as numbers to compute with. */
+struct histogram {
+    double low, width, count, bins[OBSERVE_BINS];
+};
+
+static void read_histogram(const struct observed *seen, struct histogram *out)
+{
+    out->low = (double)seen->min;
+    out->width = ((double)seen->max - out->low) / OBSERVE_BINS;
+    out->count = 0;
+    for (int i = 0; i < OBSERVE_BINS; i++) {
+        out->bins[i] = (double)seen->bins[i];
+        out->count += out->bins[i];
+    }
+}
+
+/* Bins much narrower than a step: all of a bin has the error of its middle. */
+static double narrow_error(const struct histogram *histogram, double u, double du)
+{
+    double sum = 0;
+    for (int i = 0; i < OBSERVE_BINS; i++) {
+        double at = u + (i + 0.5) * du;
+        double inside = at > 0 ? at : 0;
+        double r = at - nearest(inside < LEVELS ? inside : LEVELS);
+        sum += histogram->bins[i] * (r * r);
+    }
+    return sum;
+}
+
+/* Density is even within a bin. The square error from the grid's first point up to u, in steps: whole cells give 1/12 each, the rest r³/3 with the
+ * distance r to the nearest point; beyond the ends the nearest point stays the last one. */
+static double wide_error(const struct histogram *histogram, double u, double du)
+{
+    double up_to[OBSERVE_BINS + 1], sum = 0;
+    for (int i = 0; i <= OBSERVE_BINS; i++) {
+        double at = u + i * du;
+        double inside = at > 0 ? at : 0;
+        double k = nearest(inside < LEVELS ? inside : LEVELS), r = at - k;
+        up_to[i] = k / 12 + r * r * r / 3;
+    }
+    for (int i = 0; i < OBSERVE_BINS; i++)
+        sum += histogram->bins[i] * (up_to[i + 1] - up_to[i]);
+    return sum / du;
+}
+
+static double histogram_error(const struct histogram *histogram, const struct quant_grid *grid)
 {
     const double step = (double)grid->scale;
     const double first = step * (type_min(grid->dtype) - grid->zero);
-    const double low = (double)seen->min, width = ((double)seen->max - low) / OBSERVE_BINS;
-    double sum = 0, count = 0;
-    for (int i = 0; i < OBSERVE_BINS; i++) {
-        if (!seen->bins[i])
-            continue;
-        double weight = (double)seen->bins[i];
-        sum += weight * bin_error((low + i * width - first) / step, (low + (i + 1) * width - first) / step);
-        count += weight;
-    }
-    return count > 0 ? sum / count * step * step : 0;
+    const double u = (histogram->low - first) / step, du = histogram->width / step;
+    double sum = du > 1e-3 ? wide_error(histogram, u, du) : narrow_error(histogram, u, du);
+    return histogram->count > 0 ? sum / histogram->count * step * step : 0;
 }
 
 struct search {
-    const struct observed *seen;
+    struct histogram histogram;
     const struct grid_wish *wish;
     struct range whole, range;
     struct quant_grid grid;
     double error;
 };
 
-static void try_range(struct search *search, struct range range)
+static bool try_range(struct search *search, struct range range)
 {
     struct quant_grid grid = grid_over(search->wish, range);
-    double error = histogram_error(search->seen, &grid);
+    double error = histogram_error(&search->histogram, &grid);
     if (!(error < search->error))
-        return;
+        return false;
     search->range = range;
     search->grid = grid;
     search->error = error;
+    return true;
 }
 
 /* Clips of one or both ends, from `from`, the other end as it is. */
 static void clip_ends(struct search *search, struct range from, double ratio, int steps, bool low, bool high)
 {
     double part = 1;
-    for (int i = 0; i < steps; i++) {
+    for (int i = 0, missed = 0; i < steps && missed < PATIENCE; i++) {
         part *= ratio;
-        try_range(search,
-                  (struct range){low ? from.low * part : from.low, high ? from.high * part : from.high});
+        struct range range = {low ? from.low * part : from.low, high ? from.high * part : from.high};
+        missed = try_range(search, range) ? 0 : missed + 1;
     }
 }
 
@@ -164,18 +199,20 @@ struct quant_grid grid_choose(const struct observed *seen, const struct grid_wis
     struct range range = whole_range(seen, wish);
     if (range.high - range.low < (double)FLT_MIN * LEVELS) /* nothing to tell apart: any scale will do */
         range.high = wish->pin_low && wish->limit > 0 ? (double)wish->limit : 1;
-    struct search search = {
-        .seen = seen, .wish = wish, .whole = range, .range = range, .grid = grid_over(wish, range)};
+    struct search search = {.wish = wish, .whole = range, .range = range, .grid = grid_over(wish, range)};
     if (wish->fixed)
         return search.grid;
-    search.error = histogram_error(seen, &search.grid);
+    read_histogram(seen, &search.histogram);
+    search.error = histogram_error(&search.histogram, &search.grid);
     descend(&search);
     return search.grid;
 }
 
 float grid_error(const struct observed *seen, const struct quant_grid *grid)
 {
-    return (float)histogram_error(seen, grid);
+    struct histogram histogram;
+    read_histogram(seen, &histogram);
+    return (float)histogram_error(&histogram, grid);
 }
 
 int grid_round(const struct quant_grid *grid, float real)
