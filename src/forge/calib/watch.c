@@ -41,7 +41,7 @@ static int write_watched(const char *model_path, const char *const *names, size_
     for (size_t i = 0; i < count; i++)
         if (add_watch(graph, names[i], i, err) < 0)
             return -1;
-    return graph_save(graph, out_path, err);
+    return graph_save_within(graph, out_path, 0, err);
 }
 
 static int threads_here(void)
@@ -51,7 +51,7 @@ static int threads_here(void)
     return MIN(MAX(count, 1), MAX_THREADS);
 }
 
-/* The session has read the file when it is open: nothing of it stays on the disk. */
+/* The session has read the model when it is open, and mapped the file of its weights: no names of them need to stay. */
 static int open_in(const char *dir, const char *model_path, const char *const *names, size_t count,
                    const struct lab_how *how, struct lab **out, struct err *err)
 {

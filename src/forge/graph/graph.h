@@ -55,6 +55,9 @@ MUSTER_CLEANUP(struct graph *, graph_free)
 /* Replaces `path` atomically; with "<path>.data" beside it where everything together passes 2 GiB: then a cut in the last moment leaves no
  * model rather than a mixed one. Errors: INVALID for a cycle; NO_SPACE, IO. */
 int graph_save(struct graph *graph, const char *path, struct err *err) must_check;
+/* The same with another limit than 2 GiB - 1: of tests, and of files for ONNX Runtime's eyes only, which maps weights in a file of their own
+ * where it would copy them else (limit 0). */
+int graph_save_within(struct graph *graph, const char *path, uint64_t inside_max, struct err *err) must_check;
 /* Lets go of the mapped weights' memory; they are read again when they are looked at. graph_save does it at its end. */
 void graph_release_pages(const struct graph *graph);
 /* The same into memory. */

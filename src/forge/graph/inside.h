@@ -59,10 +59,8 @@ static inline void graph_changed(struct graph *graph)
 /* Maps the files that weights lie in, beneath the folder of `path`. */
 int graph_load_external(struct graph *graph, const char *path, struct err *err) must_check;
 
-/* ---- save.c, upgrade.c ---- */
+/* ---- upgrade.c ---- */
 
-/* With a limit of the test's choice in place of 2 GiB - 1. */
-int graph_save_within(struct graph *graph, const char *path, uint64_t inside_max, struct err *err) must_check;
 int64_t graph_ir_for(int64_t opset); /* the oldest IR version that may import it */
 
 #endif

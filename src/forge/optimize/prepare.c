@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { OPSET = 17 };
+enum { OPSET = 17, APART_BYTES = 1 << 30 };
 
 /* ---- what we do ourselves, before the runtime folds ---- */
 
@@ -62,12 +62,13 @@ static int write_fixed(const char *model_path, const struct optimize_fixed *fixe
     if (fix_shapes(graph, fixed, fixed_count, err) < 0 || graph_upgrade(graph, OPSET, err) < 0 ||
         graph_tidy(graph, err) < 0)
         return -1;
-    return graph_save(graph, out_path, err);
+    return graph_save_within(graph, out_path, 0, err);
 }
 
 /* ---- folding ---- */
 
-/* Beyond 2 GiB weights go to a file of their own (not below: the runtime would put those of subgraphs there, too). Equal constants are not
+/* The runtime leaves weights that it does not change where they are, in the file beside the model, and puts others into its own. Only where that
+ * could pass 2 GiB it writes all into a new one (always would be wrong: it puts weights of subgraphs there, too). Equal constants are not
  * made one: each operator keeps its own, which can then be changed alone. */
 static int fold(const char *path, const char *out_path, const char *runtime_path, struct err *err)
 {
@@ -76,15 +77,18 @@ static int fold(const char *path, const char *out_path, const char *runtime_path
         {"session.optimized_model_external_initializers_file_name", "folded.data"},
         {"session.optimized_model_external_initializers_min_size_in_bytes", "1024"},
     };
-    cleanup_free char *data = mem_printf("%s.data", path); /* as graph_save names it */
-    if (!data)
+    uint64_t bytes = 0;
+    cleanup_free char *weights = mem_printf("%s.data", path); /* as graph_save names it */
+    if (!weights)
         return err_no_memory(err);
+    if (file_exists(weights) && file_size(weights, &bytes, err) < 0)
+        return -1;
     const struct lab_how how = {.runtime_path = runtime_path,
                                 .level = LAB_BASIC,
                                 .lean = true,
                                 .dump_path = out_path,
                                 .entries = entries,
-                                .entry_count = file_exists(data) ? ARRAY_LEN(entries) : 1};
+                                .entry_count = bytes > APART_BYTES ? ARRAY_LEN(entries) : 1};
     return lab_dump(path, &how, err);
 }
 
