@@ -104,18 +104,25 @@ static int mark_upstream(struct graph *graph, const struct slot *from, const str
     return 0;
 }
 
-/* Readers of `from` whose mark is as given read `to`. */
+/* Readers of `from` whose mark is as given (-1: all) read `to`. */
 static int move_uses(struct graph *graph, struct slot *from, const char *to, const uint8_t *marks, int mark,
                      struct err *err)
 {
-    for (size_t i = 0; i < from->tensor.use_count;) {
+    size_t kept = 0, count = from->tensor.use_count;
+    int result = 0;
+    for (size_t i = 0; i < count; i++) {
         struct graph_use use = from->tensor.uses[i];
-        if (mark >= 0 && marks[use.node->index] != mark)
-            i++;
-        else if (graph_set_input(graph, use.node, use.input, to, err) < 0)
-            return -1;
+        bool moves = result == 0 && (mark < 0 || marks[use.node->index] == mark);
+        if (moves)
+            result = graph_add_use(graph, to, use.node, use.input, err);
+        if (moves && result == 0)
+            use.node->inputs[use.input] = to;
+        else
+            from->tensor.uses[kept++] = use;
     }
-    return 0;
+    from->tensor.use_count = kept;
+    graph_changed(graph);
+    return result;
 }
 
 /* The maker of a tensor makes it under another name. */

@@ -9,9 +9,47 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { PIECE = 64 << 10, EXTERNAL_MIN = 1024 };
+enum { PIECE = 64 << 10, BIG_PIECE = 4 << 20, EXTERNAL_MIN = 1024 };
+
+/* ---- memory ---- */
+
+static void let_go(const uint8_t *data, size_t len)
+{
+    madvise((void *)(uintptr_t)data, len, MADV_DONTNEED); /* what it cannot do costs only memory */
+}
+
+void graph_release_pages(const struct graph *graph)
+{
+    if (graph->map.size)
+        let_go(graph->map.data, graph->map.size);
+    for (size_t i = 0; i < graph->external_count; i++)
+        if (graph->externals[i].size)
+            let_go(graph->externals[i].data, graph->externals[i].size);
+}
+
+/* Only of a mapped file: the pages of the arena hold the only copy. */
+static bool is_mapped(const struct graph *graph, const uint8_t *data)
+{
+    bool found = data >= graph->map.data && data < graph->map.data + graph->map.size;
+    for (size_t i = 0; i < graph->external_count && !found; i++)
+        found =
+            data >= graph->externals[i].data && data < graph->externals[i].data + graph->externals[i].size;
+    return found;
+}
+
+static void release_range(const struct graph *graph, const uint8_t *data, size_t len)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
+                    from = ((uintptr_t)data + page - 1) & ~(page - 1),
+                    to = ((uintptr_t)data + len) & ~(page - 1);
+    if (from < to && is_mapped(graph, data))
+        let_go((const uint8_t *)from, to - from);
+}
+
+/* ---- files ---- */
 
 struct out_file {
+    const struct graph *graph;
     int fd;
     char *path, *temp;
     uint8_t *piece; /* small writes are gathered here */
@@ -39,12 +77,24 @@ static int flush(struct out_file *file, struct err *err)
     return write_all(file, file->piece, used, err);
 }
 
+/* Weights: what is written is let go of at once, so that a model of any size passes through little memory. */
+static int write_big(struct out_file *file, const uint8_t *data, size_t len, struct err *err)
+{
+    for (size_t at = 0; at < len; at += BIG_PIECE) {
+        size_t count = MIN(len - at, (size_t)BIG_PIECE);
+        if (write_all(file, data + at, count, err) < 0)
+            return -1;
+        release_range(file->graph, data + at, count);
+    }
+    return 0;
+}
+
 static int put(struct out_file *file, const void *data, size_t len, struct err *err)
 {
     if (len > PIECE - file->used && flush(file, err) < 0)
         return -1;
     if (len > PIECE)
-        return write_all(file, data, len, err);
+        return write_big(file, data, len, err);
     if (len)
         memcpy(file->piece + file->used, data, len);
     file->used += len;
@@ -136,7 +186,7 @@ static int write_two(const struct graph *graph, const char *path, struct onnx_wr
 
 int graph_save_within(struct graph *graph, const char *path, uint64_t inside_max, struct err *err)
 {
-    struct output output = {.model.fd = -1, .data.fd = -1};
+    struct output output = {.model = {.graph = graph, .fd = -1}, .data = {.graph = graph, .fd = -1}};
     struct onnx_writer writer = {.put = put_model, .arg = &output, .inside_max = inside_max};
     if (graph_settle(graph, err) < 0)
         return -1;
@@ -165,20 +215,4 @@ int graph_format(struct graph *graph, struct buf *out, struct err *err)
 {
     const struct onnx_writer writer = {.put = put_buf, .arg = out};
     return graph_settle(graph, err) < 0 ? -1 : onnx_model_write(graph->model, &writer, err);
-}
-
-/* ---- memory ---- */
-
-static void release(const struct file_map *map)
-{
-    if (map->size)
-        madvise((void *)(uintptr_t)map->data, map->size,
-                MADV_DONTNEED); /* what it cannot do costs only memory */
-}
-
-void graph_release_pages(const struct graph *graph)
-{
-    release(&graph->map);
-    for (size_t i = 0; i < graph->external_count; i++)
-        release(&graph->externals[i]);
 }
