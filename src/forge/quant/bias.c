@@ -232,7 +232,7 @@ static int try_layer(struct run *run, const struct layer *layer, const struct pa
     if (apply(run, layer, shift, &old, err) < 0)
         return -1;
     out->bias_tried++;
-    if (trial_emit(run, run->skips, run->skip_count, run->candidate_path, NULL, err) < 0 ||
+    if (trial_emit_again(run, &out->plan, err) < 0 ||
         trial_compare(run, run->candidate_path, part->means, part->accept, &trial, err) < 0) {
         free(old);
         return -1;
@@ -246,7 +246,7 @@ static int try_layer(struct run *run, const struct layer *layer, const struct pa
     }
     free(fix->bias_add);
     fix->bias_add = old;
-    return trial_emit(run, run->skips, run->skip_count, run->candidate_path, NULL, err);
+    return trial_emit_again(run, &out->plan, err);
 }
 
 /* ---- all of them ---- */
@@ -280,7 +280,7 @@ static int accept_all(struct run *run, struct trial *now, struct quant_outcome *
     }
     drop_corrections(run);
     out->bias_kept = 0;
-    return trial_emit(run, run->skips, run->skip_count, run->candidate_path, NULL, err);
+    return trial_emit_again(run, &out->plan, err);
 }
 
 int bias_correct(struct run *run, struct trial *now, struct quant_outcome *out, struct err *err)

@@ -141,11 +141,6 @@ static struct gram_options moments(const struct run *run, size_t layers)
                                  .max_bytes = MAX_BYTES};
 }
 
-static int emit_again(struct run *run, struct err *err)
-{
-    return trial_emit(run, run->skips, run->skip_count, run->candidate_path, NULL, err);
-}
-
 static int round_all(struct run *run, struct quant_outcome *out, struct err *err)
 {
     cleanup_graph struct graph *graph = NULL;
@@ -166,7 +161,7 @@ static int round_all(struct run *run, struct quant_outcome *out, struct err *err
         if (!rounded)
             continue;
         out->rounded++;
-        if (emit_again(run, err) < 0)
+        if (trial_emit_again(run, &out->plan, err) < 0)
             return -1;
     }
     return 0;
@@ -193,5 +188,5 @@ int round_layers(struct run *run, struct trial *now, struct quant_outcome *out, 
         return 0;
     }
     forget(run, out);
-    return emit_again(run, err);
+    return trial_emit_again(run, &out->plan, err);
 }

@@ -68,6 +68,8 @@ void parent_fini(struct parent *parent);
 /* Plans with these skips and writes the QDQ model. `out_plan` may be NULL. */
 int trial_emit(struct run *run, const struct quant_skip *skips, size_t skip_count, const char *path,
                struct quant_plan *out_plan, struct err *err) must_check;
+/* The candidate by a plan that is known already, with the fixes as they are now. */
+int trial_emit_again(struct run *run, const struct quant_plan *plan, struct err *err) must_check;
 /* On samples [first, first + count) of those recorded. */
 int trial_compare(struct run *run, const char *path, size_t first, size_t count, struct trial *out,
                   struct err *err) must_check;

@@ -9,6 +9,8 @@
 
 enum { MAX_ROWS = 4096, MAX_SETTLE = 8 };
 #define QUIET_ROW 1e-8 /* of the mean row's power: a row that says nothing */
+#define ROW_SUM_SLACK 0.01
+#define LEAST_PROBABILITY 1e-9
 
 /* ---- emitting ---- */
 
@@ -20,18 +22,25 @@ static size_t emit_fixes(const struct run *run, struct quant_fix *out)
     return run->fix_count;
 }
 
+static int emit_opened(struct run *run, struct graph *graph, const struct quant_plan *plan, const char *path,
+                       struct err *err)
+{
+    cleanup_free struct quant_fix *fixes = mem_zalloc(run->fix_count + 1, sizeof *fixes);
+    if (!fixes)
+        return err_no_memory(err);
+    if (quant_emit(graph, plan, fixes, emit_fixes(run, fixes), err) < 0)
+        return -1;
+    return graph_save(graph, path, err);
+}
+
 int trial_emit(struct run *run, const struct quant_skip *skips, size_t skip_count, const char *path,
                struct quant_plan *out_plan, struct err *err)
 {
     cleanup_graph struct graph *graph = NULL;
     cleanup_quant_plan struct quant_plan plan = {0};
-    cleanup_free struct quant_fix *fixes = mem_zalloc(run->fix_count + 1, sizeof *fixes);
-    if (!fixes)
-        return err_no_memory(err);
     if (graph_open(run->job->model_path, &graph, err) < 0 ||
-        quant_plan_make(graph, run->job->seen, &run->job->options, skips, skip_count, &plan, err) < 0)
-        return -1;
-    if (quant_emit(graph, &plan, fixes, emit_fixes(run, fixes), err) < 0 || graph_save(graph, path, err) < 0)
+        quant_plan_make(graph, run->job->seen, &run->job->options, skips, skip_count, &plan, err) < 0 ||
+        emit_opened(run, graph, &plan, path, err) < 0)
         return -1;
     if (out_plan) {
         quant_plan_fini(out_plan);
@@ -39,6 +48,14 @@ int trial_emit(struct run *run, const struct quant_skip *skips, size_t skip_coun
         plan = (struct quant_plan){0};
     }
     return 0;
+}
+
+int trial_emit_again(struct run *run, const struct quant_plan *plan, struct err *err)
+{
+    cleanup_graph struct graph *graph = NULL;
+    if (graph_open(run->job->model_path, &graph, err) < 0)
+        return -1;
+    return emit_opened(run, graph, plan, run->candidate_path, err);
 }
 
 /* ---- comparing ---- */
@@ -104,6 +121,38 @@ static void add_row(struct rows *rows, size_t row, const float *a, const float *
     rows->power[row] += power;
 }
 
+/* Rows of probabilities become what the softmax was made of, up to a constant per row: most of them are 0 or 1 as they are, and a few undecided
+ * ones would be all the error. In place of `p`; rows that do not add up to 1 stay. */
+static void to_logits(float *p, size_t count, size_t row)
+{
+    for (size_t at = 0; at + row <= count; at += row) {
+        double sum = 0, mean = 0;
+        for (size_t i = 0; i < row; i++)
+            sum += (double)p[at + i];
+        if (!(fabs(sum - 1) < ROW_SUM_SLACK))
+            continue;
+        for (size_t i = 0; i < row; i++)
+            mean += log(fmax((double)p[at + i], LEAST_PROBABILITY)) / (double)row;
+        for (size_t i = 0; i < row; i++)
+            p[at + i] = (float)(log(fmax((double)p[at + i], LEAST_PROBABILITY)) - mean);
+    }
+}
+
+/* Outputs of both as they are compared: owned copies. */
+static int logits_of(const struct lab_tensor *tensor, struct lab_tensor *out, float **out_data,
+                     struct err *err)
+{
+    const size_t row = tensor->dim_count ? (size_t)tensor->dims[tensor->dim_count - 1] : 1;
+    *out = *tensor;
+    *out_data = mem_dup(tensor->data, tensor->bytes);
+    if (!*out_data)
+        return err_no_memory(err);
+    if (row >= 2)
+        to_logits(*out_data, tensor->bytes / sizeof **out_data, row);
+    out->data = *out_data;
+    return 0;
+}
+
 static void tally_output(struct tally *tally, size_t k, const struct lab_tensor *parent,
                          const struct lab_tensor *candidate)
 {
@@ -120,6 +169,19 @@ static void tally_output(struct tally *tally, size_t k, const struct lab_tensor 
     size_t inner = parent->bytes / sizeof *a / outer / rows->count;
     for (size_t i = 0; i < outer * rows->count; i++)
         add_row(rows, i % rows->count, a + i * inner, b + i * inner, inner);
+}
+
+static int tally_one(const struct run *run, struct tally *tally, size_t k, const struct lab_tensor *parent,
+                     const struct lab_tensor *candidate, struct err *err)
+{
+    cleanup_free float *parent_data = NULL, *candidate_data = NULL;
+    struct lab_tensor a = *parent, b = *candidate;
+    if (run->job->fidelity->kind == FIDELITY_CLASSES && parent->dtype == DTYPE_FLOAT32 &&
+        candidate->dtype == DTYPE_FLOAT32 && parent->bytes && candidate->bytes &&
+        (logits_of(parent, &a, &parent_data, err) < 0 || logits_of(candidate, &b, &candidate_data, err) < 0))
+        return -1;
+    tally_output(tally, k, &a, &b);
+    return 0;
 }
 
 static double rows_error(const struct rows *rows)
@@ -160,7 +222,8 @@ static int compare_one(struct run *run, struct lab *lab, size_t i, struct tally 
     tally->fidelity += fidelity_of(run->job->fidelity, parent, outputs);
     tally->samples++;
     for (size_t k = 0; k < tally->output_count; k++)
-        tally_output(tally, k, &parent[k], &outputs[k]);
+        if (tally_one(run, tally, k, &parent[k], &outputs[k], err) < 0)
+            return -1;
     return 0;
 }
 
