@@ -56,6 +56,22 @@ int consumer_of(const struct graph *graph, const struct couple_consumer *from, s
     return 0;
 }
 
+struct consumer consumer_pointwise(const struct consumer *consumer, size_t sample_count)
+{
+    struct consumer out = *consumer;
+    struct im2col *shape = &out.shape;
+    shape->kernel_h = shape->kernel_w = shape->stride_h = shape->stride_w = 1;
+    shape->dilation_h = shape->dilation_w = 1;
+    shape->pad_top = shape->pad_left = 0;
+    shape->out_h = shape->height;
+    shape->out_w = shape->width;
+    out.n = shape->channels;
+    out.m = consumer->m * consumer->kernel;
+    out.kernel = 1;
+    spread_positions(&out, sample_count);
+    return out;
+}
+
 static struct onnx_node *find_node(struct graph *graph, const char *name)
 {
     size_t count;

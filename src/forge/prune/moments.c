@@ -124,35 +124,41 @@ int targets_make(const struct feed *feed, struct consumer *consumers, size_t cou
 
 struct adding {
     const struct feed *feed;
+    enum moments_kind kind;
     const struct consumer *consumer;
     const size_t *rows;
     struct moments *moments;
-    float *columns, *x, *y, *targets; /* all rows; those wanted; outputs; of one sample */
+    double *target_sum;                         /* per output */
+    float *columns, *x, *e, *targets, *outputs; /* all rows; those wanted; errors; of one sample */
 };
 
 static void adding_fini(struct adding *adding)
 {
+    free(adding->target_sum);
     free(adding->columns);
     free(adding->x);
-    free(adding->y);
+    free(adding->e);
     free(adding->targets);
+    free(adding->outputs);
 }
 
 static int allocate(struct adding *adding, size_t row_count, struct moments *out, struct err *err)
 {
     const struct consumer *consumer = adding->consumer;
-    size_t n = out->n = row_count, m = out->m = consumer->m;
+    size_t n = out->n = row_count, m = out->m = adding->kind == MOMENTS_ERROR ? consumer->m : 0;
+    size_t targets = adding->feed->targets >= 0 ? target_bytes(consumer) : 0;
     out->g = mem_zalloc(n * n, sizeof *out->g);
-    out->c = mem_zalloc(n * m, sizeof *out->c);
+    out->c = mem_zalloc(n * m + 1, sizeof *out->c);
     out->mean_x = mem_zalloc(n, sizeof *out->mean_x);
-    out->mean_y = mem_zalloc(m, sizeof *out->mean_y);
-    out->energy = mem_zalloc(m, sizeof *out->energy);
+    out->mean_error = mem_zalloc(m + 1, sizeof *out->mean_error);
+    adding->target_sum = mem_zalloc(consumer->m, sizeof(double));
     adding->columns = mem_zalloc(consumer->n * BLOCK_COLUMNS, sizeof(float));
     adding->x = mem_zalloc(n * BLOCK_COLUMNS, sizeof(float));
-    adding->y = mem_zalloc(m * BLOCK_COLUMNS, sizeof(float));
-    adding->targets = mem_zalloc(1, target_bytes(consumer));
-    bool all = out->g && out->c && out->mean_x && out->mean_y && out->energy && adding->columns &&
-               adding->x && adding->y && adding->targets;
+    adding->e = mem_zalloc(m * BLOCK_COLUMNS + 1, sizeof(float));
+    adding->targets = mem_zalloc(1, targets + 1);
+    adding->outputs = mem_zalloc(1, targets + 1);
+    bool all = out->g && out->c && out->mean_x && out->mean_error && adding->target_sum && adding->columns &&
+               adding->x && adding->e && adding->targets && adding->outputs;
     return all ? 0 : err_no_memory(err);
 }
 
@@ -163,25 +169,47 @@ static void add_sums(double *sum, const float *rows, size_t n, size_t count)
             sum[i] += (double)rows[i * count + k];
 }
 
+static double squares(const float *values, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)values[i] * (double)values[i];
+    return sum;
+}
+
 static void add_block(struct adding *adding, size_t count)
 {
     struct moments *moments = adding->moments;
     linear_gram_add(moments->g, adding->x, moments->n, count);
-    linear_cross_add(moments->c, adding->x, moments->n, adding->y, moments->m, count);
     add_sums(moments->mean_x, adding->x, moments->n, count);
-    add_sums(moments->mean_y, adding->y, moments->m, count);
-    for (size_t o = 0; o < moments->m; o++)
-        for (size_t k = 0; k < count; k++)
-            moments->energy[o] += (double)adding->y[o * count + k] * (double)adding->y[o * count + k];
+    linear_cross_add(moments->c, adding->x, moments->n, adding->e, moments->m, count);
+    add_sums(moments->mean_error, adding->e, moments->m, count);
+    moments->error += squares(adding->e, moments->m * count);
     moments->columns += count;
 }
 
-static int add_sample(struct adding *adding, const float *input, size_t sample, struct err *err)
+/* What it should have said, and by how much it did not (all outputs). */
+static int add_targets(struct adding *adding, const float *output, size_t sample, struct err *err)
+{
+    const struct consumer *consumer = adding->consumer;
+    if (adding->feed->targets < 0)
+        return 0;
+    if (get_at(adding->feed->targets, adding->targets, target_bytes(consumer),
+               consumer->offset + sample * target_bytes(consumer), err) < 0)
+        return -1;
+    add_sums(adding->target_sum, adding->targets, consumer->m, consumer->count);
+    adding->moments->energy += squares(adding->targets, consumer->m * consumer->count);
+    if (adding->kind == MOMENTS_ERROR)
+        pick_outputs(consumer, output, first_position(consumer, sample), adding->outputs);
+    return 0;
+}
+
+static int add_sample(struct adding *adding, const float *input, const float *output, size_t sample,
+                      struct err *err)
 {
     const struct consumer *consumer = adding->consumer;
     size_t first = first_position(consumer, sample);
-    if (get_at(adding->feed->targets, adding->targets, target_bytes(consumer),
-               consumer->offset + sample * target_bytes(consumer), err) < 0)
+    if (add_targets(adding, output, sample, err) < 0)
         return -1;
     for (size_t done = 0; done < consumer->count; done += BLOCK_COLUMNS) {
         size_t count = MIN(consumer->count - done, (size_t)BLOCK_COLUMNS);
@@ -189,29 +217,35 @@ static int add_sample(struct adding *adding, const float *input, size_t sample, 
                     adding->columns);
         for (size_t i = 0; i < adding->moments->n; i++)
             memcpy(adding->x + i * count, adding->columns + adding->rows[i] * count, count * sizeof(float));
-        for (size_t o = 0; o < consumer->m; o++)
-            memcpy(adding->y + o * count, adding->targets + o * consumer->count + done,
-                   count * sizeof(float));
+        for (size_t o = 0; o < adding->moments->m; o++)
+            for (size_t k = 0; k < count; k++) {
+                size_t at = o * consumer->count + done + k;
+                adding->e[o * count + k] = adding->targets[at] - adding->outputs[at];
+            }
         add_block(adding, count);
     }
     return 0;
 }
 
 /* From sums to sums about the means, if a bias can make up for these. */
-static void finish(struct moments *moments, bool biased)
+static void finish(struct adding *adding)
 {
+    struct moments *moments = adding->moments;
+    bool biased = adding->consumer->biased;
     double columns = moments->columns ? (double)moments->columns : 1;
+    for (size_t o = 0; o < adding->consumer->m && biased; o++)
+        moments->energy -= adding->target_sum[o] * adding->target_sum[o] / columns;
     for (size_t i = 0; i < moments->n; i++)
         moments->mean_x[i] = biased ? moments->mean_x[i] / columns : 0;
     for (size_t o = 0; o < moments->m; o++) {
-        moments->mean_y[o] = biased ? moments->mean_y[o] / columns : 0;
-        moments->energy[o] -= columns * moments->mean_y[o] * moments->mean_y[o];
+        moments->mean_error[o] = biased ? moments->mean_error[o] / columns : 0;
+        moments->error -= columns * moments->mean_error[o] * moments->mean_error[o];
     }
     for (size_t i = 0; i < moments->n; i++) {
         for (size_t j = 0; j <= i; j++)
             moments->g[i * moments->n + j] -= columns * moments->mean_x[i] * moments->mean_x[j];
         for (size_t o = 0; o < moments->m; o++)
-            moments->c[i * moments->m + o] -= columns * moments->mean_x[i] * moments->mean_y[o];
+            moments->c[i * moments->m + o] -= columns * moments->mean_x[i] * moments->mean_error[o];
     }
     linear_mirror(moments->g, moments->n);
 }
@@ -219,45 +253,49 @@ static void finish(struct moments *moments, bool biased)
 static int add_samples(struct adding *adding, const char *part_path, struct err *err)
 {
     const struct consumer *consumer = adding->consumer;
-    size_t bytes = consumer->shape.channels * consumer->shape.height * consumer->shape.width * sizeof(float);
+    size_t in_bytes =
+        consumer->shape.channels * consumer->shape.height * consumer->shape.width * sizeof(float);
+    size_t out_bytes = im2col_columns(&consumer->shape) * consumer->m * sizeof(float);
     cleanup_lab struct lab *lab = NULL;
     struct lab_how how = {.runtime_path = adding->feed->runtime_path, .level = LAB_EXTENDED, .lean = true};
     if (lab_open(part_path, NULL, 0, &how, &lab, err) < 0)
         return -1;
     for (size_t i = 0; i < samples_calibrate(adding->feed->samples); i++) {
         const struct lab_tensor *inputs;
-        struct lab_tensor x;
+        struct lab_tensor seen[2] = {0};
         if (samples_load(adding->feed->samples, i, &inputs, err) < 0 ||
-            lab_run(lab, inputs, NULL, 0, &x, err) < 0)
+            lab_run(lab, inputs, NULL, 0, seen, err) < 0)
             return -1;
-        if (x.dtype != DTYPE_FLOAT32 || x.bytes != bytes)
+        if (seen[0].dtype != DTYPE_FLOAT32 || seen[0].bytes != in_bytes ||
+            (adding->kind == MOMENTS_ERROR && seen[1].bytes != out_bytes))
             return err_set(err, ERR_UNSUPPORTED, "%s: its input changes its shape", consumer->node);
-        if (add_sample(adding, x.data, i, err) < 0)
+        if (add_sample(adding, seen[0].data, seen[1].data, i, err) < 0)
             return -1;
     }
     return 0;
 }
 
-int moments_of(const struct feed *feed, const char *model_path, const struct consumer *consumer,
-               const size_t *rows, size_t row_count, struct moments *out, struct err *err)
+int moments_of(const struct feed *feed, enum moments_kind kind, const char *model_path,
+               const struct consumer *consumer, const size_t *rows, size_t row_count, struct moments *out,
+               struct err *err)
 {
     *out = (struct moments){0};
     __attribute__((cleanup(adding_fini))) struct adding adding = {
-        .feed = feed, .consumer = consumer, .rows = rows, .moments = out};
+        .feed = feed, .kind = kind, .consumer = consumer, .rows = rows, .moments = out};
     cleanup_free char *part_path = mem_printf("%s/prune-part.onnx", feed->work_dir);
-    const char *input = consumer->input;
+    const char *names[] = {consumer->input, consumer->output};
     if (!part_path)
         return err_no_memory(err);
     int result = allocate(&adding, row_count, out, err);
     if (result == 0)
-        result = gram_cut(model_path, &input, 1, part_path, err);
+        result = gram_cut(model_path, names, kind == MOMENTS_ERROR ? 2 : 1, part_path, err);
     if (result == 0)
         result = add_samples(&adding, part_path, err);
     unlink(part_path);
     if (result < 0)
         moments_fini(out);
     else
-        finish(out, consumer->biased);
+        finish(&adding);
     return result;
 }
 
@@ -266,7 +304,6 @@ void moments_fini(struct moments *moments)
     free(moments->g);
     free(moments->c);
     free(moments->mean_x);
-    free(moments->mean_y);
-    free(moments->energy);
+    free(moments->mean_error);
     *moments = (struct moments){0};
 }

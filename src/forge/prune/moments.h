@@ -1,8 +1,8 @@
 /* What least squares needs to know of one consumer of channels: second moments of its im2col input in the model as pruned so far, and their products
- * with what it said in the original model.
+ * with what its output lacks of what it was in the original model.
  *
  *     original ──run once──▶ targets: outputs of all consumers at some positions, in a file
- *     model so far ──cut at the consumer's input──▶ im2col at the same positions ─▶ G = Σ xx', C = Σ xy', Σx, Σy, Σy²
+ *     model so far ──cut behind the consumer──▶ im2col at the same positions ─▶ G = Σ xx', C = Σ x (target - output)'
  *
  * Positions are spread evenly, other ones in each sample; as many as the number of weights asks for.
  */
@@ -27,6 +27,9 @@ struct consumer {
 
 int consumer_of(const struct graph *graph, const struct couple_consumer *from, size_t sample_count,
                 struct consumer *out, struct err *err) must_check;
+/* The same consumer as if it looked at one position only: n = channels, m = all kernel positions' outputs. What is known of it without looking at
+ * neighbours, for those too wide to be looked at as they are. */
+struct consumer consumer_pointwise(const struct consumer *consumer, size_t sample_count);
 /* n × m, in the order of im2col rows; m biases (zeros where there are none). */
 int consumer_read(struct graph *graph, const struct consumer *consumer, double *w, double *bias,
                   struct err *err) must_check;
@@ -37,23 +40,32 @@ int consumer_write(struct graph *graph, const struct consumer *consumer, const d
 struct feed { /* where samples and runs come from */
     struct samples *samples;
     const char *original_path, *work_dir, *runtime_path;
-    int targets; /* descriptor of the file of targets */
+    int targets; /* descriptor of the file of targets; -1: none */
 };
 
 /* Runs the original once (or a few times, where outputs are large) and fills the file. */
 int targets_make(const struct feed *feed, struct consumer *consumers, size_t count,
                  struct err *err) must_check;
 
+/* About the means, if the consumer is biased. */
 struct moments {
-    size_t n, m;                      /* rows that were asked for; outputs */
-    double *g, *c;                    /* n × n, whole; n × m; about the means if the consumer is biased */
-    double *mean_x, *mean_y, *energy; /* n; m; m: Σ (y - mean)² */
+    size_t n, m;                 /* rows that were asked for; outputs */
+    double *g;                   /* n × n, whole: inputs */
+    double *c;                   /* n × m: inputs with errors, target - output */
+    double *mean_x, *mean_error; /* n; m */
+    double energy, error;        /* Σ target², Σ error² over all outputs */
     uint64_t columns;
 };
 
+enum moments_kind {
+    MOMENTS_INPUT, /* g, mean_x; energy if there are targets */
+    MOMENTS_ERROR  /* everything */
+};
+
 /* `model_path`: as pruned so far. `rows`: which im2col rows, in which order. */
-int moments_of(const struct feed *feed, const char *model_path, const struct consumer *consumer,
-               const size_t *rows, size_t row_count, struct moments *out, struct err *err) must_check;
+int moments_of(const struct feed *feed, enum moments_kind kind, const char *model_path,
+               const struct consumer *consumer, const size_t *rows, size_t row_count, struct moments *out,
+               struct err *err) must_check;
 void moments_fini(struct moments *moments);
 #define cleanup_moments __attribute__((cleanup(moments_fini)))
 

@@ -8,53 +8,76 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RIDGE 1e-4 /* of the mean diagonal; a Hessian of few samples is singular */
+#define RIDGE 1e-4 /* of the mean diagonal */
+/* More, times inputs per column: where columns are few, anything seems to be a mixture of the rest. */
+#define RIDGE_FEW 0.03
+enum { HESSIANS_MAX_BYTES = 48 << 20 };
 
 /* ---- by second order ---- */
 
-static double sum_of(const double *values, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += values[i];
-    return sum;
-}
-
-/* The consumer's weights in the order of `rows`. */
-static double *weights_of(struct pruner *pruner, const struct consumer *consumer, const struct rows *rows,
-                          struct err *err)
+/* The consumer's weights in the order of `rows`; `as` is how it is looked at. */
+static double *weights_of(struct pruner *pruner, const struct consumer *consumer, const struct consumer *as,
+                          const struct rows *rows, struct err *err)
 {
     cleanup_free double *all = mem_zalloc(consumer->n * consumer->m, sizeof *all);
     cleanup_free double *bias = mem_zalloc(consumer->m, sizeof *bias);
-    double *picked = mem_zalloc(rows->count * consumer->m, sizeof *picked);
+    double *picked = mem_zalloc(rows->count * as->m, sizeof *picked);
     if (!all || !bias || !picked) {
         err_no_memory(err);
     } else if (consumer_read(pruner->graph, consumer, all, bias, err) == 0) {
         for (size_t i = 0; i < rows->count; i++)
-            memcpy(picked + i * consumer->m, all + rows->rows[i] * consumer->m, consumer->m * sizeof *picked);
+            memcpy(picked + i * as->m, all + rows->rows[i] * as->m, as->m * sizeof *picked);
         return picked;
     }
     free(picked);
     return NULL;
 }
 
-static int term_of(struct pruner *pruner, const struct consumer *consumer, const char *model_path,
-                   const struct rows *rows, struct select_term *out, struct err *err)
+/* tr(W' G W): what a consumer says that is looked at pointwise, its kernel positions each for itself. */
+static double energy_of(const struct moments *moments, const double *w, size_t m)
+{
+    double energy = 0;
+    for (size_t i = 0; i < moments->n; i++)
+        for (size_t j = 0; j < moments->n; j++) {
+            double product = 0;
+            for (size_t o = 0; o < m; o++)
+                product += w[i * m + o] * w[j * m + o];
+            energy += product * moments->g[i * moments->n + j];
+        }
+    return energy;
+}
+
+static int term_of(struct pruner *pruner, const struct consumer *consumer, const struct consumer *as,
+                   const char *model_path, const struct rows *rows, struct select_term *out, struct err *err)
 {
     cleanup_moments struct moments moments = {0};
-    *out = (struct select_term){.n = rows->count, .m = consumer->m, .first = rows->first, .size = rows->size};
-    if (moments_of(&pruner->feed, model_path, consumer, rows->rows, rows->count, &moments, err) < 0)
+    struct feed feed = pruner->feed;
+    if (consumer != as)
+        feed.targets = -1; /* they are of other positions */
+    *out = (struct select_term){.n = rows->count, .m = as->m, .first = rows->first, .size = rows->size};
+    out->w = weights_of(pruner, consumer, as, rows, err);
+    if (!out->w ||
+        moments_of(&feed, MOMENTS_INPUT, model_path, as, rows->rows, rows->count, &moments, err) < 0)
         return -1;
-    double ridge = RIDGE * linear_mean_diagonal(moments.g, moments.n),
-           energy = sum_of(moments.energy, moments.m);
+    double energy = consumer != as ? energy_of(&moments, out->w, out->m) : moments.energy;
+    double few = RIDGE_FEW * (double)moments.n / (double)moments.columns;
+    double ridge = (RIDGE + few) * linear_mean_diagonal(moments.g, moments.n);
     for (size_t i = 0; i < moments.n; i++)
         moments.g[i * moments.n + i] += ridge > 0 ? ridge : 1;
     if (!linear_invert(moments.g, moments.n))
         return err_set(err, ERR_INVALID, "%s: its input is not finite", consumer->node);
     out->scale = energy > 0 ? 1 / energy : 0;
     out->h = TAKE_PTR(moments.g);
-    out->w = weights_of(pruner, consumer, rows, err);
-    return out->w ? 0 : -1;
+    return 0;
+}
+
+/* All inverse Hessians of a group are in memory at once. */
+static bool too_wide(const struct part *part)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < part->group->consumer_count; i++)
+        bytes += part->consumers[i].n * part->consumers[i].n * sizeof(double);
+    return bytes > HESSIANS_MAX_BYTES;
 }
 
 struct terms {
@@ -83,10 +106,14 @@ static int rank_second_order(struct pruner *pruner, struct part *part, size_t co
         .rows = mem_zalloc(consumers, sizeof(struct rows))};
     if (!terms.terms || !terms.rows)
         return err_no_memory(err);
+    bool wide = too_wide(part);
     for (size_t i = 0; i < consumers; i++) {
+        const struct consumer *consumer = &part->consumers[i];
+        struct consumer pointwise = consumer_pointwise(consumer, samples_calibrate(pruner->feed.samples));
+        const struct consumer *as = wide ? &pointwise : consumer;
         terms.count = i + 1;
-        if (rows_of(pruner, part, &part->consumers[i], &terms.rows[i], err) < 0 ||
-            term_of(pruner, &part->consumers[i], model_path, &terms.rows[i], &terms.terms[i], err) < 0)
+        if (rows_of(pruner, part, as, &terms.rows[i], err) < 0 ||
+            term_of(pruner, consumer, as, model_path, &terms.rows[i], &terms.terms[i], err) < 0)
             return -1;
     }
     return select_channels(terms.terms, consumers, part->group->count, count, part->order, part->loss, err);

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RIDGE 1e-3 /* of the mean diagonal, towards the weights as they were */
+#define RIDGE 1e-3 /* of the mean diagonal: weights stay near where they are */
+enum { MAX_ROWS = 2304 };
 
 struct weights {
     double *w, *bias;
@@ -44,73 +45,82 @@ static int silence(struct pruner *pruner, const struct consumer *consumer, struc
     return consumer_write(pruner->graph, consumer, weights.w, weights.bias, err);
 }
 
-/* What the solution x leaves of the outputs' energy. The upper triangle of g is as it was, its diagonal is given. */
-static double left_of(const struct moments *moments, const double *diagonal, const double *x)
+/* What the change x leaves of the error. The upper triangle of g is as it was, its diagonal is given. */
+static double error_left(const struct moments *moments, const double *diagonal, const double *x)
 {
     size_t n = moments->n, m = moments->m;
-    double energy = 0, explained = 0;
-    for (size_t o = 0; o < m; o++)
-        energy += moments->energy[o];
+    double repaired = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t o = 0; o < m; o++) {
             double product = diagonal[i] * x[i * m + o];
             for (size_t j = i + 1; j < n; j++)
                 product += 2 * moments->g[i * n + j] * x[j * m + o];
-            explained += x[i * m + o] * (2 * moments->c[i * m + o] - product);
+            repaired += x[i * m + o] * (2 * moments->c[i * m + o] - product);
         }
-    return energy > 0 ? MAX((energy - explained) / energy, 0) : 0;
+    return moments->energy > 0 ? MAX((moments->error - repaired) / moments->energy, 0) : 0;
 }
 
-/* (G + λI) x = C + λ W */
+/* (G + λI) x = C */
 static int solve(struct moments *moments, double *x, double *out_error, struct err *err)
 {
-    size_t n = moments->n, m = moments->m;
+    size_t n = moments->n;
     double ridge = RIDGE * linear_mean_diagonal(moments->g, n);
     cleanup_free double *diagonal = mem_zalloc(n, sizeof *diagonal);
     if (!diagonal)
         return err_no_memory(err);
-    ridge = ridge > 0 ? ridge : 1;
     for (size_t i = 0; i < n; i++) {
         diagonal[i] = moments->g[i * n + i];
-        moments->g[i * n + i] += ridge;
-        for (size_t o = 0; o < m; o++)
-            x[i * m + o] = moments->c[i * m + o] + ridge * x[i * m + o];
+        moments->g[i * n + i] += ridge > 0 ? ridge : 1;
     }
+    memcpy(x, moments->c, n * moments->m * sizeof *x);
     if (!linear_cholesky(moments->g, n))
         return err_set(err, ERR_INVALID, "activations are not finite, nothing can be rebuilt");
-    linear_solve(moments->g, n, x, m);
-    *out_error = left_of(moments, diagonal, x);
+    linear_solve(moments->g, n, x, moments->m);
+    *out_error = error_left(moments, diagonal, x);
     return 0;
 }
 
+/* Some of the rows, the others as they are. */
+static int rebuild_rows(struct pruner *pruner, const struct consumer *consumer, const size_t *rows,
+                        size_t count, double *out_error, struct err *err)
+{
+    size_t m = consumer->m;
+    cleanup_weights struct weights weights = {0};
+    cleanup_moments struct moments moments = {0};
+    cleanup_free double *x = mem_zalloc(count * m, sizeof *x);
+    if (!x)
+        return err_no_memory(err);
+    if (graph_save(pruner->graph, pruner->work_path, err) < 0 ||
+        moments_of(&pruner->feed, MOMENTS_ERROR, pruner->work_path, consumer, rows, count, &moments, err) < 0)
+        return -1;
+    if (solve(&moments, x, out_error, err) < 0)
+        return err_prefix(err, "%s", consumer->node);
+    if (read_weights(pruner, consumer, &weights, err) < 0)
+        return -1;
+    for (size_t o = 0; o < m; o++)
+        weights.bias[o] += moments.mean_error[o];
+    for (size_t i = 0; i < count; i++)
+        for (size_t o = 0; o < m; o++) {
+            weights.w[rows[i] * m + o] += x[i * m + o];
+            weights.bias[o] -= moments.mean_x[i] * x[i * m + o];
+        }
+    return consumer_write(pruner->graph, consumer, weights.w, weights.bias, err);
+}
+
+/* All at once, or, where that is too much, block by block. */
 static int rebuild(struct pruner *pruner, const struct part *part, const struct consumer *consumer,
                    double *out_error, struct err *err)
 {
-    cleanup_weights struct weights weights = {0};
     cleanup_rows struct rows rows = {0};
-    cleanup_moments struct moments moments = {0};
-    if (rows_of(pruner, part, consumer, &rows, err) < 0 ||
-        read_weights(pruner, consumer, &weights, err) < 0 ||
-        graph_save(pruner->graph, pruner->work_path, err) < 0 ||
-        moments_of(&pruner->feed, pruner->work_path, consumer, rows.rows, rows.count, &moments, err) < 0)
+    if (rows_of(pruner, part, consumer, &rows, err) < 0)
         return -1;
-    size_t m = consumer->m;
-    cleanup_free double *x = mem_zalloc(rows.count * m, sizeof *x);
-    if (!x)
-        return err_no_memory(err);
-    for (size_t i = 0; i < rows.count; i++)
-        memcpy(x + i * m, weights.w + rows.rows[i] * m, m * sizeof *x);
-    if (solve(&moments, x, out_error, err) < 0)
-        return err_prefix(err, "%s", consumer->node);
-    memset(weights.w, 0, consumer->n * m * sizeof *x);
-    for (size_t i = 0; i < rows.count; i++)
-        memcpy(weights.w + rows.rows[i] * m, x + i * m, m * sizeof *x);
-    for (size_t o = 0; o < m && consumer->biased; o++) {
-        weights.bias[o] = moments.mean_y[o];
-        for (size_t i = 0; i < rows.count; i++)
-            weights.bias[o] -= moments.mean_x[i] * x[i * m + o];
+    size_t blocks = (rows.count + MAX_ROWS - 1) / MAX_ROWS;
+    for (size_t b = 0; b < blocks; b++) {
+        size_t first = b * rows.count / blocks, end = (b + 1) * rows.count / blocks;
+        if (rebuild_rows(pruner, consumer, rows.rows + first, end - first, out_error, err) < 0)
+            return -1;
     }
-    return consumer_write(pruner->graph, consumer, weights.w, weights.bias, err);
+    return 0;
 }
 
 int rebuild_part(struct pruner *pruner, struct part *part, struct err *err)
