@@ -39,19 +39,11 @@ size_t candidate_list(const struct optimize_job *job, enum quant_profile profile
 
 /* ---- integers ---- */
 
-/* The mean that is wanted on fitting samples, so that the bound on the held-out ones has a fair chance: no less than what it takes if every sample
- * said yes or no. */
+/* The mean that is wanted on fitting samples, so that the bound on the held-out ones has a fair chance. More samples are what makes the bound
+ * tighter; taking operators back to float is not: that would make a slow model out of a small folder. */
 static double fitting_target(const struct flow *flow)
 {
-    double least = 1 - flow->job->max_drop, target = 1 - FITTING_SHARE * flow->job->max_drop;
-    uint64_t held =
-        MIN(samples_count(flow->samples) - samples_calibrate(flow->samples), (size_t)OPTIMIZE_MAX_HELD);
-    uint64_t agree = held;
-    while (agree > 0 && bound_share_lower(agree - 1, held, GATE_ALPHA) >= least)
-        agree--;
-    if (held)
-        target = fmax(target, (double)agree / (double)held);
-    return fmin(target, FITTING_MOST);
+    return fmin(1 - FITTING_SHARE * flow->job->max_drop, FITTING_MOST);
 }
 
 static int tell_plan(const struct quant_plan *plan, struct optimize_profile *facts, struct err *err)
@@ -93,7 +85,7 @@ static int tell_outcome(const struct quant_outcome *outcome, struct optimize_pro
 }
 
 struct paths {
-    char *model, *seen, *work, *out, *facts; /* owned */
+    char *model, *seen, *work, *out, *rehearsal, *facts; /* owned */
 };
 
 static void paths_fini(struct paths *paths)
@@ -102,6 +94,7 @@ static void paths_fini(struct paths *paths)
     free(paths->seen);
     free(paths->work);
     free(paths->out);
+    free(paths->rehearsal);
     free(paths->facts);
 }
 #define cleanup_paths __attribute__((cleanup(paths_fini)))
@@ -113,8 +106,11 @@ static int paths_init(const struct candidate_task *task, struct paths *out, stru
                           .seen = flow_path(flow, flow->seen),
                           .work = flow_path(flow, OPTIMIZE_WORK),
                           .out = flow_path(flow, task->model),
+                          .rehearsal = flow_path(flow, task->rehearsal),
                           .facts = flow_path(flow, task->facts)};
-    return out->model && out->seen && out->work && out->out && out->facts ? 0 : err_no_memory(err);
+    return out->model && out->seen && out->work && out->out && out->rehearsal && out->facts
+               ? 0
+               : err_no_memory(err);
 }
 
 static int build_integers(const struct candidate_task *task, const struct paths *paths,
@@ -192,7 +188,9 @@ static int build(const struct candidate_task *task, const struct paths *paths, s
     }
     if (task->kind != CANDIDATE_INT8 && build_half(from, paths, &seen, task->flow, facts, err) < 0)
         return -1;
-    return task->profile == PROFILE_TRT && task->kind != CANDIDATE_HALF ? check_placement(paths, err) : 0;
+    if (task->profile == PROFILE_TRT && task->kind != CANDIDATE_HALF && check_placement(paths, err) < 0)
+        return -1;
+    return task->kind == CANDIDATE_MIXED ? candidate_rehearse(paths->out, paths->rehearsal, err) : 0;
 }
 
 /* What is known is told also of one that could not be built: why, and what was excluded. */

@@ -93,9 +93,11 @@ struct candidate_task {
     struct flow *flow;
     enum quant_profile profile;
     enum candidate_kind kind;
-    const char *model,
-        *facts; /* where to, below OUT: the model, and what is to be told of it (report_save_profile) */
+    /* Where to, below OUT: the model, its rehearsal (of integers with float16), what is to be told of it (report_save_profile). */
+    const char *model, *rehearsal, *facts;
 };
+/* A copy of it that this machine's runtime computes as TensorRT would (rehearse.c). */
+int candidate_rehearse(const char *model, const char *out, struct err *err) must_check;
 /* Work for apart_run, arg: struct candidate_task. Errors: UNSUPPORTED where this model has no such form, in words for the report. */
 int candidate_build(void *task, struct apart *self, struct err *err) must_check;
 

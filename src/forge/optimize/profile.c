@@ -9,12 +9,13 @@
 
 /* Files of a profile, below OUT. A candidate is built under the name that it will have, since large models name their data. */
 struct places {
-    char built[64], facts[64], result[64], final[64], refused[64];
+    char built[64], rehearsal[64], facts[64], result[64], final[64], refused[64];
 };
 
 static void name_places(const char *profile, const char *precision, struct places *out)
 {
     snprintf(out->built, sizeof out->built, OPTIMIZE_WORK "/new/%s.onnx", profile);
+    snprintf(out->rehearsal, sizeof out->rehearsal, OPTIMIZE_WORK "/%s-rehearsal.onnx", profile);
     snprintf(out->facts, sizeof out->facts, OPTIMIZE_WORK "/%s-facts.json", profile);
     snprintf(out->result, sizeof out->result, OPTIMIZE_WORK "/%s.json", profile);
     snprintf(out->final, sizeof out->final, "%s.onnx", profile);
@@ -49,11 +50,16 @@ static int make_dir(struct flow *flow, const char *below_out, struct err *err)
 static int build(struct flow *flow, enum quant_profile profile, enum candidate_kind kind,
                  const struct places *places, struct optimize_profile *facts, struct err *err)
 {
-    struct candidate_task task = {
-        .flow = flow, .profile = profile, .kind = kind, .model = places->built, .facts = places->facts};
+    struct candidate_task task = {.flow = flow,
+                                  .profile = profile,
+                                  .kind = kind,
+                                  .model = places->built,
+                                  .rehearsal = places->rehearsal,
+                                  .facts = places->facts};
     const struct apart_job job = {
         .work = candidate_build, .work_arg = &task, .progress = flow_tell, .arg = flow};
-    if (make_dir(flow, places->built, err) < 0 || flow_remove(flow, places->facts, err) < 0)
+    if (make_dir(flow, places->built, err) < 0 || flow_remove(flow, places->facts, err) < 0 ||
+        flow_remove(flow, places->rehearsal, err) < 0)
         return -1;
     if (apart_run(&job, err) < 0)
         return -1;
@@ -77,7 +83,9 @@ static int judge(struct flow *flow, const struct places *places, struct optimize
                  struct err *err)
 {
     uint64_t memory[2];
-    if (flow_judge(flow, places->built, facts->measured_here, &facts->gate, memory, err) < 0)
+    bool rehearsed = !facts->measured_here && flow_model_bytes(flow, places->rehearsal) > 0;
+    if (flow_judge(flow, rehearsed ? places->rehearsal : places->built, facts->measured_here, &facts->gate,
+                   memory, err) < 0)
         return -1;
     facts->promoted = facts->gate.promoted;
     facts->parent_peak_memory_bytes = memory[0];
@@ -87,7 +95,7 @@ static int judge(struct flow *flow, const struct places *places, struct optimize
     if (facts->promoted && !facts->measured_here)
         snprintf(facts->reason + len, sizeof facts->reason - len,
                  "; latency is measured on the robot before activation");
-    return 0;
+    return flow_remove(flow, places->rehearsal, err);
 }
 
 static int put_away(struct flow *flow, const struct places *places, struct optimize_profile *facts,
