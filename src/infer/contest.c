@@ -12,7 +12,6 @@
 #include <math.h>
 
 enum { WARM_PAIRS = 2 };
-#define MEMORY_ROOM (2u << 20) /* what measuring a whole process cannot tell */
 
 const char *contest_verdict_name(enum contest_verdict verdict)
 {
@@ -137,7 +136,7 @@ uint64_t contest_memory(void)
 void contest_weigh(uint64_t parent_bytes, uint64_t variant_bytes, struct contest *contest)
 {
     char text[120];
-    double most = (double)parent_bytes * GATE_MEMORY_SLACK + MEMORY_ROOM;
+    double most = (double)parent_bytes * GATE_MEMORY_SLACK + GATE_MEMORY_ROOM;
     if (contest->verdict != CONTEST_WON || !parent_bytes || (double)variant_bytes <= most)
         return;
     snprintf(text, sizeof text, "takes %.1f MiB, the model %.1f MiB", (double)variant_bytes / (1 << 20),

@@ -127,7 +127,7 @@ static bool latency_holds(const struct gate_pairs *pairs, struct gate_answer *ou
 static bool memory_holds(const struct gate_question *q, struct gate_answer *out)
 {
     if (!q->parent_memory || !q->candidate_memory ||
-        (double)q->candidate_memory <= (double)q->parent_memory * GATE_MEMORY_SLACK)
+        (double)q->candidate_memory <= (double)q->parent_memory * GATE_MEMORY_SLACK + GATE_MEMORY_ROOM)
         return true;
     return refuse(out, "more memory: %.1f MB at the peak, the parent needs %.1f MB",
                   (double)q->candidate_memory / 1e6, (double)q->parent_memory / 1e6);

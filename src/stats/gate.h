@@ -7,7 +7,7 @@
  *                 alone (a candidate that is only fast at first is not fast)
  *     p50         candidate < parent
  *     p99         candidate ≤ parent, or no evidence that it is worse: runs beyond the parent's p99 by an exact test (hypergeometric)
- *     memory      candidate ≤ parent, with room for what measuring cannot tell (GATE_MEMORY_SLACK)
+ *     memory      candidate ≤ parent, with room for what measuring cannot tell (GATE_MEMORY_SLACK, GATE_MEMORY_ROOM)
  *     fidelity    exact lower bound on held-out samples ≥ 1 - max_drop
  *
  * A refusal's reason names the first that fails, with both numbers. Without allocation: what is called on a robot cannot fail.
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #define GATE_MEMORY_SLACK 1.05
+#define GATE_MEMORY_ROOM (4 << 20) /* bytes: what measuring a whole process cannot tell */
 #define GATE_ALPHA 0.05
 enum { GATE_MIN_PAIRS = 16 }; /* fewer prove nothing: the later half has to be all faster then */
 

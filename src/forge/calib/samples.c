@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-enum { FIT_MAX = 512, HELD_MIN = 32, FIT_MIN = 8 };
+enum { FIT_MAX = 512, HELD_MIN = 40, FIT_MIN = 8 };
 
 size_t samples_split(size_t count)
 {
     size_t fit = count / 2;
-    if (count - fit < HELD_MIN && count >= HELD_MIN + FIT_MIN)
-        fit = count - HELD_MIN;
+    if (count - fit < HELD_MIN) /* few samples: they are worth more as evidence than as ranges */
+        fit = MIN(fit, MAX((size_t)FIT_MIN, count > HELD_MIN ? count - HELD_MIN : 0));
     if (count == 1)
         fit = 1;
     return MIN(fit, FIT_MAX);
