@@ -341,9 +341,8 @@ static const struct {
     const char *op;
     rule *apply;
 } rules[] = {
-    {8, "Scan", no_rule},
     {9, "BatchNormalization", batch_norm_9},
-    {9, "Scan", no_rule},
+    {9, "Scan", no_rule}, /* there was none before 8 */
     {9, "Upsample", upsample_9},
     {10, "Dropout", only_first_output},
     {10, "Slice", slice_10},
