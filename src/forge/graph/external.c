@@ -31,12 +31,12 @@ static int open_stepwise(int dir, const char *location)
     return at < 0 ? -1 : openat(at, location, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-static int open_beneath(int dir, const char *location)
+int graph_open_beneath(int dir, const char *location, bool stepwise)
 {
     struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    long fd = syscall(SYS_openat2, dir, location, &how, sizeof how);
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+    long fd = stepwise ? -1 : syscall(SYS_openat2, dir, location, &how, sizeof how);
+    if (stepwise || (fd < 0 && (errno == ENOSYS || errno == EPERM)))
         return open_stepwise(dir, location);
     return (int)fd;
 }
@@ -45,7 +45,7 @@ static int map_file(int dir, const char *location, struct file_map *out, struct 
 {
     if (!str_is_safe_path(location))
         return refuse(location, "the path leads out of the model's folder", err);
-    cleanup_close int fd = open_beneath(dir, location);
+    cleanup_close int fd = graph_open_beneath(dir, location, false);
     struct stat st;
     if (fd < 0 && (errno == ELOOP || errno == EXDEV || errno == ENXIO || errno == ENOTDIR))
         return refuse(location, "a link or a device, not a regular file beneath the model's folder", err);

@@ -140,6 +140,25 @@ static void paths_that_lead_out_are_refused(void **state)
     refuse(ERR_NOT_FOUND);
 }
 
+static void links_are_not_followed_step_by_step_either(void **state)
+{
+    static const char *const bad[] = {"link", "linked/w.bin", "none", "sub/none", "sub/w.bin/x"};
+    struct err err = {0};
+    assert_ok(file_make_dirs(in_dir("sub"), 0755, &err), err);
+    write_file("sub/w.bin", values, BYTES);
+    write_file("w.bin", values, BYTES);
+    assert_int_equal(symlink("sub/w.bin", in_dir("link")), 0);
+    assert_int_equal(symlink("sub", in_dir("linked")), 0);
+    cleanup_close int folder = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (int stepwise = 0; stepwise < 2; stepwise++) {
+        cleanup_close int deep = graph_open_beneath(folder, "sub/w.bin", stepwise);
+        cleanup_close int flat = graph_open_beneath(folder, "w.bin", stepwise);
+        assert_true(deep >= 0 && flat >= 0);
+        for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+            assert_int_equal(graph_open_beneath(folder, bad[i], stepwise), -1);
+    }
+}
+
 static void places_beyond_the_end_are_refused(void **state)
 {
     static const uint64_t bad[][2] = {{4, BYTES}, {UINT64_MAX, BYTES}, {UINT64_MAX - 3, 0},
@@ -310,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_DIR(weights_are_read_from_beside_the_model),
         IN_DIR(paths_that_lead_out_are_refused),
+        IN_DIR(links_are_not_followed_step_by_step_either),
         IN_DIR(places_beyond_the_end_are_refused),
         IN_DIR(far_places_are_found),
         IN_DIR(one_file_or_two),

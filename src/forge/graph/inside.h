@@ -58,6 +58,8 @@ static inline void graph_changed(struct graph *graph)
 
 /* Maps the files that weights lie in, beneath the folder of `path`. */
 int graph_load_external(struct graph *graph, const char *path, struct err *err) must_check;
+/* A descriptor, or -1 with errno. `stepwise`: as without openat2. The path is a safe one (str_is_safe_path). */
+int graph_open_beneath(int dir, const char *location, bool stepwise);
 
 /* ---- upgrade.c ---- */
 
