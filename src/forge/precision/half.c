@@ -65,7 +65,7 @@ static void assign(struct half_work *work)
     for (size_t i = 0; i < work->node_count; i++) {
         const struct onnx_node *node = work->nodes[i];
         const uint8_t kind = work->kinds[node->index];
-        work->half[node->index] = kind == HALF_STRONG || (kind == HALF_FREE && reads_half(work, node));
+        work->half[node->index] = kind == HALF_STRONG || (half_is_free(kind) && reads_half(work, node));
     }
 }
 
@@ -81,12 +81,12 @@ static bool flip(struct half_work *work, const struct onnx_node *node, bool even
     return false;
 }
 
-/* Casts move towards the inputs where that costs none: half the bytes for whoever moves values. */
+/* Casts move before who only moves values. */
 static void pull_casts_up(struct half_work *work)
 {
     for (size_t i = work->node_count; i-- > 0;) {
         const struct onnx_node *node = work->nodes[i];
-        if (work->kinds[node->index] == HALF_FREE && !work->half[node->index])
+        if (work->kinds[node->index] == HALF_MOVER && !work->half[node->index])
             flip(work, node, true);
     }
 }
@@ -97,7 +97,7 @@ static void save_casts(struct half_work *work)
     for (int sweep = 0; changed && sweep < MAX_SWEEPS; sweep++) {
         changed = false;
         for (size_t i = 0; i < work->node_count; i++)
-            if (work->kinds[work->nodes[i]->index] == HALF_FREE)
+            if (half_is_free(work->kinds[work->nodes[i]->index]))
                 changed |= flip(work, work->nodes[i], false);
     }
 }

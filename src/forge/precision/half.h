@@ -5,7 +5,8 @@
  *     never float16                          operators of half_kinds.c's list; tensors with values beyond 65504 / 2 or all below float16's
  *                                            normal numbers (6.1e-5); weights likewise (an epsilon of 1e-6)
  *     float16                                everything else; but pointwise and value-moving operators stay with their neighbours where that
- *                                            saves Casts: no Cast behind a Cast, one at most per tensor
+ *                                            saves Casts: no Cast behind a Cast, one at most per tensor; what is computed of the inputs at
+ *                                            first (0..255 to -1..1) stays float32
  *     Q/DQ pairs                             from opset 19 on, to which a graph with pairs is brought, a scale may be float16: Q has the type
  *                                            of what it reads, DQ that of who reads it, so a pair needs no Cast at all. Scales become
  *                                            float16's neighbours, the same for both sides, at least 2^-15 (their inverse is finite). A

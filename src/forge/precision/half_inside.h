@@ -11,7 +11,8 @@ enum half_kind {
     HALF_NONE,    /* touches no float32 */
     HALF_BLOCKED, /* float32 */
     HALF_STRONG,  /* float16: what it is all for */
-    HALF_FREE     /* whatever needs fewer Casts */
+    HALF_FREE, /* whatever needs fewer Casts; float32 if that makes no difference: first arithmetic, then a Cast */
+    HALF_MOVER /* whatever needs fewer Casts; float16 if that makes no difference: half the bytes to move */
 };
 
 struct half_work {
@@ -26,6 +27,11 @@ struct half_work {
 };
 
 enum half_kind half_kind_of(const struct half_work *work, const struct onnx_node *node);
+
+static inline bool half_is_free(uint8_t kind)
+{
+    return kind == HALF_FREE || kind == HALF_MOVER;
+}
 
 /* Inputs that have to be of the node's own type; not: fixed ones, integers, those of Shape and Cast. */
 bool half_is_port(const struct half_work *work, const struct onnx_node *node, size_t input);

@@ -228,9 +228,22 @@ static void casts_stand_around_a_blocked_operator_between_strong_ones(void **sta
     cleanup_graph struct graph *graph = chain_of(ops);
     const struct half_outcome outcome = convert(graph, NULL);
     assert_int_equal(outcome.casts, 4); /* in, before Exp, behind it, out */
-    assert_int_equal(outcome.half, 5);
-    assert_int_equal(outcome.kept, 1);
+    assert_int_equal(outcome.half, 4);
+    assert_int_equal(outcome.kept, 2); /* Exp, and the Relu behind it: first arithmetic, then the Cast */
+    assert_int_equal(outcome.blocked, 1);
     assert_int_equal(type_behind(graph, "Exp"), DTYPE_FLOAT32);
+    assert_int_equal(type_behind(graph, "Transpose"), DTYPE_FLOAT16);
+}
+
+/* 0..255 becomes -1..1 with float32's precision. */
+static void what_is_computed_of_the_input_at_first_stays_float32(void **state)
+{
+    const char *const ops[] = {"Sqrt", "Neg", "Transpose", "GlobalMaxPool", NULL};
+    cleanup_graph struct graph *graph = chain_of(ops);
+    assert_int_equal(convert(graph, NULL).casts, 2);
+    assert_int_equal(type_behind(graph, "Sqrt"), DTYPE_FLOAT32);
+    assert_int_equal(type_behind(graph, "Neg"), DTYPE_FLOAT32);
+    assert_int_equal(type_behind(graph, "Transpose"), DTYPE_FLOAT16);
 }
 
 static void a_range_beyond_half_of_float16_keeps_maker_and_readers(void **state)
@@ -385,6 +398,7 @@ int main(void)
         cmocka_unit_test(every_network_computes_nearly_the_same_with_two_casts),
         cmocka_unit_test(a_blocked_operator_stays_float32_and_so_do_its_light_neighbours),
         cmocka_unit_test(casts_stand_around_a_blocked_operator_between_strong_ones),
+        cmocka_unit_test(what_is_computed_of_the_input_at_first_stays_float32),
         cmocka_unit_test(a_range_beyond_half_of_float16_keeps_maker_and_readers),
         cmocka_unit_test(weights_that_float16_cannot_hold_keep_their_operator),
         cmocka_unit_test(a_tensor_that_is_an_output_too_is_read_in_both_types),
