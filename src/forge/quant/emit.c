@@ -135,12 +135,24 @@ static struct onnx_node *node_named(const struct emitter *emitter, const char *n
     return NULL;
 }
 
+/* What an earlier reader of the same tensor was given: all of them share one pair. NULL: this is the first. */
+static const char *shared_pair(const struct emitter *emitter, const struct quant_pair *pair)
+{
+    for (const struct quant_pair *at = emitter->plan->pairs; at < pair; at++)
+        if (at->reader && str_eq(at->tensor, pair->tensor) && at->grid.scale == pair->grid.scale &&
+            at->grid.zero == pair->grid.zero)
+            return node_named(emitter, at->reader)->inputs[at->input];
+    return NULL;
+}
+
 static int emit_for_one(struct emitter *emitter, const struct quant_pair *pair, struct err *err)
 {
     struct onnx_node *reader = node_named(emitter, pair->reader);
     if (!reader || pair->input >= reader->input_count)
         return err_set(err, ERR_INTERNAL, "a plan for another model: it has no node %.80s", pair->reader);
-    const char *out = emit_pair(emitter->graph, reader->inputs[pair->input], &pair->grid, pair->grid.scale);
+    const char *out = shared_pair(emitter, pair);
+    if (!out)
+        out = emit_pair(emitter->graph, reader->inputs[pair->input], &pair->grid, pair->grid.scale);
     if (!out)
         return err_no_memory(err);
     return graph_set_input(emitter->graph, reader, pair->input, out, err);
