@@ -1,5 +1,6 @@
 """The story from end to end: real server, real robots, real models, and kill -9 at random."""
 import os
+import platform
 import subprocess
 import tempfile
 
@@ -9,7 +10,7 @@ from conftest import BIN
 
 KEYS = {"robots", "final_release", "robots_on_final", "bad_release", "bad_release_robots", "bad_release_reason", "unchecked_results",
         "rollback_seconds", "story_seconds", "kills", "versions"}
-VERSION_KEYS = {"release", "map50", "latency_p50_ms", "latency_p99_ms", "frames", "frames_lost"}
+VERSION_KEYS = {"release", "backend", "map50", "latency_p50_ms", "latency_p99_ms", "frames", "frames_lost"}
 
 
 def demo_processes():
@@ -52,6 +53,9 @@ def test_every_robot_ends_on_the_good_release(muster, models):
     assert report["kills"] == 0
     first, second, bad = report["versions"]
     assert first["frames"] > 0 and second["frames"] > 0
+    assert first["backend"].startswith("onnxruntime ")
+    if platform.machine() in ("x86_64", "aarch64"):  # 2.0.0 has a variant for these: it runs, or the robot says why not
+        assert ", cpu-" in second["backend"] and ", cpu-" not in first["backend"]
     # It did run, on real frames: it answered, or was so slow on this machine that the guard answered all of them for it.
     assert "guard had to step in" in report["bad_release_reason"] or bad["frames"] > 0
     assert (report["bad_release_robots"] > 0) == (bad["frames"] > 0) == (report["rollback_seconds"] is not None)

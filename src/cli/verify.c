@@ -13,7 +13,8 @@
 #include <sys/utsname.h>
 
 static const char help[] =
-    "usage: muster verify RELEASE [--root FILE] [--metadata DIR] [--machine NAME|any] [--json]\n"
+    "usage: muster verify RELEASE [--root FILE] [--metadata DIR] [--machine NAME|any] [--robot-store] "
+    "[--json]\n"
     "\n"
     "The very checks that server and robot make: every byte against its digest, a chain of offline "
     "signatures from the root "
@@ -28,6 +29,7 @@ static const char help[] =
     "      --metadata DIR  where the signed metadata lie (default: keys/metadata): a workstation's, or a "
     "server's DIR/trust\n"
     "  -m, --machine NAME  as uname -m prints it (default: this machine); any: leave that check out\n"
+    "      --robot-store   what is made for other machines need not be there: robots do not fetch it\n"
     "      --json          the outcome as JSON\n"
     "\n"
     "RELEASE is a folder, or FOLDER@sha256:… where it holds several releases, as a robot's store does.\n"
@@ -110,7 +112,7 @@ static int verify_chain(const char *root_path, const char *metadata, const struc
 
 struct verify_flags {
     const char *release, *root, *metadata, *machine;
-    bool json;
+    bool json, robot_store;
 };
 
 static int print(const struct image *image, const struct word *word, bool json, struct err *err)
@@ -135,9 +137,11 @@ static int print(const struct image *image, const struct word *word, bool json, 
     return output_print(&out, err);
 }
 
-static int verify(const struct verify_flags *flags, const struct image *image, struct err *err)
+static int verify(const struct verify_flags *flags, struct image *image, struct err *err)
 {
     struct word word = {0};
+    const struct image_use use = {.machine = flags->machine ? flags->machine : image_this_machine()};
+    image->use = flags->robot_store ? &use : NULL;
     if (verify_chain(flags->root, flags->metadata, image, &word, err) < 0 ||
         image_verify(image, flags->machine, err) < 0)
         return err_prefix(err, "release %s", flags->release);
@@ -149,9 +153,8 @@ static int run(int argc, char **argv, struct err *err)
     struct verify_flags flags = {.root = "keys/root.json", .metadata = "keys/metadata"};
     struct operands operands = {.usage = "RELEASE", .min = 1, .max = 1};
     const struct option_def options[] = {
-        OPT_TEXT("root", 'r', &flags.root),
-        OPT_TEXT("metadata", 0, &flags.metadata),
-        OPT_TEXT("machine", 'm', &flags.machine),
+        OPT_TEXT("root", 'r', &flags.root),       OPT_TEXT("metadata", 0, &flags.metadata),
+        OPT_TEXT("machine", 'm', &flags.machine), OPT_FLAG("robot-store", 0, &flags.robot_store),
         OPT_FLAG("json", 0, &flags.json),
     };
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)

@@ -40,8 +40,10 @@ void report_make(const struct stage *stage, const struct story *story, const str
                            .rollback_seconds = -1};
     for (size_t i = 0; i < view->robot_count; i++)
         out->robots_on_final += str_eq(view->robots[i].running, stage_versions[FINAL]);
-    for (size_t i = 0; i < STAGE_RELEASES; i++)
+    for (size_t i = 0; i < STAGE_RELEASES; i++) {
         fill_version(out, i, view, tally);
+        str_copy(out->versions[i].backend, sizeof out->versions[i].backend, story->backends[i]);
+    }
     const struct tally_version *bad = &tally->versions[BAD];
     out->bad_release_robots = bad->robots;
     if (bad->first_ms)
@@ -67,6 +69,10 @@ static void put_version(struct json_writer *w, const struct report *report, size
 {
     jsonw_object(w, NULL);
     jsonw_text(w, "release", report->versions[i].release);
+    if (report->versions[i].backend[0])
+        jsonw_text(w, "backend", report->versions[i].backend);
+    else
+        jsonw_nothing(w, "backend");
     put_number(w, "map50", report->versions[i].map50, 3);
     put_number(w, "latency_p50_ms", report->versions[i].latency_p50_ms, 3);
     put_number(w, "latency_p99_ms", report->versions[i].latency_p99_ms, 3);
@@ -122,6 +128,10 @@ void report_print_table(const struct report *report, const struct story *story)
                (unsigned long long)report->versions[i].frames,
                (unsigned long long)report->versions[i].frames_lost);
     }
+    for (size_t i = 0; i < STAGE_RELEASES; i++)
+        if (report->versions[i].backend[0])
+            printf("%s%s ran on %s\n", i ? "" : "\n", report->versions[i].release,
+                   report->versions[i].backend);
     printf("\n%d of %d robots ended on %s. %s answered on %d robots", report->robots_on_final, report->robots,
            stage_versions[FINAL], stage_versions[BAD], report->bad_release_robots);
     if (report->rollback_seconds >= 0)

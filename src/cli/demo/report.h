@@ -18,6 +18,7 @@ struct report {
     uint64_t bytes_moved; /* downloaded by the robots */
     struct {
         const char *release;
+        char backend[96];                      /* that robots ran it on; "": nobody said */
         double map50;                          /* on labelled frames; negative: there were none */
         double latency_p50_ms, latency_p99_ms; /* of the inference; negative: not known */
         uint64_t frames, frames_lost, labelled;

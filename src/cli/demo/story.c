@@ -80,6 +80,25 @@ static int begin(struct story *story, int64_t now_ms, struct err *err)
     return tool_run(story->stage, true, TOOL_ARGS("rollout", "start", path), NULL, err);
 }
 
+/* "committed [onnxruntime 1.22.0 cpu, cpu-x86 int8 2.1x]": what is in the brackets; "" if there are none. */
+static void take_backend(const char *text, char *out, size_t size)
+{
+    const char *from = strrchr(text, '['), *to = from ? strchr(from, ']') : NULL;
+    out[0] = '\0';
+    if (to)
+        snprintf(out, size, "%.*s", (int)(to - from - 1), from + 1);
+}
+
+static void note_running(struct story *story, const struct view_robot *robot)
+{
+    char backend[sizeof story->backends[0]];
+    take_backend(robot->phase_text, backend, sizeof backend);
+    screen_note("%s runs %s%s%s", robot->id, robot->running, backend[0] ? " on " : "", backend);
+    for (size_t i = 0; i < STAGE_RELEASES && backend[0]; i++)
+        if (str_eq(stage_versions[i], robot->running))
+            str_copy(story->backends[i], sizeof story->backends[i], backend);
+}
+
 static void note_robots(struct story *story, const struct view *view)
 {
     for (size_t i = 0; i < view->robot_count && i < STAGE_MAX_ROBOTS; i++) {
@@ -90,7 +109,7 @@ static void note_robots(struct story *story, const struct view *view)
             continue;
         str_copy(story->said[i], sizeof story->said[i], said);
         if (str_eq(robot->phase, "committed"))
-            screen_note("%s runs %s", robot->id, robot->running);
+            note_running(story, robot);
         if (!str_eq(robot->phase, "rolled_back") && !str_eq(robot->phase, "failed"))
             continue;
         if (!story->robot_said && str_eq(view->rollout.version, "3.0.0")) {

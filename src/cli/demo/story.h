@@ -22,6 +22,7 @@ struct story {
     bool robot_said;
     char said[STAGE_MAX_ROBOTS][96]; /* last thing noted of a robot */
     char said_rollout[280];
+    char backends[STAGE_RELEASES][96]; /* what robots say that each version runs on; "": nobody said */
 };
 
 void story_init(struct story *story, const struct stage *stage);
