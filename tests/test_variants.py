@@ -1,8 +1,10 @@
 """A release with variants, from the packer to a robot: detector-2.0.0 with what muster optimize made of it (models/detector-2.0.0/optimized)."""
 import hashlib
 import json
+import os
 import platform
 import shutil
+import subprocess
 
 import pytest
 
@@ -133,6 +135,13 @@ def test_sealed_variants_are_opened_by_the_runner_alone(packed, tmp_path, place)
     assert {f"{name}.onnx.sealed" for name in VARIANTS} | {"model.onnx.sealed"} <= paths
     clear = {hashlib.sha256(packed.layer(f"{name}.onnx").read_bytes()).hexdigest() for name in VARIANTS}
     assert not clear & {blob.name for blob in (sealed.dir / "blobs/sha256").iterdir()}
+    out, into = os.pipe()
+    os.write(into, bytes.fromhex(key.read_text().split()[1]))
+    os.close(into)
+    done = subprocess.run([BIN / "muster-runner", "--self-test", "--store", sealed.dir, "--release", sealed.digest, "--content-key-fd", str(out)],
+                          pass_fds=(out,), capture_output=True, text=True, timeout=120, check=False)
+    os.close(out)
+    assert done.returncode == 0 and f"variant {OWN} serves: " in done.stdout, (done.stdout, done.stderr)
 
 
 def test_a_robot_fetches_and_runs_its_own(packed, place, tmp_path):

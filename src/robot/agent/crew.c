@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 
 enum { MAX_CHILDREN = 8, MAX_LEAVING = 8, LEAVE_MS = 5000, CALL_MS = 1000, MAX_SILENCES = 3 };
-enum { MAX_BAD_STARTS = 2, MAX_SHORT_LIVES = 3 }; /* with an accelerator */
+enum { MAX_BAD_STARTS = 2, MAX_SHORT_LIVES = 3 }; /* with an accelerator or a variant */
 enum { HURRY_MS = 50, CALM_MS = 500, STEADY_MS = 10000, GONE_MS = 3000 };
 
 struct child {           /* a runner that this agent started */
