@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { FIT_MAX = 512, HELD_MIN = 40, FIT_MIN = 8 };
+enum { FIT_MAX = 512, HELD_MIN = 48, FIT_MIN = 8 };
 
 size_t samples_split(size_t count)
 {

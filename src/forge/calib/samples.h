@@ -40,7 +40,7 @@ int samples_load(struct samples *samples, size_t i, const struct lab_tensor **ou
 int samples_feed(struct samples *samples, size_t i, const struct lab *lab,
                  struct lab_tensor out_inputs[RELEASE_MAX_TENSORS], struct err *err) must_check;
 
-/* The split, pure: half for each, at most 512 for fitting, at least 40 held out where that leaves 8. */
+/* The split, pure: half for each, at most 512 for fitting, at least 48 held out where that leaves 8. */
 size_t samples_split(size_t count);
 
 #endif

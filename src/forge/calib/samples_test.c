@@ -17,14 +17,14 @@ static void the_split_leaves_a_fair_share(void **state)
     assert_int_equal(samples_split(2), 1);
     assert_int_equal(samples_split(15), 7);
     assert_int_equal(samples_split(40), 8);
-    assert_int_equal(samples_split(64), 24);
+    assert_int_equal(samples_split(64), 16);
     assert_int_equal(samples_split(128), 64);
     assert_int_equal(samples_split(5000), 512);
     for (size_t count = 1; count < 3000; count++) {
         size_t fit = samples_split(count), held = count - fit;
         assert_true(fit >= 1 && fit <= 512 && (fit <= held || count == 1));
-        if (count >= 48)
-            assert_true(held >= 40 && fit >= 8);
+        if (count >= 56)
+            assert_true(held >= 48 && fit >= 8);
     }
 }
 
@@ -58,7 +58,7 @@ static void files_of_several_frames_are_shuffled_the_same_way_every_time(void **
     cleanup_samples struct samples *first = open_or_fail(scratch_path("many"), &release);
     cleanup_samples struct samples *second = open_or_fail(scratch_path("many"), &release);
     assert_int_equal(samples_count(first), 32);
-    assert_int_equal(samples_calibrate(first), 16);
+    assert_int_equal(samples_calibrate(first), 8);
     bool seen[32] = {0}, in_order = true;
     for (size_t i = 0; i < 32; i++) {
         const float *x = floats_of(first, i, 0);
