@@ -25,6 +25,7 @@ struct bench {
     char dir[64], model[96], prepared[96], samples[96], out[96], log[96];
     size_t count;
     const char *program; /* muster; NULL: without it */
+    const char *prune;   /* share of channels; "0": none */
 };
 
 struct cost {
@@ -80,7 +81,7 @@ static int optimize(const struct bench *bench, struct err *err)
     if (log < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
         return err_errno(err, "%s", bench->log);
     execl(bench->program, bench->program, "optimize", bench->model, "--calib", bench->samples, "--profile",
-          "all", "-o", bench->out, "--json", (char *)NULL);
+          "all", "--prune", bench->prune, "-o", bench->out, "--json", (char *)NULL);
     return err_errno(err, "%s", bench->program);
 }
 
@@ -137,9 +138,10 @@ static int run(struct bench *bench, bool *out_within, struct err *err)
     if (file_size(bench->model, &model_bytes, err) < 0)
         return -1;
     uint64_t bar = 2 * model_bytes + BAR_BASE_BYTES;
-    printf("{\"benchmark\":\"forge-memory\",\"samples\":%zu,\"model_bytes\":%llu,\"bar_peak_bytes\":%llu,"
+    printf("{\"benchmark\":\"forge-memory\",\"samples\":%zu,\"prune\":%s,\"model_bytes\":%llu,\"bar_peak_"
+           "bytes\":%llu,"
            "\"bar_seconds\":%d,\"steps\":[",
-           bench->count, (unsigned long long)model_bytes, (unsigned long long)bar, BAR_SECONDS);
+           bench->count, bench->prune, (unsigned long long)model_bytes, (unsigned long long)bar, BAR_SECONDS);
     *out_within = true;
     for (size_t i = 0; i < ARRAY_LEN(steps) - !bench->program; i++) {
         struct cost cost;
@@ -155,18 +157,22 @@ static int run(struct bench *bench, bool *out_within, struct err *err)
     return 0;
 }
 
-static const char usage[] = "usage: bench-forge-memory [--samples N] [--no-program] [--json]    peak memory "
-                            "and time of muster optimize\n"
-                            "example: bench-forge-memory --json\n";
+static const char usage[] =
+    "usage: bench-forge-memory [--samples N] [--prune RATIO] [--no-program] [--json]    peak memory "
+    "and time of muster optimize\n"
+    "example: bench-forge-memory --json\n";
 
 static bool read_options(int argc, char **argv, struct bench *bench)
 {
     for (int i = 1; i < argc; i++) {
         uint64_t number = 0;
+        double share = 0;
         if (str_eq(argv[i], "--samples") && i + 1 < argc && str_to_u64(argv[i + 1], &number) && number > 0 &&
             number <= 100000) {
             bench->count = (size_t)number;
             i++;
+        } else if (str_eq(argv[i], "--prune") && i + 1 < argc && str_to_double(argv[i + 1], &share)) {
+            bench->prune = argv[++i];
         } else if (str_eq(argv[i], "--no-program")) {
             bench->program = NULL;
         } else if (!str_eq(argv[i], "--json")) { /* it is JSON in any case */
@@ -180,7 +186,7 @@ int main(int argc, char **argv)
 {
     cleanup_free char *beside = proc_self_dir();
     cleanup_free char *program = beside ? file_join(beside, "muster") : NULL;
-    struct bench bench = {.count = 128, .program = program};
+    struct bench bench = {.count = 128, .program = program, .prune = "0"};
     struct err err = {0}, lost = {0};
     bool within = false;
     usage_on_help(argc, argv, usage);
