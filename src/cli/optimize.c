@@ -83,7 +83,7 @@ static int show(void *arg, const char *step, size_t done, size_t total, struct e
 {
     char line[192];
     if (operate_interrupted())
-        return err_set(err, ERR_CONFLICT, "interrupted; the same command goes on where this one was");
+        return err_set(err, ERR_BUSY, "interrupted; the same command goes on where this one was");
     int64_t left = left_s(arg, done, total);
     if (left < 0)
         progress_show(step, done, total);
