@@ -184,9 +184,9 @@ static const struct quant_fix *fix_for(const struct emitter *emitter, const stru
 
 static int emit_operator(struct emitter *emitter, struct onnx_node *node, struct err *err)
 {
-    if (!is_integer(emitter, node))
-        return 0;
     enum quant_profile profile = emitter->plan->options.profile;
+    if (!is_integer(emitter, node))
+        return profile == PROFILE_TRT ? 0 : emit_keep_float(emitter->graph, node, err);
     if (kernel_weighted(emitter->graph, node))
         return emit_weights(emitter->graph, node, emitter->plan, fix_for(emitter, node), err);
     if (profile == PROFILE_TRT || kernel_of(node)->kind != KERNEL_POINTWISE)

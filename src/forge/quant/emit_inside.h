@@ -24,6 +24,9 @@ float emit_factor(const struct onnx_node *node);
 
 /* ---- emit_weights.c ---- */
 
+/* emit_float.c: keeps ONNX Runtime from making integers of an operator that stays float. */
+int emit_keep_float(struct graph *graph, struct onnx_node *node, struct err *err) must_check;
+
 size_t emit_channel_axis(const struct onnx_node *node); /* of its weights: 0 or 1 */
 int emit_weights(struct graph *graph, struct onnx_node *node, const struct quant_plan *plan,
                  const struct quant_fix *fix, struct err *err) must_check;
