@@ -196,7 +196,7 @@ static int take_tensors(struct reader *in, size_t count, struct observation *out
         if (out->count > 1 && strcmp(tensor[-1].name, tensor->name) >= 0)
             return bad(err);
     }
-    return in->left ? bad(err) : 0;
+    return in->left || in->failed ? bad(err) : 0;
 }
 
 int observation_parse(const uint8_t *data, size_t len, struct observation *out, struct err *err)

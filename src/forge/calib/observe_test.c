@@ -191,7 +191,7 @@ static void a_saved_observation_is_the_same_and_a_damaged_one_is_refused(void **
     assert_int_equal(first.len, second.len);
     assert_memory_equal(first.data, second.data, first.len);
     struct observation broken = {0};
-    for (size_t cut = 0; cut < first.len; cut += 977)
+    for (size_t cut = 0; cut < first.len; cut += cut < 64 ? 1 : 977)
         assert_fails(observation_parse(first.data, cut, &broken, &err), err, ERR_INVALID);
     first.data[first.len - 1] ^= 1; /* bins that do not add up */
     assert_fails(observation_parse(first.data, first.len, &broken, &err), err, ERR_INVALID);
