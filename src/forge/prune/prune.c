@@ -21,7 +21,7 @@ static void pruner_fini(struct pruner *pruner)
     for (size_t i = 0; i < pruner->part_count; i++) {
         free(pruner->parts[i].order);
         free(pruner->parts[i].loss);
-        free(pruner->parts[i].gain);
+        free(pruner->parts[i].saved_ns);
     }
     free(pruner->parts);
     free(pruner->consumers);
@@ -62,12 +62,10 @@ static int try_group(struct pruner *pruner, size_t g, struct err *err)
     part->most = group->count - least;
     part->order = mem_zalloc(group->count, sizeof *part->order);
     part->loss = mem_zalloc(group->count, sizeof *part->loss);
-    part->gain = mem_zalloc(group->count, sizeof *part->gain);
-    for (size_t i = 0; part->gain && i < part->most; i++)
-        part->gain[i] = (double)(i + 1);
+    part->saved_ns = mem_zalloc(group->count, sizeof *part->saved_ns);
     pruner->part_count++;
     pruner->consumer_count += group->consumer_count;
-    return part->order && part->loss && part->gain ? 0 : err_no_memory(err);
+    return part->order && part->loss && part->saved_ns ? 0 : err_no_memory(err);
 }
 
 static int find_parts(struct pruner *pruner, struct err *err)
@@ -183,7 +181,8 @@ static int prune_parts(struct pruner *pruner, struct err *err)
         return -1;
     for (size_t i = 0; i < pruner->part_count; i++)
         if (pruner_step(pruner, "what channels are worth", err) < 0 ||
-            rank_part(pruner, &pruner->parts[i], pruner->parts[i].most, pruner->job->model_path, err) < 0)
+            rank_part(pruner, &pruner->parts[i], pruner->parts[i].most, pruner->job->model_path, err) < 0 ||
+            (pruner->job->latency_table && table_part(pruner, &pruner->parts[i], err) < 0))
             return -1;
     if (budget_parts(pruner, err) < 0)
         return -1;

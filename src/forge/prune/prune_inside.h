@@ -13,9 +13,9 @@ struct part {
     size_t *order; /* the group's channels, in the order in which they would go; the rest behind */
     double
         *loss; /* `most` of them: what the first 1, 2, … cost together, relative to what the consumers say */
-    double *gain; /* likewise: what they are worth; set by the budget */
-    size_t take;  /* how many go */
-    double error; /* afterwards */
+    double *saved_ns; /* likewise: the time that they take, measured; 0: not asked for, negative: not known */
+    size_t take;      /* how many go */
+    double error;     /* afterwards */
 };
 
 struct pruner {
@@ -48,7 +48,9 @@ void rows_fini(struct rows *rows);
 int rank_part(struct pruner *pruner, struct part *part, size_t count, const char *model_path,
               struct err *err) must_check; /* rank.c: fills order and loss */
 int rebuild_part(struct pruner *pruner, struct part *part,
-                 struct err *err) must_check;                        /* rebuild.c: takes the channels */
+                 struct err *err) must_check; /* rebuild.c: takes the channels */
+int table_part(const struct pruner *pruner, struct part *part,
+               struct err *err) must_check;                          /* table.c: fills saved_ns */
 int budget_parts(struct pruner *pruner, struct err *err) must_check; /* budget.c: sets `take` */
 
 #endif

@@ -256,6 +256,23 @@ static void second_order_beats_least_squares_alone_beats_magnitude(void **state)
     }
 }
 
+static void measured_time_finds_its_way_into_the_budget(void **state)
+{
+    const struct net_shape shape = {.size = 32, .channels = 16, .blocks = 2, .seed = 5};
+    for (int kind = NET_INVERTED; kind <= NET_CONCAT; kind++) {
+        const char *model = write_net(kind, &shape);
+        cleanup_samples struct samples *samples = samples_for(model, shape.size, TEST_SAMPLES);
+        cleanup_prune_outcome struct prune_outcome outcome = {0};
+        struct prune_job job = job_for(model, samples, 0.4, scratch_path("timed.onnx"));
+        struct err err = {0};
+        job.latency_table = true; /* which channels go depends on the machine, that they fit does not */
+        assert_ok(prune_run(&job, &outcome, &err), err);
+        assert_true(outcome.removed > 0);
+        check_outcome(model, job.out_path, &outcome, 0.4);
+        assert_true(isfinite(relative_error(model, job.out_path, samples, 0, 2)));
+    }
+}
+
 /* ---- refusals ---- */
 
 static int stop(void *arg, const char *what, size_t done, size_t total, struct err *err)
@@ -306,6 +323,7 @@ int main(void)
         cmocka_unit_test(channels_that_others_make_up_for_cost_nothing),
         cmocka_unit_test(channels_of_zeros_go_first_and_change_nothing),
         cmocka_unit_test(second_order_beats_least_squares_alone_beats_magnitude),
+        cmocka_unit_test(measured_time_finds_its_way_into_the_budget),
         cmocka_unit_test(it_can_be_stopped_at_any_step),
         cmocka_unit_test(wishes_that_cannot_be_are_told),
     };

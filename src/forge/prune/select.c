@@ -129,14 +129,19 @@ static size_t best_option(const struct budget_group *group, double price)
     return best;
 }
 
+static double given(const struct budget_group *groups, size_t count)
+{
+    double amount = 0;
+    for (size_t g = 0; g < count; g++)
+        amount += groups[g].amount[groups[g].chosen];
+    return amount;
+}
+
 static double choose_at(struct budget_group *groups, size_t count, double price)
 {
-    double gain = 0;
-    for (size_t g = 0; g < count; g++) {
+    for (size_t g = 0; g < count; g++)
         groups[g].chosen = best_option(&groups[g], price);
-        gain += groups[g].gain[groups[g].chosen];
-    }
-    return gain;
+    return given(groups, count);
 }
 
 /* The cheapest single step that still fits; false: none does. */
@@ -149,7 +154,8 @@ static bool step_within(struct budget_group *groups, size_t count, double left)
         for (size_t i = groups[g].chosen + 1; i < groups[g].option_count; i++) {
             double gain = groups[g].gain[i] - groups[g].gain[groups[g].chosen];
             double loss = groups[g].loss[i] - groups[g].loss[groups[g].chosen];
-            if (gain > 0 && gain <= left && loss / gain < price) {
+            double amount = groups[g].amount[i] - groups[g].amount[groups[g].chosen];
+            if (gain > 0 && amount <= left && loss / gain < price) {
                 price = loss / gain;
                 best = &groups[g];
                 option = i;
@@ -172,10 +178,7 @@ void budget_choose(struct budget_group *groups, size_t count, double target)
         else
             high = middle;
     }
-    double gain = choose_at(groups, count, low);
-    while (step_within(groups, count, target - gain)) {
-        gain = 0;
-        for (size_t g = 0; g < count; g++)
-            gain += groups[g].gain[groups[g].chosen];
-    }
+    choose_at(groups, count, low);
+    while (step_within(groups, count, target - given(groups, count)))
+        continue;
 }

@@ -25,11 +25,12 @@ struct select_term {
 int select_channels(struct select_term *terms, size_t term_count, size_t channels, size_t count,
                     size_t *out_order, double *out_loss, struct err *err) must_check;
 
-/* How many channels each group gives: least loss, so that the gains add up to `target`. */
+/* How much each group gives: at one price of gain in loss, bisected until the amounts add up to at most `target`, then single steps that still fit. */
 struct budget_group {
     size_t option_count;
-    const double *loss, *gain; /* of each option, growing; option 0 is nothing lost and nothing gained */
-    size_t chosen;             /* out: an option */
+    const double *loss, *gain,
+        *amount;   /* of each option, growing; option 0 is nothing lost, nothing gained, nothing given */
+    size_t chosen; /* out: an option */
 };
 void budget_choose(struct budget_group *groups, size_t count, double target);
 

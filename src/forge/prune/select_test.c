@@ -147,7 +147,8 @@ static void budgets_are_kept_and_no_single_step_is_left_out(void **unused)
                 loss[g][i] = loss[g][i - 1] + fabs(uniform());
                 gain[g][i] = gain[g][i - 1] + 8;
             }
-            groups[g] = (struct budget_group){.option_count = OPTIONS, .loss = loss[g], .gain = gain[g]};
+            groups[g] = (struct budget_group){
+                .option_count = OPTIONS, .loss = loss[g], .gain = gain[g], .amount = gain[g]};
             all += gain[g][OPTIONS - 1];
         }
         double target = fabs(uniform()) * all;
@@ -163,7 +164,7 @@ static void the_cheapest_group_gives(void **unused)
 {
     (void)unused;
     const double cheap[] = {0, 0.001, 0.002, 0.004}, dear[] = {0, 1, 2, 4}, gain[] = {0, 8, 16, 24};
-    struct budget_group groups[] = {{4, dear, gain, 0}, {4, cheap, gain, 0}};
+    struct budget_group groups[] = {{4, dear, gain, gain, 0}, {4, cheap, gain, gain, 0}};
     budget_choose(groups, 2, 24);
     assert_int_equal(groups[0].chosen, 0);
     assert_int_equal(groups[1].chosen, 3);
@@ -171,6 +172,17 @@ static void the_cheapest_group_gives(void **unused)
     assert_int_equal(groups[0].chosen + groups[1].chosen, 0);
     budget_choose(groups, 2, 1000);
     assert_int_equal(groups[0].chosen + groups[1].chosen, 6);
+}
+
+static void what_saves_more_gives_first(void **unused)
+{
+    (void)unused;
+    const double loss[] = {0, 1, 2, 4}, little[] = {0, 0.1, 0.2, 0.3}, much[] = {0, 1, 2, 3},
+                 amount[] = {0, 8, 16, 24};
+    struct budget_group groups[] = {{4, loss, little, amount, 0}, {4, loss, much, amount, 0}};
+    budget_choose(groups, 2, 16);
+    assert_int_equal(groups[0].chosen, 0);
+    assert_int_equal(groups[1].chosen, 2);
 }
 
 int main(void)
@@ -181,6 +193,7 @@ int main(void)
         cmocka_unit_test(activations_that_are_not_finite_are_told),
         cmocka_unit_test(budgets_are_kept_and_no_single_step_is_left_out),
         cmocka_unit_test(the_cheapest_group_gives),
+        cmocka_unit_test(what_saves_more_gives_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
