@@ -38,7 +38,7 @@ struct pipeline_cache {
     struct {
         const char *path; /* borrowed; NULL where nothing is built */
         struct digest digest;
-        double promised; /* 0: there is no such variant */
+        double promised;          /* 0: there is no such variant */
         const char *timing_cache; /* the release's, for a machine that has none of its own; NULL: none */
     } trt;
 };
