@@ -14,26 +14,32 @@
 
 /* Of the allowed drop, how much the fitting samples may show: the rest is for the distance between a mean and its lower bound. */
 #define FITTING_SHARE 0.3
+#define FITTING_SHARE_VALUES 0.5 /* no sample disagrees as a whole: the mean is known better */
 /* A search for more would take everything back to float where samples are few. */
 #define FITTING_MOST 0.985
 
-const char *candidate_name(enum candidate_kind kind)
+const char *candidate_name(const struct candidate_form *form)
 {
-    static const char *const names[] = {
-        [CANDIDATE_INT8] = "int8", [CANDIDATE_HALF] = "fp16", [CANDIDATE_MIXED] = "int8+fp16"};
-    return names[kind];
+    static const char *const names[][2] = {[CANDIDATE_INT8] = {"int8", "int8-2of4"},
+                                           [CANDIDATE_HALF] = {"fp16", "fp16-2of4"},
+                                           [CANDIDATE_MIXED] = {"int8+fp16", "int8+fp16-2of4"}};
+    return names[form->kind][form->sparse];
 }
 
-size_t candidate_list(const struct optimize_job *job, enum quant_profile profile, enum candidate_kind *out)
+size_t candidate_list(const struct optimize_job *job, enum quant_profile profile, struct candidate_form *out)
 {
     bool trt = profile == PROFILE_TRT, neither = !job->int8 && !job->half, both = job->int8 && job->half;
+    enum candidate_kind first = CANDIDATE_HALF;
     size_t count = 0;
     if (trt && (neither || both))
-        out[count++] = CANDIDATE_MIXED;
-    else if (job->int8 || (neither && !trt))
-        out[count++] = CANDIDATE_INT8;
-    if (job->half || (trt && neither))
-        out[count++] = CANDIDATE_HALF;
+        first = CANDIDATE_MIXED;
+    else if (job->int8 || neither)
+        first = CANDIDATE_INT8;
+    if (trt && job->sparse)
+        out[count++] = (struct candidate_form){first, true};
+    out[count++] = (struct candidate_form){first, false};
+    if (first != CANDIDATE_HALF && (job->half || (trt && neither)))
+        out[count++] = (struct candidate_form){CANDIDATE_HALF, false};
     return count;
 }
 
@@ -43,7 +49,8 @@ size_t candidate_list(const struct optimize_job *job, enum quant_profile profile
  * tighter; taking operators back to float is not: that would make a slow model out of a small folder. */
 static double fitting_target(const struct flow *flow)
 {
-    return fmin(1 - FITTING_SHARE * flow->job->max_drop, FITTING_MOST);
+    double share = flow->fidelity.kind == FIDELITY_VALUES ? FITTING_SHARE_VALUES : FITTING_SHARE;
+    return fmin(1 - share * flow->job->max_drop, FITTING_MOST);
 }
 
 static int tell_plan(const struct quant_plan *plan, struct optimize_profile *facts, struct err *err)
@@ -102,8 +109,8 @@ static void paths_fini(struct paths *paths)
 static int paths_init(const struct candidate_task *task, struct paths *out, struct err *err)
 {
     const struct flow *flow = task->flow;
-    *out = (struct paths){.model = flow_path(flow, flow->model),
-                          .seen = flow_path(flow, flow->seen),
+    *out = (struct paths){.model = flow_path(flow, task->source),
+                          .seen = flow_path(flow, task->seen),
                           .work = flow_path(flow, OPTIMIZE_WORK),
                           .out = flow_path(flow, task->model),
                           .rehearsal = flow_path(flow, task->rehearsal),
@@ -181,16 +188,16 @@ static int build(const struct candidate_task *task, const struct paths *paths, s
     if (observation_load(paths->seen, &seen, err) < 0)
         return -1;
     const char *from = paths->model;
-    if (task->kind != CANDIDATE_HALF) {
+    if (task->form.kind != CANDIDATE_HALF) {
         if (build_integers(task, paths, &seen, self, facts, err) < 0)
             return -1;
         from = paths->out;
     }
-    if (task->kind != CANDIDATE_INT8 && build_half(from, paths, &seen, task->flow, facts, err) < 0)
+    if (task->form.kind != CANDIDATE_INT8 && build_half(from, paths, &seen, task->flow, facts, err) < 0)
         return -1;
-    if (task->profile == PROFILE_TRT && task->kind != CANDIDATE_HALF && check_placement(paths, err) < 0)
+    if (task->profile == PROFILE_TRT && task->form.kind != CANDIDATE_HALF && check_placement(paths, err) < 0)
         return -1;
-    return task->kind == CANDIDATE_MIXED ? candidate_rehearse(paths->out, paths->rehearsal, err) : 0;
+    return task->form.kind == CANDIDATE_MIXED ? candidate_rehearse(paths->out, paths->rehearsal, err) : 0;
 }
 
 /* What is known is told also of one that could not be built: why, and what was excluded. */
@@ -200,7 +207,7 @@ int candidate_build(void *arg, struct apart *self, struct err *err)
     cleanup_paths struct paths paths = {0};
     struct optimize_profile facts;
     optimize_profile_init(&facts, quant_profile_name(task->profile));
-    str_copy(facts.precision, sizeof facts.precision, candidate_name(task->kind));
+    str_copy(facts.precision, sizeof facts.precision, candidate_name(&task->form));
     if (paths_init(task, &paths, err) < 0)
         return -1;
     int result = build(task, &paths, self, &facts, err);

@@ -77,6 +77,12 @@ int steps_observe(struct flow *flow, const char *model, const char *seen, const 
 /* Prunes, judges, and goes on with what was promoted: adds the profile "fp32" to the report. */
 int steps_prune(struct flow *flow, struct err *err) must_check;
 
+/* ---- sparse_step.c ---- */
+
+/* The model with 2:4 sparse weights, and its ranges. *out_model: below OUT; NULL if no operator of it can be sparse. */
+int steps_sparse(struct flow *flow, const char **out_model, const char **out_seen,
+                 struct err *err) must_check;
+
 /* ---- profile.c ---- */
 
 int profile_run(struct flow *flow, enum quant_profile profile, struct optimize_profile *out,
@@ -85,14 +91,20 @@ int profile_run(struct flow *flow, enum quant_profile profile, struct optimize_p
 /* ---- candidate.c ---- */
 
 enum candidate_kind { CANDIDATE_INT8, CANDIDATE_HALF, CANDIDATE_MIXED };
-const char *candidate_name(enum candidate_kind kind); /* "int8", "fp16", "int8+fp16" */
+struct candidate_form {
+    enum candidate_kind kind;
+    bool sparse; /* of the model with 2:4 sparse weights */
+};
+const char *
+candidate_name(const struct candidate_form *form); /* "int8", "fp16", "int8+fp16", "int8+fp16-2of4" … */
 /* Which ones this profile gets, in their order. At most OPTIMIZE_MAX_ATTEMPTS. */
-size_t candidate_list(const struct optimize_job *job, enum quant_profile profile, enum candidate_kind *out);
+size_t candidate_list(const struct optimize_job *job, enum quant_profile profile, struct candidate_form *out);
 
 struct candidate_task {
     struct flow *flow;
     enum quant_profile profile;
-    enum candidate_kind kind;
+    struct candidate_form form;
+    const char *source, *seen; /* what it is made of, below OUT: a prepared model, its ranges */
     /* Where to, below OUT: the model, its rehearsal (of integers with float16), what is to be told of it (report_save_profile). */
     const char *model, *rehearsal, *facts;
 };

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "forge/optimize/apart.h"
+#include "forge/optimize/flow.h"
 #include "forge/optimize/processor.h"
 #include "forge/optimize/report.h"
 #include "forge/optimize/state.h"
@@ -53,6 +54,33 @@ static void processors_are_known_by_their_flags(void **state)
     assert_false(processor_fits(&p, PROFILE_TRT));
     processor_parse("x86_64", "", &p);
     assert_true(str_eq(p.name, "x86_64") && !p.vnni);
+}
+
+/* ---- candidates ---- */
+
+static void each_profile_gets_the_candidates_that_were_asked_for(void **state)
+{
+    static const struct {
+        bool int8, half, sparse;
+        const char *cpu, *trt;
+    } rows[] = {{false, false, false, "int8 ", "int8+fp16 fp16 "},
+                {true, false, false, "int8 ", "int8 "},
+                {false, true, false, "fp16 ", "fp16 "},
+                {true, true, false, "int8 fp16 ", "int8+fp16 fp16 "},
+                {false, false, true, "int8 ", "int8+fp16-2of4 int8+fp16 fp16 "},
+                {false, true, true, "fp16 ", "fp16-2of4 fp16 "}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (enum quant_profile profile = 0; profile < PROFILE_COUNT; profile++) {
+            const struct optimize_job job = {
+                .int8 = rows[i].int8, .half = rows[i].half, .sparse = rows[i].sparse};
+            struct candidate_form forms[OPTIMIZE_MAX_ATTEMPTS];
+            char names[80] = "";
+            size_t count = candidate_list(&job, profile, forms), len = 0;
+            assert_true(count >= 1 && count <= OPTIMIZE_MAX_ATTEMPTS);
+            for (size_t k = 0; k < count; k++)
+                len += (size_t)snprintf(names + len, sizeof names - len, "%s ", candidate_name(&forms[k]));
+            assert_string_equal(names, profile == PROFILE_TRT ? rows[i].trt : rows[i].cpu);
+        }
 }
 
 /* ---- progress ---- */
@@ -314,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(processors_are_known_by_their_flags),
+        cmocka_unit_test(each_profile_gets_the_candidates_that_were_asked_for),
         cmocka_unit_test(progress_never_goes_back_and_ends_at_the_end),
         cmocka_unit_test(a_step_is_done_while_key_and_files_are_what_they_were),
         cmocka_unit_test(a_spoilt_state_is_an_empty_one),

@@ -47,12 +47,28 @@ static int make_dir(struct flow *flow, const char *below_out, struct err *err)
 
 /* ---- one candidate ---- */
 
-static int build(struct flow *flow, enum quant_profile profile, enum candidate_kind kind,
+/* What a form is made of. 1: this model has no such form; the facts say why. */
+static int find_source(struct flow *flow, struct candidate_task *task, struct optimize_profile *facts,
+                       struct err *err)
+{
+    task->source = flow->model;
+    task->seen = flow->seen;
+    if (task->form.sparse && steps_sparse(flow, &task->source, &task->seen, err) < 0)
+        return -1;
+    if (task->source)
+        return 0;
+    optimize_profile_init(facts, quant_profile_name(task->profile));
+    str_copy(facts->precision, sizeof facts->precision, candidate_name(&task->form));
+    str_copy(facts->reason, sizeof facts->reason, "no operator has inputs enough for 2:4 sparse weights");
+    return 1;
+}
+
+static int build(struct flow *flow, enum quant_profile profile, const struct candidate_form *form,
                  const struct places *places, struct optimize_profile *facts, struct err *err)
 {
     struct candidate_task task = {.flow = flow,
                                   .profile = profile,
-                                  .kind = kind,
+                                  .form = *form,
                                   .model = places->built,
                                   .rehearsal = places->rehearsal,
                                   .facts = places->facts};
@@ -61,6 +77,10 @@ static int build(struct flow *flow, enum quant_profile profile, enum candidate_k
     if (make_dir(flow, places->built, err) < 0 || flow_remove(flow, places->facts, err) < 0 ||
         flow_remove(flow, places->rehearsal, err) < 0)
         return -1;
+    int none = find_source(flow, &task, facts, err);
+    if (none != 0)
+        return none < 0 ? -1 : 0;
+    flow->step = quant_profile_name(profile);
     if (apart_run(&job, err) < 0)
         return -1;
     return load(flow, places->facts, facts, err);
@@ -114,12 +134,12 @@ static int put_away(struct flow *flow, const struct places *places, struct optim
     return flow_publish(flow, places->built, places->refused, err);
 }
 
-static int try_one(struct flow *flow, enum quant_profile profile, enum candidate_kind kind,
+static int try_one(struct flow *flow, enum quant_profile profile, const struct candidate_form *form,
                    struct optimize_profile *facts, struct err *err)
 {
     struct places places;
-    name_places(quant_profile_name(profile), candidate_name(kind), &places);
-    if (flow_remove(flow, places.built, err) < 0 || build(flow, profile, kind, &places, facts, err) < 0)
+    name_places(quant_profile_name(profile), candidate_name(form), &places);
+    if (flow_remove(flow, places.built, err) < 0 || build(flow, profile, form, &places, facts, err) < 0)
         return -1;
     facts->measured_here = processor_fits(&flow->processor, profile);
     facts->parent_size_bytes = flow->target.size_bytes;
@@ -169,8 +189,8 @@ static void settle(const struct flow *flow, struct optimize_profile *out)
 static int try_all(struct flow *flow, enum quant_profile profile, struct optimize_profile *out,
                    struct err *err)
 {
-    enum candidate_kind kinds[OPTIMIZE_MAX_ATTEMPTS];
-    size_t count = candidate_list(flow->job, profile, kinds);
+    struct candidate_form forms[OPTIMIZE_MAX_ATTEMPTS];
+    size_t count = candidate_list(flow->job, profile, forms);
     cleanup_free char *final = mem_printf("%s.onnx", quant_profile_name(profile));
     if (!final)
         return err_no_memory(err);
@@ -179,7 +199,7 @@ static int try_all(struct flow *flow, enum quant_profile profile, struct optimiz
     optimize_profile_init(out, quant_profile_name(profile));
     for (size_t i = 0; i < count && !out->promoted; i++) {
         struct optimize_profile tried;
-        if (try_one(flow, profile, kinds[i], &tried, err) < 0)
+        if (try_one(flow, profile, &forms[i], &tried, err) < 0)
             return -1;
         adopt(out, &tried);
     }

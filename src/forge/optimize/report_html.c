@@ -34,7 +34,7 @@ static const char head[] =
     ".7rem;"
     "border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--soft);font-weight:500;"
     "white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
-    "tr:last-child td{border-bottom:0}code{font:13px ui-monospace,Menlo,'DejaVu Sans Mono',monospace;"
+    "tr:last-child td{border-bottom:0}td:first-child{white-space:nowrap}code{font:13px ui-monospace,Menlo,'DejaVu Sans Mono',monospace;"
     "overflow-wrap:anywhere}\n"
     ".tag{display:inline-block;border-radius:1rem;padding:0 .6rem;font-weight:600}.yes{color:var(--ok);"
     "background:var(--ok-ground)}.no{color:var(--bad);background:var(--bad-ground)}\n"
