@@ -51,6 +51,16 @@ static const char *face_of(const struct quant_plan *plan, int group)
     return face;
 }
 
+/* Whether leaving its group out means to name this node. TensorRT's partitions are named by their weighted operators alone: the others may find
+ * themselves in a neighbour's partition afterwards, which would then go too. */
+static bool is_named(const struct quant_plan *plan, const struct quant_node *node)
+{
+    if (plan->options.profile != PROFILE_TRT || node->weighted)
+        return true;
+    const struct quant_node *face = quant_plan_node(plan, face_of(plan, node->group));
+    return !face || !face->weighted;
+}
+
 /* ---- ranking ---- */
 
 static int measure_alone(struct run *run, const struct quant_plan *plan, size_t samples, struct rank *rank,
@@ -64,7 +74,7 @@ static int measure_alone(struct run *run, const struct quant_plan *plan, size_t 
     for (; count < run->skip_count; count++)
         skips[count] = run->skips[count];
     for (size_t i = 0; i < plan->node_count; i++)
-        if (plan->nodes[i].integer && plan->nodes[i].group != rank->group)
+        if (plan->nodes[i].integer && plan->nodes[i].group != rank->group && is_named(plan, &plan->nodes[i]))
             skips[count++] = (struct quant_skip){.node = plan->nodes[i].node, .why = sensitive};
     if (trial_emit(run, skips, count, run->part_path, NULL, err) < 0 ||
         trial_compare(run, run->part_path, 0, samples, &trial, err) < 0)
@@ -142,6 +152,7 @@ static int without_worst(struct revert *revert, size_t worst, struct trial *out,
     for (size_t k = 0; k < worst; k++)
         for (size_t i = 0; i < revert->plan->node_count; i++)
             if (is_member(&revert->plan->nodes[i], revert->ranking->items[k].group) &&
+                is_named(revert->plan, &revert->plan->nodes[i]) &&
                 run_skip(run, revert->plan->nodes[i].node, sensitive, err) < 0)
                 return -1;
     if (run_tell(run, "groups back to float", worst, revert->ranking->count, err) < 0 ||
