@@ -166,7 +166,8 @@ static int cross_outside(struct half_work *work, const struct graph_tensor *tens
     cleanup_free struct graph_use *uses = mem_zalloc(count + 1, sizeof *uses);
     if (!uses)
         return err_no_memory(err);
-    memcpy(uses, tensor->uses, count * sizeof *uses);
+    for (size_t i = 0; i < count; i++)
+        uses[i] = tensor->uses[i];
     const struct onnx_node *cast = add_cast(work, at->name, DTYPE_FLOAT32, err);
     if (!cast || graph_replace_uses(work->graph, at->name, cast->outputs[0], err) < 0)
         return -1;
