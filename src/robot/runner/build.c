@@ -86,6 +86,9 @@ static int copy_timing(struct build *build, struct err *err)
 
 static int copy_model(struct build *build, struct err *err)
 {
+    cleanup_free char *clear = NULL;
+    if (image_model_path(&build->image, &clear, err) < 0) /* sealed: not even a folder is made */
+        return -1;
     char *layout = realpath(build->image.dir, NULL); /* from within the cache, too */
     if (!layout)
         return err_errno(err, "%s", build->image.dir);
