@@ -42,6 +42,7 @@ set(MUSTER_TEST_SECONDS
   system.test_incident 17
   system.test_isolation 30
   system.test_keys 10
+  system.test_optimize 35
   system.test_oversight 65
   system.test_release 12
   system.test_robot_errors 100
