@@ -173,7 +173,7 @@ static int measure_fidelity(struct duel *duel, struct err *err)
     count = MIN(count, (size_t)OPTIMIZE_MAX_HELD);
     for (size_t i = 0; i < count; i++) {
         const struct lab_tensor *inputs = NULL;
-        apart_tell(duel->self, "fidelity", i, count, err);
+        apart_tell(duel->self, "fidelity", i, contest->latency ? 2 * count : count, err);
         if (samples_load(contest->samples, first + i, &inputs, err) < 0 ||
             run_side(duel, 0, inputs, err) < 0 || run_side(duel, 1, inputs, err) < 0)
             return -1;
@@ -278,13 +278,13 @@ static int measure_latency(struct duel *duel, struct err *err)
 {
     struct judge_board *board = duel->board;
     int64_t pair_ns = 0, pair[SIDES];
-    apart_tell(duel->self, "warming up", 0, 1, err);
+    apart_tell(duel->self, "warming up", 1, 2, err);
     if (keep_frames(duel, err) < 0 || warm_up(duel, &pair_ns, err) < 0)
         return -1;
     size_t affordable = (size_t)((int64_t)PAIRS_BUDGET_MS * 1000000 / MAX(pair_ns, (int64_t)1));
     size_t rounds = MIN(board->room, MAX(affordable, (size_t)PAIRS_MIN));
     for (size_t i = 0; i < rounds; i++) {
-        apart_tell(duel->self, "latency", i, rounds, err);
+        apart_tell(duel->self, "latency", rounds + i, 2 * rounds, err);
         if (run_pair(duel, i, pair, err) < 0)
             return -1;
         board->latencies[i] = pair[0];

@@ -103,6 +103,8 @@ static int judge(struct flow *flow, const struct places *places, struct optimize
                  struct err *err)
 {
     uint64_t memory[2];
+    ticker_end(&flow->ticker);
+    ticker_begin(&flow->ticker, SHARE_JUDGE);
     bool rehearsed = !facts->measured_here && flow_model_bytes(flow, places->rehearsal) > 0;
     if (flow_judge(flow, rehearsed ? places->rehearsal : places->built, facts->measured_here, &facts->gate,
                    memory, err) < 0)
@@ -225,7 +227,8 @@ int profile_run(struct flow *flow, enum quant_profile profile, struct optimize_p
     struct places places;
     name_places(name, "", &places);
     flow->step = name;
-    ticker_begin(&flow->ticker, SHARE_BUILD + SHARE_JUDGE);
+    const double goal = ticker_goal(&flow->ticker, SHARE_BUILD + SHARE_JUDGE);
+    ticker_begin(&flow->ticker, SHARE_BUILD);
     if (state_done(&flow->state, name, &key)) {
         if (load(flow, places.result, out, err) < 0)
             return -1;
@@ -237,6 +240,6 @@ int profile_run(struct flow *flow, enum quant_profile profile, struct optimize_p
         if (state_record(&flow->state, name, &key, files, ARRAY_LEN(files), err) < 0)
             return -1;
     }
-    ticker_end(&flow->ticker);
+    ticker_reach(&flow->ticker, goal);
     return flow_tell(flow, "", 0, 1, err);
 }

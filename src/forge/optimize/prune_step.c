@@ -82,6 +82,8 @@ static int make_dir(struct flow *flow, const char *below_out, struct err *err)
 static int judge(struct flow *flow, struct optimize_profile *out, struct err *err)
 {
     uint64_t memory[2];
+    ticker_end(&flow->ticker);
+    ticker_begin(&flow->ticker, SHARE_JUDGE);
     out->measured_here = true; /* float models are for every machine: this one will do */
     out->size_bytes = flow_model_bytes(flow, built);
     out->parent_size_bytes = flow->target.size_bytes;
@@ -191,10 +193,11 @@ int steps_prune(struct flow *flow, struct err *err)
         flow_key(&flow->key, "prune %.9g drop %.9g rounds %d kind %d outputs %zu processor %s %s", job->prune,
                  job->max_drop, job->rounds, (int)flow->fidelity.kind, flow->fidelity.output_count,
                  flow->processor.machine, flow->processor.name);
-    ticker_begin(&flow->ticker, SHARE_PRUNE + SHARE_JUDGE);
+    const double goal = ticker_goal(&flow->ticker, SHARE_PRUNE + SHARE_JUDGE);
+    ticker_begin(&flow->ticker, SHARE_PRUNE);
     if (decide(flow, &key, out, err) < 0)
         return -1;
-    ticker_end(&flow->ticker);
+    ticker_reach(&flow->ticker, goal);
     if (!pruning->done)
         return 0;
     flow->key = key;

@@ -18,6 +18,17 @@ void ticker_end(struct ticker *ticker)
     ticker->current = 0;
 }
 
+double ticker_goal(const struct ticker *ticker, double share)
+{
+    return ticker->before + share;
+}
+
+void ticker_reach(struct ticker *ticker, double goal)
+{
+    ticker->before = goal;
+    ticker->current = 0;
+}
+
 size_t ticker_at(struct ticker *ticker, size_t done, size_t total)
 {
     double part = total ? (double)MIN(done, total) / (double)total : 0;

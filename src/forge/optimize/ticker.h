@@ -15,6 +15,9 @@ struct ticker {
 void ticker_add(struct ticker *ticker, double share);   /* one more step to come */
 void ticker_begin(struct ticker *ticker, double share); /* this step is at work now */
 void ticker_end(struct ticker *ticker);                 /* and is done */
+/* For steps whose parts are not known before: shares up to here are done, whichever parts there were. */
+double ticker_goal(const struct ticker *ticker, double share);
+void ticker_reach(struct ticker *ticker, double goal);
 /* Of TICKER_MAX. A step may have several rounds: within it progress does not go back either. */
 size_t ticker_at(struct ticker *ticker, size_t done, size_t total);
 
