@@ -1,6 +1,7 @@
-/* Which groups go back to float: those that hurt the model's outputs most when nothing else is integers, as many as the target needs.
+/* Which groups go back to float: those that hurt the model's outputs most, as many as the target needs.
  *
- *     error(g)     of the outputs, all but group g in float        one candidate per group, few samples
+ *     error(g)     of the outputs, all but group g in float; where the group cannot be integers alone:        one or two candidates per group,
+ *                  error with all groups in integers - error with all but g                                   few samples
  *     k = 1, 2, 4 … worst groups back to float ─▶ target holds?     then the least k by bisection between the last two
  */
 #include "forge/quant/run_inside.h"
@@ -13,6 +14,7 @@
 
 enum { SAMPLES_MIN = 2, SAMPLES_MAX_EACH = 12 };
 #define SEARCH_MACS 1e12 /* what ranking the groups may cost */
+#define NO_ERROR 1e-11   /* float's own rounding */
 static const char sensitive[] = "sensitivity";
 
 struct rank {
@@ -63,8 +65,9 @@ static bool is_named(const struct quant_plan *plan, const struct quant_node *nod
 
 /* ---- ranking ---- */
 
-static int measure_alone(struct run *run, const struct quant_plan *plan, size_t samples, struct rank *rank,
-                         struct err *err)
+/* The model's error with only this group in integers, or with all but this one. */
+static int measure(struct run *run, const struct quant_plan *plan, int group, bool alone, size_t samples,
+                   double *out, struct err *err)
 {
     cleanup_free struct quant_skip *skips = mem_zalloc(run->skip_count + plan->node_count + 1, sizeof *skips);
     struct trial trial;
@@ -74,12 +77,27 @@ static int measure_alone(struct run *run, const struct quant_plan *plan, size_t 
     for (; count < run->skip_count; count++)
         skips[count] = run->skips[count];
     for (size_t i = 0; i < plan->node_count; i++)
-        if (plan->nodes[i].integer && plan->nodes[i].group != rank->group && is_named(plan, &plan->nodes[i]))
+        if (plan->nodes[i].integer && (plan->nodes[i].group != group) == alone &&
+            is_named(plan, &plan->nodes[i]))
             skips[count++] = (struct quant_skip){.node = plan->nodes[i].node, .why = sensitive};
     if (trial_emit(run, skips, count, run->part_path, NULL, err) < 0 ||
         trial_compare(run, run->part_path, 0, samples, &trial, err) < 0)
         return -1;
-    rank->error = trial.error;
+    *out = trial.error;
+    return 0;
+}
+
+/* Sums and the like are integers only among others: alone they are left in float and cost nothing. What they cost is what is gained without them. */
+static int measure_group(struct run *run, const struct quant_plan *plan, size_t samples, double whole,
+                         struct rank *rank, struct err *err)
+{
+    if (measure(run, plan, rank->group, true, samples, &rank->error, err) < 0)
+        return -1;
+    if (rank->error > NO_ERROR)
+        return 0;
+    if (measure(run, plan, rank->group, false, samples, &rank->error, err) < 0)
+        return -1;
+    rank->error = fmax(0, whole - rank->error);
     return 0;
 }
 
@@ -109,9 +127,12 @@ static int rank_groups(struct run *run, const struct quant_plan *plan, struct ra
             out->items[out->count++] = (struct rank){.group = group, .node = face};
     }
     const size_t samples = rank_samples(run, out->count);
+    struct trial whole;
+    if (trial_compare(run, run->candidate_path, 0, samples, &whole, err) < 0)
+        return -1;
     for (size_t i = 0; i < out->count; i++)
         if (run_tell(run, "sensitivity", i, out->count, err) < 0 ||
-            measure_alone(run, plan, samples, &out->items[i], err) < 0)
+            measure_group(run, plan, samples, whole.error, &out->items[i], err) < 0)
             return -1;
     qsort(out->items, out->count, sizeof *out->items, worst_first);
     return 0;
