@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK_COLUMNS = 512 };
+enum { BLOCK_COLUMNS = 256, THREADS = 2 };
 
 /* Which positions of sample `i`: first, first + step, … */
 static size_t first_position(const struct consumer *consumer, size_t i)
@@ -257,10 +257,14 @@ static int add_samples(struct adding *adding, const char *part_path, struct err 
         consumer->shape.channels * consumer->shape.height * consumer->shape.width * sizeof(float);
     size_t out_bytes = im2col_columns(&consumer->shape) * consumer->m * sizeof(float);
     cleanup_lab struct lab *lab = NULL;
-    struct lab_how how = {.runtime_path = adding->feed->runtime_path, .level = LAB_EXTENDED, .lean = true};
+    struct lab_how how = {
+        .runtime_path = adding->feed->runtime_path, .level = LAB_EXTENDED, .lean = true, .threads = THREADS};
+    size_t samples = samples_calibrate(adding->feed->samples);
+    if (adding->feed->samples_wanted && adding->feed->samples_wanted < samples)
+        samples = adding->feed->samples_wanted;
     if (lab_open(part_path, NULL, 0, &how, &lab, err) < 0)
         return -1;
-    for (size_t i = 0; i < samples_calibrate(adding->feed->samples); i++) {
+    for (size_t i = 0; i < samples; i++) {
         const struct lab_tensor *inputs;
         struct lab_tensor seen[2] = {0};
         if (samples_load(adding->feed->samples, i, &inputs, err) < 0 ||

@@ -40,7 +40,8 @@ int consumer_write(struct graph *graph, const struct consumer *consumer, const d
 struct feed { /* where samples and runs come from */
     struct samples *samples;
     const char *original_path, *work_dir, *runtime_path;
-    int targets; /* descriptor of the file of targets; -1: none */
+    int targets;           /* descriptor of the file of targets; -1: none */
+    size_t samples_wanted; /* only so many; 0: all for fitting */
 };
 
 /* Runs the original once (or a few times, where outputs are large) and fills the file. */

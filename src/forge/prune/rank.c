@@ -11,7 +11,7 @@
 #define RIDGE 1e-4 /* of the mean diagonal */
 /* More, times inputs per column: where columns are few, anything seems to be a mixture of the rest. */
 #define RIDGE_FEW 0.03
-enum { HESSIANS_MAX_BYTES = 48 << 20 };
+enum { HESSIANS_MAX_BYTES = 32 << 20, RANK_COLUMNS = 4, RANK_COLUMNS_LEAST = 1024, RANK_SAMPLES_LEAST = 32 };
 
 /* ---- by second order ---- */
 
@@ -47,11 +47,19 @@ static double energy_of(const struct moments *moments, const double *w, size_t m
     return energy;
 }
 
+/* To choose, fewer columns will do than to rebuild. */
+static size_t enough_samples(const struct consumer *consumer)
+{
+    size_t columns = MAX((size_t)RANK_COLUMNS * consumer->n, (size_t)RANK_COLUMNS_LEAST);
+    return MAX(columns / consumer->count + 1, (size_t)RANK_SAMPLES_LEAST);
+}
+
 static int term_of(struct pruner *pruner, const struct consumer *consumer, const struct consumer *as,
                    const char *model_path, const struct rows *rows, struct select_term *out, struct err *err)
 {
     cleanup_moments struct moments moments = {0};
     struct feed feed = pruner->feed;
+    feed.samples_wanted = enough_samples(as);
     if (consumer != as)
         feed.targets = -1; /* they are of other positions */
     *out = (struct select_term){.n = rows->count, .m = as->m, .first = rows->first, .size = rows->size};

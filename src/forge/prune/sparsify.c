@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define RIDGE 1e-3 /* of the mean diagonal */
-enum { GROUP = 4, ZEROS = 2, LEAST_CHANNELS = 32, MAX_ROWS = 2304 };
+enum { GROUP = 4, ZEROS = 2, LEAST_CHANNELS = 32, MAX_ROWS = 2048 };
 
 /* ---- which ---- */
 
