@@ -100,7 +100,7 @@ static int print_json(const struct optimize_report *report, struct err *err)
 {
     cleanup_json_writer struct json_writer out;
     jsonw_init_indented(&out);
-    report_write_json(&out, report);
+    report_write_json_here(&out, report);
     return output_print(&out, err);
 }
 

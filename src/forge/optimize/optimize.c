@@ -271,6 +271,15 @@ static uint64_t peak_rss(void)
     return (uint64_t)MAX(self.ru_maxrss, children.ru_maxrss) * 1024;
 }
 
+static int find_paths(struct flow *flow, struct err *err)
+{
+    flow->report->model_path = realpath(flow->target.model_path, NULL);
+    if (!flow->report->model_path)
+        return err_errno(err, "%s", flow->target.model_path);
+    flow->report->out_path = realpath(flow->job->out_dir, NULL);
+    return flow->report->out_path ? 0 : err_errno(err, "%s", flow->job->out_dir);
+}
+
 static int run(struct flow *flow, struct err *err)
 {
     int64_t began_ms = clock_mono_ms();
@@ -286,6 +295,8 @@ static int run(struct flow *flow, struct err *err)
         return -1;
     flow->report->seconds = (double)(clock_mono_ms() - began_ms) / 1000;
     flow->report->peak_rss_bytes = peak_rss();
+    if (find_paths(flow, err) < 0)
+        return -1;
     return write_reports(flow, err);
 }
 

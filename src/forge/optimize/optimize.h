@@ -115,6 +115,7 @@ struct optimize_pruning {
 
 struct optimize_report {
     char model[128], model_digest[80], fidelity_kind[16];
+    char *model_path, *out_path; /* owned; absolute: for who goes on from here, not for report.json */
     size_t samples, fitting, held_out;
     uint64_t parameters;
     double max_drop, seconds;

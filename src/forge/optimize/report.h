@@ -17,7 +17,10 @@
 #include "forge/optimize/optimize.h"
 #include "wire/json_stream.h"
 
+/* report.json: nothing in it is of this machine's folders. */
 void report_write_json(struct json_writer *w, const struct optimize_report *report);
+/* The same for who goes on from here: every path is absolute, and a profile's path is never null, but the model that was given. */
+void report_write_json_here(struct json_writer *w, const struct optimize_report *report);
 /* The page, for itself alone: nothing is loaded from anywhere. */
 int report_write_html(const struct optimize_report *report, struct buf *out, struct err *err) must_check;
 

@@ -2,12 +2,22 @@
 #include "forge/optimize/report.h"
 #include "sys/file.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
-static void put_path(struct json_writer *w, const char *key, const char *path)
+/* What paths are relative to; NULL: they stay so. */
+struct place {
+    const char *out, *model;
+};
+static const struct place nowhere = {0};
+
+static void put_path(struct json_writer *w, const struct place *place, const char *key, const char *path)
 {
+    char whole[PATH_MAX];
+    snprintf(whole, sizeof whole, "%s%s%s", place->out ? place->out : "", place->out ? "/" : "", path);
     if (path[0])
-        jsonw_text(w, key, path);
+        jsonw_text(w, key, whole);
     else
         jsonw_nothing(w, key);
 }
@@ -45,7 +55,8 @@ static void put_sensitivity(struct json_writer *w, const struct optimize_profile
     jsonw_close(w);
 }
 
-static void put_attempts(struct json_writer *w, const struct optimize_profile *profile)
+static void put_attempts(struct json_writer *w, const struct place *place,
+                         const struct optimize_profile *profile)
 {
     jsonw_array(w, "attempts");
     for (size_t i = 0; i < profile->attempt_count; i++) {
@@ -54,7 +65,7 @@ static void put_attempts(struct json_writer *w, const struct optimize_profile *p
         jsonw_text(w, "precision", attempt->precision);
         jsonw_boolean(w, "promoted", attempt->promoted);
         jsonw_text(w, "reason", attempt->reason);
-        put_path(w, "path", attempt->path);
+        put_path(w, place, "path", attempt->path);
         jsonw_close(w);
     }
     jsonw_close(w);
@@ -79,7 +90,8 @@ static void put_measured(struct json_writer *w, const struct optimize_profile *p
     jsonw_real(w, "fitting_fidelity", profile->fitting_fidelity);
 }
 
-void report_write_profile(struct json_writer *w, const struct optimize_profile *profile)
+static void put_profile(struct json_writer *w, const struct place *place,
+                        const struct optimize_profile *profile)
 {
     jsonw_object(w, NULL);
     jsonw_text(w, "profile", profile->profile);
@@ -96,11 +108,19 @@ void report_write_profile(struct json_writer *w, const struct optimize_profile *
     jsonw_u64(w, "bias_kept", profile->bias_kept);
     jsonw_u64(w, "half_nodes", profile->half_nodes);
     jsonw_u64(w, "casts", profile->casts);
-    put_path(w, "path", profile->path);
-    put_path(w, "candidate", profile->candidate);
+    if (profile->path[0] || !place->model)
+        put_path(w, place, "path", profile->path);
+    else
+        jsonw_text(w, "path", place->model);
+    put_path(w, place, "candidate", profile->candidate);
     put_sensitivity(w, profile);
-    put_attempts(w, profile);
+    put_attempts(w, place, profile);
     jsonw_close(w);
+}
+
+void report_write_profile(struct json_writer *w, const struct optimize_profile *profile)
+{
+    put_profile(w, &nowhere, profile);
 }
 
 static void put_pruning(struct json_writer *w, const char *key, const struct optimize_pruning *pruning)
@@ -143,7 +163,7 @@ int report_save_pruning(const struct optimize_pruning *pruning, const char *path
     return save(&w, path, err);
 }
 
-void report_write_json(struct json_writer *w, const struct optimize_report *report)
+static void put_report(struct json_writer *w, const struct place *place, const struct optimize_report *report)
 {
     jsonw_object(w, NULL);
     jsonw_i64(w, "schema", 1);
@@ -165,7 +185,18 @@ void report_write_json(struct json_writer *w, const struct optimize_report *repo
     put_pruning(w, "pruning", &report->pruning);
     jsonw_array(w, "profiles");
     for (size_t i = 0; i < report->profile_count; i++)
-        report_write_profile(w, &report->profiles[i]);
+        put_profile(w, place, &report->profiles[i]);
     jsonw_close(w);
     jsonw_close(w);
+}
+
+void report_write_json(struct json_writer *w, const struct optimize_report *report)
+{
+    put_report(w, &nowhere, report);
+}
+
+void report_write_json_here(struct json_writer *w, const struct optimize_report *report)
+{
+    const struct place place = {.out = report->out_path, .model = report->model_path};
+    put_report(w, &place, report);
 }

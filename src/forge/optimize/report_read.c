@@ -33,6 +33,9 @@ void optimize_report_fini(struct optimize_report *report)
     for (size_t i = 0; i < report->profile_count; i++)
         optimize_profile_fini(&report->profiles[i]);
     report->profile_count = 0;
+    free(report->model_path);
+    free(report->out_path);
+    report->model_path = report->out_path = NULL;
 }
 
 /* ---- members ---- */
