@@ -1,4 +1,5 @@
 #include "forge/graph/graph.h"
+#include "base/half.h"
 #include "base/str.h"
 #include "forge/graph/inside.h"
 
@@ -110,19 +111,6 @@ struct onnx_node *graph_only_user(const struct graph *graph, const char *name)
 }
 
 /* ---- constants as floats ---- */
-
-static float half_to_float(uint16_t bits)
-{
-    uint32_t sign = (uint32_t)(bits >> 15) << 31, exponent = bits >> 10 & 31, fraction = bits & 1023, wide;
-    if (exponent == 0) { /* zero or subnormal: fraction × 2⁻²⁴ */
-        float value = (float)fraction * 0x1p-24F;
-        return sign ? -value : value;
-    }
-    wide = sign | (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
 
 static float read_float(const uint8_t *at, enum tensor_dtype dtype)
 {

@@ -1,5 +1,6 @@
 /* Opset by opset: for each version, the operators whose old form means something else from there on, and what makes the new form of it. What is not
  * in the table kept its meaning (it only learned types, or optional inputs and attributes whose default is as before). */
+#include "base/half.h"
 #include "base/str.h"
 #include "forge/graph/inside.h"
 
@@ -60,22 +61,6 @@ static enum tensor_dtype dtype_of(const struct job *job, const struct onnx_node 
     const struct graph_tensor *in = graph_input(job->graph, node, 0),
                               *out = graph_output(job->graph, node, 0);
     return in && in->dtype ? in->dtype : out && out->dtype ? out->dtype : DTYPE_FLOAT32;
-}
-
-static uint16_t half_of(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
-    if (magnitude >= 0x477ff000) /* rounds to infinity */
-        return (uint16_t)(sign | 0x7c00);
-    if (magnitude <
-        0x38800000) { /* subnormal: in units of 2⁻²⁴, halves to even by the float's own rounding */
-        float small = (value < 0 ? -value : value) + 0x1p-1F;
-        memcpy(&bits, &small, sizeof bits);
-        return (uint16_t)(sign | (bits - 0x3f000000));
-    }
-    return (uint16_t)(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
 }
 
 /* A float attribute becomes a scalar input of the node's own type. Absent: nothing to do. */

@@ -39,7 +39,4 @@ int half_convert(struct graph *graph, const struct observation *seen, struct hal
 /* Names of all computed float32 tensors whose range matters (owned array of names of the graph; free() it). NULL: out of memory. */
 const char **half_tensors(struct graph *graph, size_t *out_count);
 
-uint16_t half_of(float value); /* IEEE 754, ties to even; overflow: infinity; NaN stays NaN */
-float half_to_float(uint16_t bits);
-
 #endif

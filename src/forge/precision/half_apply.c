@@ -1,5 +1,6 @@
 #include "forge/precision/half_inside.h"
 
+#include "base/half.h"
 #include "base/mem.h"
 
 #include <math.h>

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/half.h"
 #include "forge/precision/half.h"
 #include "forge/quant/emit.h"
 #include "forge/testing/nets.h"

@@ -1,4 +1,4 @@
-#include "forge/precision/half.h"
+#include "base/half.h"
 
 #include <string.h>
 
