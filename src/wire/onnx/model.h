@@ -18,7 +18,7 @@
  * - A field that is there twice is merged as protobuf says: the last number or text wins, lists grow. Not so graphs and tensors: INVALID.
  * - Pure: opening files, also those of external data, is forge/graph/file.h's.
  *
- * Limits: 1e6 nodes (with those of subgraphs), 1e6 initializers, 1e6 value infos, 1e5 names per node, subgraphs 8 deep, 32 dimensions, names below
+ * Limits: 1e6 nodes (with those of subgraphs), 1e6 initializers, 1e6 value infos, 1e3 operator sets, 1e5 names per node, subgraphs 8 deep, 32 dimensions, names below
  * 4 KiB and without control characters. Memory is bounded by what is there, never by what is claimed. Cycles and names without a maker are
  * found by graph_of (forge/graph/graph.h).
  */

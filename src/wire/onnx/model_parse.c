@@ -228,6 +228,8 @@ static int add_opset(struct onnx_parser *parser, struct onnx_bytes message)
     if (before && before != version)
         return err_set(parser->err, ERR_INVALID, "ONNX model: two versions of operator set \"%.80s\"",
                        domain);
+    if (!before && parser->model->graph.opset_count == ONNX_MAX_OPSETS) /* each is looked for among all */
+        return err_set(parser->err, ERR_TOO_BIG, "ONNX model: more than %d operator sets", ONNX_MAX_OPSETS);
     return before ? 0 : onnx_model_set_opset(parser->model, domain, version, parser->err);
 }
 

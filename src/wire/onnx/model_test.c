@@ -14,7 +14,7 @@
 /* ---- messages made by hand ---- */
 
 struct message {
-    uint8_t data[4096];
+    uint8_t data[1 << 14];
     size_t len;
 };
 
@@ -554,6 +554,23 @@ static void subgraphs_are_nested_so_deep_and_no_deeper(void **state)
     }
 }
 
+/* Each is looked for among all the others: a file of a million must not take hours. */
+static void operator_sets_are_few(void **state)
+{
+    struct message graph = {0}, model = model_around(&graph);
+    char domain[8];
+    for (int i = 1; i <= 1000; i++) { /* beside ONNX's own */
+        struct message opset = {0};
+        if (i == 1000)
+            onnx_model_free(parse(&model));
+        snprintf(domain, sizeof domain, "d%d", i);
+        put_text(&opset, 1, domain);
+        put_number(&opset, 2, 1);
+        put_message(&model, 8, &opset);
+    }
+    refuse(&model, ERR_TOO_BIG);
+}
+
 static void twice_is_too_often(void **state)
 {
     struct message graph = {0}, model = model_around(&graph), opset = {0}, node = {0}, attr = {0},
@@ -652,6 +669,7 @@ int main(void)
         cmocka_unit_test(products_of_dimensions_do_not_overflow),
         cmocka_unit_test(names_are_bounded),
         cmocka_unit_test(subgraphs_are_nested_so_deep_and_no_deeper),
+        cmocka_unit_test(operator_sets_are_few),
         cmocka_unit_test(twice_is_too_often),
         cmocka_unit_test(weights_of_subgraphs_must_be_inside),
         cmocka_unit_test(places_outside_must_be_said),
