@@ -32,6 +32,8 @@ struct lab_tensor {
 #define LAB_WATCH_DOMAIN "muster"
 #define LAB_WATCH_OP "Watch"
 struct lab_watch {
+    size_t
+        count; /* of what is watched: nodes that say a `which` beyond it are none of ours, and are passed over */
     void (*see)(void *arg, size_t which, const struct lab_tensor *tensor); /* dtype 0: nothing to be read */
     void *arg;
 };

@@ -45,7 +45,7 @@ static void compute(void *self, OrtKernelContext *context)
     forget(api, api->KernelContext_GetInput(context, 0, &input));
     if (!input || lab_borrow(api, "watched", input, &tensor, &err) < 0)
         tensor = (struct lab_tensor){0};
-    if (kernel->which != SIZE_MAX)
+    if (kernel->which < kernel->watcher->watch.count)
         kernel->watcher->watch.see(kernel->watcher->watch.arg, kernel->which, &tensor);
 }
 

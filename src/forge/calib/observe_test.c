@@ -161,6 +161,32 @@ static void what_cannot_be_observed_is_named(void **state)
     assert_fails(observe(model, good, 1, samples, &options, &observation, &err), err, ERR_INVALID);
 }
 
+/* A model that was watched before, or wants to be taken for one. */
+static void watchers_of_the_models_own_are_passed_over(void **state)
+{
+    wants_runtime();
+    cleanup_samples struct samples *samples = make_samples();
+    cleanup_observation struct observation observation = {0};
+    const struct observe_options options = {.count = SAMPLES};
+    cleanup_graph struct graph *graph = NULL;
+    const char *const names[] = {"u"}, *watch = "u", *out = "foreign";
+    struct err err = {0};
+    const char *path = make_model();
+    assert_ok(graph_open(path, &graph, &err), err);
+    struct onnx_model *model = graph_model(graph);
+    for (int64_t which = 1; which < INT32_MAX; which *= 1000) {
+        struct onnx_node *node = graph_add(graph, LAB_WATCH_OP, &watch, 1, &out, 1);
+        node->domain = onnx_model_name(model, LAB_WATCH_DOMAIN);
+        assert_ok(onnx_node_set_int(model, node, "which", which, &err), err);
+        assert_ok(graph_expose(graph, out, &err), err);
+        out = graph_fresh(graph, "foreign");
+    }
+    assert_ok(onnx_model_set_opset(model, LAB_WATCH_DOMAIN, 1, &err), err);
+    assert_ok(graph_save(graph, path, &err), err);
+    assert_ok(observe(path, names, 1, samples, &options, &observation, &err), err);
+    assert_int_equal(observation_find(&observation, "u")->count, SAMPLES * WIDTH);
+}
+
 static void shapes_of_all_tensors_come_from_one_run(void **state)
 {
     wants_runtime();
@@ -205,6 +231,7 @@ int main(void)
         cmocka_unit_test(what_else_is_observed_changes_nothing),
         cmocka_unit_test(it_stops_when_it_is_told_to_and_leaves_nothing_behind),
         cmocka_unit_test(what_cannot_be_observed_is_named),
+        cmocka_unit_test(watchers_of_the_models_own_are_passed_over),
         cmocka_unit_test(shapes_of_all_tensors_come_from_one_run),
         cmocka_unit_test(a_saved_observation_is_the_same_and_a_damaged_one_is_refused),
     };

@@ -66,8 +66,10 @@ static int open_in(const char *dir, const char *model_path, const char *const *n
 int watched_open(const char *model_path, const char *const *names, size_t name_count, struct lab_watch watch,
                  const char *runtime_path, struct watched **out, struct err *err)
 {
-    const struct lab_how how = {
-        .runtime_path = runtime_path, .threads = threads_here(), .lean = true, .watch = watch};
+    const struct lab_how how = {.runtime_path = runtime_path,
+                                .threads = threads_here(),
+                                .lean = true,
+                                .watch = {.count = name_count, .see = watch.see, .arg = watch.arg}};
     cleanup_free char *dir = mem_printf("%s" FILE_TEMP_MARK "XXXXXX", model_path);
     cleanup_watched struct watched *watched = mem_zalloc(1, sizeof *watched);
     if (!dir || !watched)

@@ -15,7 +15,7 @@
 
 struct watched;
 
-/* `names`: computed tensors or inputs of the graph, borrowed until close. `watch.see` gets their index. The model's folder must be writable.
+/* `names`: computed tensors or inputs of the graph, borrowed until close. `watch.see` gets their index; `watch.count` is set here. The model's folder must be writable.
  * Errors: NOT_FOUND for an unknown name; as graph_open, graph_save and lab_open. */
 int watched_open(const char *model_path, const char *const *names, size_t name_count, struct lab_watch watch,
                  const char *runtime_path, struct watched **out, struct err *err) must_check;
