@@ -321,7 +321,7 @@ static int trace_transpose(struct couple *couple, struct onnx_node *node, struct
     const struct onnx_attr *perm = onnx_node_attr(node, "perm");
     if (!in)
         return 0;
-    for (size_t i = 0; perm && i < perm->count; i++)
+    for (size_t i = 0; perm && perm->type == ONNX_ATTR_INTS && i < perm->count; i++)
         if (perm->ints[i] == (int64_t)in->axis)
             return pass_along(couple, node, in, i, err);
     return refuse(couple, node, "transposed");
@@ -428,7 +428,7 @@ static int trace_slice(struct couple *couple, struct onnx_node *node, struct err
         !couple_ints(couple, node->inputs[3], axes, &axis_count) || end_count != count || axis_count != count)
         return refuse(couple, node, "sliced in an unknown way");
     bool stepped = node->input_count > 4 && graph_input(couple->graph, node, 4);
-    if (stepped && !couple_ints(couple, node->inputs[4], steps, &step_count))
+    if (stepped && (!couple_ints(couple, node->inputs[4], steps, &step_count) || step_count != count))
         return refuse(couple, node, "sliced in an unknown way");
     for (size_t i = 0; i < count; i++) {
         if ((axes[i] < 0 ? axes[i] + (int64_t)tensor->dim_count : axes[i]) != (int64_t)in->axis)

@@ -167,6 +167,27 @@ static void a_bias_fits_whatever_its_weights_are(void **state)
     trial_close(&trial);
 }
 
+/* ONNX Runtime does not ask how long a convolution's bias is. */
+static void a_bias_of_another_length_is_refused(void **state)
+{
+    static const float weights[4 * 3] = {1}, biases[3] = {1, 2, 3};
+    struct err err = {0};
+    struct layers net = net_begin();
+    const char *inputs[] = {"x", layer_floats(&net, weights, (const int64_t[]){4, 3, 1, 1}, 4),
+                            layer_floats(&net, biases, (const int64_t[]){3}, 1)};
+    const char *out = layer(&net, "Conv", inputs, 3);
+    net_end(&net, 16, &out, 1);
+    cleanup_graph struct graph *graph = NULL;
+    assert_ok(graph_open(scratch_path("net.onnx"), &graph, &err), err);
+    size_t count = 0;
+    struct quant_node node = {
+        .node = graph_nodes(graph, &count)[0]->name, .op = "Conv", .weighted = true, .integer = true};
+    const struct quant_plan plan = {
+        .options = {.profile = PROFILE_TRT, .weight_bits = 8}, .node_count = 1, .nodes = &node};
+    assert_fails(quant_emit(graph, &plan, NULL, 0, &err), err, ERR_INVALID);
+    assert_non_null(strstr(err.text, "3 numbers for 4 channels"));
+}
+
 /* The weights that a fix gives are those in the model, and its bias is added. */
 static void fixes_are_taken_as_they_are(void **state)
 {
@@ -215,6 +236,7 @@ int main(void)
         cmocka_unit_test(operators_without_a_kernel_become_one_that_has),
         cmocka_unit_test(outputs_on_the_way_keep_their_names),
         cmocka_unit_test(a_bias_fits_whatever_its_weights_are),
+        cmocka_unit_test(a_bias_of_another_length_is_refused),
         cmocka_unit_test(fixes_are_taken_as_they_are),
         cmocka_unit_test(an_old_opset_is_refused),
     };

@@ -40,6 +40,8 @@ static int read_bias(struct weighing *work, struct err *err)
     work->bias = mem_zalloc(work->channels, sizeof *work->bias);
     if (!work->bias || (bias && !given))
         return err_no_memory(err);
+    if (bias && count != 1 && count != work->channels)
+        return err_set(err, ERR_INVALID, "its bias has %zu numbers for %zu channels", count, work->channels);
     for (size_t i = 0; i < work->channels; i++) {
         work->bias[i] = count ? given[count == 1 ? 0 : i] : 0;
         work->bias[i] += more ? work->fix->bias_add[i] : 0;

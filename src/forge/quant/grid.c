@@ -25,7 +25,7 @@ static int type_max(enum tensor_dtype dtype)
     return dtype == DTYPE_INT8 ? 127 : 255;
 }
 
-/* A normal float that is nowhere too small for `scale * levels ≥ span`. */
+/* The nearest normal float: dividing by it is sound. */
 static float sound_scale(double scale)
 {
     if (!(scale > (double)FLT_MIN))

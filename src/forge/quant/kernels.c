@@ -274,7 +274,7 @@ static bool axes_of(const struct graph *graph, const struct onnx_node *node, int
 {
     const struct onnx_attr *attr = onnx_node_attr(node, "axes");
     const struct graph_tensor *input = graph_input(graph, node, 1);
-    if (attr && attr->count <= 8) {
+    if (attr && attr->type == ONNX_ATTR_INTS && attr->count <= 8) {
         memcpy(out, attr->ints, attr->count * sizeof *out);
         *out_count = attr->count;
         return true;

@@ -222,11 +222,13 @@ static void absorb_all(struct planner *planner)
         planner->ops[i].absorbed = can_absorb(planner, &planner->ops[i]);
 }
 
+/* -1: not known. */
 static int64_t elements(const struct graph_tensor *tensor)
 {
     int64_t count = tensor->shaped ? 1 : -1;
     for (size_t i = 0; tensor->shaped && i < tensor->dim_count; i++)
-        count *= tensor->dims[i];
+        if (tensor->dims[i] < 0 || __builtin_mul_overflow(count, tensor->dims[i], &count))
+            return -1;
     return count;
 }
 
