@@ -1,28 +1,14 @@
 #include "stats/order.h"
 
-#include "base/mem.h"
+#include "stats/bound.h"
 
 #include <math.h>
 
 enum { BISECTIONS = 200 };
 
-/* Terms by their ratio, from the mode of the part that is summed: no overflow, no loss for n up to millions. */
 double order_binomial(size_t k, size_t n, double p)
 {
-    if (k >= n || p <= 0)
-        return 1;
-    if (p >= 1)
-        return 0;
-    double odds = p / (1 - p), top = floor(fmin((double)k, (double)(n + 1) * p));
-    double log_top = lgamma((double)n + 1) - lgamma(top + 1) - lgamma((double)n - top + 1) + top * log(p) +
-                     ((double)n - top) * log1p(-p);
-    double sum = 1, term = 1;
-    for (double i = top; i > 0 && term > sum * 1e-17; i--)
-        sum += term *= i / ((double)n - i + 1) / odds;
-    term = 1;
-    for (double i = top; i < (double)k && term > sum * 1e-17; i++)
-        sum += term *= ((double)n - i) / (i + 1) * odds;
-    return fmin(exp(log_top) * sum, 1);
+    return k >= n ? 1 : bound_incomplete_beta((double)(n - k), (double)k + 1, 1 - p);
 }
 
 /* The smallest k with P(X ≤ k) ≥ share. */
@@ -51,18 +37,19 @@ void order_bounds(size_t count, double q, double alpha, ptrdiff_t *out_low, ptrd
     *out_high = (ptrdiff_t)binomial_quantile(1 - alpha / 2, count, q);
 }
 
-/* P(X ≤ k) for X ~ Poisson(mean). */
+/* P(X ≤ k) for X ~ Poisson(mean): terms by their ratio, from the mode of the part that is summed. */
 static double poisson(uint64_t k, double mean)
 {
     if (mean <= 0)
         return 1;
+    int sign;
     double top = floor(fmin((double)k, mean)), sum = 1, term = 1;
     for (double i = top; i > 0 && term > sum * 1e-17; i--)
         sum += term *= i / mean;
     term = 1;
     for (double i = top; i < (double)k && term > sum * 1e-17; i++)
         sum += term *= mean / (i + 1);
-    return fmin(exp(top * log(mean) - mean - lgamma(top + 1)) * sum, 1);
+    return fmin(exp(top * log(mean) - mean - lgamma_r(top + 1, &sign)) * sum, 1);
 }
 
 /* The mean at which P(X ≤ k) falls to `share`: it falls as the mean grows. */
