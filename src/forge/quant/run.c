@@ -75,7 +75,8 @@ struct fix *run_fix(struct run *run, const char *node)
 struct lab_how run_candidate_how(const struct run *run)
 {
     static const char *const in_float[][2] = {{"session.disable_quant_qdq", "1"}};
-    struct lab_how how = {.runtime_path = run->job->runtime_path, .threads = run->threads, .level = LAB_ALL};
+    struct lab_how how = {
+        .runtime_path = run->job->runtime_path, .threads = run->threads, .level = LAB_ALL, .lean = run->lean};
 #if defined(__x86_64__)
     const bool native = run->job->options.profile == PROFILE_CPU_X86;
 #else

@@ -31,6 +31,7 @@ struct run {
     const struct quant_job *job;
     size_t compared; /* the first so many of the fitting samples */
     int threads;
+    bool lean;   /* candidates that are float in large part: sessions of little memory */
     double macs; /* multiply-adds of one frame in weighted operators, about */
     struct parent parent;
     char *candidate_path, *part_path;

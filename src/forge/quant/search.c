@@ -212,6 +212,7 @@ int search_revert(struct run *run, struct trial *now, struct quant_outcome *out,
     cleanup_ranking struct ranking ranking = {0};
     cleanup_quant_plan struct quant_plan plan = out->plan;
     out->plan = (struct quant_plan){0};
+    run->lean = true;
     if (rank_groups(run, &plan, &ranking, err) < 0 || report(&ranking, out, err) < 0)
         return -1;
     struct revert revert = {
