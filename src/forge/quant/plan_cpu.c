@@ -12,6 +12,9 @@
  *     3. tensors between integers, and into and out of them, get a pair each; what a mover joins shares its source's grid */
 
 #define MIXED_RATIO 16.0F
+#define FAR_RATIO 20.0   /* a range of so many standard deviations; 8 to 10 are usual */
+#define LOGIT_RANGE 32.0 /* steps of an eighth */
+enum { MAX_TAIL = 12 };  /* operators between a head and the function it ends in */
 
 struct op {
     struct onnx_node *node;
@@ -323,6 +326,67 @@ static void settle(struct planner *planner)
     while (settle_once(planner));
 }
 
+/* ---- heads ---- */
+
+/* Some integer operator with weights comes behind one of its outputs. `leads` holds the answers for all operators behind it. */
+static bool leads_on(const struct planner *planner, const struct op *op, const bool *leads)
+{
+    for (size_t i = 0; i < op->node->output_count; i++) {
+        const struct graph_tensor *output = graph_output(planner->graph, op->node, i);
+        for (size_t k = 0; output && k < output->use_count; k++) {
+            const struct op *reader = op_of(planner, output->uses[k].node);
+            if (reader && ((reader->weighted && reader->integer) || leads[reader - planner->ops]))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a tensor ends in a function that tells its small values apart, whatever is moved on the way. */
+static bool feeds_exponential(const struct planner *planner, const struct graph_tensor *tensor, int depth)
+{
+    for (size_t i = 0; tensor && depth > 0 && i < tensor->use_count; i++) {
+        const struct onnx_node *node = tensor->uses[i].node;
+        const struct op *op = op_of(planner, node);
+        if (graph_is_op(node, "Sigmoid") || graph_is_op(node, "Softmax") || graph_is_op(node, "Exp"))
+            return true;
+        if (op && !op->weighted &&
+            feeds_exponential(planner, graph_output(planner->graph, node, 0), depth - 1))
+            return true;
+    }
+    return false;
+}
+
+/* In 8 bits an answer comes in steps of a 255th of its whole range. That is too coarse where a few far values make the range (BlazeFace's
+ * logits: -1437 to 3), and for logits of which only some units around 0 matter. */
+static bool is_coarse(const struct planner *planner, const struct op *op)
+{
+    const struct graph_tensor *end = chain_end(planner, op);
+    const struct observed *seen = end ? observation_find(planner->seen, end->name) : NULL;
+    if (!seen || seen->count == 0)
+        return false;
+    double range = (double)seen->max - (double)seen->min;
+    double spread = sqrt(fmax(0, seen->mean_square - seen->mean * seen->mean));
+    return range > FAR_RATIO * spread || (range > LOGIT_RANGE && feeds_exponential(planner, end, MAX_TAIL));
+}
+
+/* The last convolutions on the way to an output are the model's answer. A product gives floats anyway. */
+static int settle_heads(struct planner *planner, struct err *err)
+{
+    cleanup_free bool *leads = mem_zalloc(planner->count + 1, sizeof *leads);
+    if (!leads)
+        return err_no_memory(err);
+    for (size_t i = planner->count; i-- > 0;)
+        leads[i] = leads_on(planner, &planner->ops[i], leads);
+    for (size_t i = 0; i < planner->count; i++) {
+        struct op *op = &planner->ops[i];
+        if (op->weighted && op->integer && !leads[i] && !is_product(op) && is_coarse(planner, op))
+            keep_out(op, "head: 8 bits are too coarse for its answer");
+    }
+    settle(planner);
+    return 0;
+}
+
 /* ---- groups ---- */
 
 /* x * gate(x): the gate's operator, or that before the followers that make it. */
@@ -495,6 +559,9 @@ int plan_cpu(struct graph *graph, const struct observation *seen, const struct q
     int rc = list_ops(&planner, skip, skip_count, err);
     if (rc == 0) {
         settle(&planner);
+        rc = settle_heads(&planner, err);
+    }
+    if (rc == 0) {
         number_groups(&planner);
         rc = write_plan(&planner, err);
     }
