@@ -21,7 +21,7 @@
 
 struct samples;
 
-/* `release` tells inputs and preprocessing; for a bare model bench_release_of-like defaults do (forge/calib/target.h is the caller's).
+/* `release` tells inputs and preprocessing; for a bare model the caller makes one up (forge/optimize/target.h).
  * Errors: NOT_FOUND for a missing or empty folder; INVALID naming the first file that does not fit. */
 int samples_open(const char *dir, const struct release *release, struct samples **out,
                  struct err *err) must_check;

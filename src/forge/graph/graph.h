@@ -83,7 +83,7 @@ struct onnx_node *graph_only_user(const struct graph *graph, const char *name);
 float *graph_floats(const struct graph *graph, const char *name, size_t *out_count);
 bool graph_is_op(const struct onnx_node *node, const char *op); /* of ONNX's own domain */
 
-/* Of names that are computed: nothing is inferred here, somebody who ran the model tells (forge/lab.h). Kept out of the file. */
+/* Of names that are computed: nothing is inferred here, somebody who ran the model tells (observe_shapes, forge/calib/observe.h). Kept out of the file. */
 void graph_set_shape(struct graph *graph, const char *name, enum tensor_dtype dtype, const int64_t *dims,
                      size_t dim_count);
 

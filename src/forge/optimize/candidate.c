@@ -175,10 +175,10 @@ static int check_placement(const struct paths *paths, struct err *err)
         return err_no_memory(err);
     if (graph_open(paths->out, &graph, err) < 0 || trt_check(graph, findings, err) < 0)
         return -1;
-    if (findings->count == 0)
+    if (trt_explain(findings, err) == 0)
         return 0;
-    return err_set(err, ERR_UNSUPPORTED, "breaks TensorRT's placement rules %zu times, first %s at %.80s",
-                   findings->count, findings->items[0].rule, findings->items[0].node);
+    err->code = ERR_UNSUPPORTED; /* a candidate less, no failure */
+    return -1;
 }
 
 static int build(const struct candidate_task *task, const struct paths *paths, struct apart *self,

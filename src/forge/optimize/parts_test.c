@@ -335,6 +335,11 @@ static void the_page_stands_alone_and_escapes_all(void **state)
     assert_null(strstr(html, "nan"));
     assert_non_null(strstr(html, "prefers-color-scheme"));
     assert_non_null(strstr(html, "</html>"));
+    assert_null(strstr(html, "trtexec"));
+    report->profiles[1].promoted = true;
+    str_copy(report->profiles[1].path, sizeof report->profiles[1].path, "trt.onnx");
+    assert_ok(report_write_html(report, &out, &err), err);
+    assert_non_null(strstr(buf_text(&out), "<code>trtexec --onnx=trt.onnx --saveEngine="));
     optimize_report_fini(report);
 }
 

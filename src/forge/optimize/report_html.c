@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "forge/trt/placement.h"
+#include "infer/tensorrt_args.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -214,6 +216,26 @@ static void put_excluded(struct page *page, const struct optimize_profile *profi
     page_put(page, "</table></div></details>\n");
 }
 
+/* For whoever builds an engine by hand; robots do it by themselves. */
+static void put_command(struct page *page, const struct optimize_profile *profile)
+{
+    const struct trt_build build = {.model = profile->path,
+                                    .engine = "model.plan",
+                                    .timing_cache = "timing.cache",
+                                    .level = TENSORRT_LEVEL,
+                                    .workspace_mib = TENSORRT_WORKSPACE_MIB};
+    cleanup_buf struct buf line = BUF_INIT(4096);
+    if (!profile->promoted || !str_eq(profile->profile, quant_profile_name(PROFILE_TRT)))
+        return;
+    if (trt_command(&build, &line, &page->err) < 0)
+        return;
+    page_put(page,
+             "<h2>Engine</h2><p class=\"soft\">Robots build it by themselves. By hand, with TensorRT 9 or "
+             "10 (11 wants no <code>--stronglyTyped</code>):</p><p><code>");
+    page_text(page, buf_text(&line));
+    page_put(page, "</code></p>\n");
+}
+
 static void put_attempts(struct page *page, const struct optimize_report *report)
 {
     page_put(
@@ -250,6 +272,8 @@ int report_write_html(const struct optimize_report *report, struct buf *out, str
         if (report->profiles[i].weighted || report->profiles[i].excluded_count)
             put_excluded(&page, &report->profiles[i]);
     put_sensitivities(&page, report);
+    for (size_t i = 0; i < report->profile_count; i++)
+        put_command(&page, &report->profiles[i]);
     page_put(
         &page,
         "<p class=\"soft\">%.0f s, at most %.0f MB of memory. Verdicts marked as not measured here are made "

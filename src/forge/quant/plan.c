@@ -37,14 +37,6 @@ const struct quant_node *quant_plan_node(const struct quant_plan *plan, const ch
     return NULL;
 }
 
-const struct quant_pair *quant_plan_pair(const struct quant_plan *plan, const char *tensor)
-{
-    for (size_t i = 0; i < plan->pair_count; i++)
-        if (!plan->pairs[i].reader && str_eq(plan->pairs[i].tensor, tensor))
-            return &plan->pairs[i];
-    return NULL;
-}
-
 static void fini_pair(struct quant_pair *pair)
 {
     free((void *)pair->tensor);

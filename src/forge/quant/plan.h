@@ -69,8 +69,6 @@ void quant_plan_fini(struct quant_plan *plan);
 #define cleanup_quant_plan __attribute__((cleanup(quant_plan_fini)))
 
 const struct quant_node *quant_plan_node(const struct quant_plan *plan, const char *name); /* NULL: none */
-const struct quant_pair *quant_plan_pair(const struct quant_plan *plan,
-                                         const char *tensor); /* read by all; NULL: none */
 
 /* plan_cpu.c, plan_trt.c: called by quant_plan_make */
 int plan_cpu(struct graph *graph, const struct observation *seen, const struct quant_skip *skip,

@@ -16,7 +16,7 @@
  * - Weights are borrowed from the parsed bytes where these hold them in one piece (raw_data, packed float_data), else from the arena.
  *   The parsed bytes must outlive the model. Borrowed data begin at any address: memcpy, no casts.
  * - A field that is there twice is merged as protobuf says: the last number or text wins, lists grow. Not so graphs and tensors: INVALID.
- * - Pure: opening files, also those of external data, is forge/graph/file.h's.
+ * - Pure: opening files, also those of external data, is forge/graph/graph.h's.
  *
  * Limits: 1e6 nodes (with those of subgraphs), 1e6 initializers, 1e6 value infos, 1e3 operator sets, 1e5 names per node, subgraphs 8 deep, 32 dimensions, names below
  * 4 KiB and without control characters. Memory is bounded by what is there, never by what is claimed. Cycles and names without a maker are
