@@ -1,9 +1,9 @@
 /* Each rule on a graph that breaks it and nothing else; then what forge/quant/plan_trt.c places on every small network, with and without float16. */
 #include "base/testing.h"
 
+#include "base/half.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/half.h"
 #include "forge/precision/half.h"
 #include "forge/quant/emit.h"
 #include "forge/testing/nets.h"
