@@ -6,6 +6,7 @@
     tests/corpus/render.py lines DIR …                             one line of text each                              → PP-OCR recognition
     tests/corpus/render.py faces DIR --size 128 --nhwc --range -1 1     faces as a child paints them                  → BlazeFace
     tests/corpus/render.py rooms DIR --size 320 --nhwc --alpha --range 0 255    straight edges                        → M-LSD
+    tests/corpus/render.py tiles DIR --size 640                    red, green, blue and white tiles on dark ground → yolo of forge-nets
     tests/corpus/render.py voice DIR …                             noise, tones and voice-like sounds                 → Silero VAD
 
 Each sample is NAME.npy, float32, as the model takes it; truth.json says what is in it, labels.json (what `muster eval` reads) the label if it has one. The same seed gives the same bytes.
@@ -189,6 +190,26 @@ def room(rng, args):
     return finish(degrade(picture, rng, rng.uniform(0, 0.8), rng.uniform(0, 8), rng.uniform(0.6, 1.0)), args), {}
 
 
+def tiles(rng, args):
+    """Each tile is a cell of 16x16 pixels; none beside another."""
+    size, cell = args.size or 640, 16
+    side = size // cell
+    pixels = numpy.full((size, size, 3), rng.uniform(0.1, 0.25), numpy.float32)
+    picture = shade(Image.fromarray((pixels * 255).astype(numpy.uint8)), rng)
+    pixels = numpy.array(picture, dtype=numpy.float32)
+    found = []
+    for _ in range(rng.randint(8, 40)):
+        x, y, label = rng.randrange(side), rng.randrange(side), rng.randrange(4)
+        if any(max(abs(x - u), abs(y - v)) < 4 for u, v, _ in found):
+            continue
+        for c in range(3):
+            bright = label in (c, 3)
+            pixels[y * cell : (y + 1) * cell, x * cell : (x + 1) * cell, c] = 255 * (rng.uniform(0.8, 1) if bright else rng.uniform(0, 0.15))
+        found.append((x, y, label))
+    picture = degrade(Image.fromarray(pixels.astype(numpy.uint8)), rng, 0, rng.uniform(0, 5), 1)
+    return finish(picture, args), {"tiles": found}
+
+
 def voice(rng, args):
     rate, count = 16000, args.size or 512
     t = (numpy.arange(count) + rng.randrange(rate)) / rate
@@ -204,7 +225,7 @@ def voice(rng, args):
     return (sound[None] * rng.uniform(0.3, 1)).astype(numpy.float32), {"label": "voiced" if voiced else "noise"}
 
 
-KINDS = {"direction": direction, "scenes": scenes, "lines": lines, "faces": faces, "rooms": room, "voice": voice}
+KINDS = {"direction": direction, "scenes": scenes, "lines": lines, "faces": faces, "rooms": room, "tiles": tiles, "voice": voice}
 
 
 def main():

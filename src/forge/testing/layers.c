@@ -105,24 +105,30 @@ const char *layer_ints(struct layers *net, const int64_t *values, size_t count)
 }
 
 /* Channels of unlike spread, as trained nets have them: that is what per-channel scales are for. */
-static const char *random_weight(struct layers *net, const char *base, const int64_t *dims, size_t dim_count,
-                                 float spread)
+static float *random_values(struct layers *net, const int64_t *dims, size_t dim_count, float spread)
 {
     size_t count = 1;
     for (size_t i = 0; i < dim_count; i++)
         count *= (size_t)dims[i];
     size_t inner = count / (size_t)dims[0];
-    cleanup_free float *values = mem_zalloc(count, sizeof *values);
+    float *values = mem_zalloc(count, sizeof *values);
     if (!values || net->failed) {
         net->failed = true;
-        return NULL;
+        return values;
     }
     for (size_t i = 0; i < (size_t)dims[0]; i++) {
         float scale = spread * (0.5F + (float)uniform(net));
         for (size_t k = 0; k < inner; k++)
             values[i * inner + k] = scale * layers_normal(net);
     }
-    return add_weight(net, base, DTYPE_FLOAT32, dims, dim_count, values);
+    return values;
+}
+
+static const char *random_weight(struct layers *net, const char *base, const int64_t *dims, size_t dim_count,
+                                 float spread)
+{
+    cleanup_free float *values = random_values(net, dims, dim_count, spread);
+    return values ? add_weight(net, base, DTYPE_FLOAT32, dims, dim_count, values) : NULL;
 }
 
 /* ---- layers ---- */
@@ -135,18 +141,47 @@ static void set_window(struct layers *net, int kernel, int stride)
     layers_set_ints(net, "pads", (const int64_t[]){pad, pad, pad, pad}, 4);
 }
 
+/* The pixels of the input that are one pixel of the output: those of no other output. */
+static void pass_through(float *values, const struct conv_shape *shape)
+{
+    int kernel = shape->kernel, from = kernel % 2 ? kernel / 2 : 0, to = from + shape->stride;
+    size_t area = (size_t)kernel * (size_t)kernel, row = (size_t)shape->in * area;
+    float share = shape->pass_gain / (float)(shape->stride * shape->stride);
+    for (size_t c = 0; c < (size_t)shape->pass; c++) {
+        memset(values + c * row, 0, row * sizeof *values);
+        for (int y = from; y < to; y++)
+            for (int x = from; x < to; x++)
+                values[c * row + c * area + (size_t)(y * kernel + x)] = share;
+    }
+}
+
 const char *layer_conv(struct layers *net, const char *x, const struct conv_shape *shape)
 {
     int group = MAX(shape->group, 1), fan_in = shape->in / group * shape->kernel * shape->kernel;
     const int64_t dims[] = {shape->out, shape->in / group, shape->kernel, shape->kernel};
     float gain = shape->gain > 0 ? shape->gain : 1;
-    const char *inputs[3] = {x, random_weight(net, "weight", dims, 4, gain * sqrtf(2.0F / (float)fan_in))};
+    cleanup_free float *values = random_values(net, dims, 4, gain * sqrtf(2.0F / (float)fan_in));
+    if (!values)
+        return NULL;
+    pass_through(values, shape);
+    const char *inputs[3] = {x, add_weight(net, "weight", DTYPE_FLOAT32, dims, 4, values)};
     if (!shape->no_bias)
         inputs[2] = random_weight(net, "bias", dims, 1, 0.1F);
     const char *out = layer(net, "Conv", inputs, shape->no_bias ? 2 : 3);
     set_window(net, shape->kernel, shape->stride);
     layers_set_int(net, "group", group);
     return out;
+}
+
+const char *layer_head(struct layers *net, const char *x, int in, int out, const float *values,
+                       const float *bias)
+{
+    const char *inputs[] = {x, layer_floats(net, values, (const int64_t[]){out, in, 1, 1}, 4),
+                            layer_floats(net, bias, (const int64_t[]){out}, 1)};
+    const char *result = layer(net, "Conv", inputs, 3);
+    set_window(net, 1, 1);
+    layers_set_int(net, "group", 1);
+    return result;
 }
 
 const char *layer_gemm(struct layers *net, const char *x, int in, int out, float gain)

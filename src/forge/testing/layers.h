@@ -19,6 +19,8 @@ struct conv_shape {
         group;  /* group 0: 1; kernel odd: padded to keep the size, even: not padded */
     float gain; /* of the weights' spread over that of He; 0: 1 */
     bool no_bias;
+    int pass; /* so many first channels see nothing but themselves, times pass_gain; group must be 1 */
+    float pass_gain;
 };
 
 float layers_normal(struct layers *net); /* mean 0, variance 1 */
@@ -29,6 +31,9 @@ const char *layer_floats(struct layers *net, const float *values, const int64_t 
 const char *layer_float(struct layers *net, float value);
 const char *layer_ints(struct layers *net, const int64_t *values, size_t count);
 const char *layer_conv(struct layers *net, const char *x, const struct conv_shape *shape);
+/* 1x1, its weights given: values[out][in], bias[out]. */
+const char *layer_head(struct layers *net, const char *x, int in, int out, const float *values,
+                       const float *bias);
 const char *layer_gemm(struct layers *net, const char *x, int in, int out, float gain);
 const char *layer_relu(struct layers *net, const char *x);
 const char *layer_relu6(struct layers *net, const char *x);

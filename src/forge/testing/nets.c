@@ -3,7 +3,7 @@
 #include "base/str.h"
 #include "forge/testing/layers.h"
 
-enum { OPSET = 17, IR_VERSION = 8, CLASSES = 10, YOLO_CLASSES = 4, DFL_BINS = 16 };
+enum { OPSET = 17, IR_VERSION = 8, CLASSES = 10, YOLO_CLASSES = 4, COLOURS = 3, DFL_BINS = 16 };
 
 /* ---- kinds: from "x" to the name of what is the output ---- */
 
@@ -187,23 +187,62 @@ static const char *boxes(struct layers *net, const char *x, int side, int stride
     return layer2(net, "Mul", layer_concat(net, parts, 2, 1), layer_float(net, (float)stride));
 }
 
+/* What is red, green, blue, white: a colour's own channels passed the backbone alone, brightness 0..1 having become 0..11 or so. */
+static const char *scores(struct layers *net, const char *x, int channels)
+{
+    static const float colours[YOLO_CLASSES][COLOURS] = {
+        {1, -1, -1}, {-1, 1, -1}, {-1, -1, 1}, {0.5F, 0.5F, 0.5F}};
+    static const float bias[YOLO_CLASSES] = {1, 1, 1, -5};
+    size_t width = (size_t)channels;
+    cleanup_free float *values = mem_zalloc(YOLO_CLASSES * width, sizeof *values);
+    for (size_t i = 0; values && i < YOLO_CLASSES * width; i++)
+        values[i] = i % width < COLOURS ? colours[i / width][i % width] : 0.02F * layers_normal(net);
+    if (!values)
+        net->failed = true;
+    return values ? layer_head(net, x, channels, YOLO_CLASSES, values, bias) : NULL;
+}
+
+/* Boxes of some two cells, not all alike. */
+static const char *box_bins(struct layers *net, const char *x, int channels)
+{
+    float bias[4 * DFL_BINS];
+    size_t count = 4 * DFL_BINS * (size_t)channels;
+    cleanup_free float *values = mem_zalloc(count, sizeof *values);
+    for (size_t i = 0; values && i < count; i++)
+        values[i] = 0.2F * layers_normal(net);
+    for (int i = 0; i < 4 * DFL_BINS; i++)
+        bias[i] = -(float)((i % DFL_BINS - 1) * (i % DFL_BINS - 1));
+    if (!values)
+        net->failed = true;
+    return values ? layer_head(net, x, channels, 4 * DFL_BINS, values, bias) : NULL;
+}
+
 static const char *yolo(struct layers *net, const struct shape *shape)
 {
     int channels = shape->channels, side = shape->size / 16;
-    const struct conv_shape patch = {.in = 3, .out = channels, .kernel = 4, .stride = 4, .gain = 2};
-    const struct conv_shape down = {.in = channels, .out = channels, .kernel = 3, .stride = 2, .gain = 1.4F};
-    const struct conv_shape same = {.in = channels, .out = channels, .kernel = 3, .stride = 1, .gain = 1.4F};
-    const struct conv_shape box_out = {
-        .in = channels, .out = 4 * DFL_BINS, .kernel = 1, .stride = 1, .gain = 2};
-    const struct conv_shape score_out = {
-        .in = channels, .out = YOLO_CLASSES, .kernel = 1, .stride = 1, .gain = 8};
+    const struct conv_shape patch = {
+        .in = 3, .out = channels, .kernel = 4, .stride = 4, .gain = 2, .pass = COLOURS, .pass_gain = 4};
+    const struct conv_shape down = {.in = channels,
+                                    .out = channels,
+                                    .kernel = 3,
+                                    .stride = 2,
+                                    .gain = 1.4F,
+                                    .pass = COLOURS,
+                                    .pass_gain = 1};
+    const struct conv_shape same = {.in = channels,
+                                    .out = channels,
+                                    .kernel = 3,
+                                    .stride = 1,
+                                    .gain = 1.4F,
+                                    .pass = COLOURS,
+                                    .pass_gain = 1};
     const char *x = layer_silu(net, layer_conv(net, "x", &patch));
     x = layer_silu(net, layer_conv(net, x, &down));
     x = layer_silu(net, layer_conv(net, x, &down));
     for (int i = 0; i < shape->blocks; i++)
         x = layer2(net, "Add", x, layer_silu(net, layer_conv(net, x, &same)));
-    const char *box = layer_conv(net, layer_silu(net, layer_conv(net, x, &same)), &box_out);
-    const char *score = layer_conv(net, layer_silu(net, layer_conv(net, x, &same)), &score_out);
+    const char *box = box_bins(net, layer_silu(net, layer_conv(net, x, &same)), channels);
+    const char *score = scores(net, layer_silu(net, layer_conv(net, x, &same)), channels);
     score = layer2(net, "Sub", score, layer_float(net, 6)); /* most cells see nothing */
     score = layer_reshape(net, score, (const int64_t[]){1, YOLO_CLASSES, side * side}, 3);
     const char *parts[] = {boxes(net, box, side, 16), layer1(net, "Sigmoid", score)};
@@ -222,7 +261,7 @@ static const struct kind {
     [NET_INVERTED] = {"inverted", inverted, {56, 16, 6}},
     [NET_SQUEEZE] = {"squeeze", squeeze, {56, 16, 4}},
     [NET_CONCAT] = {"concat", concat, {56, 32, 2}},
-    [NET_YOLO] = {"yolo", yolo, {320, 32, 2}},
+    [NET_YOLO] = {"yolo", yolo, {640, 32, 2}},
     [NET_DENSE] = {"dense", dense, {32, 64, 2}},
     [NET_RESIDUAL_BIG] = {"residual_big", residual_big, {56, 56, 2}},
     [NET_TINY] = {"tiny", tiny, {16, 8, 1}},

@@ -7,6 +7,9 @@
  *     concat       two branches of conv - Concat - conv, MaxPool, Resize (nearest)        yolo       backbone, head with boxes in pixels beside scores 0..1 in one
  *     dense        Flatten - Gemm - Relu - Gemm [- Softmax]                                          Concat: output0 [1, 4 + classes, cells], DFL before it
  *     residual_big some 10 M parameters                                                   tiny       so small that integers cannot pay
+ *
+ * yolo sees single cells (16x16 pixels) that are red, green, blue or white on a dark ground, as tests/corpus/render.py tiles paints them, and is as sure of
+ * them as a trained detector is.
  */
 #ifndef MUSTER_FORGE_TESTING_NETS_H
 #define MUSTER_FORGE_TESTING_NETS_H
