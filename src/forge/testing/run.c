@@ -85,11 +85,13 @@ static int run(const char *model, const char *from, const char *to, struct err *
         result = samples_open(from, &release, &answers.samples, err);
     if (result == 0)
         result = lab_open(model, NULL, 0, &how, &answers.lab, err);
+    if (result == 0 && lab_output_count(answers.lab) > RELEASE_MAX_TENSORS)
+        result = err_set(err, ERR_UNSUPPORTED, "%s: more than %d outputs", model, RELEASE_MAX_TENSORS);
     if (result == 0)
         result = file_make_dirs(to, 0755, err);
     if (result == 0)
         result = open_file(to, "names", ".txt", &answers.names, err);
-    answers.outputs = result == 0 ? MIN(lab_output_count(answers.lab), (size_t)RELEASE_MAX_TENSORS) : 0;
+    answers.outputs = result == 0 ? lab_output_count(answers.lab) : 0;
     for (size_t i = 0; result == 0 && i < samples_count(answers.samples); i++)
         result = answer(&answers, i, to, err);
     for (size_t k = 0; k < answers.outputs; k++)
