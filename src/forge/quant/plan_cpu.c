@@ -12,9 +12,9 @@
  *     3. tensors between integers, and into and out of them, get a pair each; what a mover joins shares its source's grid */
 
 #define MIXED_RATIO 16.0F
-#define FAR_RATIO 20.0   /* a range of so many standard deviations; 8 to 10 are usual */
-#define LOGIT_RANGE 32.0 /* steps of an eighth */
-enum { MAX_TAIL = 12 };  /* operators between a head and the function it ends in */
+#define FAR_RATIO 20.0    /* a range of so many standard deviations; 8 to 10 are usual */
+#define LOGIT_RANGE 32.0F /* steps of an eighth */
+enum { MAX_TAIL = 12 };   /* operators between a head and the function it ends in */
 
 struct op {
     struct onnx_node *node;
@@ -357,17 +357,17 @@ static bool feeds_exponential(const struct planner *planner, const struct graph_
     return false;
 }
 
-/* In 8 bits an answer comes in steps of a 255th of its whole range. That is too coarse where a few far values make the range (BlazeFace's
- * logits: -1437 to 3), and for logits of which only some units around 0 matter. */
+/* In 8 bits an answer comes in steps of a 255th of its whole range. That is too coarse where all that lies on one side of 0 is some steps wide
+ * (BlazeFace's logits go from -1521 to 3.5, and only those above 0 are faces), and for logits of which only some units around 0 matter. */
 static bool is_coarse(const struct planner *planner, const struct op *op)
 {
     const struct graph_tensor *end = chain_end(planner, op);
     const struct observed *seen = end ? observation_find(planner->seen, end->name) : NULL;
     if (!seen || seen->count == 0)
         return false;
-    double range = (double)seen->max - (double)seen->min;
-    double spread = sqrt(fmax(0, seen->mean_square - seen->mean * seen->mean));
-    return range > FAR_RATIO * spread || (range > LOGIT_RANGE && feeds_exponential(planner, end, MAX_TAIL));
+    float range = seen->max - seen->min, narrow = fminf(-seen->min, seen->max);
+    return (narrow > 0 && narrow < range * NARROW_STEPS / 255) ||
+           (range > LOGIT_RANGE && feeds_exponential(planner, end, MAX_TAIL));
 }
 
 /* The last convolutions on the way to an output are the model's answer. A product gives floats anyway. */

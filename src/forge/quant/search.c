@@ -3,6 +3,8 @@
  *     error(g)     of the outputs, all but group g in float; where the group cannot be integers alone:        one or two candidates per group,
  *                  error with all groups in integers - error with all but g                                   few samples
  *     k = 1, 2, 4 … worst groups back to float ─▶ target holds?     then the least k by bisection between the last two
+ *                                              └▶ not with half of them: none goes back. What is half float gains nothing, and whoever asked
+ *                                                 for less fidelity still gets the fast one
  */
 #include "forge/quant/run_inside.h"
 
@@ -185,10 +187,10 @@ static int without_worst(struct revert *revert, size_t worst, struct trial *out,
 static int go_back(struct revert *revert, struct trial *now, size_t *out_worst, struct err *err)
 {
     const double target = revert->run->job->target;
-    const size_t all = revert->ranking->count;
+    const size_t most = (revert->ranking->count + 1) / 2;
     size_t fails = 0, holds = 0, last = 0;
-    for (size_t k = 1; holds == 0 && fails < all; k *= 2) {
-        last = MIN(k, all);
+    for (size_t k = 1; holds == 0 && fails < most; k *= 2) {
+        last = MIN(k, most);
         if (without_worst(revert, last, now, err) < 0)
             return -1;
         *(now->fidelity >= target ? &holds : &fails) = last;
@@ -203,7 +205,7 @@ static int go_back(struct revert *revert, struct trial *now, size_t *out_worst, 
         if (trial.fidelity >= target)
             *now = trial;
     }
-    *out_worst = holds ? holds : all;
+    *out_worst = holds;
     return last == *out_worst ? 0 : without_worst(revert, *out_worst, now, err);
 }
 
