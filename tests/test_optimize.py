@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import time
 
@@ -240,18 +241,20 @@ def value(name, dims):
     return field(1, name) + field(2, field(1, b"\x08\x01" + field(2, shape)))
 
 
-def node(op, inputs, outputs):
-    return field(1, b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs) + field(4, op))
+def node(op, inputs, outputs, domain=b""):
+    return field(1, b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs) + field(4, op) +
+                 (field(7, domain) if domain else b""))
 
 
-def model(*graph, dims=(1, 3, 4, 4)):
+def model(*graph, dims=(1, 3, 4, 4), opset=17):
     return (b"\x08\x08" + field(7, b"".join(graph) + field(2, b"g") + field(11, value(b"x", dims)) + field(12, value(b"y", dims))) +
-            field(8, b"\x10\x11"))
+            field(8, b"\x10" + varint(opset)))
 
 
 WEIGHT = b"\x08\x03\x08\x03\x08\x01\x08\x01\x10\x01"  # dims 3, 3, 1, 1; float
 CONV = node(b"Conv", [b"x", b"w"], [b"y"])
 EXTERNAL = field(5, WEIGHT + field(8, b"w") + field(13, field(1, b"location") + field(2, b"../../../etc/passwd")) + b"\x70\x01")
+WRONG = field(5, b"\x08\x03\x08\x02\x08\x01\x08\x01\x10\x01" + field(8, b"w") + field(9, b"\0" * 24))  # 2 channels, x has 3
 HUGE = field(5, b"\x08" + varint(1 << 40) + b"\x08" + varint(1 << 20) + b"\x10\x01" + field(8, b"w") + field(9, b"\0" * 16))
 
 REFUSED = {
@@ -261,19 +264,56 @@ REFUSED = {
     "dangling": (model(node(b"Add", [b"x", b"nowhere"], [b"y"])), "nowhere"),
     "huge": (model(CONV, HUGE), "w"),
     "escaping": (model(CONV, EXTERNAL), "passwd"),
-    "unknown operator": (model(node(b"Frobnicate", [b"x"], [b"y"])), "Frobnicate"),
+    "unknown operator": (model(node(b"Frobnicate", [b"x"], [b"y"])), "No Op registered for Frobnicate (export it"),
+    "unknown domain": (model(node(b"Frobnicate", [b"x"], [b"y"], b"com.acme")), "com.acme, which the model does not import"),
+    "opset of tomorrow": (model(node(b"Relu", [b"x"], [b"y"]), opset=99), "does not run opset 99: export it"),
+    "opset of yesterday": (model(node(b"Relu", [b"x"], [b"y"]), opset=3), "opset 3"),
+    "never runs": (model(CONV, WRONG), "Conv"),
     "open": (model(node(b"Relu", [b"x"], [b"y"]), dims=(1, 3, 0, 0)), "--shape"),
 }
 
 
+def write_npy(path, shape, numbers):
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head.encode() + struct.pack(f"<{len(numbers)}f", *numbers))
+
+
 @pytest.mark.parametrize("what", REFUSED)
-def test_bad_models_are_one_line_and_nothing_written(good, tmp_path, what):
+def test_bad_models_are_one_line_and_nothing_written(tmp_path_factory, tmp_path, what):
     data, say = REFUSED[what]
+    samples = tmp_path_factory.mktemp("samples") / "s"
+    for i in range(8):
+        write_npy(samples / f"{i}.npy", (1, 3, 4, 4), [i] * 48)
     (tmp_path / "bad.onnx").write_bytes(data)
-    done = run("optimize", "bad.onnx", "-c", good[0] / "samples", "-o", "out", cwd=tmp_path)
+    done = run("optimize", "bad.onnx", "-c", samples, "-o", "out", cwd=tmp_path)
     assert done.returncode in (1, 3) and done.stdout == "", (done.returncode, done.stdout)
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("muster optimize: ") and say in done.stderr, done.stderr
+    assert ".work" not in done.stderr, done.stderr
     assert {p.name for p in tmp_path.iterdir()} == {"bad.onnx"}
+
+
+def test_bad_samples_are_named_and_nothing_written(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(model(node(b"Relu", [b"x"], [b"y"]), dims=(1, 3, 4, 5)))
+    bad = tmp_path / "samples/3.npy"
+    for i in range(40):
+        write_npy(tmp_path / f"samples/{i}.npy", (1, 3, 4, 5), [i] * 60)
+
+    def refused(say, status=3):
+        fails(status, "optimize", "model.onnx", "-c", "samples", "-o", "out", cwd=tmp_path, say=say)
+        assert not (tmp_path / "out").exists()
+    for number in ("nan", "inf"):
+        write_npy(bad, (1, 3, 4, 5), [0] * 59 + [float(number)])
+        refused(f"3.npy: number 59 is {'NaN' if number == 'nan' else 'infinite'}")
+    write_npy(bad, (1, 4, 5, 3), [0] * 60)  # as many numbers, the channels last
+    refused("3.npy: its dimensions are in another order than input x's")
+    bad.unlink()
+    os.mkfifo(bad)
+    refused("3.npy: not a regular file")  # nobody waits for a writer
+    bad.unlink()
+    for out in ("samples", "samples/out"):
+        fails(2, "optimize", "model.onnx", "-c", "samples", "-o", out, cwd=tmp_path, say="lies in the folder of the samples")
+    assert len(list((tmp_path / "samples").iterdir())) == 39
 
 
 def test_a_model_cut_anywhere_is_refused(good, tmp_path):

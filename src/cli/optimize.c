@@ -203,9 +203,9 @@ static int take_shape(const char *text, struct optimize_fixed *out, struct err *
 
 static int take_flags(const struct flags *flags, struct optimize_job *job, struct err *err)
 {
-    if (!flags->calib)
+    if (!flags->calib || !flags->calib[0])
         return err_set(err, ERR_USAGE, "which samples? give --calib DIR");
-    if (!flags->out)
+    if (!flags->out || !flags->out[0])
         return err_set(err, ERR_USAGE, "where to? give -o OUT");
     if (job->max_drop <= 0 || job->max_drop >= 1)
         return err_set(err, ERR_USAGE, "--max-drop must be above 0 and below 1");

@@ -7,6 +7,8 @@
 #include "picture/picture.h"
 
 #include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -36,6 +38,41 @@ static int check_type(const char *path, const struct npy *npy, const struct tens
                    descr ? descr : "?");
 }
 
+/* Sizes without those of 1. */
+static size_t squeeze(const int64_t *dims, size_t count, int64_t out[RELEASE_MAX_DIMS])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (dims[i] != 1)
+            out[kept++] = dims[i];
+    return kept;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* The same sizes in another order, as height, width and channels where channels come first: as many numbers, but not the frame that is meant.
+ * Flat ones are taken. */
+static int check_order(const char *path, const struct npy *npy, const struct tensor_spec *spec,
+                       struct err *err)
+{
+    int64_t has[RELEASE_MAX_DIMS], wants[RELEASE_MAX_DIMS];
+    size_t count = squeeze(npy->dims, npy->dim_count, has);
+    size_t wanted = squeeze(spec->dims, spec->dim_count, wants);
+    if (count < wanted || memcmp(has + count - wanted, wants, wanted * sizeof *wants) == 0)
+        return 0;
+    qsort(has + count - wanted, wanted, sizeof *has, by_size);
+    qsort(wants, wanted, sizeof *wants, by_size);
+    if (memcmp(has + count - wanted, wants, wanted * sizeof *wants) != 0)
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "%s: its dimensions are in another order than input %s's: numpy.transpose(array, …)", path,
+                   spec->name);
+}
+
 int samples_find(const char *path, const struct file_map *map, const struct tensor_spec *spec,
                  const uint8_t **out, size_t *out_frames, struct err *err)
 {
@@ -50,6 +87,21 @@ int samples_find(const char *path, const struct file_map *map, const struct tens
                        npy.bytes, spec->name, frame);
     *out = npy.data;
     *out_frames = npy.bytes / frame;
+    return check_order(path, &npy, spec, err);
+}
+
+/* What is fitted to a NaN is nothing, and no robot's frame has one. Looked at once, before any work. */
+static int check_numbers(const char *path, const struct tensor_spec *spec, const uint8_t *data, size_t frames,
+                         struct err *err)
+{
+    size_t count = spec->dtype == DTYPE_FLOAT32 ? tensor_elements(spec) * frames : 0;
+    for (size_t i = 0; i < count; i++) {
+        float number = 0;
+        memcpy(&number, data + i * sizeof number, sizeof number); /* maybe unaligned */
+        if (!isfinite(number))
+            return err_set(err, ERR_INVALID, "%s: number %zu is %s: repair the sample or leave it out", path,
+                           i, isnan(number) ? "NaN" : "infinite");
+    }
     return 0;
 }
 
@@ -86,7 +138,8 @@ static int add_tensors(struct samples *samples, const char *name, const char *pa
     const uint8_t *data = NULL;
     size_t frames = 0;
     if (file_map(path, &map, err) < 0 ||
-        samples_find(path, &map, &samples->release.inputs[0], &data, &frames, err) < 0)
+        samples_find(path, &map, &samples->release.inputs[0], &data, &frames, err) < 0 ||
+        check_numbers(path, &samples->release.inputs[0], data, frames, err) < 0)
         return -1;
     for (size_t frame = 0; frame < frames; frame++)
         if (add(samples, SAMPLE_TENSOR, name, frame, err) < 0)
@@ -100,7 +153,8 @@ static int check_given(const char *path, const struct tensor_spec *spec, struct 
     cleanup_file_map struct file_map map = {0};
     const uint8_t *data = NULL;
     size_t frames = 0;
-    if (file_map(path, &map, err) < 0 || samples_find(path, &map, spec, &data, &frames, err) < 0)
+    if (file_map(path, &map, err) < 0 || samples_find(path, &map, spec, &data, &frames, err) < 0 ||
+        check_numbers(path, spec, data, frames, err) < 0)
         return -1;
     return frames == 1 ? 0 : err_set(err, ERR_INVALID, "%s: %zu frames, one is wanted", path, frames);
 }
@@ -132,8 +186,10 @@ static int add_path(struct samples *samples, const char *name, struct err *err)
         return err_errno(err, "%s", path);
     if (S_ISDIR(stat_buf.st_mode))
         return add_folder(samples, name, path, err);
-    if (picture_is_name(name))
+    if (picture_is_name(name) && S_ISREG(stat_buf.st_mode))
         return add_picture(samples, name, err);
+    if (!S_ISREG(stat_buf.st_mode))
+        return floats_is_name(name) ? err_set(err, ERR_INVALID, "%s: not a regular file", path) : 0;
     return floats_is_name(name) ? add_tensors(samples, name, path, err) : 0;
 }
 

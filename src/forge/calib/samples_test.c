@@ -1,6 +1,10 @@
 #include "forge/calib/calib_testing.h"
+
+#include "base/str.h"
 #include "forge/calib/samples.h"
 #include "picture/picture.h"
+
+#include <math.h>
 
 static struct release two_floats(void)
 {
@@ -147,12 +151,46 @@ static void what_does_not_fit_is_named(void **state)
     write_npy("size/odd.npy", DTYPE_FLOAT32, "(5,)", x, 20);
     assert_fails(samples_open(scratch_path("size"), &release, &samples, &err), err, ERR_INVALID);
     assert_non_null(strstr(err.text, "size/odd.npy"));
+    const float broken[] = {1, 2, 3, NAN, 5, INFINITY};
+    write_npy("nan/a.npy", DTYPE_FLOAT32, "(3, 2)", broken, sizeof broken);
+    assert_fails(samples_open(scratch_path("nan"), &release, &samples, &err), err, ERR_INVALID);
+    assert_non_null(strstr(err.text, "nan/a.npy: number 3 is NaN"));
+    write_npy("inf/one/x.npy", DTYPE_FLOAT32, "(2,)", broken + 4, 8);
+    assert_fails(samples_open(scratch_path("inf"), &release, &samples, &err), err, ERR_INVALID);
+    assert_non_null(strstr(err.text, "inf/one/x.npy: number 1 is infinite"));
     write_npy("frames/one/x.npy", DTYPE_FLOAT32, "(2, 2)", x, 16);
     assert_fails(samples_open(scratch_path("frames"), &release, &samples, &err), err, ERR_INVALID);
     assert_ok(file_replace(scratch_path("junk/a.npy"), "\x93NUM", 4, 0644, &err), err);
     assert_fails(samples_open(scratch_path("junk"), &release, &samples, &err), err, ERR_INVALID);
     struct release none = {.input_count = 0};
     assert_fails(samples_open(scratch_path("junk"), &none, &samples, &err), err, ERR_UNSUPPORTED);
+}
+
+/* As many numbers in another order would be a frame that nobody has seen. */
+static void other_orders_of_the_same_sizes_are_named(void **state)
+{
+    static const float x[48];
+    static const struct {
+        const char *shape;
+        bool fits;
+    } cases[] = {{"(1, 2, 3, 4)", true}, {"(2, 3, 4)", true},    {"(2, 2, 3, 4)", true},
+                 {"(24,)", true},        {"(6, 4)", true},       {"(1, 3, 4, 2)", false},
+                 {"(3, 4, 2)", false},   {"(2, 3, 4, 2)", false}};
+    struct release release = two_floats();
+    release.inputs[0].dim_count = 4;
+    memcpy(release.inputs[0].dims, (const int64_t[]){1, 2, 3, 4}, 4 * sizeof(int64_t));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct samples *samples = NULL;
+        struct err err = {0};
+        size_t bytes =
+            (str_starts(cases[i].shape, "(2, 2") || str_starts(cases[i].shape, "(2, 3, 4, 2") ? 48 : 24) * 4;
+        write_npy("order/a.npy", DTYPE_FLOAT32, cases[i].shape, x, bytes);
+        int result = samples_open(scratch_path("order"), &release, &samples, &err);
+        assert_int_equal(result, cases[i].fits ? 0 : -1);
+        if (result < 0)
+            assert_non_null(strstr(err.text, "another order"));
+        samples_free(samples);
+    }
 }
 
 int main(void)
@@ -163,6 +201,7 @@ int main(void)
         cmocka_unit_test(folders_give_inputs_by_name_and_the_rest_is_zero),
         cmocka_unit_test(pictures_are_preprocessed_as_the_release_says),
         cmocka_unit_test(what_does_not_fit_is_named),
+        cmocka_unit_test(other_orders_of_the_same_sizes_are_named),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

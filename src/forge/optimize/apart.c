@@ -3,7 +3,9 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -12,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { LOOK_EVERY_MS = 20 };
 
@@ -50,10 +53,14 @@ int apart_tell(void *self, const char *what, size_t done, size_t total, struct e
 
 /* ---- in the child ---- */
 
-static void run_child(const struct apart_job *job, struct apart *apart, pid_t parent)
+static void run_child(const struct apart_job *job, struct apart *apart, pid_t parent, int last_words)
     __attribute__((noreturn));
-static void run_child(const struct apart_job *job, struct apart *apart, pid_t parent)
+static void run_child(const struct apart_job *job, struct apart *apart, pid_t parent, int last_words)
 {
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+    dup2(last_words,
+         STDERR_FILENO); /* what a library says before it aborts is part of our line, not one of its own */
+#endif
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);
@@ -109,21 +116,43 @@ static int await(const struct apart_job *job, struct apart *apart, pid_t pid, in
     }
 }
 
+/* The last line that the child wrote; of a long one its end. */
+static int tell_death(int signal_number, int words_fd, struct err *err)
+{
+    enum { SHOWN = 120 };
+    char words[4096];
+    ssize_t len = 0, more = 0;
+    while (len < (ssize_t)sizeof words - 1 &&
+           (more = read(words_fd, words + len, sizeof words - 1 - (size_t)len)) > 0)
+        len += more;
+    while (len > 0 && iscntrl((unsigned char)words[len - 1]))
+        len--;
+    ssize_t start = len;
+    while (start > 0 && len - start < SHOWN && !iscntrl((unsigned char)words[start - 1]))
+        start--;
+    words[len] = '\0';
+    return err_set(err, ERR_REFUSED, "its process died: %s%s%s%s", strsignal(signal_number),
+                   len > start ? " (" : "", words + start, len > start ? ")" : "");
+}
+
 static int run_with(const struct apart_job *job, struct apart *apart, struct err *err)
 {
-    int status = 0;
+    int status = 0, words[2];
+    if (pipe2(words, O_CLOEXEC | O_NONBLOCK) < 0)
+        return err_errno(err, "cannot start a process for the next step");
+    cleanup_close int reader = words[0], writer = words[1];
     pid_t parent = getpid();
     malloc_trim(0); /* what is free here is not the child's */
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
-        run_child(job, apart, parent);
+        run_child(job, apart, parent, writer);
     if (pid < 0)
         return err_errno(err, "cannot start a process for the next step");
     if (await(job, apart, pid, &status, err) < 0)
         return -1;
     if (WIFSIGNALED(status))
-        return err_set(err, ERR_REFUSED, "its process died: %s", strsignal(WTERMSIG(status)));
+        return tell_death(WTERMSIG(status), reader, err);
     if (apart->failed) {
         *err = apart->err;
         return -1;

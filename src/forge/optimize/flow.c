@@ -41,6 +41,14 @@ struct digest flow_key(const struct digest *before, const char *fmt, ...)
 
 /* ---- a step ---- */
 
+/* Of a process that died nobody knows what it was at. */
+static int run_apart(const struct flow *flow, const struct apart_job *job, struct err *err)
+{
+    if (apart_run(job, err) == 0)
+        return 0;
+    return str_starts(err->text, "its process ") ? err_prefix(err, "%s", flow->step) : -1;
+}
+
 int flow_do(struct flow *flow, const struct flow_step *step, struct err *err)
 {
     flow->step = step->title;
@@ -49,7 +57,7 @@ int flow_do(struct flow *flow, const struct flow_step *step, struct err *err)
         const struct apart_job job = {
             .work = step->work, .work_arg = step->arg, .progress = flow_tell, .arg = flow};
         if (state_forget(&flow->state, step->name, err) < 0 || flow_tell(flow, "", 0, 1, err) < 0 ||
-            apart_run(&job, err) < 0)
+            run_apart(flow, &job, err) < 0)
             return -1;
         const char *files[STATE_MAX_FILES];
         for (size_t i = 0; i < STATE_MAX_FILES; i++)
@@ -149,7 +157,7 @@ int flow_look(struct flow *flow, struct err *err)
     const struct apart_job job = {.work = look_work, .work_arg = &look, .progress = flow_tell, .arg = flow};
     flow->step = "looking at the model's answers";
     ticker_begin(&flow->ticker, SHARE_LOOK);
-    int result = apart_run(&job, err);
+    int result = run_apart(flow, &job, err);
     ticker_end(&flow->ticker);
     flow->fidelity = (struct fidelity){.kind = look.glance->kind,
                                        .release = &flow->target.release,

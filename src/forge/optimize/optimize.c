@@ -193,7 +193,21 @@ static int make_out(struct flow *flow, int *out_lock, struct err *err)
     return state_open(flow->job->out_dir, &flow->state, err);
 }
 
-/* The model was not understood: as if nobody had been here. */
+/* The samples must be the same after the work as before it. */
+static int check_apart(const struct flow *flow, struct err *err)
+{
+    cleanup_free char *calib = realpath(flow->job->calib_dir, NULL);
+    cleanup_free char *out = realpath(flow->job->out_dir, NULL);
+    if (!calib || !out)
+        return err_errno(err, "%s", calib ? flow->job->out_dir : flow->job->calib_dir);
+    size_t len = strlen(calib);
+    if (!str_starts(out, calib) || (out[len] != '/' && out[len] != '\0'))
+        return 0;
+    return err_set(err, ERR_USAGE, "-o %s lies in the folder of the samples: choose another",
+                   flow->job->out_dir);
+}
+
+/* The model or the samples were not understood: as if nobody had been here. */
 static void unmake_out(const struct flow *flow)
 {
     cleanup_free char *work = flow_path(flow, OPTIMIZE_WORK);
@@ -248,12 +262,27 @@ static void plan_shares(struct flow *flow)
             ticker_add(&flow->ticker, SHARE_BUILD + SHARE_JUDGE);
 }
 
+/* All that can be wrong with what was given comes out here. What a later run may do better (disk, memory, ^C) leaves the work where it is. */
+static int understand(struct flow *flow, struct err *err)
+{
+    if (check_apart(flow, err) < 0 || steps_prepare(flow, err) < 0 || open_samples(flow, err) < 0) {
+        unmake_out(flow);
+        return -1;
+    }
+    if (remove_reports(flow, err) < 0)
+        return -1;
+    if (flow_look(flow, err) < 0 ||
+        steps_observe(flow, flow->model, OPTIMIZE_WORK "/observed.bin", "observe", err) < 0) {
+        if (!err_retryable(err->code))
+            unmake_out(flow);
+        return -1;
+    }
+    return 0;
+}
+
 static int go_through(struct flow *flow, struct err *err)
 {
     struct optimize_report *report = flow->report;
-    if (remove_reports(flow, err) < 0 || flow_look(flow, err) < 0 ||
-        steps_observe(flow, flow->model, OPTIMIZE_WORK "/observed.bin", "observe", err) < 0)
-        return -1;
     if (flow->job->prune > 0 && steps_prune(flow, err) < 0)
         return -1;
     for (enum quant_profile profile = 0; profile < PROFILE_COUNT; profile++)
@@ -287,11 +316,7 @@ static int run(struct flow *flow, struct err *err)
     if (read_target(flow, err) < 0 || make_out(flow, &lock, err) < 0)
         return -1;
     plan_shares(flow);
-    if (steps_prepare(flow, err) < 0 || open_samples(flow, err) < 0) {
-        unmake_out(flow);
-        return -1;
-    }
-    if (go_through(flow, err) < 0)
+    if (understand(flow, err) < 0 || go_through(flow, err) < 0)
         return -1;
     flow->report->seconds = (double)(clock_mono_ms() - began_ms) / 1000;
     flow->report->peak_rss_bytes = peak_rss();

@@ -212,6 +212,13 @@ static int enough(void *arg, const char *what, size_t done, size_t total, struct
     return err_set(err, ERR_CONFLICT, "enough");
 }
 
+static int complaining_work(void *arg, struct apart *self, struct err *err)
+{
+    signal(SIGABRT, SIG_DFL);
+    fputs("a warning\nlibrary.h:7: Assertion failed.\n", stderr);
+    abort();
+}
+
 static void work_apart_gives_back_what_it_did_or_why_not(void **state)
 {
     struct err err = {0};
@@ -229,6 +236,11 @@ static void work_apart_gives_back_what_it_did_or_why_not(void **state)
     job.work = dying_work;
     assert_fails(apart_run(&job, &err), err, ERR_REFUSED);
     assert_non_null(strstr(err.text, "Killed"));
+    job.work = complaining_work;
+    assert_fails(apart_run(&job, &err), err, ERR_REFUSED);
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+    assert_string_equal(err.text, "its process died: Aborted (library.h:7: Assertion failed.)");
+#endif
     job = (struct apart_job){.work = endless_work, .timeout_ms = 50};
     assert_fails(apart_run(&job, &err), err, ERR_TIMEOUT);
     job = (struct apart_job){.work = endless_work, .progress = enough};

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { OPSET = 17, APART_BYTES = 1 << 30 };
+enum { OPSET = 17, NEWEST_OPSET = 21, APART_BYTES = 1 << 30 };
 
 /* ---- what we do ourselves, before the runtime folds ---- */
 
@@ -53,7 +53,7 @@ static int fix_shapes(struct graph *graph, const struct optimize_fixed *fixed, s
 }
 
 static int write_fixed(const char *model_path, const struct optimize_fixed *fixed, size_t fixed_count,
-                       const char *out_path, struct err *err)
+                       const char *out_path, int64_t *out_opset, struct err *err)
 {
     cleanup_graph struct graph *graph = NULL;
     if (graph_open(model_path, &graph, err) < 0 || prepare_check_kind(graph, err) < 0)
@@ -62,6 +62,7 @@ static int write_fixed(const char *model_path, const struct optimize_fixed *fixe
     if (fix_shapes(graph, fixed, fixed_count, err) < 0 || graph_upgrade(graph, OPSET, err) < 0 ||
         graph_tidy(graph, err) < 0)
         return -1;
+    *out_opset = graph_opset(graph);
     return graph_save_within(graph, out_path, 0, err);
 }
 
@@ -90,6 +91,30 @@ static int fold(const char *path, const char *out_path, const char *runtime_path
                                 .entries = entries,
                                 .entry_count = bytes > APART_BYTES ? ARRAY_LEN(entries) : 1};
     return lab_dump(path, &how, err);
+}
+
+/* The runtime's words are about a file that nobody has seen, and long: what is named is the model, and the part that says what is missing. */
+static int explain(const char *model_path, const char *fixed_path, int64_t opset, struct err *err)
+{
+    static const char unknown[] = "No Op registered for ", version[] = " with";
+    char words[sizeof err->text];
+    const char *at = str_starts(err->text, fixed_path) ? err->text + strlen(fixed_path) : NULL;
+    if (!at)
+        return -1;
+    if (opset > NEWEST_OPSET)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s: this ONNX Runtime does not run opset %lld: export it with %d or older",
+                       model_path, (long long)opset, NEWEST_OPSET);
+    if (strstr(at, unknown))
+        at = strstr(at, unknown);
+    at += strspn(at, ": ");
+    str_copy(words, sizeof words, at);
+    char *tail = strstr(words, version);
+    if (tail)
+        *tail = '\0';
+    const char *remedy = err->code == ERR_UNSUPPORTED ? " (export it with ONNX's own operators only)" : "";
+    int room = (int)sizeof err->text - (int)strlen(model_path) - (int)strlen(remedy) - 3;
+    return err_set(err, err->code, "%s: %.*s%s", model_path, MAX(room, 60), words, remedy);
 }
 
 /* ---- what we do behind it ---- */
@@ -187,10 +212,11 @@ static int prepare_in(const char *dir, const char *model_path, const struct opti
     cleanup_free char *fixed_path = file_join(dir, "fixed.onnx"), *folded = file_join(dir, "folded.onnx");
     if (!fixed_path || !folded)
         return err_no_memory(err);
-    if (write_fixed(model_path, fixed, fixed_count, fixed_path, err) < 0)
+    int64_t opset = 0;
+    if (write_fixed(model_path, fixed, fixed_count, fixed_path, &opset, err) < 0)
         return -1;
     if (fold(fixed_path, folded, runtime_path, err) < 0)
-        return -1;
+        return explain(model_path, fixed_path, opset, err);
     return finish(fixed_path, folded, out_path, err);
 }
 

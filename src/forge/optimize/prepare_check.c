@@ -21,7 +21,11 @@ static int check_ops(struct graph *graph, struct err *err)
     size_t count = 0;
     struct onnx_node *const *nodes = graph_nodes(graph, &count);
     for (size_t i = 0; i < count; i++)
-        if (is_integer_op(nodes[i]->op))
+        if (nodes[i]->domain[0] && onnx_model_opset(graph_model(graph), nodes[i]->domain) == 0)
+            return err_set(err, ERR_INVALID,
+                           "node \"%.60s\" (%.40s) is of domain %.60s, which the model does not import",
+                           nodes[i]->name, nodes[i]->op, nodes[i]->domain);
+        else if (is_integer_op(nodes[i]->op))
             return err_set(
                 err, ERR_UNSUPPORTED,
                 "the model is quantized already (node \"%.60s\" is a %.40s): give the float32 model "
@@ -33,17 +37,19 @@ static int check_ops(struct graph *graph, struct err *err)
 static int check_weights(struct graph *graph, struct err *err)
 {
     const struct onnx_graph *model = onnx_model_graph(graph_model(graph));
-    size_t halves = 0, floats = 0;
+    size_t halves = 0, floats = 0, doubles = 0;
     for (size_t i = 0; i < model->weight_count; i++) {
         const struct onnx_weight *weight = model->weights[i];
         if (weight->removed || weight->dim_count < 2)
             continue;
         halves += weight->dtype == DTYPE_FLOAT16 || weight->dtype == DTYPE_BFLOAT16;
         floats += weight->dtype == DTYPE_FLOAT32;
+        doubles += weight->dtype == DTYPE_FLOAT64;
     }
-    if (halves > 0 && floats == 0)
+    if (halves + doubles > 0 && floats == 0)
         return err_set(err, ERR_UNSUPPORTED,
-                       "the model's weights are of 16 bits: give the float32 model that it was made from");
+                       "the model's weights are of %d bits: give the float32 model that it was made from",
+                       halves ? 16 : 64);
     return 0;
 }
 
@@ -73,6 +79,9 @@ int prepare_check_shapes(struct graph *graph, struct err *err)
     const struct onnx_graph *model = onnx_model_graph(graph_model(graph));
     for (size_t i = 0; i < model->input_count; i++) {
         const struct onnx_value_info *value = model->inputs[i];
+        if (value->dtype && tensor_element_bytes(value->dtype) == 0)
+            return err_set(err, ERR_UNSUPPORTED,
+                           "input %.64s holds no numbers (strings?): cut it off the model", value->name);
         bool open = !value->shaped;
         for (size_t k = 0; k < value->dim_count; k++)
             open = open || value->dims[k] < 0;
