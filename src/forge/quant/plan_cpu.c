@@ -12,7 +12,7 @@
  *     3. tensors between integers, and into and out of them, get a pair each; what a mover joins shares its source's grid */
 
 #define MIXED_RATIO 16.0F
-#define FAR_RATIO 20.0    /* a range of so many standard deviations; 8 to 10 are usual */
+#define NARROW_STEPS 8.0F /* fewer tell nothing apart */
 #define LOGIT_RANGE 32.0F /* steps of an eighth */
 enum { MAX_TAIL = 12 };   /* operators between a head and the function it ends in */
 
