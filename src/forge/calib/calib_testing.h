@@ -7,39 +7,10 @@
 #include "base/mem.h"
 #include "forge/npy.h"
 #include "sys/file.h"
+#include "sys/scratch_testing.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static char scratch_dir[64];
-
-static inline int scratch_make(void **state)
-{
-    snprintf(scratch_dir, sizeof scratch_dir, "/tmp/muster-calib-XXXXXX");
-    assert_non_null(mkdtemp(scratch_dir));
-    return 0;
-}
-
-static inline int scratch_remove(void **state)
-{
-    struct err err = {0};
-    return file_remove_tree(scratch_dir, &err);
-}
-
-/* One of four paths below the scratch folder, in turn; its folders are made. */
-static inline const char *scratch_path(const char *name)
-{
-    static char paths[4][160];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-    struct err err = {0};
-    snprintf(path, sizeof paths[0], "%s/%s", scratch_dir, name);
-    char *slash = strrchr(path, '/');
-    *slash = '\0';
-    assert_ok(file_make_dirs(path, 0755, &err), err);
-    *slash = '/';
-    return path;
-}
 
 /* `shape`: as Python writes it, "(1, 2)". */
 static inline void write_npy(const char *name, enum tensor_dtype dtype, const char *shape, const void *data,

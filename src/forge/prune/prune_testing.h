@@ -10,37 +10,13 @@
 #include "forge/testing/nets.h"
 #include "infer/lab.h"
 #include "sys/file.h"
+#include "sys/scratch_testing.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TEST_SAMPLES = 12 };
-
-static char scratch_dir[64];
-
-static inline int scratch_make(void **state)
-{
-    snprintf(scratch_dir, sizeof scratch_dir, "/tmp/muster-prune-XXXXXX");
-    assert_non_null(mkdtemp(scratch_dir));
-    return 0;
-}
-
-static inline int scratch_remove(void **state)
-{
-    struct err err = {0};
-    return file_remove_tree(scratch_dir, &err);
-}
-
-/* One of eight, in turn. */
-static inline const char *scratch_path(const char *name)
-{
-    static char paths[8][128];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", scratch_dir, name);
-    return path;
-}
 
 /* Pictures of `size` for the model's one input "x". */
 static inline struct samples *samples_for(const char *model_path, int size, size_t count)

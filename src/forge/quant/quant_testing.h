@@ -11,32 +11,10 @@
 #include "infer/lab.h"
 #include "infer/runtime.h"
 #include "sys/file.h"
+#include "sys/scratch_testing.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-static char scratch_dir[64];
-
-static inline int scratch_make(void **state)
-{
-    snprintf(scratch_dir, sizeof scratch_dir, "/tmp/muster-quant-XXXXXX");
-    return mkdtemp(scratch_dir) ? 0 : -1;
-}
-
-static inline int scratch_remove(void **state)
-{
-    struct err err = {0};
-    return file_remove_tree(scratch_dir, &err);
-}
-
-static inline const char *scratch_path(const char *name)
-{
-    static char paths[8][160];
-    static unsigned turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", scratch_dir, name);
-    return path;
-}
 
 /* Skips the test where no runtime is. */
 static inline void wants_runtime(void)
