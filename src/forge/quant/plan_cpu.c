@@ -342,24 +342,26 @@ static bool leads_on(const struct planner *planner, const struct op *op, const b
     return false;
 }
 
-/* Whether a tensor ends in a function that tells its small values apart, whatever is moved on the way. */
-static bool feeds_exponential(const struct planner *planner, const struct graph_tensor *tensor, int depth)
+/* How many operators it is from a tensor to a function that tells its small values apart, whatever is moved on the way; 0: more than MAX_TAIL, or
+ * none. `tails` holds the answers for all operators behind it. */
+static uint8_t tail_of(const struct planner *planner, const struct graph_tensor *tensor, const uint8_t *tails)
 {
-    for (size_t i = 0; tensor && depth > 0 && i < tensor->use_count; i++) {
+    uint8_t least = 0;
+    for (size_t i = 0; tensor && i < tensor->use_count; i++) {
         const struct onnx_node *node = tensor->uses[i].node;
         const struct op *op = op_of(planner, node);
         if (graph_is_op(node, "Sigmoid") || graph_is_op(node, "Softmax") || graph_is_op(node, "Exp"))
-            return true;
-        if (op && !op->weighted &&
-            feeds_exponential(planner, graph_output(planner->graph, node, 0), depth - 1))
-            return true;
+            return 1;
+        uint8_t tail = op && !op->weighted ? tails[op - planner->ops] : 0;
+        if (tail && tail < MAX_TAIL && (!least || tail + 1 < least))
+            least = (uint8_t)(tail + 1);
     }
-    return false;
+    return least;
 }
 
 /* In 8 bits an answer comes in steps of a 255th of its whole range. That is too coarse where all that lies on one side of 0 is some steps wide
  * (BlazeFace's logits go from -1521 to 3.5, and only those above 0 are faces), and for logits of which only some units around 0 matter. */
-static bool is_coarse(const struct planner *planner, const struct op *op)
+static bool is_coarse(const struct planner *planner, const struct op *op, const uint8_t *tails)
 {
     const struct graph_tensor *end = chain_end(planner, op);
     const struct observed *seen = end ? observation_find(planner->seen, end->name) : NULL;
@@ -367,20 +369,23 @@ static bool is_coarse(const struct planner *planner, const struct op *op)
         return false;
     float range = seen->max - seen->min, narrow = fminf(-seen->min, seen->max);
     return (narrow > 0 && narrow < range * NARROW_STEPS / 255) ||
-           (range > LOGIT_RANGE && feeds_exponential(planner, end, MAX_TAIL));
+           (range > LOGIT_RANGE && tail_of(planner, end, tails));
 }
 
 /* The last convolutions on the way to an output are the model's answer. A product gives floats anyway. */
 static int settle_heads(struct planner *planner, struct err *err)
 {
     cleanup_free bool *leads = mem_zalloc(planner->count + 1, sizeof *leads);
-    if (!leads)
+    cleanup_free uint8_t *tails = mem_zalloc(planner->count + 1, sizeof *tails);
+    if (!leads || !tails)
         return err_no_memory(err);
-    for (size_t i = planner->count; i-- > 0;)
+    for (size_t i = planner->count; i-- > 0;) {
         leads[i] = leads_on(planner, &planner->ops[i], leads);
+        tails[i] = tail_of(planner, first_output(planner, &planner->ops[i]), tails);
+    }
     for (size_t i = 0; i < planner->count; i++) {
         struct op *op = &planner->ops[i];
-        if (op->weighted && op->integer && !leads[i] && !is_product(op) && is_coarse(planner, op))
+        if (op->weighted && op->integer && !leads[i] && !is_product(op) && is_coarse(planner, op, tails))
             keep_out(op, "head: 8 bits are too coarse for its answer");
     }
     settle(planner);
