@@ -201,9 +201,35 @@ static void an_unobserved_tensor_is_an_error(void **state)
     trial_close(&trial);
 }
 
+/* Logits of a wide range in front of a Sigmoid, whatever lies between: only some units around 0 matter, and 8 bits have no step for them. */
+static void heads_of_wide_logits_stay_float(void **state)
+{
+    wants_runtime();
+    for (int sigmoid = 0; sigmoid < 2; sigmoid++) {
+        struct layers net = net_begin();
+        cleanup_quant_plan struct quant_plan plan = {0};
+        const struct conv_shape body = {.in = 3, .out = 8, .kernel = 3, .stride = 1},
+                                head = {.in = 8, .out = 4, .kernel = 1, .stride = 1, .gain = 100};
+        const char *out = layer_conv(&net, layer_relu(&net, layer_conv(&net, "x", &body)), &head);
+        out = layer1(&net, "Identity", out);
+        for (int i = 0; i < 3; i++)
+            out = layer_reshape(&net, out, (const int64_t[]){1, 4, 256 >> i, 1 << i}, 4);
+        out = layer1(&net, sigmoid ? "Sigmoid" : "Identity", out);
+        net_end(&net, 16, &out, 1);
+        struct trial trial = trial_open(16);
+        trial_plan(&trial, PROFILE_CPU_X86, NULL, 0, &plan);
+        size_t heads = 0;
+        for (size_t i = 0; i < plan.node_count; i++)
+            heads += plan.nodes[i].why && str_starts(plan.nodes[i].why, "head:");
+        assert_int_equal(heads, sigmoid);
+        trial_close(&trial);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heads_of_wide_logits_stay_float),
         cmocka_unit_test(every_weighted_operator_fuses),
         cmocka_unit_test(without_any_one_group_the_rest_still_fuses),
         cmocka_unit_test(mixed_ranges_stay_float_where_floats_read_them),
