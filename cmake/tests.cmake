@@ -33,6 +33,7 @@ set(MUSTER_TEST_SECONDS
   robot.store.reports_test 6
   robot.store.store_crash_test 12
   system.test_audit 20
+  system.test_corpus 50
   system.test_demo_calm 50
   system.test_demo_chaos 55
   system.test_derived 6
