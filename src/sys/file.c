@@ -157,7 +157,8 @@ int file_lock(const char *path, int *out_fd, struct err *err)
 
 int file_map(const char *path, struct file_map *out, struct err *err)
 {
-    cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO is refused, not waited for */
+    cleanup_close int fd =
+        open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO is refused, not waited for */
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_errno(err, "%s", path);

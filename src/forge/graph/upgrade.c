@@ -414,8 +414,10 @@ int graph_upgrade(struct graph *graph, int64_t opset, struct err *err)
     if (job.from >= opset)
         return 0;
     if (job.from < OLDEST || opset > NEWEST)
-        return err_set(err, ERR_UNSUPPORTED, "the model is of opset %lld; from %d to %d can be upgraded: export it with a newer one",
-                       (long long)job.from, OLDEST, NEWEST);
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "the model is of opset %lld; from %d to %d can be upgraded: export it with a newer one",
+            (long long)job.from, OLDEST, NEWEST);
     for (int64_t version = job.from + 1; version <= opset; version++)
         if (bring_to(&job, version) < 0)
             return -1;
