@@ -258,7 +258,7 @@ static const struct kind {
 } kinds[NET_COUNT] = {
     [NET_RESIDUAL] = {"residual", residual, {56, 64, 6}},
     [NET_SILU] = {"silu", silu, {56, 64, 8}},
-    [NET_INVERTED] = {"inverted", inverted, {56, 16, 6}},
+    [NET_INVERTED] = {"inverted", inverted, {56, 24, 6}},
     [NET_SQUEEZE] = {"squeeze", squeeze, {56, 16, 4}},
     [NET_CONCAT] = {"concat", concat, {56, 32, 2}},
     [NET_YOLO] = {"yolo", yolo, {640, 32, 2}},
