@@ -82,7 +82,8 @@ def test_real_networks_still_see(network, tmp_path):
         like, things = network.like(parent, answers, 200)
         print(f"{network.name} {profile['profile']}: {like:.4f} over {things}, {profile['integer']} of {profile['weighted']} are integers, "
               f"{profile['reason']}")
-        assert like >= 0.9 and things >= 50
+        # What was refused may be what it likes: the model itself stays (BlazeFace's larger model loses its faces in 8 bits).
+        assert things >= 50 and (like >= 0.9 or not profile["promoted"])
 
 
 # ---- releases ----
