@@ -293,6 +293,18 @@ def test_bad_models_are_one_line_and_nothing_written(tmp_path_factory, tmp_path,
     assert {p.name for p in tmp_path.iterdir()} == {"bad.onnx"}
 
 
+def test_a_bias_that_is_computed_stays_float(tmp_path):
+    numbers = struct.pack("<256f", *(((i * 37) % 101 - 50) / 200 for i in range(256)))
+    weight = field(5, b"\x08\x10\x08\x10\x10\x01" + field(8, b"w") + field(9, numbers))
+    (tmp_path / "model.onnx").write_bytes(model(node(b"Relu", [b"x"], [b"r"]), node(b"Gemm", [b"x", b"w", b"r"], [b"y"]), weight,
+                                                dims=(16, 16)))
+    for i in range(40):
+        write_npy(tmp_path / f"samples/{i}.npy", (16, 16), [((i * 256 + k) * 73 % 211 - 105) / 50 for k in range(256)])
+    done = run("optimize", "model.onnx", "-c", "samples", "-o", "out", "-p", "trt", "--int8", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "its bias is computed" in [e["reason"] for e in json.loads(done.stdout)["profiles"][0]["excluded"]]
+
+
 def test_bad_samples_are_named_and_nothing_written(tmp_path):
     (tmp_path / "model.onnx").write_bytes(model(node(b"Relu", [b"x"], [b"y"]), dims=(1, 3, 4, 5)))
     bad = tmp_path / "samples/3.npy"

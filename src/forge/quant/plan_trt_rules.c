@@ -60,6 +60,17 @@ static char *why_wild_weights(const struct question *q)
     return NULL;
 }
 
+/* A Gemm may add any matrix; only one number per channel can be corrected. */
+static char *why_bias(const struct question *q)
+{
+    const struct graph_tensor *bias = graph_input(q->work->graph, q->node, 2);
+    if (!bias)
+        return NULL;
+    if (!bias->weight)
+        return mem_strdup("its bias is computed");
+    return bias->weight->dim_count > 1 ? mem_strdup("its bias is a matrix") : NULL;
+}
+
 static char *why_wild_input(const struct question *q)
 {
     return q->seen && !q->seen->finite ? mem_strdup("its input was not finite on a sample") : NULL;
@@ -140,9 +151,9 @@ static char *why_mixed(const struct question *q)
 }
 
 /* In this order: later ones may lean on earlier ones. */
-static char *(*const rules[])(const struct question *) = {why_skipped,      why_no_weights,  why_grouped,
-                                                          why_wild_weights, why_wild_input,  why_few_channels,
-                                                          why_vector,       why_expectation, why_mixed};
+static char *(*const rules[])(const struct question *) = {
+    why_skipped,    why_no_weights,   why_bias,   why_grouped,     why_wild_weights,
+    why_wild_input, why_few_channels, why_vector, why_expectation, why_mixed};
 
 int trt_exclude(struct trt_work *work, const struct onnx_node *node, char *why, struct err *err)
 {
