@@ -115,8 +115,9 @@ def test_a_file_that_was_changed_is_made_again(good):
     folder, _ = good
     whole = (folder / "out/cpu-arm.onnx").read_bytes()
     (folder / "out/cpu-arm.onnx").write_bytes(whole[:-1])
-    done = run("optimize", "model.onnx", "-c", "samples", "-o", "out", cwd=folder)
+    done = run("optimize", folder / "model.onnx", "-c", folder / "samples", "-o", folder / "out", cwd=ROOT)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("\n  optimized: out\n")  # as it is to be written into the release.yaml beside the model
     assert (folder / "out/cpu-arm.onnx").read_bytes() == whole  # bit by bit: the same samples give the same model
 
 

@@ -131,6 +131,15 @@ static void print_row(const struct optimize_profile *profile)
     printf("  %s\n", profile->promoted ? "promoted" : "refused");
 }
 
+/* Paths in a release.yaml are relative to where it lies; the model mostly lies there too. */
+static const char *beside_model(const struct optimize_report *report)
+{
+    const char *slash = strrchr(report->model_path, '/');
+    size_t len = slash ? (size_t)(slash - report->model_path) + 1 : 0;
+    bool below = len && strncmp(report->out_path, report->model_path, len) == 0 && report->out_path[len];
+    return below ? report->out_path + len : report->out_path;
+}
+
 static void print_next(const struct optimize_report *report, const struct optimize_job *job)
 {
     bool any = false;
@@ -138,7 +147,7 @@ static void print_next(const struct optimize_report *report, const struct optimi
         any = any || report->profiles[i].promoted;
     printf("\nreport: %s/report.html, %s/report.json\n", job->out_dir, job->out_dir);
     if (any)
-        printf("into release.yaml, to ship what was promoted:\n  optimized: %s\n", job->out_dir);
+        printf("into release.yaml, to ship what was promoted:\n  optimized: %s\n", beside_model(report));
 }
 
 static void print_text(const struct optimize_report *report, const struct optimize_job *job)
