@@ -20,6 +20,9 @@ set(MUSTER_TEST_SECONDS
   fleet.server.robot_port_test 13
   fleet.server.trust_test 35
   forge.engine_test 4
+  forge.prune.prune_test 6
+  forge.quant.plan_cpu_test 8
+  forge.quant.run_test 5
   fuzz.tuf_update 10
   infer.tensorrt_test 8
   robot.agent.agent_test 45
@@ -43,13 +46,14 @@ set(MUSTER_TEST_SECONDS
   system.test_incident 17
   system.test_isolation 30
   system.test_keys 10
-  system.test_optimize 35
+  system.test_optimize 20
   system.test_oversight 65
   system.test_release 12
   system.test_robot_errors 100
   system.test_switch 25
   system.test_tuf 15
   system.test_two_keys 20
+  system.test_variants 8
   trust.admission_test 4
   trust.repo.repo_crash_test 10
   trust.tuf.signer_test 8)
