@@ -86,7 +86,6 @@ static int judge_sample(struct side *sides, size_t count, struct samples *sample
 {
     struct lab_tensor inputs[RELEASE_MAX_TENSORS], outputs[RELEASE_MAX_TENSORS];
     struct lab_tensor first[RELEASE_MAX_TENSORS] = {0};
-    static const struct release raw = {.task = TASK_RAW};
     size_t output_count = lab_output_count(sides[0].lab);
     int result = 0;
     struct fidelity fidelity = {0};
@@ -98,7 +97,7 @@ static int judge_sample(struct side *sides, size_t count, struct samples *sample
             result = lab_run(sides[i].lab, inputs, NULL, 0, outputs, err);
         if (result == 0 && i == 0) {
             result = copy_outputs(outputs, output_count, first, err);
-            fidelity = fidelity_for(&raw, first, output_count);
+            fidelity = fidelity_for(NULL, first, output_count);
         }
         if (result == 0)
             sides[i].fidelity += fidelity_of(&fidelity, first, outputs) / JUDGED;
