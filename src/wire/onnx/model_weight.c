@@ -1,22 +1,9 @@
 /* TensorProto: shape, type, and where its bytes are. */
 #include "base/str.h"
+#include "wire/onnx/fields.h"
 #include "wire/onnx/model_inside.h"
 
 #include <string.h>
-
-enum {
-    DIMS = 1,
-    DATA_TYPE = 2,
-    FLOATS = 4,
-    INT32S = 5,
-    INT64S = 7,
-    NAME = 8,
-    RAW = 9,
-    DOUBLES = 10,
-    UINT64S = 11,
-    EXTERNAL = 13,
-    LOCATION = 14
-};
 
 static bool known(const struct pb_field *field)
 {

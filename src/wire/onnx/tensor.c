@@ -1,23 +1,13 @@
 #include "wire/onnx/tensor.h"
 
 #include "base/mem.h"
+#include "wire/onnx/fields.h"
 #include "wire/protobuf.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_BYTES = 256 << 20 };
-enum {
-    DIMS = 1,
-    DATA_TYPE = 2,
-    FLOATS = 4,
-    INT32S = 5,
-    INT64S = 7,
-    NAME = 8,
-    RAW = 9,
-    DOUBLES = 10,
-    UINT64S = 11
-};
 
 static int damaged(struct err *err)
 {
