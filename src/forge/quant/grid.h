@@ -1,7 +1,7 @@
 /* Numbers on a grid: real = scale * (q - zero). Pure.
  *
  * Activations: per tensor. Ranges by minimum mean square error over the histogram, among clips from the whole range down; a range pinned
- * at zero keeps ReLU and Clip absorbable (zero point = the type's minimum, ml.md A2).
+ * at zero keeps ReLU and Clip absorbable (zero point = the type's minimum, docs/quantization.md).
  * Weights: per output channel, symmetric, zero point 0, clip of minimum mean square error, 8 bits in [-127, 127] or 7 in [-63, 63].
  * Every grid can represent 0 exactly; scales are normal floats, never 0.
  */

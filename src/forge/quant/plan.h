@@ -3,9 +3,9 @@
  *     prepared graph + observation ─▶ quant_plan ─▶ (search takes groups back to float: plan_exclude) ─▶ quant_emit ─▶ QDQ model
  *
  *     profile    activations            weights                    Q/DQ pairs                                rules
- *     cpu-x86    U8, zero point free    S8 per channel             on whole tensors, all readers read DQ     ml.md A2 (plan_cpu.c)
- *     cpu-arm    S8, zero point free    S8 per channel             likewise, zero = -128 behind ReLU         ml.md A2 (plan_cpu.c)
- *     trt        S8 symmetric           S8 per channel             on inputs of weighted operators,          ml.md A3 (plan_trt.c)
+ *     cpu-x86    U8, zero point free    S8 per channel             on whole tensors, all readers read DQ     docs/quantization.md
+ *     cpu-arm    S8, zero point free    S8 per channel             likewise, zero = -128 behind ReLU         docs/quantization.md
+ *     trt        S8 symmetric           S8 per channel             on inputs of weighted operators,          docs/tensorrt.md
  *                                                                  residual input of Add; outputs not
  *
  * Nodes are known by name: a prepared graph's nodes have unique ones (forge/optimize/prepare.h).

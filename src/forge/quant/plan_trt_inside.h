@@ -1,4 +1,4 @@
-/* Placement for TensorRT, in three steps (ml.md A3; docs/tensorrt.md says rule by rule where each comes from):
+/* Placement for TensorRT, in three steps (docs/tensorrt.md says rule by rule where each comes from):
  *
  *     plan_trt_rules.c    which weighted operators stay float, and why
  *     plan_trt_parts.c    a partition per weighted operator that does not: what TensorRT can fuse behind it; which input of an Add comes

@@ -1,4 +1,4 @@
-/* The structural check of a model for TensorRT, with pairs or float16 or both: the rules of NVIDIA's developer guide and of ModelOpt, as ml.md A3 restates
+/* The structural check of a model for TensorRT, with pairs or float16 or both: the rules of NVIDIA's developer guide and of ModelOpt, as docs/tensorrt.md states
  * them, one by one; docs/tensorrt.md has the table. Nothing here has run on TensorRT: these are its documented rules, not its behaviour. */
 #ifndef MUSTER_FORGE_TRT_PLACEMENT_H
 #define MUSTER_FORGE_TRT_PLACEMENT_H
@@ -26,7 +26,7 @@ const char *trt_rule_text(const char *rule); /* "zero points are int8 and 0"; NU
 /* The first finding as one line: "Conv_3: zero points are int8 and 0 (and 4 more)". Errors: REFUSED; 0 if there is none. */
 int trt_explain(const struct trt_findings *findings, struct err *err) must_check;
 
-/* The command that builds the engine on the robot's board, for humans and for the release's documents (ml.md A9); without the word that strong typing
+/* The command that builds the engine on the robot's board, for humans and for the release's documents (docs/tensorrt.md); without the word that strong typing
  * takes up to TensorRT 10 if `version` is 11 or later. `timing_cache` NULL: none. Appends one line. */
 struct trt_build {
     const char *model, *engine, *timing_cache;
