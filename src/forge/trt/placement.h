@@ -1,5 +1,5 @@
-/* The structural check of a model for TensorRT, with pairs or float16 or both: the rules of NVIDIA's developer guide and of ModelOpt, as docs/tensorrt.md states
- * them, one by one; docs/tensorrt.md has the table. Nothing here has run on TensorRT: these are its documented rules, not its behaviour. */
+/* The structural check of a model for TensorRT, with pairs or float16 or both: the rules of NVIDIA's developer guide and of ModelOpt, one by one;
+ * docs/tensorrt.md has the table. Nothing here has run on TensorRT: these are its documented rules, not its behaviour. */
 #ifndef MUSTER_FORGE_TRT_PLACEMENT_H
 #define MUSTER_FORGE_TRT_PLACEMENT_H
 
