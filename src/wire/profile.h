@@ -1,0 +1,54 @@
+/* The reference profile: what frames and results of a release looked like when it was made, so that robots notice when they do not any more. A layer
+ * of the release (media type application/vnd.muster.profile.v1), written by `muster pack` from calibration data, read by runner and watcher.
+ *
+ *   little-endian; "MPROFIL1"  u32 sections  u32 0  then sections: u32 kind  u32 bytes  payload (multiple of 8)
+ *     SIGNALS    per signal: mean sd tolerance memory (f64)  edges (7 f32)  u32 0
+ *     LABELS     f64 share[SIGNAL_LABELS] of detections by label
+ *     ACCURACY   struct labelfree_reference, f64s
+ *     TAP        char tensor[64]; u32 channels; f32 projection[32][channels], f32 offset[32]
+ *     PROTOTYPES u32 count (≤ 1024)  u32 0  int8 [count][32]  u16 label[count] (65535: background)
+ *     CONFORMAL  u32 count (≤ 1024) f32 distance quantiles, ascending
+ *   and at the end the first 8 bytes of SHA-256 over all before
+ */
+#ifndef MUSTER_WIRE_PROFILE_H
+#define MUSTER_WIRE_PROFILE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "stats/drift/drift.h"
+#include "stats/labelfree.h"
+#include "stats/signals.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PROFILE_DIMS = 32,
+    PROFILE_MAX_PROTOTYPES = 1024,
+    PROFILE_MAX_CHANNELS = 2048,
+    PROFILE_MAX_QUANTILES = 1024,
+    PROFILE_NO_LABEL = 65535
+};
+#define PROFILE_MEDIA_TYPE "application/vnd.muster.profile.v1"
+
+struct profile {
+    struct drift_reference signals[SIGNALS];
+    double label_share[SIGNAL_LABELS];
+    struct labelfree_reference accuracy;
+    char tap[64]; /* "": none, and nothing below */
+    uint32_t channels;
+    float *projection; /* [PROFILE_DIMS][channels]; owned */
+    float offset[PROFILE_DIMS];
+    uint32_t prototype_count, quantile_count;
+    int8_t (*prototypes)[PROFILE_DIMS]; /* owned */
+    uint16_t *prototype_labels;         /* owned */
+    float *quantiles; /* owned: distances to the k nearest prototypes of calibration data, ascending */
+};
+
+int profile_parse(const void *data, size_t len, struct profile *out,
+                  struct err *err) must_check; /* CORRUPT, INVALID */
+int profile_format(const struct profile *profile, struct buf *out, struct err *err) must_check;
+void profile_fini(struct profile *profile);
+#define cleanup_profile __attribute__((cleanup(profile_fini)))
+
+#endif
