@@ -1,6 +1,7 @@
 /* muster-sim: renders worlds with ground truth, and plays robots. One table of verbs. */
 #include "base/mem.h"
 #include "base/str.h"
+#include "sim/fall/verb.h"
 #include "sim/frames/verb.h"
 #include "sim/robot/verb.h"
 
@@ -12,6 +13,7 @@ struct verb {
 
 static const struct verb verbs[] = {
     {"frames", frames_verb, "render labelled frames as PNG + COCO annotations, or as one file for training"},
+    {"falls", falls_verb, "labelled time series of a humanoid's inertial unit"},
     {"robot", robot_verb, "play a robot's program: camera frames in, checked results or the safe state out"},
 };
 

@@ -79,6 +79,11 @@ static void add(struct journal *journal, size_t *used, const char *fmt, ...)
     va_end(args);
 }
 
+static const char *json_bool(bool value)
+{
+    return value ? "true" : "false";
+}
+
 static void put_line(struct journal *journal, size_t used)
 {
     if (journal->fd < 0 || used >= sizeof journal->line)
@@ -103,6 +108,19 @@ void journal_frame(struct journal *journal, const struct muster_verdict *verdict
             (double)item->x0, (double)item->y0, (double)item->x1, (double)item->y1);
     }
     add(journal, &used, "]}\n");
+    put_line(journal, used);
+}
+
+void journal_act(struct journal *journal, const struct journal_act *act, int64_t wall_ms)
+{
+    size_t used = 0;
+    add(journal, &used,
+        "{\"kind\":\"act\",\"t\":%lld,\"release\":\"%s\",\"act\":\"%s\",\"fall\":%s,\"drill\":%s,\"alarmed\":"
+        "%s,"
+        "\"answered\":%s,\"from_ms\":%lld,\"until_ms\":%lld,\"delay_s\":%.2f}\n",
+        (long long)wall_ms, journal->answered, act->kind, json_bool(act->fall), json_bool(act->drill),
+        json_bool(act->alarmed), json_bool(act->answered), (long long)act->from_ms, (long long)act->until_ms,
+        act->delay_s);
     put_line(journal, used);
 }
 

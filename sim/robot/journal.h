@@ -40,6 +40,14 @@ void journal_count(struct journal *journal, const struct muster_verdict *verdict
 void journal_frame(struct journal *journal, const struct muster_verdict *verdict,
                    const struct detection *truth, size_t truth_count, int64_t wall_ms);
 
+struct journal_act { /* something that happened, and whether the alarm was raised */
+    const char *kind;
+    bool fall, drill, alarmed, answered; /* answered: every window of it got a result */
+    int64_t from_ms, until_ms;           /* wall clock */
+    double delay_s;                      /* world time from the impact to the alarm */
+};
+void journal_act(struct journal *journal, const struct journal_act *act, int64_t wall_ms);
+
 /* A line for every release whose numbers changed since the last call. */
 void journal_flush(struct journal *journal, int64_t wall_ms);
 

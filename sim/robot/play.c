@@ -7,9 +7,8 @@
 #include "sim/camera/camera.h"
 #include "sim/robot/audit.h"
 #include "sim/robot/journal.h"
+#include "sim/robot/rhythm.h"
 #include "sim/world/world.h"
-
-#include <errno.h>
 
 enum { FLUSH_EVERY_MS = 1000 };
 
@@ -118,21 +117,13 @@ static int64_t world_now_ms(const struct player *player)
     return (clock_wall_ms() + (int64_t)(player->options->seed % 1000) * 3701) % (24 * 3600 * 1000ll);
 }
 
-static void sleep_until(int64_t until_ns, const volatile sig_atomic_t *stop)
-{
-    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
-    while (!*stop && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        ;
-}
-
 static void play(struct player *player, const volatile sig_atomic_t *stop)
 {
-    int64_t period_ns = (int64_t)(1e9 / player->options->fps), next_ns = muster_now_ns();
+    struct rhythm rhythm = rhythm_of(player->options->fps);
     for (uint64_t n = 0; !*stop && (player->options->frames == 0 || n < player->options->frames); n++) {
         world_seek(player->world, world_now_ms(player));
         one_frame(player);
-        next_ns = MAX(next_ns + period_ns, muster_now_ns()); /* behind: leave frames out, do not hurry */
-        sleep_until(next_ns, stop);
+        rhythm_wait(&rhythm, stop);
     }
     journal_flush(&player->journal, clock_wall_ms());
 }

@@ -15,10 +15,12 @@
 struct play_options {
     const char *run_dir;
     const char *log_path; /* NULL: none */
+    const char *world;    /* for the verb: which player */
     const char *camera;   /* NULL: the world of seed and site */
     uint64_t seed;
     int site;
     double fps;
+    double speed; /* of the humanoid's world against the clock */
     uint32_t deadline_ms;
     int dock_period_ms, dock_ms; /* 0: as the world has it */
     uint64_t frames;             /* 0: until *stop */

@@ -1,5 +1,7 @@
 #include "sim/robot/verb.h"
+#include "base/mem.h"
 #include "base/str.h"
+#include "sim/robot/falls.h"
 #include "sim/robot/play.h"
 
 #include <getopt.h>
@@ -12,6 +14,9 @@ static const char help[] =
     "\n"
     "  --run-dir DIR         where this robot's muster-guard listens (it may come later, and go)\n"
     "  --seed N --site S     which robot, which site (default 1, 0)\n"
+    "  --world W             warehouse (default), or fall: a humanoid that walks, works, and now and then "
+    "falls\n"
+    "  --speed X             fall: its world goes so much faster than the clock (default 1)\n"
     "  --camera SOURCE       images:DIR or video:FILE, over and over, instead of the rendered warehouse\n"
     "  --fps F               frames per second, 0.1 to 1000 (default 10)\n"
     "  --deadline-ms N       a result is of use for so long (default 100)\n"
@@ -22,7 +27,21 @@ static const char help[] =
     "\n"
     "examples:\n"
     "  muster-sim robot --run-dir /run/muster --seed 7 --site 2 --fps 10 --log robot.jsonl\n"
-    "  muster-sim robot --run-dir /run/muster --camera video:walk.mp4\n";
+    "  muster-sim robot --run-dir /run/muster --camera video:walk.mp4\n"
+    "  muster-sim robot --run-dir /run/muster --world fall --seed 3 --speed 5 --log robot.jsonl\n";
+
+static const struct world_kind {
+    const char *name;
+    int (*play)(const struct play_options *options, const volatile sig_atomic_t *stop, struct err *err);
+} worlds[] = {{"warehouse", play_robot}, {"fall", play_falls}};
+
+static const struct world_kind *find_world(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(worlds); i++)
+        if (str_eq(worlds[i].name, name))
+            return &worlds[i];
+    return NULL;
+}
 
 static volatile sig_atomic_t stop;
 
@@ -46,6 +65,10 @@ static bool take(struct play_options *out, int opt)
         out->log_path = optarg;
     else if (opt == 'c')
         out->camera = optarg;
+    else if (opt == 'w')
+        out->world = optarg;
+    else if (opt == 'x')
+        ok = str_to_double(optarg, &out->speed) && out->speed >= 0.1 && out->speed <= 100;
     else if (opt == 's')
         ok = str_to_u64(optarg, &out->seed);
     else if (opt == 'n')
@@ -78,6 +101,8 @@ static bool parse(int argc, char **argv, struct play_options *out)
         {"dock-ms", required_argument, NULL, 'm'},
         {"frames", required_argument, NULL, 'n'},
         {"camera", required_argument, NULL, 'c'},
+        {"world", required_argument, NULL, 'w'},
+        {"speed", required_argument, NULL, 'x'},
         {0},
     };
     bool ok = true;
@@ -87,12 +112,13 @@ static bool parse(int argc, char **argv, struct play_options *out)
         out->dock_ms = 4000;
     else if (out->dock_ms && !out->dock_period_ms)
         out->dock_period_ms = 15000;
-    return ok && optind == argc && out->run_dir;
+    return ok && optind == argc && out->run_dir && find_world(out->world);
 }
 
 int robot_verb(int argc, char **argv)
 {
-    struct play_options options = {.seed = 1, .fps = 10, .deadline_ms = 100};
+    struct play_options options = {
+        .seed = 1, .fps = 10, .deadline_ms = 100, .speed = 1, .world = "warehouse"};
     struct err err = {0};
     if (argc >= 2 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h")))
         return fputs(help, stdout) < 0;
@@ -104,7 +130,7 @@ int robot_verb(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    if (play_robot(&options, &stop, &err) == 0)
+    if (find_world(options.world)->play(&options, &stop, &err) == 0)
         return 0;
     fprintf(stderr, "muster-sim robot: %s\n", err.text);
     return err_exit_status(err.code);
