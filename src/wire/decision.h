@@ -6,6 +6,7 @@
  *  "because": "the result came 61.2 ms after its frame; 60 ms are allowed", "otherwise": "at most 60.0 ms, and it would have passed",
  *  "signals": {"luma": 0.4, …}}
  *
+ * Left out where there is none: robot, release, version, engine, subject, value, limit, unit, margin, otherwise, signals. Unknown members are passed over.
  * `margin` is how far the value was inside of the limit: negative, outside. `otherwise` is the exact contrast, computed from the rule, not guessed.
  */
 #ifndef MUSTER_WIRE_DECISION_H
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 enum decider { DECIDER_GUARD, DECIDER_ROLLOUT, DECIDER_DRIFT, DECIDER_AGENT, DECIDERS };
+const char *decider_name(enum decider who); /* "guard" */
 
 struct decision {
     int64_t time_ms;
@@ -31,7 +33,7 @@ struct decision {
     struct frame_signals signals; /* valid 0: none */
 };
 
-char *decision_format(const struct decision *decision); /* canonical JSON; free() it */
+char *decision_format(const struct decision *decision); /* canonical JSON; free() it; NULL: out of memory */
 int decision_parse(const void *text, size_t len, struct decision *out, struct err *err) must_check;
 
 #endif
