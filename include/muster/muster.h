@@ -151,6 +151,10 @@ void muster_score(struct muster *robot, const struct muster_verdict *verdict, ui
  * there now. */
 int muster_estop(struct muster *robot, int pressed);
 
+/* Not now: while busy is 1 (a flight, a patient in its arms) no model is exchanged on this robot; going back to the last one, which is hot, still
+ * is. 0: said. 1: a change is under way: do not begin, ask again. -1: RUN_DIR cannot be used. Ends with the program, too. */
+int muster_busy(struct muster *robot, int busy);
+
 int muster_connected(const struct muster *robot);          /* 1 while a guard is there */
 int64_t muster_now_ns(void);                               /* CLOCK_MONOTONIC */
 const char *muster_answer_name(enum muster_answer answer); /* "ok", "fallback", "safe" */

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "robot/ctl/busy.h"
 #include "robot/ctl/ctl.h"
 #include "robot/decide/guard_check.h"
 #include "robot/decide/guard_fsm.h"
@@ -59,7 +60,7 @@ int muster_open(const struct muster_options *options, struct muster **out, char 
         str_copy(why, MUSTER_TEXT_SIZE, "out of memory");
         return -1;
     }
-    robot->sock = robot->frames.fd = robot->verdicts.fd = -1;
+    robot->busy_fd = robot->sock = robot->frames.fd = robot->verdicts.fd = -1;
     if (open_all(robot, options, &err) < 0) {
         str_copy(why, MUSTER_TEXT_SIZE, err.text);
         muster_close(robot);
@@ -75,6 +76,7 @@ void muster_close(struct muster *robot)
     if (!robot)
         return;
     link_drop(robot);
+    mem_cleanup_close(&robot->busy_fd);
     ring_fini(&robot->frames);
     free(robot->run_dir);
     free(robot);
@@ -345,4 +347,15 @@ const struct ring_verdict *link_last_verdict(const struct muster *robot)
 bool link_page_is_sealed(const struct muster *robot)
 {
     return robot->stream && ring_sealed(robot->verdicts.fd) && !robot->verdicts.writer;
+}
+
+int muster_busy(struct muster *robot, int busy)
+{
+    struct err ignored = {0};
+    if (robot->busy_fd < 0 && (robot->busy_fd = busy_open(robot->run_dir, false, &ignored)) < 0)
+        return -1;
+    if (busy)
+        return busy_take(robot->busy_fd, false);
+    busy_leave(robot->busy_fd);
+    return 0;
 }

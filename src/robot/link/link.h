@@ -27,6 +27,7 @@ struct muster {
     uint64_t seq;        /* of the last submitted frame */
     struct link_sent sent[RING_MAX_SLOTS];
 
+    int busy_fd;             /* -1: muster_busy was never asked for */
     int sock;                /* -1: not connected */
     uint64_t stream;         /* 0: no WELCOME yet */
     struct ring verdicts;    /* while stream != 0 */
