@@ -13,7 +13,7 @@
 #include "robot/recorder/governor.h"
 #include "robot/recorder/recorder.h"
 #include "robot/recorder/trigger.h"
-#include "robot/recorder/watch.h"
+#include "robot/observe/observe.h"
 #include "trust/incident.h"
 
 #include <stdbool.h>
@@ -33,7 +33,7 @@ struct recorder {
     struct capture capture;
     struct governor governor;
     struct trigger trigger;
-    struct watch watch;
+    struct observer observer;
     struct ring_verdict verdict; /* the copy that is looked at */
     struct entry_lost lost;      /* since the last note of it */
     int64_t lost_noted_ns, frame_due_ns;
@@ -50,7 +50,7 @@ void recorder_defaults(struct recorder *r, const struct recorder_options *given)
 int recorder_open(struct recorder *r, struct err *err) must_check;
 void recorder_close(struct recorder *r);
 
-extern const struct watch_events recorder_events; /* without `arg` */
+extern const struct observer_events recorder_events; /* without `arg` */
 void recorder_note(struct recorder *r, const char *text, int64_t now_ns);
 /* What was missed, as an entry; not more often than once a second but `at_once`. */
 void recorder_note_lost(struct recorder *r, int64_t now_ns, bool at_once);

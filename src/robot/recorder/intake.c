@@ -78,7 +78,7 @@ static void on_guard_lost(void *arg)
     trigger_pull(&r->trigger, CAUSE_GUARD_LOST, &(struct trigger_why){.text = "the guard hung up"}, now_ns);
 }
 
-const struct watch_events recorder_events = {
+const struct observer_events recorder_events = {
     .notice = on_notice, .attached = on_attached, .lost = on_guard_lost};
 
 /* ---- verdicts ---- */
@@ -99,7 +99,7 @@ static void keep_verdict(struct recorder *r, int64_t now_ns)
 void recorder_take_verdicts(struct recorder *r, int64_t now_ns)
 {
     unsigned taken = 0;
-    for (uint64_t missed = 0; watch_verdict(&r->watch, &r->verdict, &missed) && taken < RING_MAX_SLOTS;
+    for (uint64_t missed = 0; observer_verdict(&r->observer, &r->verdict, &missed) && taken < RING_MAX_SLOTS;
          taken++) {
         r->lost.verdicts += missed;
         keep_verdict(r, now_ns);
@@ -125,7 +125,7 @@ static void keep_frame(struct recorder *r, uint64_t seq, int64_t now_ns)
     int64_t before_ns = recorder_cpu_ns();
     size_t bytes = 0;
     enum capture_result result =
-        capture_frame(&r->capture, &r->watch.frames, r->watch.stream, seq, now_ns, &bytes);
+        capture_frame(&r->capture, &r->observer.frames, r->observer.stream, seq, now_ns, &bytes);
     governor_frame(&r->governor, recorder_cpu_ns() - before_ns, bytes);
     r->lost.frames += result == CAPTURE_OVERTAKEN;
 }
@@ -134,14 +134,14 @@ static void keep_frame(struct recorder *r, uint64_t seq, int64_t now_ns)
 static bool is_series(const struct recorder *r, uint64_t newest)
 {
     struct ring_frame head;
-    return ring_read(&r->watch.frames, newest, &head, sizeof head) && head.format == RING_FLOAT32 &&
+    return ring_read(&r->observer.frames, newest, &head, sizeof head) && head.format == RING_FLOAT32 &&
            head.width <= CAPTURE_MAX_VALUES &&
            (double)governor_floor_ns(&r->governor, r->trigger.open) <= r->verdict_gap_ns;
 }
 
 static void take_series(struct recorder *r, uint64_t newest, int64_t now_ns)
 {
-    uint32_t slots = r->watch.frames.slot_count;
+    uint32_t slots = r->observer.frames.slot_count;
     uint64_t oldest = newest >= slots ? newest - slots + 1 : 1;
     bool known = r->last_frame > 0 && r->last_frame < newest;
     uint64_t first = known ? r->last_frame + 1 : newest;
@@ -155,7 +155,7 @@ static void take_series(struct recorder *r, uint64_t newest, int64_t now_ns)
 
 void recorder_take_frame(struct recorder *r, int64_t now_ns)
 {
-    uint64_t newest = r->watch.stream ? ring_newest(&r->watch.frames) : 0;
+    uint64_t newest = r->observer.stream ? ring_newest(&r->observer.frames) : 0;
     if (newest == 0 || newest == r->last_frame)
         return;
     if (is_series(r, newest)) {

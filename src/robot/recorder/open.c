@@ -139,9 +139,9 @@ static void open_pure(struct recorder *r)
                                   .window_ns = WINDOW_MS * MS_NS,
                                   .quiet_ns = QUIET_MS * MS_NS,
                               });
-    struct watch_events events = recorder_events;
+    struct observer_events events = recorder_events;
     events.arg = r;
-    watch_init(&r->watch, o->run_dir, &events);
+    observer_init(&r->observer, o->run_dir, &events);
 }
 
 int recorder_open(struct recorder *r, struct err *err)
@@ -157,7 +157,7 @@ int recorder_open(struct recorder *r, struct err *err)
 void recorder_close(struct recorder *r)
 {
     if (r->memory) {
-        watch_fini(&r->watch);
+        observer_fini(&r->observer);
         munmap(r->memory, r->memory_bytes + SCRATCH_BYTES);
     }
     mem_cleanup_close(&r->knob_fd);

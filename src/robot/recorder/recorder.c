@@ -45,7 +45,7 @@ static void take_knob(struct recorder *r, int64_t now_ns)
 static bool orphaned(const struct recorder *r)
 {
     struct stat st;
-    return r->watch.fd < 0 && fstat(r->lock_fd, &st) == 0 && st.st_nlink == 0;
+    return r->observer.fd < 0 && fstat(r->lock_fd, &st) == 0 && st.st_nlink == 0;
 }
 
 static void turn(struct recorder *r)
@@ -55,7 +55,7 @@ static void turn(struct recorder *r)
         log_warn("%s is gone", r->options.run_dir);
         r->stop = true;
     }
-    watch_pump(&r->watch, now_ns);
+    observer_pump(&r->observer, now_ns);
     now_ns = clock_mono_ns();
     take_knob(r, now_ns);
     take_signals(r, now_ns);
@@ -71,9 +71,9 @@ static void turn(struct recorder *r)
 /* Verdicts wait in a ring of a few slots: looked at before half of them are overwritten. */
 static int64_t look_ns(const struct recorder *r)
 {
-    if (r->watch.stream == 0)
+    if (r->observer.stream == 0)
         return IDLE_MS * MS_NS;
-    double half_full_ns = r->verdict_gap_ns * r->watch.verdicts.slot_count / 2;
+    double half_full_ns = r->verdict_gap_ns * r->observer.verdicts.slot_count / 2;
     return (int64_t)MIN(MAX(half_full_ns, (double)(SHORTEST_LOOK_MS * MS_NS)),
                         (double)(LONGEST_LOOK_MS * MS_NS));
 }
@@ -81,18 +81,18 @@ static int64_t look_ns(const struct recorder *r)
 static int64_t wait_ns(const struct recorder *r, int64_t now_ns)
 {
     int64_t until_ns = now_ns + look_ns(r);
-    if (r->watch.stream && r->frame_due_ns > now_ns)
+    if (r->observer.stream && r->frame_due_ns > now_ns)
         until_ns = MIN(until_ns, MAX(r->frame_due_ns, now_ns + SHORTEST_LOOK_MS * MS_NS));
     if (r->trigger.open && r->child == 0)
         until_ns = MIN(until_ns, r->trigger.until_ns);
-    if (r->watch.fd < 0)
-        until_ns = MIN(until_ns, r->watch.retry_ns);
+    if (r->observer.fd < 0)
+        until_ns = MIN(until_ns, r->observer.retry_ns);
     return MAX(until_ns - now_ns, (int64_t)0);
 }
 
 static void await(const struct recorder *r)
 {
-    struct pollfd fds[] = {{.fd = r->watch.fd, .events = POLLIN},
+    struct pollfd fds[] = {{.fd = r->observer.fd, .events = POLLIN},
                            {.fd = r->signal_fd, .events = POLLIN},
                            {.fd = r->knob_fd, .events = POLLIN}};
     int64_t for_ns = wait_ns(r, clock_mono_ns());
