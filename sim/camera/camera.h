@@ -7,10 +7,10 @@
  *
  * Sources:
  *
- *     world:[site=N][,seed=N][,period=MS][,dock=MS]   the rendered warehouse (sim/world); the default
- * "world:" images:DIR                                      the PNG and JPEG files of a folder, by name, over
- * and over video:FILE                                      a video file (if built with libavformat), over and
- * over
+ *     world:[site=N][,seed=N][,period=MS][,dock=MS]   the rendered warehouse (sim/world); the default "world:"
+ *           [,light=night][,lens=dirty][,strange=N]   what comes over it, [,from=MS] after the first frame
+ *     images:DIR                                      the PNG and JPEG files of a folder, by name, over and over
+ *     video:FILE                                      a video file (if built with libavformat), over and over
  *
  * Every source gives frames of the size that was asked for (bilinear; the sides are scaled independently).
  * Folders and videos have no labels. The world has them only where a real robot would: at the reference

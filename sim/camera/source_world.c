@@ -11,26 +11,53 @@ struct world_source {
 };
 
 struct settings {
-    uint64_t site, seed, period_ms, dock_ms;
+    uint64_t site, seed, period_ms, dock_ms, from_ms, strange;
+    bool night, dirty_lens;
 };
+
+static const struct word {
+    const char *key, *normal, *changed;
+    size_t offset;
+} words[] = {{"light", "day", "night", offsetof(struct settings, night)},
+             {"lens", "clean", "dirty", offsetof(struct settings, dirty_lens)}};
+
+/* 1: it is one of the words; 0: no such setting. */
+static int set_word(struct settings *settings, const char *key, const char *value, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (!str_eq(key, words[i].key))
+            continue;
+        bool changed = str_eq(value, words[i].changed);
+        if (!changed && !str_eq(value, words[i].normal))
+            return err_set(err, ERR_INVALID, "%s=%s: use %s or %s", key, value, words[i].normal,
+                           words[i].changed);
+        memcpy((char *)settings + words[i].offset, &changed, sizeof(changed));
+        return 1;
+    }
+    return 0;
+}
 
 static int set_one(struct settings *settings, const char *key, const char *value, struct err *err)
 {
     struct {
         const char *key;
         uint64_t *at;
-    } const known[] = {{"site", &settings->site},
-                       {"seed", &settings->seed},
-                       {"period", &settings->period_ms},
-                       {"dock", &settings->dock_ms}};
+    } const known[] = {{"site", &settings->site},        {"seed", &settings->seed},
+                       {"period", &settings->period_ms}, {"dock", &settings->dock_ms},
+                       {"strange", &settings->strange},  {"from", &settings->from_ms}};
+    int is_word = set_word(settings, key, value, err);
 
+    if (is_word)
+        return is_word < 0 ? -1 : 0;
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_eq(key, known[i].key)) {
             if (!str_to_u64(value, known[i].at))
                 return err_set(err, ERR_INVALID, "%s=%s is not a number", key, value);
             return 0;
         }
-    return err_set(err, ERR_INVALID, "'%s' is no setting of a world: use site, seed, period, dock", key);
+    return err_set(err, ERR_INVALID,
+                   "'%s' is no setting of a world: use site, seed, period, dock, light, lens, strange, from",
+                   key);
 }
 
 /* "site=1,seed=7" */
@@ -47,7 +74,7 @@ static int parse(const char *text, struct settings *settings, struct err *err)
         if (!*part && !*text)
             return 0;
         if (!equals)
-            return err_set(err, ERR_INVALID, "'%s' is not of the form name=number", part);
+            return err_set(err, ERR_INVALID, "'%s' is not of the form name=value", part);
         *equals = 0;
         if (set_one(settings, part, equals + 1, err) < 0)
             return -1;
@@ -76,6 +103,13 @@ static int build(struct world_source *source, const struct settings *settings, s
         !world_set_dock(source->world, (int)settings->period_ms, (int)settings->dock_ms))
         return err_set(err, ERR_INVALID,
                        "the period must be the time at the dock and 4000 ms to 3600000 ms more");
+    if (settings->strange > WORLD_MAX_STRANGE || settings->from_ms > INT64_MAX)
+        return err_set(err, ERR_INVALID, "strange=%ju: at most %d", (uintmax_t)settings->strange,
+                       WORLD_MAX_STRANGE);
+    world_set_change(source->world, &(struct world_change){.night = settings->night,
+                                                           .dirty_lens = settings->dirty_lens,
+                                                           .strange = (int)settings->strange,
+                                                           .from_ms = (int64_t)settings->from_ms});
     return 0;
 }
 

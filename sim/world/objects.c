@@ -37,6 +37,7 @@ static const struct colour crates[] = {
     {40, 84, 168}, {58, 108, 190}, {44, 120, 76}, {60, 140, 150}, {36, 60, 120}};
 static const struct colour cones[] = {{238, 92, 28}, {244, 120, 36}, {226, 66, 30}};
 static const struct colour drums[] = {{52, 60, 84}, {120, 46, 38}, {70, 76, 72}, {150, 150, 148}};
+static const struct colour dogs[] = {{236, 236, 240}, {250, 70, 170}, {170, 80, 230}};
 static const struct colour rubber = {28, 28, 30};
 static const struct colour steel = {62, 64, 68};
 
@@ -65,6 +66,8 @@ static struct size object_size(const struct object *object)
         return (struct size){0.55f + 0.4f * a, 0.4f + 0.5f * b, 0.5f + 0.35f * c};
     case OBJECT_DRUM:
         return (struct size){0.58f, 0.85f + 0.1f * a, 0.58f};
+    case OBJECT_DOG:
+        return (struct size){0.5f, 0.75f + 0.1f * a, 1.0f + 0.1f * b};
     case OBJECT_POST:
         break;
     }
@@ -377,10 +380,35 @@ static void paint_post(const struct brush *brush)
     }
 }
 
+static void paint_dog(const struct brush *brush)
+{
+    struct prng rng = look_of(brush->object);
+    struct size size = object_size(brush->object);
+    float swing = 0.12f * trig_sin(brush->object->stride), hip = 0.52f * size.high, long_ = 0.5f * size.deep;
+    struct colour shell = PICK(&rng, dogs), joint = {36, 38, 44}, eye = {90, 240, 250};
+    struct block blocks[] = {
+        {0, hip, 0, 0.3f, 0.34f * size.high, 1.3f * long_, shell},
+        {0, hip + 0.02f, 0, 0.34f, 0.08f, 1.0f * long_, joint},
+        {0, hip + 0.12f, 0.85f * long_, 0.22f, 0.2f, 0.3f * long_, joint}, /* head */
+        {0, hip + 0.2f, 1.02f * long_, 0.16f, 0.05f, 0.03f, eye},
+        {-0.19f, 0, 0.55f * long_ + swing, 0.09f, hip, 0.1f, joint}, /* legs */
+        {0.19f, 0, 0.55f * long_ - swing, 0.09f, hip, 0.1f, joint},
+        {-0.19f, 0, -0.55f * long_ - swing, 0.09f, hip, 0.1f, joint},
+        {0.19f, 0, -0.55f * long_ + swing, 0.09f, hip, 0.1f, joint},
+        {-0.2f, 0.8f * hip, 0.55f * long_, 0.1f, 0.14f, 0.2f, shell}, /* shoulders and hips */
+        {0.2f, 0.8f * hip, 0.55f * long_, 0.1f, 0.14f, 0.2f, shell},
+        {-0.2f, 0.8f * hip, -0.55f * long_, 0.1f, 0.14f, 0.2f, shell},
+        {0.2f, 0.8f * hip, -0.55f * long_, 0.1f, 0.14f, 0.2f, shell},
+        {0, hip + 0.34f * size.high, -0.2f * long_, 0.12f, 0.1f, 0.2f, joint}, /* lidar */
+    };
+
+    paint_blocks(brush, blocks, (int)ARRAY_LEN(blocks));
+}
+
 static void (*const painters[OBJECT_KINDS])(const struct brush *) = {
     [OBJECT_PERSON] = paint_person, [OBJECT_PALLET] = paint_pallet, [OBJECT_FORKLIFT] = paint_forklift,
     [OBJECT_CONE] = paint_cone,     [OBJECT_CRATE] = paint_crate,   [OBJECT_DRUM] = paint_drum,
-    [OBJECT_POST] = paint_post};
+    [OBJECT_POST] = paint_post,     [OBJECT_DOG] = paint_dog};
 
 bool object_extent(const struct view *view, const struct object *object, struct point *low,
                    struct point *high)

@@ -20,11 +20,12 @@ enum object_kind {
     OBJECT_CONE,
     OBJECT_CRATE,
     OBJECT_DRUM,
-    OBJECT_POST
+    OBJECT_POST,
+    OBJECT_DOG /* a robot on four legs: in no picture that a model was trained on */
 };
 
 #define OBJECT_LABELLED 5 /* kinds below this are classes; the others only get in the way */
-#define OBJECT_KINDS 7
+#define OBJECT_KINDS 8
 
 struct object {
     enum object_kind kind;

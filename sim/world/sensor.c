@@ -75,6 +75,64 @@ static void expose_light(const struct sensor *sensor, uint8_t *rgb)
             rgb[i * 3 + c] = table[c][rgb[i * 3 + c]];
 }
 
+/* How much of the smear lies over a pixel: all of it inside, fading out towards the edge. */
+static float dirt_at(const struct sensor *sensor, int x, int y)
+{
+    float dx = ((float)x - sensor->dirt_x) / sensor->dirt_radius_x;
+    float dy = ((float)y - sensor->dirt_y) / sensor->dirt_radius_y;
+    float inside = 1.6f - 1.6f * (dx * dx + dy * dy);
+
+    return sensor->dirt * (inside <= 0 ? 0 : inside >= 1 ? 1 : inside);
+}
+
+/* Grease scatters: what lies behind it is blurred and veiled by stray light. */
+static void smear_lens(const struct sensor *sensor, uint8_t *rgb)
+{
+    enum { PASSES = 10, VEIL = 128, VEIL_PERCENT = 38 };
+    static _Thread_local uint8_t blurred[SENSOR_HEIGHT * ROW];
+
+    memcpy(blurred, rgb, sizeof(blurred));
+    for (int i = 0; i < PASSES; i++)
+        soften(blurred);
+    for (int y = 0; y < SENSOR_HEIGHT; y++)
+        for (int x = 0; x < SENSOR_WIDTH; x++) {
+            int share = (int)(256 * dirt_at(sensor, x, y));
+
+            for (int c = 0; c < 3; c++) {
+                uint8_t *at = &rgb[y * ROW + x * 3 + c];
+                int veiled =
+                    (blurred[y * ROW + x * 3 + c] * (100 - VEIL_PERCENT) + VEIL * VEIL_PERCENT) / 100;
+                *at = (uint8_t)((*at * (256 - share) + veiled * share) >> 8);
+            }
+        }
+}
+
+static float lamp_light(const struct sensor *sensor, int x, int y)
+{
+    float light = 0.3f;
+
+    for (int i = 0; i < sensor->lamp_count; i++) {
+        const struct sensor_lamp *lamp = &sensor->lamps[i];
+        float dx = ((float)x - lamp->x) / lamp->radius, dy = ((float)y - lamp->y) / lamp->radius;
+
+        light += 0.45f / (1 + dx * dx + dy * dy);
+    }
+    return light < 1 ? light : 1;
+}
+
+static void darken(const struct sensor *sensor, uint8_t *rgb)
+{
+    for (int y = 0; y < SENSOR_HEIGHT; y++)
+        for (int x = 0; x < SENSOR_WIDTH; x++) {
+            int share = (int)(256 * lamp_light(sensor, x, y));
+
+            for (int c = 0; c < 3; c++) {
+                uint8_t *at = &rgb[y * ROW + x * 3 + c];
+                *at = (uint8_t)((*at * share) >> 8);
+            }
+        }
+}
+
 /* The sum of four bytes is nearly normal, with a standard deviation of 147.8. */
 static void add_noise(const struct sensor *sensor, uint8_t *rgb)
 {
@@ -98,6 +156,10 @@ void sensor_expose(const struct sensor *sensor, const struct canvas *canvas, uin
             smear_row(rgb + y * ROW, MIN(sensor->motion_px, 12));
     for (int i = 0; i < MIN(sensor->defocus, 4); i++)
         soften(rgb);
+    if (sensor->night)
+        darken(sensor, rgb);
+    if (sensor->dirt > 0)
+        smear_lens(sensor, rgb);
     expose_light(sensor, rgb);
     if (sensor->noise > 0)
         add_noise(sensor, rgb);

@@ -1,6 +1,7 @@
 #include "sim/world/world.h"
 
 #include "sim/world/boxes.h"
+#include "sim/world/change.h"
 #include "sim/world/drive.h"
 #include "sim/world/scene.h"
 
@@ -10,6 +11,7 @@ struct world {
     bool is_scene;
     uint64_t scene;
     struct world_sensor wanted;
+    struct world_change change;
     struct instant now;
     struct canvas canvas;
 };
@@ -61,6 +63,11 @@ void world_free(struct world *world)
 void world_set_sensor(struct world *world, struct world_sensor sensor)
 {
     world->wanted = sensor;
+}
+
+void world_set_change(struct world *world, const struct world_change *change)
+{
+    world->change = *change;
 }
 
 void world_step(struct world *world, int dt_ms)
@@ -146,6 +153,7 @@ void world_render(struct world *world, uint8_t *rgb, struct world_box *boxes, si
     else
         drive_build(&world->drive, world->time_ms, &world->now);
     override_sensor(world);
+    change_apply(&world->change, world->time_ms, world->is_scene, &world->now);
     sort_by_depth(&world->now);
     canvas_clear_ids(&world->canvas);
     corridor_paint(&world->now.corridor, &world->now.view, &world->canvas);

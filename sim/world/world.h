@@ -54,6 +54,16 @@ struct world_sensor {
     float blur;  /* 0: sharp, 1..4: out of focus */
 };
 
+#define WORLD_MAX_STRANGE 5
+
+/* What comes over the world at `from_ms`, and stays. Zeros: nothing; then every pixel is as it always was. */
+struct world_change {
+    bool night;      /* only some lamps are on, and they are yellow */
+    bool dirty_lens; /* a smear over a part of the picture: blurred, veiled */
+    int strange;     /* so many robot dogs between two docks, unlabelled: nothing was ever trained on them */
+    int64_t from_ms;
+};
+
 const char *world_class_name(int label); /* "person", "pallet", "forklift", "cone", "crate"; NULL beyond */
 int world_site_count(void);
 const char *world_site_name(int site); /* NULL if there is none */
@@ -68,6 +78,8 @@ MUSTER_CLEANUP(struct world *, world_free)
  * else false and nothing is changed. */
 bool world_set_dock(struct world *world, int period_ms, int dock_ms);
 void world_set_sensor(struct world *world, struct world_sensor sensor);
+
+void world_set_change(struct world *world, const struct world_change *change);
 
 void world_step(struct world *world, int dt_ms);
 void world_seek(struct world *world, int64_t time_ms);

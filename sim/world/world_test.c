@@ -293,6 +293,82 @@ static void sensor_can_be_overridden(void **state)
     assert_true(distance(light.rgb, dark.rgb) > 20);
 }
 
+static double mean_of(const struct shot *shot)
+{
+    double sum = 0;
+    for (int i = 0; i < WORLD_FRAME_BYTES; i++)
+        sum += shot->rgb[i];
+    return sum / WORLD_FRAME_BYTES;
+}
+
+static double edges_of(const struct shot *shot)
+{
+    double sum = 0;
+    for (int i = 3; i < WORLD_FRAME_BYTES; i++)
+        sum += abs(shot->rgb[i] - shot->rgb[i - 3]);
+    return sum;
+}
+
+/* Before its time a change has touched nothing; from then on it has, in its own way. */
+static void changes_come_in_their_time(void **state)
+{
+    static const struct world_change changes[] = {{.night = true, .from_ms = 60000},
+                                                  {.dirty_lens = true, .from_ms = 60000},
+                                                  {.strange = 3, .from_ms = 60000}};
+    struct shot plain, changed;
+    int differ[3] = {0}, dark = 0, dull = 0, compared = 0;
+
+    for (int seed = 1; seed <= 4; seed++)
+        for (int i = 0; i < 3; i++) {
+            cleanup_world struct world *a = world_new((uint64_t)seed, seed % 4);
+            cleanup_world struct world *b = world_new((uint64_t)seed, seed % 4);
+
+            world_set_sensor(a, (struct world_sensor){-1, 0, -1});
+            world_set_sensor(b, (struct world_sensor){-1, 0, -1});
+            world_set_change(b, &changes[i]);
+            for (int t = 57300; t < 66000; t += 300) {
+                world_seek(a, t);
+                world_seek(b, t);
+                take(a, &plain);
+                take(b, &changed);
+                if (t < 60000)
+                    assert_memory_equal(plain.rgb, changed.rgb, sizeof(plain.rgb));
+                else
+                    differ[i] += memcmp(plain.rgb, changed.rgb, sizeof(plain.rgb)) != 0;
+                if (t >= 60000 && i == 0)
+                    dark += mean_of(&changed) < 0.7 * mean_of(&plain);
+                if (t >= 60000 && i == 1)
+                    dull += edges_of(&changed) < 0.85 * edges_of(&plain);
+                compared += t >= 60000 && i == 0;
+            }
+        }
+    assert_int_equal(differ[0], compared);
+    assert_int_equal(differ[1], compared);
+    assert_true(differ[2] > compared / 3); /* not in every picture is one */
+    assert_int_equal(dark, compared);
+    assert_true(dull > compared * 9 / 10);
+}
+
+/* Strange things hide others but are never labelled: boxes only go. */
+static void strange_things_have_no_label(void **state)
+{
+    size_t before = 0, after = 0;
+
+    for (int seed = 1; seed <= 10; seed++) {
+        cleanup_world struct world *world = world_new((uint64_t)seed, seed % 4);
+        struct shot shot;
+
+        world_seek(world, 9000 * seed);
+        take(world, &shot);
+        before += shot.count;
+        world_set_change(world, &(struct world_change){.strange = WORLD_MAX_STRANGE});
+        take(world, &shot);
+        after += shot.count;
+    }
+    assert_true(after <= before);
+    assert_true(after > before / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +382,8 @@ int main(void)
         cmocka_unit_test(the_dock_comes_once_a_period),
         cmocka_unit_test(the_station_shows_most_classes),
         cmocka_unit_test(sensor_can_be_overridden),
+        cmocka_unit_test(changes_come_in_their_time),
+        cmocka_unit_test(strange_things_have_no_label),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
