@@ -4,7 +4,10 @@
 
 void coco_init(struct coco *coco)
 {
-    *coco = (struct coco){.images = BUF_INIT(MAX_PART_BYTES), .annotations = BUF_INIT(MAX_PART_BYTES)};
+    *coco = (struct coco){.images = BUF_INIT(MAX_PART_BYTES),
+                          .annotations = BUF_INIT(MAX_PART_BYTES),
+                          .classes = WORLD_CLASSES,
+                          .class_name = world_class_name};
 }
 
 void coco_fini(struct coco *coco)
@@ -46,9 +49,9 @@ int coco_format(const struct coco *coco, struct buf *out, struct err *err)
     if (buf_printf(out, err, "{\"images\": [%s],\n \"annotations\": [%s],\n \"categories\": [",
                    buf_text(&coco->images), buf_text(&coco->annotations)) < 0)
         return -1;
-    for (int label = 0; label < WORLD_CLASSES; label++)
+    for (int label = 0; label < coco->classes; label++)
         if (buf_printf(out, err, "%s\n  {\"id\": %d, \"name\": \"%s\"}", label ? "," : "", label + 1,
-                       world_class_name(label)) < 0)
+                       coco->class_name(label)) < 0)
             return -1;
     return buf_puts(out, "]}\n", err);
 }

@@ -14,6 +14,8 @@
 struct coco {
     struct buf images, annotations;
     int image_count, annotation_count;
+    int classes;                          /* WORLD_CLASSES */
+    const char *(*class_name)(int label); /* world_class_name */
 };
 
 void coco_init(struct coco *coco);

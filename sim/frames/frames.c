@@ -1,6 +1,7 @@
 #include "sim/frames/frames.h"
 
 #include "picture/picture.h"
+#include "sim/drone/drone.h"
 #include "sim/frames/coco.h"
 #include "sim/frames/raw.h"
 #include "sys/file.h"
@@ -65,6 +66,27 @@ static int each(struct worlds *worlds, const struct frames_plan *plan,
     return 0;
 }
 
+static int each_of_drone(const struct frames_plan *plan,
+                         int (*take)(void *arg, const struct frames_one *frame, struct err *err), void *arg,
+                         struct err *err)
+{
+    cleanup_drone struct drone *drone = drone_new(plan->seed);
+    struct frames_one frame = {0};
+
+    if (!drone)
+        return err_no_memory(err);
+    for (int i = 0; i < plan->count; i++) {
+        if (plan->sequence)
+            drone_seek(drone, (int64_t)i * plan->every_ms);
+        else
+            drone_scene(drone, (uint64_t)i);
+        drone_render(drone, frame.rgb, frame.boxes, DRONE_MAX_BOXES, &frame.count);
+        if (take(arg, &frame, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int frames_each(const struct frames_plan *plan,
                 int (*take)(void *arg, const struct frames_one *frame, struct err *err), void *arg,
                 struct err *err)
@@ -74,6 +96,8 @@ int frames_each(const struct frames_plan *plan,
 
     if (plan->count < 1 || plan->count > FRAMES_MAX)
         return err_set(err, ERR_INVALID, "%d frames cannot be made: 1..%d", plan->count, FRAMES_MAX);
+    if (plan->drone)
+        return each_of_drone(plan, take, arg, err);
     status = worlds_init(&worlds, plan, err) < 0 ? -1 : each(&worlds, plan, take, arg, err);
     worlds_fini(&worlds);
     return status;
@@ -118,6 +142,10 @@ int frames_write_dir(const struct frames_plan *plan, const char *dir, struct err
     if (file_make_dirs(dir, 0755, err) < 0)
         return -1;
     coco_init(&writer.coco);
+    if (plan->drone) {
+        writer.coco.classes = DRONE_CLASSES;
+        writer.coco.class_name = drone_class_name;
+    }
     status = frames_each(plan, take_png, &writer, err);
     if (!status)
         status = write_annotations(&writer, err);

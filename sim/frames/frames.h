@@ -2,7 +2,7 @@
  *
  * Frame i of site s is scene i of world_new(seed, s); with all sites, frame i is scene i / sites of site i %
  * sites. A sequence is one drive per site instead, a frame every `every_ms`. The same plan gives the same
- * bytes everywhere.
+ * bytes everywhere. Of the drone's world (sim/drone) there are no sites: scene i, or one flight.
  */
 #ifndef MUSTER_SIM_FRAMES_FRAMES_H
 #define MUSTER_SIM_FRAMES_FRAMES_H
@@ -14,6 +14,7 @@
 #define FRAMES_MAX 1000000
 
 struct frames_plan {
+    bool drone; /* its world instead of the warehouse; `site`, `dock_only` and `sensor` are not looked at */
     uint64_t seed;
     int site;  /* or FRAMES_ALL_SITES */
     int count; /* 1..FRAMES_MAX */

@@ -8,9 +8,11 @@
 static const char help[] =
     "usage: muster-sim frames [options] -o DIR | --raw FILE\n"
     "\n"
-    "Renders labelled frames of the warehouse. The same options give the same bytes on every machine.\n"
+    "Renders labelled frames of the warehouse, or of what a drone sees below it. The same options give the "
+    "same bytes on every machine.\n"
     "\n"
     "  --seed N       which warehouse and which scenes (default 1)\n"
+    "  --world W      warehouse (default) or drone, which has no sites and no dock\n"
     "  --site S|all   0 north, 1 harbour, 2 cold, 3 annex (default all: in turn)\n"
     "  --count N      how many frames (default 100)\n"
     "  --sequence     one drive per site, in order, instead of independent scenes\n"
@@ -36,6 +38,7 @@ struct request {
 enum {
     OPT_SEED = 1000,
     OPT_SITE,
+    OPT_WORLD,
     OPT_COUNT,
     OPT_SEQUENCE,
     OPT_EVERY,
@@ -48,6 +51,7 @@ enum {
 
 static const struct option options[] = {{"seed", required_argument, NULL, OPT_SEED},
                                         {"site", required_argument, NULL, OPT_SITE},
+                                        {"world", required_argument, NULL, OPT_WORLD},
                                         {"count", required_argument, NULL, OPT_COUNT},
                                         {"sequence", no_argument, NULL, OPT_SEQUENCE},
                                         {"every", required_argument, NULL, OPT_EVERY},
@@ -88,6 +92,12 @@ static int set_site(const char *text, int *out)
     return whole(text, 0, world_site_count() - 1, out);
 }
 
+static int set_world(const char *text, bool *out_drone)
+{
+    *out_drone = str_eq(text, "drone");
+    return *out_drone || str_eq(text, "warehouse") ? 0 : -1;
+}
+
 /* 0, or -1 if the value does not do. */
 static int set(struct request *request, int option, const char *value)
 {
@@ -98,6 +108,8 @@ static int set(struct request *request, int option, const char *value)
         return str_to_u64(value, &plan->seed) ? 0 : -1;
     case OPT_SITE:
         return set_site(value, &plan->site);
+    case OPT_WORLD:
+        return set_world(value, &plan->drone);
     case OPT_COUNT:
         return whole(value, 1, FRAMES_MAX, &plan->count);
     case OPT_EVERY:
