@@ -39,6 +39,9 @@ struct drift_options {
     uint32_t
         burn_in; /* blocks per context that are learned from before it is judged; 0: the reference is all there is */
     double arl_blocks; /* mean blocks to a false alarm, at least: the budget; see drift_budget */
+    /* How far what is learned may lie from the reference, in sd of single frames: the mean over a site's contexts, and a context beside it. 0: ½ and 2.
+     * What lies farther stays drift, so that an error of the first day is not learned for good. */
+    double site_sd, context_sd;
 };
 
 /* Blocks until a false alarm that keeps "at most `alarms` per fleet of `robots` in `days`", at one block in block_s seconds. */
@@ -47,7 +50,7 @@ double drift_budget(double alarms, double robots, double days, double block_s);
 enum drift_cause { /* triage */
                    DRIFT_NONE,
                    DRIFT_SENSOR, /* sharpness or clipping left their range and the rest follows: clean the lens, look at the camera */
-                   DRIFT_ENVIRONMENT, /* the input changed, the results hold */
+                   DRIFT_ENVIRONMENT, /* the input changed; whether the results hold: results_moved */
                    DRIFT_MODEL,       /* the results changed */
                    DRIFT_NOVELTY,     /* something is there that the model has not seen */
                    DRIFT_MACHINE,     /* latency alone */
@@ -66,9 +69,11 @@ struct drift_report {
     uint64_t blocks; /* judged */
     double log10_e;  /* all signals together; alarm at log10(arl_blocks) */
     double log10_family[FAMILIES];
-    bool alarm; /* stays, until drift_acknowledge */
-    enum drift_cause cause;
-    uint32_t since_blocks; /* ago: where the change seems to have begun */
+    bool alarm;             /* stays, until drift_acknowledge */
+    bool learning;          /* this context is not known yet: only gross changes are seen */
+    enum drift_cause cause; /* once alarmed; as of the newest block that showed one */
+    bool results_moved;     /* the model's results too: harmful, not only different */
+    uint32_t since_blocks;  /* ago: where the change seems to have begun */
     enum signal worst;
     struct drift_signal_report signals[SIGNALS];
 };

@@ -1,0 +1,383 @@
+#include "stats/drift/drift.h"
+
+#include "base/mem.h"
+#include "base/testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t state = 1;
+
+static double uniform(void)
+{
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    return ((double)(state >> 11) + 0.5) / (double)(1ULL << 53);
+}
+
+static double normal(void)
+{
+    return sqrt(-2 * log(uniform())) * cos(6.283185307179586 * uniform());
+}
+
+/* Standard normal signals: the reference is exact. */
+static struct drift_reference reference_of(double memory)
+{
+    struct drift_reference reference = {.sd = 1, .tolerance = 0.15, .memory = memory};
+    static const float edges[] = {-1.1503F, -0.6745F, -0.3186F, 0, 0.3186F, 0.6745F, 1.1503F};
+    memcpy(reference.edges, edges, sizeof edges);
+    return reference;
+}
+
+struct fixture {
+    struct drift *drift;
+    struct drift_reference references[SIGNALS];
+    struct drift_options options;
+    double shift[SIGNALS], scale[SIGNALS];
+};
+
+static void set_up(struct fixture *f, const struct drift_options *options)
+{
+    struct err err = {0};
+    *f = (struct fixture){.options = *options};
+    for (int i = 0; i < SIGNALS; i++) {
+        f->references[i] = reference_of(1);
+        f->scale[i] = 1;
+    }
+    void *memory = malloc(drift_size());
+    assert_non_null(memory);
+    assert_int_equal(drift_init(memory, f->references, options, &f->drift, &err), 0);
+}
+
+static void tear_down(struct fixture *f)
+{
+    free(f->drift);
+}
+
+static void make_frame(const struct fixture *f, float values[SIGNALS])
+{
+    for (int i = 0; i < SIGNALS; i++)
+        values[i] = (float)(f->shift[i] + f->scale[i] * normal());
+}
+
+/* Frames until an alarm, at most `most`. */
+static size_t frames_to_alarm(struct fixture *f, size_t most)
+{
+    struct drift_report report;
+    float values[SIGNALS];
+    for (size_t i = 0; i < most; i++) {
+        make_frame(f, values);
+        if (!drift_frame(f->drift, values, 0))
+            continue;
+        drift_read(f->drift, &report);
+        if (report.alarm)
+            return i + 1;
+    }
+    return most;
+}
+
+static const struct drift_options plain = {.block_frames = 50, .arl_blocks = 10000};
+static const struct drift_options learning = {.block_frames = 50, .burn_in = 100, .arl_blocks = 10000};
+
+static void quiet_streams_raise_nothing(void **unused)
+{
+    const struct drift_options *both[] = {&plain, &learning};
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        set_up(&f, both[i]);
+        assert_int_equal(frames_to_alarm(&f, 100000), 100000);
+        tear_down(&f);
+    }
+}
+
+static void a_shift_of_any_signal_is_found(void **unused)
+{
+    for (int i = 0; i < SIGNALS; i++) {
+        struct fixture f;
+        struct drift_report report;
+        set_up(&f, &plain);
+        assert_int_equal(frames_to_alarm(&f, 5000), 5000);
+        f.shift[i] = i % 2 ? 0.8 : -0.8;
+        assert_true(frames_to_alarm(&f, 1000) <= 300);
+        drift_read(f.drift, &report);
+        assert_int_equal(report.worst, i);
+        assert_int_equal(report.signals[i].direction, i % 2 ? 1 : -1);
+        assert_true(fabs(report.signals[i].shift - f.shift[i]) < 0.3);
+        assert_true(report.since_blocks >= 2 && report.since_blocks <= 8);
+        tear_down(&f);
+    }
+}
+
+static void a_shape_is_found_without_a_shift(void **unused)
+{
+    struct fixture f;
+    struct drift_report report;
+    set_up(&f, &learning);
+    assert_int_equal(frames_to_alarm(&f, 10000), 10000);
+    f.scale[SIGNAL_ENTROPY] = 0.3;
+    assert_true(frames_to_alarm(&f, 5000) <= 1500);
+    drift_read(f.drift, &report);
+    assert_int_equal(report.worst, SIGNAL_ENTROPY);
+    assert_int_equal(report.signals[SIGNAL_ENTROPY].direction, 0);
+    tear_down(&f);
+}
+
+/* A day of two contexts that differ by 1.6 sd. */
+static bool alternate(struct fixture *f, size_t days, double more)
+{
+    struct drift_report report;
+    float values[SIGNALS];
+    for (size_t i = 0; i < days * 2000; i++) {
+        uint32_t context = i / 1000 % 2;
+        for (int k = 0; k < SIGNALS; k++)
+            f->shift[k] = more + (context ? 0.8 : -0.8);
+        make_frame(f, values);
+        drift_frame(f->drift, values, context);
+    }
+    drift_read(f->drift, &report);
+    return report.alarm;
+}
+
+static void contexts_are_learned(void **unused)
+{
+    struct drift_options options = learning;
+    struct fixture f;
+    options.contexts = 2;
+    set_up(&f, &options);
+    assert_false(alternate(&f, 40, 0));
+    assert_true(alternate(&f, 1, 0.6));
+    tear_down(&f);
+    set_up(&f, &plain); /* without contexts: it cannot be told from drift */
+    assert_true(alternate(&f, 2, 0));
+    tear_down(&f);
+}
+
+static void a_drift_of_the_first_day_is_not_learned_away(void **unused)
+{
+    struct fixture f;
+    set_up(&f, &learning);
+    f.shift[SIGNAL_SCORE_MAX] = 0.9;
+    assert_true(frames_to_alarm(&f, 100 * 50 + 3000) < 100 * 50 + 3000);
+    tear_down(&f);
+    set_up(&f, &learning);
+    f.shift[SIGNAL_SCORE_MAX] = 0.3; /* a site that is a little different */
+    assert_int_equal(frames_to_alarm(&f, 50000), 50000);
+    tear_down(&f);
+}
+
+static void one_block_alone_raises_nothing(void **unused)
+{
+    struct fixture f;
+    set_up(&f, &plain);
+    assert_int_equal(frames_to_alarm(&f, 5000), 5000);
+    for (int i = 0; i < SIGNALS; i++)
+        f.shift[i] = 1e30;
+    assert_int_equal(frames_to_alarm(&f, 50), 50);
+    memset(f.shift, 0, sizeof f.shift);
+    struct drift_report report;
+    frames_to_alarm(&f, 50);
+    drift_read(f.drift, &report);
+    assert_false(report.alarm);
+    tear_down(&f);
+}
+
+static void no_number_does_harm(void **unused)
+{
+    static const float odd[] = {NAN, INFINITY, -INFINITY, 3e38F, -3e38F, 1e-45F, 0, -0.0F};
+    struct fixture f;
+    struct drift_report report;
+    set_up(&f, &plain);
+    for (size_t i = 0; i < 100000; i++) {
+        float values[SIGNALS];
+        for (int k = 0; k < SIGNALS; k++)
+            values[k] = odd[(size_t)(uniform() * ARRAY_LEN(odd))];
+        drift_frame(f.drift, values, i % 7 ? 0 : UINT32_MAX);
+    }
+    drift_read(f.drift, &report);
+    assert_true(report.alarm && isfinite(report.log10_e));
+    assert_true(drift_ignored(f.drift) > 100000);
+    for (int i = 0; i < SIGNALS; i++)
+        assert_true(isfinite(report.signals[i].log10_e) && isfinite(report.signals[i].shift));
+    drift_acknowledge(f.drift);
+    drift_read(f.drift, &report);
+    assert_false(report.alarm);
+    tear_down(&f);
+}
+
+static void a_stream_without_numbers_is_not_judged(void **unused)
+{
+    struct fixture f;
+    struct drift_report report;
+    float values[SIGNALS];
+    set_up(&f, &plain);
+    for (int i = 0; i < SIGNALS; i++)
+        values[i] = NAN;
+    for (int i = 0; i < 10000; i++)
+        drift_frame(f.drift, values, 0);
+    drift_read(f.drift, &report);
+    assert_int_equal(report.blocks, 200);
+    assert_false(report.alarm);
+    assert_true(report.log10_e <= -99);
+    tear_down(&f);
+}
+
+/* ---- causes ---- */
+
+static enum drift_cause cause_of(const double shift[SIGNALS], bool *out_results_moved)
+{
+    struct fixture f;
+    struct drift_report report;
+    set_up(&f, &learning);
+    assert_int_equal(frames_to_alarm(&f, 7000), 7000);
+    memcpy(f.shift, shift, sizeof f.shift);
+    assert_true(frames_to_alarm(&f, 1000) < 1000);
+    drift_read(f.drift, &report);
+    *out_results_moved = report.results_moved;
+    tear_down(&f);
+    return report.cause;
+}
+
+static void causes_are_told_apart(void **unused)
+{
+    static const struct {
+        enum drift_cause cause;
+        bool results_moved;
+        double shift[SIGNALS];
+    } cases[] = {
+        {DRIFT_SENSOR, true, {[SIGNAL_SHARPNESS] = -4, [SIGNAL_LUMA] = 0.6, [SIGNAL_SCORE_MEAN] = -1}},
+        {DRIFT_SENSOR, false, {[SIGNAL_SHARPNESS] = -2, [SIGNAL_NOVELTY] = 2}},
+        {DRIFT_ENVIRONMENT, false, {[SIGNAL_LUMA] = -3, [SIGNAL_SHARPNESS] = -5, [SIGNAL_NOVELTY] = 4}},
+        {DRIFT_ENVIRONMENT, true, {[SIGNAL_LUMA] = -3, [SIGNAL_SCORE_MAX] = -2}},
+        {DRIFT_NOVELTY, false, {[SIGNAL_NOVELTY] = 1.5, [SIGNAL_UNKNOWN] = 1, [SIGNAL_LUMA] = 0.1}},
+        {DRIFT_NOVELTY, true, {[SIGNAL_NOVELTY] = 1.5, [SIGNAL_COUNT] = 1}},
+        {DRIFT_MODEL, true, {[SIGNAL_SCORE_MAX] = -1, [SIGNAL_RUN_MS] = 1}},
+        {DRIFT_MACHINE, false, {[SIGNAL_RUN_MS] = 2}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        bool results_moved;
+        assert_string_equal(drift_cause_name(cause_of(cases[i].shift, &results_moved)),
+                            drift_cause_name(cases[i].cause));
+        assert_int_equal(results_moved, cases[i].results_moved);
+    }
+}
+
+/* ---- saving ---- */
+
+static uint8_t saved[DRIFT_STATE_MAX], again[DRIFT_STATE_MAX];
+
+static void a_restored_one_goes_on_alike(void **unused)
+{
+    struct fixture a, b;
+    struct err err = {0};
+    struct drift_report report_a, report_b;
+    set_up(&a, &learning);
+    set_up(&b, &learning);
+    for (size_t frames = 0; frames < 12000; frames += 3000) { /* in burn-in and behind it */
+        frames_to_alarm(&a, 3000);
+        size_t len = drift_save(a.drift, saved, sizeof saved);
+        assert_true(len > 0 && len <= DRIFT_STATE_MAX);
+        assert_int_equal(drift_restore(b.drift, saved, len, &err), 0);
+        assert_int_equal(drift_save(b.drift, again, sizeof again), len);
+        assert_memory_equal(saved, again, len);
+    }
+    float values[SIGNALS];
+    for (size_t i = 0; i < 5000; i++) {
+        make_frame(&a, values);
+        assert_int_equal(drift_frame(a.drift, values, 0), drift_frame(b.drift, values, 0));
+    }
+    drift_read(a.drift, &report_a);
+    drift_read(b.drift, &report_b);
+    assert_memory_equal(&report_a, &report_b, sizeof report_a);
+    tear_down(&a);
+    tear_down(&b);
+}
+
+static void what_is_damaged_or_foreign_is_refused(void **unused)
+{
+    struct fixture f, other;
+    struct drift_options options = learning;
+    options.arl_blocks = 20000;
+    set_up(&f, &learning);
+    set_up(&other, &options);
+    frames_to_alarm(&f, 3000);
+    size_t len = drift_save(f.drift, saved, sizeof saved), len_before;
+    struct err err = {0};
+    assert_int_equal(drift_restore(other.drift, saved, len, &err), -1);
+    assert_int_equal(err.code, ERR_CONFLICT);
+    len_before = drift_save(f.drift, again, sizeof again);
+    for (size_t i = 0; i < len; i += 97) {
+        saved[i] ^= 1;
+        err = (struct err){0};
+        assert_int_equal(drift_restore(f.drift, saved, len, &err), -1);
+        saved[i] ^= 1;
+    }
+    for (size_t i = 0; i < len; i += 331)
+        assert_int_equal(drift_restore(f.drift, saved, i, &err), -1);
+    assert_int_equal(drift_save(f.drift, saved, sizeof saved), len_before); /* nothing of it went in */
+    assert_memory_equal(saved, again, len_before);
+    assert_int_equal(drift_save(f.drift, saved, len - 1), 0);
+    tear_down(&f);
+    tear_down(&other);
+}
+
+static void refuse(const struct drift_reference *reference, const struct drift_options *options)
+{
+    static uint8_t memory[DRIFT_STATE_MAX] __attribute__((aligned(16)));
+    struct drift_reference references[SIGNALS];
+    struct drift *drift;
+    struct err err = {0};
+    for (int i = 0; i < SIGNALS; i++)
+        references[i] = reference_of(1);
+    references[SIGNAL_COUNT] = *reference;
+    assert_int_equal(drift_init(memory, references, options, &drift, &err), -1);
+    assert_int_equal(err.code, ERR_INVALID);
+}
+
+static void odd_references_are_refused(void **unused)
+{
+    struct drift_reference reference = reference_of(1);
+    struct drift_options options = plain;
+    reference.mean = NAN;
+    refuse(&reference, &options);
+    reference = reference_of(1);
+    reference.sd = NAN;
+    refuse(&reference, &options);
+    reference = reference_of(1);
+    reference.edges[3] = 9;
+    refuse(&reference, &options);
+    reference = reference_of(NAN);
+    refuse(&reference, &options);
+    reference = reference_of(1);
+    options.arl_blocks = NAN;
+    refuse(&reference, &options);
+    options = plain;
+    options.contexts = DRIFT_CONTEXTS + 1;
+    refuse(&reference, &options);
+    assert_true(drift_size() <= DRIFT_STATE_MAX);
+}
+
+static void the_budget_is_in_blocks(void **unused)
+{
+    assert_true(fabs(drift_budget(1, 1, 90, 60) - 129600) < 1e-6);
+    assert_true(fabs(drift_budget(4, 1000, 90, 60) - 32400000) < 1e-3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quiet_streams_raise_nothing),
+        cmocka_unit_test(a_shift_of_any_signal_is_found),
+        cmocka_unit_test(a_shape_is_found_without_a_shift),
+        cmocka_unit_test(contexts_are_learned),
+        cmocka_unit_test(a_drift_of_the_first_day_is_not_learned_away),
+        cmocka_unit_test(one_block_alone_raises_nothing),
+        cmocka_unit_test(no_number_does_harm),
+        cmocka_unit_test(a_stream_without_numbers_is_not_judged),
+        cmocka_unit_test(causes_are_told_apart),
+        cmocka_unit_test(a_restored_one_goes_on_alike),
+        cmocka_unit_test(what_is_damaged_or_foreign_is_refused),
+        cmocka_unit_test(odd_references_are_refused),
+        cmocka_unit_test(the_budget_is_in_blocks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
