@@ -6,13 +6,23 @@
 #include "wire/json_write.h"
 
 static const char *const report_words[REPORT_KIND_COUNT] = {
-    [REPORT_STARTED] = "started",         [REPORT_ASSIGNED] = "assigned",
-    [REPORT_DOWNLOADED] = "downloaded",   [REPORT_VERIFIED] = "verified",
-    [REPORT_SELF_TESTED] = "self_tested", [REPORT_ACTIVATED] = "activated",
-    [REPORT_COMMITTED] = "committed",     [REPORT_ROLLED_BACK] = "rolled_back",
-    [REPORT_FAILED] = "failed",           [REPORT_GUARD] = "guard",
-    [REPORT_RESTARTED] = "restarted",     [REPORT_OPERATOR] = "operator",
-    [REPORT_SHADOWED] = "shadowed",       [REPORT_WITNESS] = "witness",
+    [REPORT_STARTED] = "started",
+    [REPORT_ASSIGNED] = "assigned",
+    [REPORT_DOWNLOADED] = "downloaded",
+    [REPORT_VERIFIED] = "verified",
+    [REPORT_SELF_TESTED] = "self_tested",
+    [REPORT_ACTIVATED] = "activated",
+    [REPORT_COMMITTED] = "committed",
+    [REPORT_ROLLED_BACK] = "rolled_back",
+    [REPORT_FAILED] = "failed",
+    [REPORT_GUARD] = "guard",
+    [REPORT_RESTARTED] = "restarted",
+    [REPORT_OPERATOR] = "operator",
+    [REPORT_SHADOWED] = "shadowed",
+    [REPORT_WITNESS] = "witness",
+    [REPORT_DRIFT] = "drift",
+    [REPORT_DECISION] = "decision",
+    [REPORT_GAP] = "gap",
 };
 
 static const char *const guard_words[API_GUARD_COUNT] = {
@@ -136,9 +146,21 @@ static void decode_guard(struct json_at at, struct api_report *out)
         json_fail(at, "who: goes with guard only");
 }
 
+/* A value as canonical text into a fixed place. */
+static void get_canonical(struct json_at at, const char *name, char *out, size_t out_size)
+{
+    cleanup_free char *text = json_canonical(at);
+    if (!text)
+        return;
+    if (strlen(text) >= out_size)
+        json_fail(at, "%s: at most %zu bytes of JSON", name, out_size - 1);
+    else
+        str_copy(out, out_size, text);
+}
+
 static void decode_report(struct json_at at, struct api_report *out)
 {
-    JSON_ONLY(at, "seq", "time_ms", "kind", "release", "version", "bytes", "text", "guard", "who");
+    JSON_ONLY(at, "seq", "time_ms", "kind", "release", "version", "bytes", "text", "guard", "who", "detail");
     int kind = 0;
     json_get_u64(at, "seq", INT64_MAX, &out->seq);
     json_get_int(at, "time_ms", 0, INT64_MAX, &out->time_ms);
@@ -153,6 +175,8 @@ static void decode_report(struct json_at at, struct api_report *out)
     if (json_has(at, "text"))
         json_get_line(at, "text", out->text, sizeof out->text);
     decode_guard(at, out);
+    if (json_has(at, "detail"))
+        get_canonical(json_child(at, "detail"), "detail", out->detail, sizeof out->detail);
 }
 
 static bool is_stream(const char *text)
@@ -186,6 +210,16 @@ int api_reports_parse(const void *text, size_t len, struct api_reports *out, str
     return json_finish(&reader, err);
 }
 
+static int put_detail(json_t *out, const char *detail)
+{
+    json_t *object = detail[0] ? json_loads(detail, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (!json_is_object(object)) {
+        json_decref(object);
+        return 0;
+    }
+    return json_object_set_new(out, "detail", object);
+}
+
 static json_t *from_report(const struct api_report *report)
 {
     cleanup_json json_t *out = json_pack("{s:I, s:I, s:s}", "seq", (json_int_t)report->seq, "time_ms",
@@ -203,6 +237,8 @@ static json_t *from_report(const struct api_report *report)
         return NULL;
     if (report->guard && report->who[0] && json_object_set_new(out, "who", json_from_line(report->who)) < 0)
         return NULL;
+    if (put_detail(out, report->detail) < 0)
+        return NULL;
     return TAKE_PTR(out);
 }
 
@@ -213,6 +249,27 @@ char *api_reports_format(const struct api_reports *reports)
         if (json_append(list, from_report(&reports->records[i])) < 0)
             return NULL;
     return json_write_new(json_pack("{s:s, s:O}", "stream", reports->stream, "records", list));
+}
+
+int api_report_from_event(const void *text, size_t len, struct api_report *out, struct err *err)
+{
+    struct json_reader reader;
+    char who[16] = "";
+    if (json_read(&reader, "event", text, len, err) < 0)
+        return -1;
+    *out = (struct api_report){0};
+    struct json_at root = json_root(&reader);
+    json_get_int(root, "time_ms", 0, INT64_MAX, &out->time_ms);
+    json_get_string(root, "who", who, sizeof who);
+    out->kind = str_eq(who, "drift") ? REPORT_DRIFT : REPORT_DECISION;
+    if (json_has(root, "release"))
+        json_get_digest(root, "release", &out->release);
+    if (json_has(root, "version"))
+        json_get_name(root, "version", out->version, sizeof out->version);
+    if (json_has(root, "because"))
+        json_get_line(root, "because", out->text, sizeof out->text);
+    get_canonical(root, "event", out->detail, sizeof out->detail);
+    return json_finish(&reader, err);
 }
 
 int api_acked_parse(const void *text, size_t len, uint64_t *out_acked, struct err *err)

@@ -30,7 +30,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { API_ID_SIZE = 64, API_MAX_LABELS = 16, API_MAX_RECORDS = 256, API_MAX_SUMMARY = 160 };
+enum {
+    API_ID_SIZE = 64,
+    API_MAX_LABELS = 16,
+    API_MAX_RECORDS = 256,
+    API_MAX_SUMMARY = 160,
+    API_MAX_DETAIL = 4096
+};
 
 struct api_label {
     char key[32];
@@ -68,6 +74,9 @@ enum report_kind {
     REPORT_OPERATOR, /* what became of a human's command: the line of wire/command.h; `release` stood back */
     REPORT_SHADOWED, /* what the comparison on live frames gave, or why there was none; text */
     REPORT_WITNESS,  /* the server's audit log is not the one that this robot knows; text names the rule */
+    REPORT_DRIFT,    /* an alarm of muster-watch; `detail` */
+    REPORT_DECISION, /* why something stepped in: `detail` is a record of wire/decision.h; text its "because" */
+    REPORT_GAP, /* what the robot could not keep: `detail` {"class": "metric|sample", "first", "last", "count", "from_ms", "until_ms", "why"} */
     REPORT_KIND_COUNT
 };
 /* The state of the guard, as robot/ctl/ctl.h has it, one higher; so that a fleet shows who is stopped without reading texts. */
@@ -100,6 +109,8 @@ struct api_report {
     char text[API_MAX_SUMMARY];
     enum api_guard guard; /* "guard": the state from now on */
     char who[48];         /* with `guard`: whose word it stands on; "" nobody's. Why is in `text` */
+    char detail
+        [API_MAX_DETAIL]; /* a JSON object in canonical form; "" none. What is no object is left out by the formatter */
 };
 struct api_reports {
     char stream[33]; /* 32 hex digits */
@@ -117,6 +128,9 @@ int api_enrolled_parse(const void *text, size_t len, struct api_enrolled *out, s
 char *api_enrolled_format(const struct api_enrolled *enrolled);
 int api_reports_parse(const void *text, size_t len, struct api_reports *out, struct err *err) must_check;
 char *api_reports_format(const struct api_reports *reports);
+/* What muster-watch has to say, as a report without seq: a decision record (wire/decision.h), or, where "who" is "drift", an alarm. `detail` is the
+ * whole object; time, release, version and text ("because") are taken out of it. */
+int api_report_from_event(const void *text, size_t len, struct api_report *out, struct err *err) must_check;
 int api_acked_parse(const void *text, size_t len, uint64_t *out_acked, struct err *err) must_check;
 char *api_acked_format(uint64_t acked);
 char *api_error_format(const struct err *err);                       /* {"error":{"code","message"}} */

@@ -56,6 +56,9 @@ static void random_report(uint64_t *random, uint64_t seq, struct api_report *out
     out->guard = (enum api_guard)random_below(random, API_GUARD_COUNT);
     if (out->guard && random_below(random, 2))
         random_line(random, out->who, sizeof out->who - 1);
+    if (random_below(random, 2))
+        snprintf(out->detail, sizeof out->detail, "{\"a\":%llu,\"b\":[0.5,null]}",
+                 (unsigned long long)random_below(random, 1000));
 }
 
 static void any_reports_survive_the_round_trip(void **state)
@@ -236,6 +239,39 @@ static void an_error_document_never_says_success(void **state)
     assert_false(api_error_parse("{}", 2, &err));
 }
 
+static const char an_event[] =
+    "{\"time_ms\":1700000000000,\"who\":\"guard\",\"rule\":\"deadline\",\"version\":\"1.0.0\","
+    "\"because\":\"61.2 ms\",\"value\":61.2}";
+
+static void an_event_of_the_watcher_becomes_a_report(void **state)
+{
+    struct err err = {0};
+    static struct api_report report;
+    assert_ok(api_report_from_event(an_event, strlen(an_event), &report, &err), err);
+    assert_int_equal(report.kind, REPORT_DECISION);
+    assert_true(report.time_ms == 1700000000000);
+    assert_string_equal(report.text, "61.2 ms");
+    assert_string_equal(report.version, "1.0.0");
+    assert_non_null(strstr(report.detail, "\"rule\":\"deadline\""));
+    static const char drift[] = "{\"time_ms\":1,\"who\":\"drift\"}";
+    assert_ok(api_report_from_event(drift, strlen(drift), &report, &err), err);
+    assert_int_equal(report.kind, REPORT_DRIFT);
+    static const char nobody[] = "{\"time_ms\":1}";
+    assert_fails(api_report_from_event(nobody, strlen(nobody), &report, &err), err, ERR_INVALID);
+    char big[6000];
+    int len = snprintf(big, sizeof big, "{\"time_ms\":1,\"who\":\"drift\",\"x\":\"%05000d\"}", 0);
+    assert_fails(api_report_from_event(big, (size_t)len, &report, &err), err, ERR_INVALID);
+}
+
+static void a_detail_that_is_no_object_is_left_out(void **state)
+{
+    static struct api_reports told = {.stream = "0123456789abcdef0123456789abcdef", .count = 1};
+    told.records[0] = (struct api_report){.seq = 1, .detail = "[1,2"};
+    cleanup_free char *text = api_reports_format(&told);
+    assert_non_null(text);
+    assert_null(strstr(text, "detail"));
+}
+
 static void every_kind_has_its_own_name(void **state)
 {
     for (int a = 0; a < REPORT_KIND_COUNT; a++)
@@ -257,6 +293,8 @@ int main(void)
         cmocka_unit_test(the_number_of_records_is_limited),
         cmocka_unit_test(any_text_can_be_reported),
         cmocka_unit_test(an_error_document_never_says_success),
+        cmocka_unit_test(an_event_of_the_watcher_becomes_a_report),
+        cmocka_unit_test(a_detail_that_is_no_object_is_left_out),
         cmocka_unit_test(every_kind_has_its_own_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
