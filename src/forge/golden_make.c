@@ -30,8 +30,8 @@ MUSTER_CLEANUP(struct maker *, maker_free)
 static int keep_outputs(struct maker *maker, size_t index, struct err *err)
 {
     struct golden_case *item = &maker->golden.cases[index];
-    item->output_count = (uint32_t)maker->release->output_count;
-    for (size_t i = 0; i < maker->release->output_count; i++) {
+    item->output_count = (uint32_t)release_answer_count(maker->release);
+    for (size_t i = 0; i < item->output_count; i++) {
         size_t len = 0;
         const float *values = pipeline_output(maker->pipeline, i, &len);
         if (!values)

@@ -260,7 +260,7 @@ static int run_model(struct pipeline *pipeline, size_t binding, int64_t now_ns, 
 
 static int check_finite(const struct pipeline *pipeline, struct err *err)
 {
-    for (size_t i = 0; i < pipeline->release.output_count; i++) {
+    for (size_t i = 0; i < release_answer_count(&pipeline->release); i++) {
         size_t count = 0;
         const float *values = pipeline_output(pipeline, i, &count);
         if (values && convert_any_nonfinite(values, count))

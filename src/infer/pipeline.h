@@ -98,7 +98,7 @@ int pipeline_bind_frames(struct pipeline *pipeline, const void *const *slots, si
 
 /* One frame. Detections in pixels of the frame, clipped to it, by descending score, at most what the release allows;
  * values in the order of the model's first output, after the activation. `times` may be NULL.
- * Errors: REFUSED if the frame does not fit the release; INVALID if an output holds NaN or infinity (nothing else is said about
+ * Errors: REFUSED if the frame does not fit the release; INVALID if an output but the tap holds NaN or infinity (nothing else is said about
  * that frame then); TIMEOUT if the deadline passed during the run: it ends at the next operator's boundary; else as the
  * runtime says. The pipeline stays usable, and the state of a model with memory is that of before the frame. */
 int pipeline_process(struct pipeline *pipeline, const struct pipeline_frame *frame,

@@ -33,10 +33,10 @@ static int take_golden(const struct pipeline *pipeline, const struct golden_case
                        struct err *err)
 {
     const struct release *release = &pipeline->release;
-    if (golden->output_count != release->output_count)
-        return err_set(err, ERR_REFUSED, "%u outputs, the release has %zu", golden->output_count,
-                       release->output_count);
-    for (size_t i = 0; i < release->output_count; i++) {
+    const size_t answers = release_answer_count(release);
+    if (golden->output_count != answers)
+        return err_set(err, ERR_REFUSED, "%u outputs, the release has %zu", golden->output_count, answers);
+    for (size_t i = 0; i < answers; i++) {
         if (golden->output_len[i] != tensor_elements(&release->outputs[i]))
             return wrong_shape(&release->outputs[i], err);
         out->copies[i] = mem_dup(golden->outputs[i], golden->output_len[i] * sizeof(float));
@@ -50,7 +50,7 @@ static int take_golden(const struct pipeline *pipeline, const struct golden_case
 static int take_answer(const struct pipeline *pipeline, struct tensors *out, struct err *err)
 {
     const struct release *release = &pipeline->release;
-    for (size_t i = 0; i < release->output_count; i++) {
+    for (size_t i = 0; i < release_answer_count(release); i++) {
         size_t count = 0;
         const float *data = pipeline_output(pipeline, i, &count);
         if (!data || count != tensor_elements(&release->outputs[i]))

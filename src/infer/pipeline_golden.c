@@ -23,9 +23,9 @@ static int compare_output(const float *got, const uint8_t *want_bytes, size_t co
 static int compare_case(const struct pipeline *pipeline, const struct golden_case *expected, double tolerance,
                         struct err *err)
 {
-    if (expected->output_count != pipeline->release.output_count)
+    if (expected->output_count != release_answer_count(&pipeline->release))
         return err_set(err, ERR_REFUSED, "%u outputs, the release has %zu", expected->output_count,
-                       pipeline->release.output_count);
+                       release_answer_count(&pipeline->release));
     for (size_t i = 0; i < expected->output_count; i++) {
         const char *name = pipeline->release.outputs[i].name;
         size_t count = 0;

@@ -20,6 +20,8 @@ struct
     double atc_threshold;
     double
         slope; /* points of accuracy per point of confidence, from degraded copies of the data; 1: not fitted */
+    double reach; /* the lowest mean confidence of copies on which the estimate held; lower here: not known */
+    double error; /* largest error of the fit on those copies, 0..1 */
     double bins_accuracy[LABELFREE_BINS]; /* isotonic: accuracy at this confidence */
 };
 

@@ -7,7 +7,7 @@
  *      u32 width, u32 height           RGB8: pixels; float32: `width` floats, height 1
  *      u32 output_count (1..8)
  *      u8[bytes of the frame]          RGB8: interleaved, width * height * 3; float32: 4 * width
- *      output: u32 element_count, float32[element_count]   in the order of release.outputs
+ *      output: u32 element_count, float32[element_count]   in the order of release.outputs, without the tap
  * The cases are one sequence: a model with memory runs them in this order, its state all zeros before the first.
  * Limits: sides of 1..8192 pixels, 1..2^24 floats, outputs of 1..2^26 elements, nothing behind the last case.
  * A reader gets views into the mapped file; nothing is copied. All sizes are checked against the file's.

@@ -287,9 +287,9 @@ static void check_members(const struct decoder *decoder, struct json_at root)
 #define MEMBERS                                                                                              \
     "schema", "name", "version", "description", "task", "targets", "model", "frame", "state", "preprocess",  \
         "postprocess", "labels", "budgets", "envelope", "runtime", "switch", "safe_state", "golden",         \
-        "variants"
+        "variants", "tap"
     if (decoder->lenient)
-        JSON_ONLY(root, MEMBERS, "created", "evaluation", "recipe", "optimized", "trt");
+        JSON_ONLY(root, MEMBERS, "created", "evaluation", "recipe", "optimized", "trt", "profile");
     else
         JSON_ONLY(root, MEMBERS);
 }
@@ -318,8 +318,11 @@ static void decode(const struct decoder *decoder, struct json_at root)
     decode_switch(decoder, root);
     json_get_line(root, "safe_state", out->safe_state, sizeof out->safe_state);
     decode_golden(decoder, root);
-    if (!decoder->lenient) /* there it names files */
-        decode_variants(root, out);
+    if (decoder->lenient) /* there they are told to the packer */
+        return;
+    decode_variants(root, out);
+    if (json_has(root, "tap"))
+        json_get_line(root, "tap", out->tap, sizeof out->tap);
 }
 
 static const struct release defaults = {

@@ -32,12 +32,15 @@
  *                at "sequence_end": switched only after a frame that ends a sequence (at the latest after 60 s)
  *   "safe_state": "stop",
  *   "golden": {"tolerance": 0.001},
- *   "variants": [{"name": "cpu-x86", "precision": "int8", "fidelity": 0.93}]      cheaper forms of the model; left out if there is none
+ *   "variants": [{"name": "cpu-x86", "precision": "int8", "fidelity": 0.93}],     cheaper forms of the model; left out if there is none
+ *   "tap": "/model/9/act/Mul_output_0"                a tensor inside of the model that is the last of model.outputs; left out if there is none
  * }
  *
  * A variant is the same model made for one kind of machine ("cpu-x86", "cpu-arm", "trt"; the model itself is called "fp32"): its own weight
  * layer, the same tensors. `fidelity` is promised: how alike it answers the golden frames on average (infer/fidelity.h). A robot that sees less,
  * or no gain, runs the model itself (infer/contest.h).
+ *
+ * A tap is looked at by who watches (infer/novelty.h): it is neither result nor state, no golden case holds it, nothing is compared with it.
  *
  * Versions are SemVer 2.0.0 without build metadata.
  *
@@ -50,15 +53,15 @@
  *   raw              values
  *
  * Frame, result and state are float32. The first input is the frame; frame "rgb8" wants it to be an image of 3 channels. The
- * first output is the result. All other inputs and outputs are state, in pairs of the same shape. A time series with
+ * first output is the result. All other inputs and outputs, but the tap, are state, in pairs of the same shape. A time series with
  * state needs queue "lossless", since a frame left out would be a gap in time; a controller with state may choose. A limit that
  * nobody would look at (max_jump for values, max_rate, value_min and value_max for detections) is refused. What the robot
  * could not run is refused by release_check, so at pack time.
  *
- * Every member but `variants` is required in release.json and no other is allowed. In release.yaml `description`, `model.format`, `frame`,
+ * Every member but `variants` and `tap` is required in release.json and no other is allowed. In release.yaml `description`, `model.format`, `frame`,
  * `state`, `preprocess`, `postprocess`, `envelope`, `runtime`, `switch`, `golden` and their members may be left out and
  * then have the values above (no description); besides it says `model.path` (required) and may say `golden.inputs`, `created`, `evaluation` and
- * `recipe`, `variants`, `optimized` and `trt` (forge/recipe.h), which the packer reads for itself.
+ * `recipe`, `variants`, `optimized`, `trt`, `tap` and `profile` (forge/recipe.h), which the packer reads for itself: a tap is no output there yet.
  */
 #ifndef MUSTER_WIRE_RELEASE_H
 #define MUSTER_WIRE_RELEASE_H
@@ -200,6 +203,7 @@ struct release {
 
     size_t variant_count;
     struct release_variant variants[RELEASE_MAX_VARIANTS];
+    char tap[64]; /* name of the last output, where that is one; "": there is none */
 };
 
 /* Both parsers end with release_check. After -1 *out is not to be used. */
@@ -218,6 +222,8 @@ int release_check_machine(const struct release *release, const char *machine,
 
 /* How many values a result has; 0: detections. */
 size_t release_value_count(const struct release *release);
+/* The outputs that answer something: result and state, all but the tap, which is behind them. */
+size_t release_answer_count(const struct release *release);
 const char *precision_name(enum precision precision); /* "int8+fp16" */
 const char *task_name(enum release_task task);        /* "timeseries" */
 const char *provider_name(enum provider provider);    /* "tensorrt" */

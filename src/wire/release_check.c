@@ -252,11 +252,10 @@ static int check_safety(const struct release *release, struct err *err)
 int release_check(const struct release *release, struct err *err)
 {
     static int (*const checks[])(const struct release *, struct err *) = {
-        check_identity,      check_targets,         check_model,
-        check_preprocess,    release_check_decoder, check_labels,
-        release_check_state, release_check_frame,   release_check_result,
-        check_budgets,       check_envelope,        check_runtime,
-        check_switch,        check_safety,          release_check_variants,
+        check_identity,      check_targets,         check_model,   release_check_tap,
+        check_preprocess,    release_check_decoder, check_labels,  release_check_state,
+        release_check_frame, release_check_result,  check_budgets, check_envelope,
+        check_runtime,       check_switch,          check_safety,  release_check_variants,
     };
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         if (checks[i](release, err) < 0)

@@ -11,6 +11,7 @@ int release_is_positive(const char *what, double value, double max, struct err *
 
 int release_check_decoder(const struct release *release, struct err *err) must_check;
 int release_check_state(const struct release *release, struct err *err) must_check;
+int release_check_tap(const struct release *release, struct err *err) must_check;
 int release_check_frame(const struct release *release, struct err *err) must_check;
 int release_check_variants(const struct release *release, struct err *err) must_check;
 int release_check_result(const struct release *release, struct err *err) must_check;

@@ -108,10 +108,27 @@ int release_check_state(const struct release *release, struct err *err)
         return err_set(err, ERR_INVALID,
                        "model.inputs: the first is the frame, the %zu others must all be state",
                        release->input_count - 1);
-    if (release->output_count != 1 + release->state_count)
+    if (release_answer_count(release) != 1 + release->state_count)
         return err_set(err, ERR_INVALID,
                        "model.outputs: the first is the result, the %zu others must all be state",
-                       release->output_count - 1);
+                       release_answer_count(release) - 1);
+    return 0;
+}
+
+int release_check_tap(const struct release *release, struct err *err)
+{
+    if (!release->tap[0])
+        return 0;
+    const struct tensor_spec *last = &release->outputs[release->output_count - 1];
+    if (release->output_count < 2 || !str_eq(last->name, release->tap))
+        return err_set(err, ERR_INVALID, "tap: \"%s\" must be the last of the outputs, behind the result",
+                       release->tap);
+    if (last->dtype != DTYPE_FLOAT32)
+        return err_set(err, ERR_INVALID, "tap: \"%s\" is %s, must be float32", release->tap,
+                       tensor_dtype_name(last->dtype));
+    for (size_t i = 0; i < release->state_count; i++)
+        if (str_eq(release->state[i].output, release->tap))
+            return err_set(err, ERR_INVALID, "tap: \"%s\" is state; choose another tensor", release->tap);
     return 0;
 }
 

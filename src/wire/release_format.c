@@ -59,6 +59,11 @@ size_t release_value_count(const struct release *release)
     return 0;
 }
 
+size_t release_answer_count(const struct release *release)
+{
+    return release->output_count - (release->tap[0] && release->output_count ? 1 : 0);
+}
+
 static json_t *from_tensors(const struct tensor_spec *tensors, size_t count)
 {
     json_t *list = json_array();
@@ -167,7 +172,7 @@ static json_t *from_release(const struct release *release)
     json_t *labels = from_words(release->labels[0], release->label_count, sizeof release->labels[0]);
     json_t *variants = release->variant_count ? from_variants(release) : NULL;
     return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
-                     "s:{s:f}, s:o*}",
+                     "s:{s:f}, s:o*, s:s*}",
                      "schema", 1, "name", release->name, "version", release->version, "description",
                      release->description, "task", task_words[release->task], "targets", targets, "model",
                      from_model(release), "frame", frame_words[release->frame], "state", from_state(release),
@@ -175,7 +180,7 @@ static json_t *from_release(const struct release *release)
                      "labels", labels, "budgets", from_budgets(release), "envelope", from_envelope(release),
                      "runtime", from_runtime(release), "switch", from_switch(release), "safe_state",
                      release->safe_state, "golden", "tolerance", release->golden_tolerance, "variants",
-                     variants);
+                     variants, "tap", release->tap[0] ? release->tap : NULL);
 }
 
 char *release_format(const struct release *release)

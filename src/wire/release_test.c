@@ -194,6 +194,14 @@ static void random_variants(uint64_t *random, struct release *out)
     }
 }
 
+static void random_tap(uint64_t *random, struct release *out)
+{
+    if (out->output_count == RELEASE_MAX_TENSORS || random_below(random, 2))
+        return;
+    random_line(random, out->tap, 12);
+    random_shape(random, &out->outputs[out->output_count++], out->tap);
+}
+
 static void random_release(uint64_t *random, struct release *out)
 {
     static const char *const safe_states[] = {"stop", "slow",   "hold",   "hover",
@@ -211,6 +219,7 @@ static void random_release(uint64_t *random, struct release *out)
     random_limits(random, out);
     random_policy(random, out);
     random_variants(random, out);
+    random_tap(random, out);
     str_copy(out->safe_state, sizeof out->safe_state,
              safe_states[random_below(random, ARRAY_LEN(safe_states))]);
 }
@@ -462,6 +471,48 @@ static void what_does_not_hold_together_is_refused(void **state)
 }
 
 /* Variants are the one member that may be left out, so that releases without them are what they were. */
+/* sample() with a tap of some other shape than the result's. */
+static struct release tapped(void)
+{
+    struct release release = sample();
+    str_copy(release.tap, sizeof release.tap, "features");
+    release.outputs[release.output_count++] = (struct tensor_spec){
+        .name = "features", .dtype = DTYPE_FLOAT32, .dim_count = 4, .dims = {1, 48, 16, 20}};
+    return release;
+}
+
+static void a_tap_is_the_last_output_and_answers_nothing(void **state)
+{
+    struct err err = {0};
+    struct release good = tapped(), bad;
+    assert_ok(release_check(&good, &err), err);
+    assert_int_equal(release_answer_count(&good), 1);
+    cleanup_free char *text = release_format(&good);
+    assert_non_null(strstr(text, "\"tap\":\"features\""));
+    REFUSED(bad.tap[0] = '\0', "must all be state");
+    REFUSED(str_copy(bad.tap, 64, "output0"), "last of the outputs");
+    REFUSED(bad.output_count = 1, "last of the outputs");
+    REFUSED(bad.outputs[1].dtype = DTYPE_UINT8, "float32");
+    REFUSED((bad.state_count = 1, bad.input_count = 2, bad.inputs[1] = bad.outputs[1]), "state");
+
+    good = sample();
+    assert_int_equal(release_answer_count(&good), 1);
+    cleanup_free char *without = release_format(&good);
+    assert_null(strstr(without, "tap"));
+}
+
+static void a_tap_in_the_yaml_is_told_to_the_packer_only(void **state)
+{
+    struct err err = {0};
+    struct release release;
+    char path[64];
+    cleanup_free char *yaml =
+        mem_printf("%stap: features\nprofile: {calib: frames, labels: truth.json}\n", yaml_sample);
+    assert_ok(release_parse_yaml("release.yaml", yaml, strlen(yaml), &release, path, sizeof path, &err), err);
+    assert_string_equal(release.tap, "");
+    assert_int_equal(release.output_count, 1);
+}
+
 static void variants_hold_together_or_are_refused(void **state)
 {
     struct err err;
@@ -664,6 +715,8 @@ int main(void)
         cmocka_unit_test(what_does_not_hold_together_is_refused),
         cmocka_unit_test(a_policy_with_memory_is_read_whole),
         cmocka_unit_test(variants_hold_together_or_are_refused),
+        cmocka_unit_test(a_tap_is_the_last_output_and_answers_nothing),
+        cmocka_unit_test(a_tap_in_the_yaml_is_told_to_the_packer_only),
         cmocka_unit_test(what_a_policy_cannot_be_is_refused),
         cmocka_unit_test(limits_of_the_document_hold),
         cmocka_unit_test(a_release_runs_only_where_it_says),
