@@ -111,6 +111,20 @@ void journal_frame(struct journal *journal, const struct muster_verdict *verdict
     put_line(journal, used);
 }
 
+void journal_place(struct journal *journal, const struct muster_verdict *verdict, bool flying, double battery,
+                   int64_t wall_ms)
+{
+    size_t used = 0;
+    if (verdict->answer == MUSTER_SAFE ||
+        (str_eq(journal->placed, verdict->release) && journal->flew == flying))
+        return;
+    add(journal, &used, "{\"kind\":\"place\",\"t\":%lld,\"release\":\"%s\",\"flying\":%s,\"battery\":%.3f}\n",
+        (long long)wall_ms, verdict->release, json_bool(flying), battery);
+    put_line(journal, used);
+    str_copy(journal->placed, sizeof journal->placed, verdict->release);
+    journal->flew = flying;
+}
+
 void journal_act(struct journal *journal, const struct journal_act *act, int64_t wall_ms)
 {
     size_t used = 0;

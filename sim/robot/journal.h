@@ -24,6 +24,8 @@ struct journal {
     char run[17];
     size_t count;
     struct journal_totals totals[JOURNAL_RELEASES];
+    char placed[72]; /* the release of the last line of a place, and where that was */
+    bool flew;
     char answered[72]; /* the release that answered last */
     char line[JOURNAL_LINE_BYTES];
 };
@@ -47,6 +49,10 @@ struct journal_act { /* something that happened, and whether the alarm was raise
     double delay_s;                      /* world time from the impact to the alarm */
 };
 void journal_act(struct journal *journal, const struct journal_act *act, int64_t wall_ms);
+
+/* A line when another release answers than before, or the drone takes off or lands: who answered where. After journal_count. */
+void journal_place(struct journal *journal, const struct muster_verdict *verdict, bool flying, double battery,
+                   int64_t wall_ms);
 
 /* A line for every release whose numbers changed since the last call. */
 void journal_flush(struct journal *journal, int64_t wall_ms);

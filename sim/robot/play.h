@@ -15,6 +15,7 @@
 struct play_options {
     const char *run_dir;
     const char *log_path; /* NULL: none */
+    const char *board;    /* drone: where its battery is shown; NULL: nowhere */
     const char *world;    /* for the verb: which player */
     const char *camera;   /* NULL: the world of seed and site */
     uint64_t seed;

@@ -1,6 +1,7 @@
 #include "sim/robot/verb.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "sim/robot/drones.h"
 #include "sim/robot/falls.h"
 #include "sim/robot/play.h"
 
@@ -14,9 +15,11 @@ static const char help[] =
     "\n"
     "  --run-dir DIR         where this robot's muster-guard listens (it may come later, and go)\n"
     "  --seed N --site S     which robot, which site (default 1, 0)\n"
-    "  --world W             warehouse (default), or fall: a humanoid that walks, works, and now and then "
+    "  --world W             warehouse (default); fall: a humanoid that walks, works, and now and then "
     "falls\n"
     "  --speed X             fall: its world goes so much faster than the clock (default 1)\n"
+    "                        drone: flies rounds from its pad, is busy in the air\n"
+    "  --board DIR           drone: shows its battery below DIR/sys, for muster-agent --board-root DIR\n"
     "  --camera SOURCE       images:DIR or video:FILE, over and over, instead of the rendered warehouse\n"
     "  --fps F               frames per second, 0.1 to 1000 (default 10)\n"
     "  --deadline-ms N       a result is of use for so long (default 100)\n"
@@ -33,7 +36,7 @@ static const char help[] =
 static const struct world_kind {
     const char *name;
     int (*play)(const struct play_options *options, const volatile sig_atomic_t *stop, struct err *err);
-} worlds[] = {{"warehouse", play_robot}, {"fall", play_falls}};
+} worlds[] = {{"warehouse", play_robot}, {"fall", play_falls}, {"drone", play_drone}};
 
 static const struct world_kind *find_world(const char *name)
 {
@@ -65,6 +68,8 @@ static bool take(struct play_options *out, int opt)
         out->log_path = optarg;
     else if (opt == 'c')
         out->camera = optarg;
+    else if (opt == 'b')
+        out->board = optarg;
     else if (opt == 'w')
         out->world = optarg;
     else if (opt == 'x')
@@ -91,19 +96,13 @@ static bool take(struct play_options *out, int opt)
 static bool parse(int argc, char **argv, struct play_options *out)
 {
     static const struct option options[] = {
-        {"run-dir", required_argument, NULL, 'd'},
-        {"seed", required_argument, NULL, 's'},
-        {"site", required_argument, NULL, 'S'},
-        {"fps", required_argument, NULL, 'f'},
-        {"deadline-ms", required_argument, NULL, 'D'},
-        {"log", required_argument, NULL, 'l'},
-        {"dock-period-ms", required_argument, NULL, 'p'},
-        {"dock-ms", required_argument, NULL, 'm'},
-        {"frames", required_argument, NULL, 'n'},
-        {"camera", required_argument, NULL, 'c'},
-        {"world", required_argument, NULL, 'w'},
-        {"speed", required_argument, NULL, 'x'},
-        {0},
+        {"run-dir", required_argument, NULL, 'd'},        {"seed", required_argument, NULL, 's'},
+        {"site", required_argument, NULL, 'S'},           {"fps", required_argument, NULL, 'f'},
+        {"deadline-ms", required_argument, NULL, 'D'},    {"log", required_argument, NULL, 'l'},
+        {"dock-period-ms", required_argument, NULL, 'p'}, {"dock-ms", required_argument, NULL, 'm'},
+        {"frames", required_argument, NULL, 'n'},         {"camera", required_argument, NULL, 'c'},
+        {"board", required_argument, NULL, 'b'},          {"world", required_argument, NULL, 'w'},
+        {"speed", required_argument, NULL, 'x'},          {0},
     };
     bool ok = true;
     for (int opt; ok && (opt = getopt_long(argc, argv, "", options, NULL)) != -1;)
