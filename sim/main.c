@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "sim/fall/verb.h"
 #include "sim/frames/verb.h"
+#include "sim/link/verb.h"
 #include "sim/robot/verb.h"
 
 struct verb {
@@ -14,12 +15,13 @@ struct verb {
 static const struct verb verbs[] = {
     {"frames", frames_verb, "render labelled frames as PNG + COCO annotations, or as one file for training"},
     {"falls", falls_verb, "labelled time series of a humanoid's inertial unit"},
+    {"link", link_verb, "a bad link between a robot and its fleet: slow, and broken now and then"},
     {"robot", robot_verb, "play a robot's program: camera frames in, checked results or the safe state out"},
 };
 
 static void print_help(FILE *out)
 {
-    fputs("usage: muster-sim VERB [options]\n\nA warehouse with ground truth, as robots see it.\n\n", out);
+    fputs("usage: muster-sim VERB [options]\n\nWorlds with ground truth, as robots see them.\n\n", out);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
     fputs("\nexamples:\n"
