@@ -104,7 +104,7 @@ static void judge(const struct ring_result *claim)
                                   .is_values = values,
                                   .detections = claim->detections,
                                   .values = claim->values};
-    if (guard_check_result(&result, &frame, &limits, 5) != INTERVENTION_COUNT)
+    if (guard_check_result(&result, &frame, &limits, 5, &(struct frame_cause){0}) != INTERVENTION_COUNT)
         return;
     if (values) {
         check_values(claim, &limits);

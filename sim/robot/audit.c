@@ -28,7 +28,8 @@ static bool sound(struct guard_frame *frame, const struct ring_verdict *raw, int
         .max_detections = raw->max_detections, .label_count = raw->label_count, .min_score = raw->min_score};
     frame->generation = raw->generation;
     bool in_time = raw->decided_ns >= frame->capture_ns && raw->decided_ns <= now_ns;
-    return in_time && guard_check_result(&result, frame, &limits, raw->decided_ns) == INTERVENTION_COUNT;
+    return in_time && guard_check_result(&result, frame, &limits, raw->decided_ns,
+                                         &(struct frame_cause){0}) == INTERVENTION_COUNT;
 }
 
 bool audit_answer(struct audit *audit, const struct muster_verdict *verdict, const struct ring_verdict *raw,

@@ -2,66 +2,76 @@
 
 #include <math.h>
 
-static bool all_finite(const struct detection *item)
+bool guard_within(struct frame_cause *why, enum cause_rule rule, uint32_t index, double value, double low,
+                  double high)
 {
-    return isfinite(item->x0) && isfinite(item->y0) && isfinite(item->x1) && isfinite(item->y1) &&
-           isfinite(item->score);
+    if (value >= low && value <= high)
+        return true;
+    *why = (struct frame_cause){rule, index, (float)value, (float)(value < low ? low : high)};
+    return false;
 }
 
-static bool span_ok(float low, float high, uint32_t side)
+/* Something is out of range: of its number and of that beside it. */
+static enum intervention out_of_range(const struct frame_cause *why)
 {
-    return low >= -GUARD_CHECK_MARGIN_PX && low <= high && high <= (float)side + GUARD_CHECK_MARGIN_PX;
+    return isfinite(why->value) && isfinite(why->limit) ? INTERVENED_RANGE : INTERVENED_NOT_FINITE;
 }
 
-static bool in_range(const struct detection *item, uint32_t width, uint32_t height,
-                     const struct ctl_limits *limits)
+static bool in_range(const struct detection *item, uint32_t i, uint32_t width, uint32_t height,
+                     const struct ctl_limits *limits, struct frame_cause *why)
 {
-    return span_ok(item->x0, item->x1, width) && span_ok(item->y0, item->y1, height) &&
-           item->score >= limits->min_score && item->score <= 1.0f && item->label < limits->label_count;
+    const double x0 = (double)item->x0, y0 = (double)item->y0, x1 = (double)item->x1, y1 = (double)item->y1;
+    return guard_within(why, CAUSE_BOX, i, x0, -GUARD_CHECK_MARGIN_PX, x1) &&
+           guard_within(why, CAUSE_BOX, i, x1, x0, width + GUARD_CHECK_MARGIN_PX) &&
+           guard_within(why, CAUSE_BOX, i, y0, -GUARD_CHECK_MARGIN_PX, y1) &&
+           guard_within(why, CAUSE_BOX, i, y1, y0, height + GUARD_CHECK_MARGIN_PX) &&
+           guard_within(why, CAUSE_SCORE, i, (double)item->score, (double)limits->min_score, 1) &&
+           guard_within(why, CAUSE_LABEL, i, item->label, 0, (double)limits->label_count - 1);
 }
 
 enum intervention guard_check_detections(const struct detection *items, uint32_t count, uint32_t width,
-                                         uint32_t height, const struct ctl_limits *limits)
+                                         uint32_t height, const struct ctl_limits *limits,
+                                         struct frame_cause *why)
 {
-    if (count > limits->max_detections)
+    if (!guard_within(why, CAUSE_SIZE, 0, count, 0, limits->max_detections))
         return INTERVENED_TOO_MANY;
     for (uint32_t i = 0; i < count; i++)
-        if (!all_finite(&items[i]))
-            return INTERVENED_NOT_FINITE;
-    for (uint32_t i = 0; i < count; i++)
-        if (!in_range(&items[i], width, height, limits))
-            return INTERVENED_RANGE;
+        if (!in_range(&items[i], i, width, height, limits, why))
+            return out_of_range(why);
     return INTERVENTION_COUNT;
 }
 
-enum intervention guard_check_values(const float *values, uint32_t count, const struct ctl_limits *limits)
+enum intervention guard_check_values(const float *values, uint32_t count, const struct ctl_limits *limits,
+                                     struct frame_cause *why)
 {
-    if (count > limits->value_count)
+    const double low = (double)limits->value_min, high = (double)limits->value_max;
+    if (!guard_within(why, CAUSE_SIZE, 0, count, 0, limits->value_count))
         return INTERVENED_TOO_MANY;
     for (uint32_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return INTERVENED_NOT_FINITE;
-    for (uint32_t i = 0; i < count; i++)
-        if (!(values[i] >= limits->value_min && values[i] <= limits->value_max))
-            return INTERVENED_RANGE;
-    return count == limits->value_count ? INTERVENTION_COUNT : INTERVENED_RANGE;
+        if (!guard_within(why, CAUSE_VALUE, i, (double)values[i], low, high))
+            return out_of_range(why);
+    if (!guard_within(why, CAUSE_SIZE, 0, count, limits->value_count, count))
+        return INTERVENED_RANGE;
+    return INTERVENTION_COUNT;
 }
 
 enum intervention guard_check_result(const struct guard_result *result, const struct guard_frame *frame,
-                                     const struct ctl_limits *limits, int64_t now_ns)
+                                     const struct ctl_limits *limits, int64_t now_ns, struct frame_cause *why)
 {
+    const double wanted = limits->value_count != 0;
     if (result->seq != frame->seq || result->stream != frame->stream ||
         result->generation != frame->generation || frame->decided)
         return INTERVENED_SEQUENCE;
     if (now_ns > frame->deadline_ns)
         return INTERVENED_DEADLINE;
-    if (result->count > result->room)
+    if (!guard_within(why, CAUSE_SIZE, 0, result->count, 0, result->room))
         return INTERVENED_TOO_MANY;
-    if (result->is_values != (limits->value_count != 0))
+    if (!guard_within(why, CAUSE_KIND, 0, result->is_values, wanted, wanted))
         return INTERVENED_RANGE;
     if (result->is_values)
-        return guard_check_values(result->values, result->count, limits);
-    return guard_check_detections(result->detections, result->count, frame->width, frame->height, limits);
+        return guard_check_values(result->values, result->count, limits, why);
+    return guard_check_detections(result->detections, result->count, frame->width, frame->height, limits,
+                                  why);
 }
 
 int64_t guard_frame_deadline_ns(int64_t capture_ns, int64_t program_deadline_ns, uint32_t limit_us)

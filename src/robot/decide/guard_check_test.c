@@ -13,6 +13,7 @@ static const struct guard_frame frame = {.seq = 7,
                                          .deadline_ns = 5000,
                                          .width = 160,
                                          .height = 128};
+static struct frame_cause why;
 static const struct detection sound = {.x0 = 10, .y0 = 20, .x1 = 30, .y1 = 60, .score = 0.5f, .label = 4};
 
 /* Wherever it stands among sound ones. */
@@ -24,7 +25,7 @@ static enum intervention check_one(struct detection item)
         items[at] = item;
         struct guard_result result = {
             .seq = 7, .stream = 3, .generation = 2, .count = 4, .room = 4, .detections = items};
-        found[at] = guard_check_result(&result, &frame, &limits, 4000);
+        found[at] = guard_check_result(&result, &frame, &limits, 4000, &why);
         assert_int_equal(found[at], found[0]);
     }
     return found[0];
@@ -34,7 +35,7 @@ static void a_sound_result_passes(void **state)
 {
     assert_int_equal(check_one(sound), INTERVENTION_COUNT);
     struct guard_result nothing = {.seq = 7, .stream = 3, .generation = 2};
-    assert_int_equal(guard_check_result(&nothing, &frame, &limits, 5000), INTERVENTION_COUNT);
+    assert_int_equal(guard_check_result(&nothing, &frame, &limits, 5000, &why), INTERVENTION_COUNT);
 }
 
 /* Each field of a detection, driven over its edge alone, is found. */
@@ -81,30 +82,30 @@ static void a_result_for_another_frame_is_out_of_sequence(void **state)
 {
     struct guard_result good = {.seq = 7, .stream = 3, .generation = 2}, result = good;
     result.seq = 8;
-    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_SEQUENCE);
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000, &why), INTERVENED_SEQUENCE);
     result = good;
     result.stream = 4;
-    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_SEQUENCE);
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000, &why), INTERVENED_SEQUENCE);
     result = good;
     result.generation = 1;
-    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_SEQUENCE);
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000, &why), INTERVENED_SEQUENCE);
     struct guard_frame decided = frame;
     decided.decided = true;
-    assert_int_equal(guard_check_result(&good, &decided, &limits, 4000), INTERVENED_SEQUENCE);
+    assert_int_equal(guard_check_result(&good, &decided, &limits, 4000, &why), INTERVENED_SEQUENCE);
 }
 
 static void late_and_too_many(void **state)
 {
     struct guard_result result = {.seq = 7, .stream = 3, .generation = 2};
-    assert_int_equal(guard_check_result(&result, &frame, &limits, 5001), INTERVENED_DEADLINE);
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 5001, &why), INTERVENED_DEADLINE);
     result.count = 5; /* more than there is room for: must not be read */
-    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_TOO_MANY);
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000, &why), INTERVENED_TOO_MANY);
     result.count = UINT32_MAX;
-    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_TOO_MANY);
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000, &why), INTERVENED_TOO_MANY);
     struct detection items[5] = {sound, sound, sound, sound, sound};
     result = (struct guard_result){
         .seq = 7, .stream = 3, .generation = 2, .count = 5, .room = 5, .detections = items};
-    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_TOO_MANY);
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000, &why), INTERVENED_TOO_MANY);
 }
 
 static enum intervention check_values(const float *values, uint32_t count)
@@ -117,7 +118,7 @@ static enum intervention check_values(const float *values, uint32_t count)
                                   .room = 4,
                                   .is_values = true,
                                   .values = values};
-    return guard_check_result(&result, &frame, &wanted, 4000);
+    return guard_check_result(&result, &frame, &wanted, 4000, &why);
 }
 
 static void values_are_finite_in_range_and_all_there(void **state)
@@ -135,8 +136,70 @@ static void values_are_finite_in_range_and_all_there(void **state)
             values[at] = bad[i];
             assert_int_equal(check_values(values, 3), i < 3 ? INTERVENED_NOT_FINITE : INTERVENED_RANGE);
         }
-    const float both[3] = {9, NAN, 0}; /* the first finding in the order of the header */
-    assert_int_equal(check_values(both, 3), INTERVENED_NOT_FINITE);
+    const float both[4] = {0, 9, NAN, 9}; /* the first one that is wrong */
+    assert_int_equal(check_values(both, 3), INTERVENED_RANGE);
+    assert_int_equal(why.index, 1);
+    assert_int_equal(check_values(both + 1, 3), INTERVENED_RANGE);
+    assert_int_equal(check_values((const float[]){NAN, 9, 9}, 3), INTERVENED_NOT_FINITE);
+}
+
+static void assert_cause(enum cause_rule rule, uint32_t index, float value, float limit)
+{
+    assert_int_equal(why.rule, rule);
+    assert_int_equal(why.index, index);
+    assert_true(why.value == value || (isnan(value) && isnan(why.value)));
+    assert_true(why.limit == limit);
+}
+
+/* Had the number been at its limit, it would have passed: an exact contrast. */
+static void a_finding_says_its_number_and_its_limit(void **state)
+{
+    static const struct {
+        size_t offset;
+        float value, limit;
+        enum cause_rule rule;
+    } cases[] = {
+        {offsetof(struct detection, x0), -3, -2, CAUSE_BOX},
+        {offsetof(struct detection, x0), 31, 30, CAUSE_BOX},
+        {offsetof(struct detection, x1), 170, 162, CAUSE_BOX},
+        {offsetof(struct detection, y0), -9, -2, CAUSE_BOX},
+        {offsetof(struct detection, y0), 61, 60, CAUSE_BOX},
+        {offsetof(struct detection, y1), 131, 130, CAUSE_BOX},
+        {offsetof(struct detection, score), 0.125f, 0.25f, CAUSE_SCORE},
+        {offsetof(struct detection, score), 1.5f, 1, CAUSE_SCORE},
+        {offsetof(struct detection, score), NAN, 1, CAUSE_SCORE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct detection item = sound;
+        float *field = (float *)(void *)((char *)&item + cases[i].offset);
+        *field = cases[i].value;
+        assert_int_not_equal(check_one(item), INTERVENTION_COUNT);
+        assert_cause(cases[i].rule, 3, cases[i].value, cases[i].limit); /* check_one: last among four */
+        *field = cases[i].limit;
+        assert_int_equal(check_one(item), INTERVENTION_COUNT);
+    }
+    struct detection item = sound;
+    item.label = 9;
+    assert_int_equal(check_one(item), INTERVENED_RANGE);
+    assert_cause(CAUSE_LABEL, 3, 9, 4);
+    const float values[4] = {0, 0, 2.5f, 0};
+    assert_int_equal(check_values(values, 3), INTERVENED_RANGE);
+    assert_cause(CAUSE_VALUE, 2, 2.5f, 2);
+    assert_int_equal(check_values(values, 2), INTERVENED_RANGE);
+    assert_cause(CAUSE_SIZE, 0, 2, 3);
+    assert_int_equal(check_values(values, 4), INTERVENED_TOO_MANY);
+    assert_cause(CAUSE_SIZE, 0, 4, 3);
+}
+
+static void no_finding_no_cause(void **state)
+{
+    why = (struct frame_cause){.rule = CAUSE_TIME, .index = 77};
+    assert_int_equal(check_one(sound), INTERVENTION_COUNT);
+    struct guard_result late = {.seq = 7, .stream = 3, .generation = 2};
+    assert_int_equal(guard_check_result(&late, &frame, &limits, 5001, &why), INTERVENED_DEADLINE);
+    late.seq = 8;
+    assert_int_equal(guard_check_result(&late, &frame, &limits, 4000, &why), INTERVENED_SEQUENCE);
+    assert_cause(CAUSE_TIME, 77, 0, 0);
 }
 
 static void another_kind_than_the_release_gives(void **state)
@@ -144,12 +207,12 @@ static void another_kind_than_the_release_gives(void **state)
     const float values[1] = {0};
     struct guard_result result = {
         .seq = 7, .stream = 3, .generation = 2, .count = 1, .room = 1, .is_values = true, .values = values};
-    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000), INTERVENED_RANGE);
+    assert_int_equal(guard_check_result(&result, &frame, &limits, 4000, &why), INTERVENED_RANGE);
     const struct ctl_limits wanted = {.value_count = 1, .max_detections = 4, .label_count = 5};
-    assert_int_equal(guard_check_result(&result, &frame, &wanted, 4000), INTERVENTION_COUNT);
+    assert_int_equal(guard_check_result(&result, &frame, &wanted, 4000, &why), INTERVENTION_COUNT);
     result.is_values = false;
     result.detections = &sound;
-    assert_int_equal(guard_check_result(&result, &frame, &wanted, 4000), INTERVENED_RANGE);
+    assert_int_equal(guard_check_result(&result, &frame, &wanted, 4000, &why), INTERVENED_RANGE);
 }
 
 static void the_sooner_deadline_counts(void **state)
@@ -169,6 +232,8 @@ int main(void)
         cmocka_unit_test(a_result_for_another_frame_is_out_of_sequence),
         cmocka_unit_test(late_and_too_many),
         cmocka_unit_test(values_are_finite_in_range_and_all_there),
+        cmocka_unit_test(a_finding_says_its_number_and_its_limit),
+        cmocka_unit_test(no_finding_no_cause),
         cmocka_unit_test(another_kind_than_the_release_gives),
         cmocka_unit_test(the_sooner_deadline_counts),
     };

@@ -1,12 +1,15 @@
 #include "robot/decide/guard_monitor.h"
 
 #include "base/mem.h"
+#include "robot/decide/guard_check.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { SAMPLE_WORDS = 512 };
 #define NS_PER_S 1000000000LL
+#define NS_PER_MS 1e6
+#define US_PER_MS 1e3
 #define AGREE_IOU 0.5f
 #define AGREE_DISTANCE 0.05
 
@@ -15,11 +18,12 @@ void guard_monitor_init(struct guard_monitor *monitor)
     memset(monitor, 0, sizeof *monitor);
 }
 
-static bool too_old(int64_t capture_ns, int64_t now_ns, uint32_t max_age_us)
+static bool too_old(int64_t capture_ns, int64_t now_ns, uint32_t max_age_us, struct frame_cause *why)
 {
     if (max_age_us == 0 || capture_ns >= now_ns)
         return false;
-    return (uint64_t)now_ns - (uint64_t)capture_ns > (uint64_t)max_age_us * 1000;
+    uint64_t age_ns = (uint64_t)now_ns - (uint64_t)capture_ns;
+    return !guard_within(why, CAUSE_AGE, 0, (double)age_ns / NS_PER_MS, 0, max_age_us / US_PER_MS);
 }
 
 static uint32_t one_more(uint32_t count)
@@ -28,14 +32,16 @@ static uint32_t one_more(uint32_t count)
 }
 
 enum intervention guard_monitor_frame(struct guard_monitor *monitor, uint64_t picture, int64_t capture_ns,
-                                      const struct ctl_limits *limits, int64_t now_ns)
+                                      const struct ctl_limits *limits, int64_t now_ns,
+                                      struct frame_cause *why)
 {
     bool repeated = monitor->same_pictures != 0 && picture == monitor->picture;
     monitor->same_pictures = repeated ? one_more(monitor->same_pictures) : 1;
     monitor->picture = picture;
-    if (too_old(capture_ns, now_ns, limits->max_age_us))
+    if (too_old(capture_ns, now_ns, limits->max_age_us, why))
         return INTERVENED_STALE;
-    if (limits->frozen_frames != 0 && monitor->same_pictures >= limits->frozen_frames)
+    if (limits->frozen_frames != 0 &&
+        !guard_within(why, CAUSE_REPEATS, 0, monitor->same_pictures, 0, (double)limits->frozen_frames - 1))
         return INTERVENED_FROZEN;
     return INTERVENTION_COUNT;
 }
@@ -49,10 +55,12 @@ static double elapsed_s(const struct guard_monitor *monitor, int64_t capture_ns)
 }
 
 /* Comparisons are written so that a NaN is found. */
-static bool values_too_fast(const struct guard_monitor *monitor, const float *values, double allowed)
+static bool values_too_fast(const struct guard_monitor *monitor, const float *values, double allowed,
+                            struct frame_cause *why)
 {
     for (uint32_t i = 0; i < monitor->count; i++)
-        if (!(fabs((double)values[i] - (double)monitor->values[i]) <= allowed))
+        if (!guard_within(why, CAUSE_RATE, i, fabs((double)values[i] - (double)monitor->values[i]), 0,
+                          allowed))
             return true;
     return false;
 }
@@ -82,26 +90,27 @@ static struct nearest nearest_of_label(const struct detection *items, uint32_t c
 }
 
 static bool objects_jump(const struct guard_monitor *monitor, const struct guard_payload *payload,
-                         double allowed)
+                         double allowed, struct frame_cause *why)
 {
     for (uint32_t i = 0; i < payload->count; i++) {
         const struct detection *item = &payload->detections[i];
         uint32_t now = nearest_of_label(payload->detections, payload->count, item).count;
         struct nearest before = nearest_of_label(monitor->detections, monitor->count, item);
-        if (before.count == now && !(before.distance <= allowed))
+        if (before.count == now && !guard_within(why, CAUSE_JUMP, i, before.distance, 0, allowed))
             return true;
     }
     return false;
 }
 
 static bool moves_too_fast(const struct guard_monitor *monitor, const struct guard_payload *payload,
-                           int64_t capture_ns, double diagonal, const struct ctl_limits *limits)
+                           int64_t capture_ns, double diagonal, const struct ctl_limits *limits,
+                           struct frame_cause *why)
 {
     double elapsed = elapsed_s(monitor, capture_ns);
     if (payload->is_values)
         return payload->count == monitor->count &&
-               values_too_fast(monitor, payload->values, elapsed * (double)limits->max_rate);
-    return elapsed <= 1 && objects_jump(monitor, payload, elapsed * diagonal * (double)limits->max_jump);
+               values_too_fast(monitor, payload->values, elapsed * (double)limits->max_rate, why);
+    return elapsed <= 1 && objects_jump(monitor, payload, elapsed * diagonal * (double)limits->max_jump, why);
 }
 
 static void remember(struct guard_monitor *monitor, const struct guard_payload *payload, uint64_t generation,
@@ -122,16 +131,18 @@ static void remember(struct guard_monitor *monitor, const struct guard_payload *
 
 enum intervention guard_monitor_result(struct guard_monitor *monitor, const struct guard_payload *payload,
                                        uint64_t generation, int64_t capture_ns, uint32_t width,
-                                       uint32_t height, const struct ctl_limits *limits)
+                                       uint32_t height, const struct ctl_limits *limits,
+                                       struct frame_cause *why)
 {
     if (!((payload->is_values ? limits->max_rate : limits->max_jump) > 0))
         return INTERVENTION_COUNT;
-    if (payload->count > (payload->is_values ? GUARD_MAX_VALUES : GUARD_MAX_DETECTIONS))
+    const double most = payload->is_values ? GUARD_MAX_VALUES : GUARD_MAX_DETECTIONS;
+    if (!guard_within(why, CAUSE_SIZE, 0, payload->count, 0, most))
         return INTERVENED_TOO_MANY;
     bool comparable =
         monitor->known && monitor->generation == generation && monitor->is_values == payload->is_values;
     double diagonal = sqrt((double)width * width + (double)height * height);
-    if (comparable && moves_too_fast(monitor, payload, capture_ns, diagonal, limits))
+    if (comparable && moves_too_fast(monitor, payload, capture_ns, diagonal, limits, why))
         return INTERVENED_RATE;
     remember(monitor, payload, generation, capture_ns);
     return INTERVENTION_COUNT;

@@ -1,6 +1,6 @@
 /* What only a sequence shows: a camera that repeats itself, an object that jumps, a value that moves faster than it can, a
  * robot that gets no usable result any more. Pure; the history is the caller's, fixed size, one per stream. Each look is
- * switched on by its limit (struct ctl_limits) and off by 0.
+ * switched on by its limit (struct ctl_limits) and off by 0; what it finds it says in *why.
  *
  *   guard_monitor_frame    when a frame is seen       STALE (too old), FROZEN, or INTERVENTION_COUNT
  *   guard_check_result     ... the result itself: guard_check.h ...
@@ -18,6 +18,7 @@
 #define MUSTER_ROBOT_DECIDE_GUARD_MONITOR_H
 
 #include "robot/ctl/ctl.h"
+#include "stats/cause.h"
 #include "stats/detection.h"
 
 enum { GUARD_MAX_DETECTIONS = 128, GUARD_MAX_VALUES = 768 };
@@ -49,10 +50,12 @@ struct guard_monitor {
 /* All of it is 0: a stream begins. */
 void guard_monitor_init(struct guard_monitor *monitor);
 enum intervention guard_monitor_frame(struct guard_monitor *monitor, uint64_t picture, int64_t capture_ns,
-                                      const struct ctl_limits *limits, int64_t now_ns);
+                                      const struct ctl_limits *limits, int64_t now_ns,
+                                      struct frame_cause *why);
 enum intervention guard_monitor_result(struct guard_monitor *monitor, const struct guard_payload *payload,
                                        uint64_t generation, int64_t capture_ns, uint32_t width,
-                                       uint32_t height, const struct ctl_limits *limits);
+                                       uint32_t height, const struct ctl_limits *limits,
+                                       struct frame_cause *why);
 /* True once per run of latch_after verdicts; the next run counts from 0. */
 bool guard_monitor_verdict(struct guard_monitor *monitor, bool usable, const struct ctl_limits *limits);
 

@@ -9,6 +9,7 @@
 #define S 1000000000LL
 
 static const struct ctl_limits off;
+static struct frame_cause why;
 
 static void an_old_frame_is_stale(void **state)
 {
@@ -29,9 +30,10 @@ static void an_old_frame_is_stale(void **state)
         {INT64_MIN, INT64_MIN + 50000, INTERVENTION_COUNT},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(guard_monitor_frame(&monitor, i, cases[i].capture_ns, &limits, cases[i].now_ns),
-                         cases[i].want);
-        assert_int_equal(guard_monitor_frame(&monitor, i, cases[i].capture_ns, &off, cases[i].now_ns),
+        assert_int_equal(
+            guard_monitor_frame(&monitor, i, cases[i].capture_ns, &limits, cases[i].now_ns, &why),
+            cases[i].want);
+        assert_int_equal(guard_monitor_frame(&monitor, i, cases[i].capture_ns, &off, cases[i].now_ns, &why),
                          INTERVENTION_COUNT);
     }
 }
@@ -43,12 +45,12 @@ static void a_repeated_picture_is_frozen(void **state)
     guard_monitor_init(&monitor);
     for (int turn = 0; turn < 3; turn++) /* 0 first: also a picture of that fingerprint counts as one */
         for (int i = 1; i <= 5; i++)
-            assert_int_equal(guard_monitor_frame(&monitor, (uint64_t)turn, 0, &limits, 0),
+            assert_int_equal(guard_monitor_frame(&monitor, (uint64_t)turn, 0, &limits, 0, &why),
                              i >= 3 ? INTERVENED_FROZEN : INTERVENTION_COUNT);
     monitor.same_pictures = UINT32_MAX;
-    assert_int_equal(guard_monitor_frame(&monitor, 2, 0, &limits, 0), INTERVENED_FROZEN);
+    assert_int_equal(guard_monitor_frame(&monitor, 2, 0, &limits, 0, &why), INTERVENED_FROZEN);
     assert_int_equal(monitor.same_pictures, UINT32_MAX);
-    assert_int_equal(guard_monitor_frame(&monitor, 3, 0, &limits, 0), INTERVENTION_COUNT);
+    assert_int_equal(guard_monitor_frame(&monitor, 3, 0, &limits, 0, &why), INTERVENTION_COUNT);
     assert_int_equal(monitor.same_pictures, 1);
 }
 
@@ -58,7 +60,7 @@ static enum intervention values(struct guard_monitor *monitor, float a, float b,
     const float both[2] = {a, b};
     const struct guard_payload payload = {.is_values = true, .count = 2, .values = both};
     const struct ctl_limits limits = {.value_count = 2, .max_rate = max_rate};
-    return guard_monitor_result(monitor, &payload, generation, capture_ns, 0, 0, &limits);
+    return guard_monitor_result(monitor, &payload, generation, capture_ns, 0, 0, &limits, &why);
 }
 
 static void a_value_that_moves_too_fast(void **state)
@@ -93,28 +95,30 @@ static void another_kind_or_count_starts_anew(void **state)
     float many[GUARD_MAX_VALUES + 1] = {0};
     struct detection things[GUARD_MAX_DETECTIONS + 1] = {{.label = 1}};
     struct guard_payload payload = {.is_values = true, .count = 3, .values = many};
-    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits), INTERVENTION_COUNT);
+    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits, &why), INTERVENTION_COUNT);
     many[0] = 1000;
     payload.count = 2;
-    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits), INTERVENTION_COUNT);
+    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits, &why), INTERVENTION_COUNT);
     const struct guard_payload boxes = {.count = 2, .detections = things};
-    assert_int_equal(guard_monitor_result(&monitor, &boxes, 1, 0, 9, 9, &limits), INTERVENTION_COUNT);
+    assert_int_equal(guard_monitor_result(&monitor, &boxes, 1, 0, 9, 9, &limits, &why), INTERVENTION_COUNT);
     assert_false(monitor.is_values);
     many[0] = -1000;
-    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits), INTERVENTION_COUNT);
+    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits, &why), INTERVENTION_COUNT);
     const struct guard_payload nothing = {0};
-    assert_int_equal(guard_monitor_result(&monitor, &nothing, 1, 0, 9, 9, &limits), INTERVENTION_COUNT);
+    assert_int_equal(guard_monitor_result(&monitor, &nothing, 1, 0, 9, 9, &limits, &why), INTERVENTION_COUNT);
     assert_int_equal(monitor.count, 0);
     /* More than there is room for is not remembered. */
     payload.count = GUARD_MAX_VALUES + 1;
-    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits), INTERVENED_TOO_MANY);
+    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits, &why),
+                     INTERVENED_TOO_MANY);
     payload = (struct guard_payload){.count = GUARD_MAX_DETECTIONS + 1, .detections = things};
-    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits), INTERVENED_TOO_MANY);
+    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits, &why),
+                     INTERVENED_TOO_MANY);
     payload.count = GUARD_MAX_DETECTIONS;
-    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits), INTERVENTION_COUNT);
+    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits, &why), INTERVENTION_COUNT);
     assert_int_equal(monitor.count, GUARD_MAX_DETECTIONS);
     payload = (struct guard_payload){.is_values = true, .count = GUARD_MAX_VALUES, .values = many};
-    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits), INTERVENTION_COUNT);
+    assert_int_equal(guard_monitor_result(&monitor, &payload, 1, 0, 9, 9, &limits, &why), INTERVENTION_COUNT);
     assert_int_equal(monitor.count, GUARD_MAX_VALUES);
 }
 
@@ -130,7 +134,7 @@ static enum intervention things(struct guard_monitor *monitor, const struct dete
 {
     const struct guard_payload payload = {.count = count, .detections = items};
     const struct ctl_limits limits = {.max_jump = max_jump};
-    return guard_monitor_result(monitor, &payload, 1, capture_ns, 30, 40, &limits);
+    return guard_monitor_result(monitor, &payload, 1, capture_ns, 30, 40, &limits, &why);
 }
 
 static void an_object_that_jumps(void **state)
@@ -159,6 +163,35 @@ static void an_object_that_jumps(void **state)
                      INTERVENTION_COUNT); /* not looked at */
     struct detection nowhere = thing(NAN, 0, 2);
     assert_int_equal(things(&monitor, &nowhere, 1, 3 * S, 0.5f), INTERVENED_RATE);
+}
+
+static void assert_cause(enum cause_rule rule, uint32_t index, float value, float limit)
+{
+    assert_int_equal(why.rule, rule);
+    assert_int_equal(why.index, index);
+    assert_float_equal(why.value, value, 1e-4);
+    assert_float_equal(why.limit, limit, 1e-4);
+}
+
+static void a_finding_says_its_number_and_its_limit(void **state)
+{
+    struct guard_monitor monitor;
+    guard_monitor_init(&monitor);
+    const struct ctl_limits limits = {.max_age_us = 50000, .frozen_frames = 3};
+    assert_int_equal(guard_monitor_frame(&monitor, 1, S, &limits, S + 75000000, &why), INTERVENED_STALE);
+    assert_cause(CAUSE_AGE, 0, 75, 50);
+    for (int i = 0; i < 3; i++)
+        (void)guard_monitor_frame(&monitor, 2, S, &limits, S, &why);
+    assert_cause(CAUSE_REPEATS, 0, 3, 2);
+    assert_int_equal(values(&monitor, 0, 0, 1, 0, 2), INTERVENTION_COUNT);
+    assert_int_equal(values(&monitor, 1, -2.5f, 1, S, 2), INTERVENED_RATE);
+    assert_cause(CAUSE_RATE, 1, 2.5f, 2);
+    guard_monitor_init(&monitor);
+    const struct detection before[2] = {thing(5, 5, 1), thing(20, 20, 2)},
+                           after[2] = {before[0], thing(23, 24, 2)};
+    assert_int_equal(things(&monitor, before, 2, S, 0.5f), INTERVENTION_COUNT);
+    assert_int_equal(things(&monitor, after, 2, S + S / 10, 0.5f), INTERVENED_RATE);
+    assert_cause(CAUSE_JUMP, 1, 5, 2.5f);
 }
 
 /* A thing that moves in both directions alike: distance is that of the plane. */
@@ -311,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_value_that_moves_too_fast),
         cmocka_unit_test(another_kind_or_count_starts_anew),
         cmocka_unit_test(an_object_that_jumps),
+        cmocka_unit_test(a_finding_says_its_number_and_its_limit),
         cmocka_unit_test(distances_are_euclidean),
         cmocka_unit_test(too_many_in_a_row_is_a_fault),
         cmocka_unit_test(a_fingerprint_sees_its_sample),

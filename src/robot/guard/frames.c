@@ -17,9 +17,19 @@ struct guard_entry *guard_frame_find(struct guard *guard, uint64_t stream, uint6
     return same ? entry : NULL;
 }
 
+/* The first place (after `last`) of a frame that has no verdict yet; NULL: there is none. */
+static struct guard_entry *next_open(struct guard *guard, struct guard_entry *last)
+{
+    struct guard_entry *entry = last ? last + 1 : guard->stream.entries;
+    for (; guard->stream.peer && entry < guard->stream.entries + GUARD_PENDING; entry++)
+        if (entry->frame.seq && !entry->frame.decided)
+            return entry;
+    return NULL;
+}
+
 /* Fills in everything but the payload. */
-static void draft(struct guard *guard, const struct guard_entry *entry, enum intervention reason,
-                  int64_t now_ns)
+static void draft(struct guard *guard, const struct guard_entry *entry, const struct ring_result *result,
+                  enum intervention reason, int64_t now_ns)
 {
     struct ring_verdict *verdict = &guard->verdict;
     struct guard_runner *runner =
@@ -29,7 +39,11 @@ static void draft(struct guard *guard, const struct guard_entry *entry, enum int
     verdict->generation = runner ? runner->generation : 0;
     verdict->release = runner ? runner->release : (struct digest){{0}};
     verdict->decided_ns = now_ns;
+    verdict->capture_ns = entry->frame.capture_ns;
+    verdict->deadline_ns = entry->frame.deadline_ns;
     verdict->run_ns = verdict->started_ns = verdict->finished_ns = 0;
+    verdict->signals = result ? result->signals : (struct frame_signals){0};
+    verdict->cause = entry->cause;
     verdict->status = RING_VERDICT_SAFE;
     verdict->reason = reason;
     verdict->state = guard->state;
@@ -104,17 +118,18 @@ static void count_checked(struct guard *guard, const struct guard_entry *entry,
 void guard_decide(struct guard *guard, struct guard_entry *entry, const struct ring_result *result,
                   enum intervention reason, int64_t now_ns)
 {
-    draft(guard, entry, reason, now_ns);
-    if (result)
+    bool passed = reason == INTERVENTION_COUNT;
+    draft(guard, entry, result, reason, now_ns);
+    if (passed)
         draft_result(guard, entry, result);
     publish(guard);
     entry->frame.decided = true;
-    if (!result) {
+    if (passed)
+        count_checked(guard, entry, result, now_ns);
+    else
         count_safe(guard, entry, reason, now_ns);
-        return;
-    }
-    count_checked(guard, entry, result, now_ns);
-    guard_shadow_compare(guard);
+    if (passed)
+        guard_shadow_compare(guard);
 }
 
 /* Gives a frame to a generation, within the time that this one's release allows. */
@@ -154,8 +169,8 @@ static void look_at(struct guard *guard, struct guard_entry *entry, const struct
     size_t bytes = MIN(head->pixel_bytes, ring_pixel_capacity(frames));
     uint64_t picture = body ? guard_picture(body + sizeof *head, bytes) : 0;
     int64_t handed_ns = head->submitted_ns > 0 ? MIN(head->submitted_ns, now_ns) : now_ns;
-    enum intervention finding =
-        guard_monitor_frame(&guard->stream.monitor, picture, entry->frame.capture_ns, limits, handed_ns);
+    enum intervention finding = guard_monitor_frame(&guard->stream.monitor, picture, entry->frame.capture_ns,
+                                                    limits, handed_ns, &entry->cause);
     if (finding != INTERVENTION_COUNT)
         guard_decide(guard, entry, NULL, finding, now_ns);
 }
@@ -224,15 +239,11 @@ void guard_frames_scan(struct guard *guard, int64_t now_ns)
 
 void guard_frames_expire(struct guard *guard, int64_t now_ns)
 {
-    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
-        struct guard_entry *entry = &guard->stream.entries[i];
-        if (!entry->frame.seq || entry->frame.decided)
-            continue;
+    for (struct guard_entry *entry = NULL; (entry = next_open(guard, entry));)
         if (now_ns > entry->frame.deadline_ns)
             guard_decide(guard, entry, NULL, INTERVENED_DEADLINE, now_ns);
         else if (guard->stream.seen - entry->frame.seq >= guard->stream.frames.slot_count)
             guard_decide(guard, entry, NULL, INTERVENED_STALE, now_ns);
-    }
 }
 
 static void reassign(struct guard *guard, struct guard_entry *entry, int64_t now_ns)
@@ -248,40 +259,30 @@ static void reassign(struct guard *guard, struct guard_entry *entry, int64_t now
 
 void guard_frames_reassign(struct guard *guard, uint64_t from_generation, int64_t now_ns)
 {
-    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
-        struct guard_entry *entry = &guard->stream.entries[i];
-        if (entry->frame.seq && !entry->frame.decided && entry->frame.generation == from_generation)
+    for (struct guard_entry *entry = NULL; (entry = next_open(guard, entry));)
+        if (entry->frame.generation == from_generation)
             reassign(guard, entry, now_ns);
-    }
 }
 
 void guard_frames_overrule(struct guard *guard, int64_t now_ns)
 {
-    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
-        struct guard_entry *entry = &guard->stream.entries[i];
-        if (entry->frame.seq && !entry->frame.decided)
-            guard_decide(guard, entry, NULL, INTERVENED_OVERSIGHT, now_ns);
-    }
+    for (struct guard_entry *entry = NULL; (entry = next_open(guard, entry));)
+        guard_decide(guard, entry, NULL, INTERVENED_OVERSIGHT, now_ns);
 }
 
-uint64_t guard_oldest_open(const struct guard *guard, uint64_t generation)
+uint64_t guard_oldest_open(struct guard *guard, uint64_t generation)
 {
     uint64_t oldest = guard->stream.seen + 1;
-    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
-        const struct guard_frame *frame = &guard->stream.entries[i].frame;
-        if (frame->seq && !frame->decided && frame->generation == generation)
-            oldest = MIN(oldest, frame->seq);
-    }
+    for (struct guard_entry *entry = NULL; (entry = next_open(guard, entry));)
+        if (entry->frame.generation == generation)
+            oldest = MIN(oldest, entry->frame.seq);
     return oldest;
 }
 
-int64_t guard_next_deadline_ns(const struct guard *guard)
+int64_t guard_next_deadline_ns(struct guard *guard)
 {
     int64_t next_ns = INT64_MAX;
-    for (int i = 0; guard->stream.peer && i < GUARD_PENDING; i++) {
-        const struct guard_frame *frame = &guard->stream.entries[i].frame;
-        if (frame->seq && !frame->decided)
-            next_ns = MIN(next_ns, frame->deadline_ns);
-    }
+    for (struct guard_entry *entry = NULL; (entry = next_open(guard, entry));)
+        next_ns = MIN(next_ns, entry->frame.deadline_ns);
     return next_ns;
 }

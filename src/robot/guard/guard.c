@@ -203,7 +203,7 @@ static void dispatch(struct guard *guard, uint64_t data, int64_t now_ns)
         bell_rang(guard, &guard->runners[index], now_ns);
 }
 
-static int64_t next_wake_ns(const struct guard *guard)
+static int64_t next_wake_ns(struct guard *guard)
 {
     int64_t until_ns = MIN(guard->next_tick_ns, guard_next_deadline_ns(guard));
     return guard->oversight.held ? MIN(until_ns, guard->oversight.until_ns) : until_ns;

@@ -4,6 +4,8 @@
 #include "base/testing.h"
 #include "robot/guard/desk.h"
 
+#include <math.h>
+
 static struct desk d;
 
 static int setup(void **state)
@@ -252,6 +254,57 @@ static void each_status_has_its_reason(void **state)
     desk_part(&d);
 }
 
+static struct frame_signals some_signals(float first)
+{
+    return (struct frame_signals){
+        .values = {first, NAN, -INFINITY}, .novel_box = {1, 2, 3, 4}, .valid = UINT32_MAX};
+}
+
+static void assert_verdict(uint64_t seq, const struct frame_signals *signals, struct frame_cause cause)
+{
+    const struct ring_verdict *verdict = desk_verdict(&d.robot, seq);
+    assert_non_null(verdict);
+    assert_memory_equal(&verdict->signals, signals, sizeof *signals);
+    struct frame_cause found = ring_cause(verdict);
+    assert_int_equal(found.rule, cause.rule);
+    assert_int_equal(found.index, cause.index);
+    assert_float_equal(found.value, cause.value, 1e-3);
+    assert_float_equal(found.limit, cause.limit, 1e-3);
+}
+
+/* Whatever bits they are: of what was passed on, and of what was refused, which is when somebody will ask. */
+static void signals_are_carried_with_the_cause(void **state)
+{
+    static const struct frame_signals none;
+    desk_pair_up(&d);
+    uint64_t seq = desk_frame(&d, &d.robot, 20 * DESK_MS);
+    struct ring_result result = desk_result(&d, &d.one, seq);
+    result.signals = some_signals(0.25f);
+    desk_say(&d, &d.one, &result);
+    desk_expect(&d, seq, RING_VERDICT_OK, INTERVENTION_COUNT, 1);
+    const float took_ms = ring_cause(desk_verdict(&d.robot, seq)).value;
+    assert_true(took_ms >= 0 && took_ms < 20);
+    assert_verdict(seq, &result.signals, (struct frame_cause){.value = took_ms, .limit = 20});
+
+    seq = desk_frame(&d, &d.robot, 20 * DESK_MS);
+    result = desk_result(&d, &d.one, seq);
+    result.signals = some_signals(0.5f);
+    result.count = 2;
+    result.detections[1] = result.detections[0] = (struct detection){.x1 = 1, .y1 = 1, .score = 0.5f};
+    result.detections[1].score = 1.5f;
+    desk_say(&d, &d.one, &result);
+    desk_expect(&d, seq, RING_VERDICT_SAFE, INTERVENED_RANGE, 1);
+    assert_verdict(seq, &result.signals, (struct frame_cause){CAUSE_SCORE, 1, 1.5f, 1});
+
+    seq = desk_frame(&d, &d.robot, 20 * DESK_MS); /* nothing of the one before it is left */
+    desk_pass(&d, 30 * DESK_MS);
+    desk_expect(&d, seq, RING_VERDICT_SAFE, INTERVENED_DEADLINE, 1);
+    const float late_ms = ring_cause(desk_verdict(&d.robot, seq)).value;
+    assert_true(late_ms > 20 && late_ms < 21);
+    assert_verdict(seq, &none, (struct frame_cause){.value = late_ms, .limit = 20});
+    desk_part(&d);
+}
+
 /* For a stream that is over, for frame 0, twice, in another's name, of somebody who was not asked: nothing passes. */
 static void a_result_nobody_asked_for(void **state)
 {
@@ -404,6 +457,7 @@ int main(void)
         EXACT(results_that_are_not_there),
         EXACT(a_run_takes_no_longer_than_the_frame_is_old),
         EXACT(each_status_has_its_reason),
+        EXACT(signals_are_carried_with_the_cause),
         EXACT(a_result_nobody_asked_for),
         EXACT(results_are_found_without_a_bell),
         EXACT(sleepers_are_woken_once),

@@ -88,19 +88,9 @@ void guard_runner_disconnect(struct guard *guard, struct guard_runner *runner)
     runner->peer = NULL;
 }
 
-/* A pipe: its write wakes the reader on the writer's own core when the writer is about to sleep (an eventfd's
+/* The bell is a pipe: its write wakes the reader on the writer's own core when the writer is about to sleep (an eventfd's
  * goes to another core, which may have to be woken first). The runner gets the other end and cannot touch
  * ours. */
-static int make_bell(int *out_ours, int *out_theirs, struct err *err)
-{
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-        return err_errno(err, "pipe");
-    *out_ours = ends[0];
-    *out_theirs = ends[1];
-    return 0;
-}
-
 static int runner_memory(struct guard *guard, struct guard_runner *runner, struct ctl_fds *fds, int *out_bell,
                          struct err *err)
 {
@@ -108,8 +98,11 @@ static int runner_memory(struct guard *guard, struct guard_runner *runner, struc
         return -1;
     if (ring_create(&runner->control, RING_CONTROL, 2, 0, err) < 0)
         return -1;
-    if (make_bell(&runner->bell_fd, out_bell, err) < 0)
-        return -1;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return err_errno(err, "pipe");
+    runner->bell_fd = ends[0];
+    *out_bell = ends[1];
     runner->next_result = ring_newest(&runner->results) + 1;
     return guard_watch(guard, runner->bell_fd, EPOLLIN | EPOLLET, GUARD_BY_BELL,
                        (size_t)(runner - guard->runners), err);

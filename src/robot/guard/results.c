@@ -31,7 +31,7 @@ struct guard_payload guard_payload_of(const struct ring_result *result)
 }
 
 enum intervention guard_judge(const struct ring_result *result, const struct guard_frame *frame,
-                              const struct ctl_limits *limits, int64_t now_ns)
+                              const struct ctl_limits *limits, int64_t now_ns, struct frame_cause *why)
 {
     if (result->status == RING_RESULT_STALE)
         return INTERVENED_STALE;
@@ -39,29 +39,28 @@ enum intervention guard_judge(const struct ring_result *result, const struct gua
         return INTERVENED_NOT_FINITE;
     if (result->status != RING_RESULT_OK || result->kind > RING_VALUES)
         return INTERVENED_OTHER;
-    struct guard_result claim = {
-        .seq = result->seq,
-        .stream = result->stream,
-        .generation = result->generation,
-        .count = result->count,
-        .room = result->kind == RING_VALUES ? RING_MAX_VALUES : RING_MAX_DETECTIONS,
-        .is_values = result->kind == RING_VALUES,
-        .detections = result->detections,
-        .values = result->values,
-    };
-    return guard_check_result(&claim, frame, limits, now_ns);
+    struct guard_result claim = {.seq = result->seq,
+                                 .stream = result->stream,
+                                 .generation = result->generation,
+                                 .count = result->count,
+                                 .room = result->kind == RING_VALUES ? RING_MAX_VALUES : RING_MAX_DETECTIONS,
+                                 .is_values = result->kind == RING_VALUES,
+                                 .detections = result->detections,
+                                 .values = result->values};
+    return guard_check_result(&claim, frame, limits, now_ns, why);
 }
 
 /* Sound by itself: does it follow from what came before? */
 static enum intervention judge_in_time(struct guard *guard, const struct guard_runner *runner,
-                                       const struct guard_frame *frame, int64_t now_ns)
+                                       struct guard_entry *entry, int64_t now_ns)
 {
-    enum intervention finding = guard_judge(&guard->result, frame, &runner->limits, now_ns);
+    const struct guard_frame *frame = &entry->frame;
+    enum intervention finding = guard_judge(&guard->result, frame, &runner->limits, now_ns, &entry->cause);
     if (finding != INTERVENTION_COUNT)
         return finding;
     struct guard_payload payload = guard_payload_of(&guard->result);
     return guard_monitor_result(&guard->stream.monitor, &payload, runner->generation, frame->capture_ns,
-                                frame->width, frame->height, &runner->limits);
+                                frame->width, frame->height, &runner->limits, &entry->cause);
 }
 
 /* guard->result holds the private copy. */
@@ -82,8 +81,8 @@ static void take(struct guard *guard, struct guard_runner *runner, int64_t now_n
     count_run(guard, runner, &entry->frame, now_ns);
     if (entry->frame.decided)
         return; /* late: the deadline was its verdict */
-    enum intervention finding = judge_in_time(guard, runner, &entry->frame, now_ns);
-    guard_decide(guard, entry, finding == INTERVENTION_COUNT ? result : NULL, finding, now_ns);
+    enum intervention finding = judge_in_time(guard, runner, entry, now_ns);
+    guard_decide(guard, entry, result, finding, now_ns);
 }
 
 /* Copies the head, then only as much as it names; a count beyond the room is judged, not read. */

@@ -63,7 +63,8 @@ bool guard_shadow_take(struct guard *guard, struct guard_runner *runner, const s
     frame.decided = false;
     if (result->status == RING_RESULT_STALE)
         return true; /* it runs beside the active one, at the lowest priority: slow is no fault */
-    if (guard_judge(result, &frame, &runner->limits, frame.capture_ns) != INTERVENTION_COUNT) {
+    if (guard_judge(result, &frame, &runner->limits, frame.capture_ns, &(struct frame_cause){0}) !=
+        INTERVENTION_COUNT) {
         counted(guard, runner, &runner->shadow_failed);
         return true;
     }

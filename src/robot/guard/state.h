@@ -73,6 +73,7 @@ struct guard_entry {
     struct guard_frame frame;
     bool answered;              /* a result came for it, in time or late */
     enum intervention fallback; /* why the fallback was given it; INTERVENTION_COUNT: it was not */
+    struct frame_cause cause;   /* what is wrong with it or its result; TIME: nothing */
 };
 
 struct guard_stream {
@@ -191,17 +192,17 @@ void guard_frames_expire(struct guard *guard, int64_t now_ns);
 void guard_frames_reassign(struct guard *guard, uint64_t from_generation, int64_t now_ns);
 void guard_frames_overrule(struct guard *guard, int64_t now_ns); /* open ones: SAFE, OVERSIGHT */
 struct guard_entry *guard_frame_find(struct guard *guard, uint64_t stream, uint64_t seq);
-/* The one verdict of a frame. `result` NULL: SAFE for `reason`. */
+/* The one verdict of a frame: the result, or SAFE for `reason`. `result`: the one that came for it, also if it is refused; NULL: none. */
 void guard_decide(struct guard *guard, struct guard_entry *entry, const struct ring_result *result,
                   enum intervention reason, int64_t now_ns);
-uint64_t guard_oldest_open(const struct guard *guard, uint64_t generation); /* seq, or seen + 1 */
-int64_t guard_next_deadline_ns(const struct guard *guard);                  /* INT64_MAX: nothing is open */
+uint64_t guard_oldest_open(struct guard *guard, uint64_t generation); /* seq, or seen + 1 */
+int64_t guard_next_deadline_ns(struct guard *guard);                  /* INT64_MAX: nothing is open */
 
 /* results.c */
 void guard_results_drain(struct guard *guard, struct guard_runner *runner, int64_t now_ns);
 
 enum intervention guard_judge(const struct ring_result *result, const struct guard_frame *frame,
-                              const struct ctl_limits *limits, int64_t now_ns);
+                              const struct ctl_limits *limits, int64_t now_ns, struct frame_cause *why);
 struct guard_payload guard_payload_of(const struct ring_result *result);
 
 /* shadow.c */

@@ -158,9 +158,10 @@ static bool payload_ok(const struct muster *robot)
                                 .value_count = raw->max_detections,
                                 .value_min = -FLT_MAX,
                                 .value_max = FLT_MAX};
+    struct frame_cause why = {0};
     if (raw->kind == RING_VALUES)
-        return guard_check_values(raw->values, raw->count, &limits) == INTERVENTION_COUNT;
-    return guard_check_detections(raw->detections, raw->count, robot->width, robot->height, &limits) ==
+        return guard_check_values(raw->values, raw->count, &limits, &why) == INTERVENTION_COUNT;
+    return guard_check_detections(raw->detections, raw->count, robot->width, robot->height, &limits, &why) ==
            INTERVENTION_COUNT;
 }
 

@@ -8,7 +8,7 @@
 
 enum {
     REGION_MAGIC = 0x474e524d, /* "MRNG" */
-    REGION_VERSION = 1,
+    REGION_VERSION = 2,
     REGION_BELL = 128,
     REGION_SLOTS = 4096,
     REGION_SLOT_HEAD = 64,
@@ -25,8 +25,8 @@ struct region_bell {
 };
 
 _Static_assert(sizeof(struct ring_frame) == 64, "no padding");
-_Static_assert(sizeof(struct ring_result) == 80 + 24 * RING_MAX_DETECTIONS, "no padding");
-_Static_assert(sizeof(struct ring_verdict) == 120 + 24 * RING_MAX_DETECTIONS, "no padding");
+_Static_assert(sizeof(struct ring_result) == 176 + 24 * RING_MAX_DETECTIONS, "no padding");
+_Static_assert(sizeof(struct ring_verdict) == 248 + 24 * RING_MAX_DETECTIONS, "no padding");
 _Static_assert(sizeof(struct ring_control) % 8 == 0, "copied in words");
 
 #endif

@@ -31,7 +31,9 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "stats/cause.h"
 #include "stats/detection.h"
+#include "stats/signals.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,10 +77,11 @@ struct ring_result {
     uint64_t generation;
     int64_t started_ns, finished_ns; /* CLOCK_MONOTONIC: taken from the ring, answered */
     int64_t preprocess_ns, run_ns, decode_ns;
-    uint32_t status; /* enum ring_result_status */
-    uint32_t kind;   /* enum ring_payload */
-    uint32_t shadow; /* 1: it was computed beside the active one */
-    uint32_t count;  /* detections or values; last, so that a short copy is enough */
+    struct frame_signals signals; /* of the frame and of this result; zeros: nobody computed any */
+    uint32_t status;              /* enum ring_result_status */
+    uint32_t kind;                /* enum ring_payload */
+    uint32_t shadow;              /* 1: it was computed beside the active one */
+    uint32_t count;               /* detections or values; last, so that a short copy is enough */
     union {
         struct detection detections[RING_MAX_DETECTIONS];
         float values[RING_MAX_VALUES];
@@ -102,11 +105,16 @@ struct ring_verdict {
     uint64_t generation;             /* whose result this is; SAFE: who should have answered, 0 for nobody */
     struct digest release;           /* of that generation */
     int64_t decided_ns;              /* CLOCK_MONOTONIC */
+    int64_t capture_ns, deadline_ns; /* CLOCK_MONOTONIC: of the frame, and what this generation was allowed */
     int64_t run_ns;                  /* 0 without a result */
     int64_t started_ns, finished_ns; /* the runner's word, as run_ns */
-    uint32_t status;                 /* enum ring_verdict_status */
-    uint32_t reason;                 /* SAFE, FALLBACK: enum intervention, INTERVENTION_COUNT for none */
-    float min_score;                 /* the limits that it was checked against */
+    struct frame_signals
+        signals; /* the runner's word: of the result that was passed on or refused; zeros: there was none */
+    struct frame_cause
+        cause;       /* what decided, in numbers; TIME: decided_ns against the two above (ring_cause) */
+    uint32_t status; /* enum ring_verdict_status */
+    uint32_t reason; /* SAFE, FALLBACK: enum intervention, INTERVENTION_COUNT for none */
+    float min_score; /* the limits that it was checked against */
     uint32_t max_detections, label_count;
     uint32_t state; /* enum guard_state when it was decided */
     uint32_t kind;  /* enum ring_payload */
@@ -118,6 +126,9 @@ struct ring_verdict {
 };
 
 enum ring_verdict_status { RING_VERDICT_OK = 1, RING_VERDICT_FALLBACK, RING_VERDICT_SAFE };
+
+/* What decided, always with its numbers: of TIME those that the verdict's own times give. Pure; the bits may be anybody's. */
+struct frame_cause ring_cause(const struct ring_verdict *verdict);
 
 struct ring_control { /* which frames a runner is to process */
     uint64_t stream;

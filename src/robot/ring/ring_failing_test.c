@@ -133,7 +133,7 @@ static void the_layout_is_the_one_in_the_drawing(void **state)
         memcpy(&head, ring.base, sizeof head);
         size_t stride = (64 + rows[i].body + 63) / 64 * 64;
         assert_int_equal(head.magic, 0x474e524d);
-        assert_int_equal(head.version, 1);
+        assert_int_equal(head.version, 2);
         assert_int_equal(head.kind, rows[i].kind);
         assert_int_equal(head.slot_count, rows[i].slots);
         assert_int_equal(head.body_bytes, rows[i].body);

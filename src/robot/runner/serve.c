@@ -101,6 +101,7 @@ static void begin_result(struct server *server, uint64_t seq, int64_t now_ns, bo
     result->generation = server->options->generation;
     result->started_ns = now_ns;
     result->preprocess_ns = result->run_ns = result->decode_ns = 0;
+    result->signals = (struct frame_signals){0};
     result->kind = RING_DETECTIONS;
     result->shadow = shadow;
     result->count = 0;
