@@ -15,7 +15,8 @@ static_assert(sizeof(struct drift) <= DRIFT_STATE_MAX, "the state is too big");
 enum { BLOCK_LEAST = 50, BLOCK_MOST = 1 << 20, BLOCK_MEMORIES = 5 };
 static const double WINSOR_SD = 12; /* a single frame counts for no more */
 static const double SITE_SD = 0.5, CONTEXT_SD = 2;
-static const double ONE_BLOCK = 0.75; /* the share of the threshold, in logs, that one block may bring */
+static const double ONE_BLOCK = 0.75;  /* the share of the threshold, in logs, that one block may bring */
+static const double MOST_BEYOND = 1e6; /* evidence stops growing so far above the threshold */
 static const double family_weights[FAMILIES] = {
     [FAMILY_SENSOR] = 3, [FAMILY_RESULT] = 4, [FAMILY_NOVELTY] = 2, [FAMILY_MACHINE] = 1};
 
@@ -65,8 +66,9 @@ static int take_options(struct drift *drift, const struct drift_options *options
         return err_set(err, ERR_INVALID, "site_sd and context_sd are from 0 to 100");
     own->site_sd = own->site_sd > 0 ? own->site_sd : SITE_SD;
     own->context_sd = own->context_sd > 0 ? own->context_sd : CONTEXT_SD;
-    drift->log_arl = log(own->arl_blocks);
-    drift->log_cap = ONE_BLOCK * drift->log_arl;
+    drift->log_cap = ONE_BLOCK * log(own->arl_blocks);
+    drift->most_e = exp(drift->log_cap);
+    drift->most_m = own->arl_blocks * MOST_BEYOND;
     return 0;
 }
 
@@ -193,7 +195,7 @@ static void close_block(struct drift *drift)
     drift->last_context = drift->context;
     drift->open_frames = 0;
     drift->blocks++;
-    drift->alarm = drift->alarm || evidence_total(drift) >= drift->log_arl;
+    drift->alarm = drift->alarm || evidence_total(drift) >= drift->options.arl_blocks;
     if (!drift->alarm)
         return;
     bool results_moved;
@@ -237,26 +239,21 @@ uint64_t drift_ignored(const struct drift *drift)
 
 /* ---- what came of it ---- */
 
-static double as_log10(double log_e)
-{
-    return fmax(log_e / M_LN10, -99);
-}
-
 void drift_read(const struct drift *drift, struct drift_report *out)
 {
     *out = (struct drift_report){.blocks = drift->blocks,
-                                 .log10_e = as_log10(evidence_total(drift)),
+                                 .log10_e = evidence_log10(evidence_total(drift)),
                                  .alarm = drift->alarm,
                                  .learning = drift->seen[drift->last_context] < drift->options.burn_in,
                                  .cause = drift->alarm ? drift->cause : DRIFT_NONE,
                                  .results_moved = drift->alarm && drift->results_moved};
     for (int i = 0; i < FAMILIES; i++)
-        out->log10_family[i] = as_log10(evidence_family(drift, (enum signal_family)i));
-    double most = -INFINITY;
+        out->log10_family[i] = evidence_log10(evidence_family(drift, (enum signal_family)i));
+    double most = -1;
     for (int i = 0; i < SIGNALS; i++) {
         uint32_t since;
         evidence_report(drift, (enum signal)i, &out->signals[i], &since);
-        double share = evidence_signal(&drift->channels[i]) + log(drift->weight[i]);
+        double share = drift->weight[i] * evidence_signal(&drift->channels[i]);
         if (!drift->channels[i].watched || share <= most)
             continue;
         most = share;

@@ -1,45 +1,54 @@
-/* e-SR: M ← (M + 1)·e, in logs. One for each direction and size of shift, one for the shape; their weighted average is an e-detector again, whatever
+/* e-SR: M ← (M + 1)·e. One for each direction and size of shift, one for the shape; their weighted average is an e-detector again, whatever
  * depends on what. No e-value of one block is larger than log_cap allows (less than an e-value is one too), so that one block alone, a person in front of
- * the camera, raises no alarm. */
+ * the camera, raises no alarm. M itself stops a million times above the threshold: nothing overflows, and what ended is forgotten in a bounded time. */
 #include "stats/drift/state.h"
 
 #include <math.h>
 
 static const double sizes[SIZES] = {0.25, 0.5, 1, 2, 3.5}; /* in sd of a block mean */
+static const double gauss[SIZES] = {0.9692332344763441, 0.8824969025845955, 0.6065306597126334,
+                                    0.1353352832366127, 0.0021874911181828855}; /* exp(-size²/2) */
 static const double DIRECTION_WEIGHT = 0.375, SHAPE_WEIGHT = 0.25;
+static const double MOST_RUN = 1000;                    /* log */
 static const double SHAPE_FADE = 0.92, SHAPE_PRIOR = 2; /* blocks */
-static const double MOST_BEYOND = 14; /* log: evidence stops growing a million times above the threshold */
 static const double MOST_Z = 20;
 
-double evidence_log_add(double a, double b)
+static double grow(const struct drift *drift, double m, double e)
 {
-    double high = fmax(a, b), low = fmin(a, b);
-    return low - high > -40 ? high + log1p(exp(low - high)) : high;
+    return fmin((m + 1) * e, drift->most_m);
 }
 
-static double limit(const struct drift *drift, double log_e)
+double evidence_log10(double m)
 {
-    return fmin(log_e, drift->log_cap);
-}
-
-static double grow(const struct drift *drift, double log_m, double log_e)
-{
-    return fmin(evidence_log_add(log_m, 0) + log_e, drift->log_arl + MOST_BEYOND);
+    return m > 1e-99 ? log10(m) : -99;
 }
 
 /* ---- the mean ---- */
 
-static void track_add(const struct drift *drift, struct track *track, double log_e, double residual)
+static void track_add(const struct drift *drift, struct track *track, double e, double log_e, double residual)
 {
     if (track->run <= 0) {
         track->run = track->sum = 0;
         track->count = 0;
         track->since = (uint32_t)drift->blocks;
     }
-    track->log_m = grow(drift, track->log_m, log_e);
-    track->run = fmin(track->run + log_e, drift->log_arl + MOST_BEYOND);
+    track->m = grow(drift, track->m, e);
+    track->run = fmin(track->run + log_e, MOST_RUN);
     track->sum += residual;
     track->count++;
+}
+
+/* exp(size·z - size²/2) for every size from one exp(): the sizes are whole multiples of the first. */
+static void judge_direction(const struct drift *drift, struct track tracks[SIZES], double z, double residual)
+{
+    double step = exp(sizes[0] * z);
+    double step2 = step * step, step4 = step2 * step2, step8 = step4 * step4;
+    const double raised[SIZES] = {step, step2, step4, step8, step8 * step4 * step2};
+    for (int i = 0; i < SIZES; i++) {
+        double e = fmin(raised[i] * gauss[i], drift->most_e);
+        track_add(drift, &tracks[i], e, fmin(sizes[i] * z - sizes[i] * sizes[i] / 2, drift->log_cap),
+                  residual);
+    }
 }
 
 static void judge_mean(const struct drift *drift, struct channel *channel, const struct null *null,
@@ -47,11 +56,9 @@ static void judge_mean(const struct drift *drift, struct channel *channel, const
 {
     double residual = block->mean - null->mean;
     double sd = null->sd * sqrt((double)drift->options.block_frames / block->frames);
-    for (int i = 0; i < TRACKS; i++) {
-        double sign = i < SIZES ? 1 : -1, size = sizes[i % SIZES];
-        double z = fmin(fmax((sign * residual - null->tolerance) / sd, -MOST_Z), MOST_Z);
-        track_add(drift, &channel->tracks[i], limit(drift, size * z - size * size / 2), residual);
-    }
+    double up = (residual - null->tolerance) / sd, down = (-residual - null->tolerance) / sd;
+    judge_direction(drift, channel->tracks, fmin(fmax(up, -MOST_Z), MOST_Z), residual);
+    judge_direction(drift, channel->tracks + SIZES, fmin(fmax(down, -MOST_Z), MOST_Z), residual);
 }
 
 /* ---- the shape ---- */
@@ -109,14 +116,14 @@ static void judge_shape(const struct drift *drift, struct channel *channel, uint
     double independent = block->frames / shape_dispersion(channel);
     double tolerance = shape_tolerance(channel, context, independent);
     alternative(shape, expected, instead);
-    double log_e =
-        fmax(limit(drift, independent * shape_log_e(expected, instead, block->share, tolerance)), -99);
+    double log_e = independent * shape_log_e(expected, instead, block->share, tolerance);
+    log_e = fmin(fmax(log_e, -99), drift->log_cap);
     if (shape->run <= 0) {
         shape->run = 0;
         shape->since = (uint32_t)drift->blocks;
     }
-    shape->log_m = grow(drift, shape->log_m, log_e);
-    shape->run = fmin(shape->run + log_e, drift->log_arl + MOST_BEYOND);
+    shape->m = grow(drift, shape->m, exp(log_e));
+    shape->run = fmin(shape->run + log_e, MOST_RUN);
     shape->weight = SHAPE_FADE * shape->weight + 1;
     for (int i = 0; i < DRIFT_BINS; i++)
         shape->excess[i] = SHAPE_FADE * shape->excess[i] + block->share[i] - expected[i];
@@ -134,10 +141,9 @@ void evidence_clear(struct drift *drift)
     for (int i = 0; i < SIGNALS; i++) {
         struct channel *channel = &drift->channels[i];
         for (int k = 0; k < TRACKS; k++)
-            channel->tracks[k] = (struct track){.log_m = -INFINITY, .since = (uint32_t)drift->blocks};
+            channel->tracks[k] = (struct track){.since = (uint32_t)drift->blocks};
         struct shape *shape = &channel->shape;
-        shape->log_m = -INFINITY;
-        shape->run = shape->weight = 0;
+        shape->m = shape->run = shape->weight = 0;
         shape->since = (uint32_t)drift->blocks;
         for (int k = 0; k < DRIFT_BINS; k++)
             shape->excess[k] = 0;
@@ -148,37 +154,36 @@ void evidence_clear(struct drift *drift)
 
 static double direction_average(const struct track tracks[SIZES])
 {
-    double sum = -INFINITY;
+    double sum = 0;
     for (int i = 0; i < SIZES; i++)
-        sum = evidence_log_add(sum, tracks[i].log_m);
-    return sum - log(SIZES);
+        sum += tracks[i].m;
+    return sum / SIZES;
 }
 
 double evidence_signal(const struct channel *channel)
 {
-    double up = direction_average(channel->tracks), down = direction_average(channel->tracks + SIZES);
-    double mean = evidence_log_add(up, down) + log(DIRECTION_WEIGHT);
-    return evidence_log_add(mean, channel->shape.log_m + log(SHAPE_WEIGHT));
+    return DIRECTION_WEIGHT * direction_average(channel->tracks) +
+           DIRECTION_WEIGHT * direction_average(channel->tracks + SIZES) + SHAPE_WEIGHT * channel->shape.m;
 }
 
 double evidence_total(const struct drift *drift)
 {
-    double sum = -INFINITY;
+    double sum = 0;
     for (int i = 0; i < SIGNALS; i++)
         if (drift->channels[i].watched)
-            sum = evidence_log_add(sum, evidence_signal(&drift->channels[i]) + log(drift->weight[i]));
+            sum += drift->weight[i] * evidence_signal(&drift->channels[i]);
     return sum;
 }
 
 double evidence_family(const struct drift *drift, enum signal_family family)
 {
-    double sum = -INFINITY, count = 0;
+    double sum = 0, count = 0;
     for (int i = 0; i < SIGNALS; i++)
         if (drift->channels[i].watched && signal_infos[i].family == family) {
-            sum = evidence_log_add(sum, evidence_signal(&drift->channels[i]));
+            sum += evidence_signal(&drift->channels[i]);
             count++;
         }
-    return count > 0 ? sum - log(count) : -INFINITY;
+    return count > 0 ? sum / count : 0;
 }
 
 /* ---- one signal ---- */
@@ -187,7 +192,7 @@ static const struct track *strongest(const struct track tracks[SIZES])
 {
     const struct track *best = tracks;
     for (int i = 1; i < SIZES; i++)
-        if (tracks[i].log_m > best->log_m)
+        if (tracks[i].m > best->m)
             best = &tracks[i];
     return best;
 }
@@ -198,9 +203,9 @@ void evidence_report(const struct drift *drift, enum signal signal, struct drift
     const struct channel *channel = &drift->channels[signal];
     double up = direction_average(channel->tracks), down = direction_average(channel->tracks + SIZES);
     const struct track *best = strongest(channel->tracks + (up >= down ? 0 : SIZES));
-    double mean = fmax(up, down) + log(DIRECTION_WEIGHT), shape = channel->shape.log_m + log(SHAPE_WEIGHT);
+    double mean = fmax(up, down) * DIRECTION_WEIGHT, shape = channel->shape.m * SHAPE_WEIGHT;
     *out_since = (uint32_t)drift->blocks;
-    *out = (struct drift_signal_report){.log10_e = fmax(fmax(mean, shape) / M_LN10, -99)};
+    *out = (struct drift_signal_report){.log10_e = evidence_log10(fmax(mean, shape))};
     if (!channel->watched)
         return;
     out->direction = shape > mean ? 0 : up >= down ? 1 : -1;

@@ -99,7 +99,7 @@ static void walk_replay(struct walk *walk, struct replay *replay)
 
 static void walk_track(struct walk *walk, struct track *track)
 {
-    walk_f64(walk, &track->log_m, -INFINITY, 1e6);
+    walk_f64(walk, &track->m, 0, 1e37);
     walk_f64(walk, &track->run, -1e6, 1e6);
     walk_f64(walk, &track->sum, -1e50, 1e50);
     walk_u32(walk, &track->since, UINT32_MAX);
@@ -108,7 +108,7 @@ static void walk_track(struct walk *walk, struct track *track)
 
 static void walk_shape(struct walk *walk, struct shape *shape)
 {
-    walk_f64(walk, &shape->log_m, -INFINITY, 1e6);
+    walk_f64(walk, &shape->m, 0, 1e37);
     walk_f64(walk, &shape->run, -1e6, 1e6);
     walk_u32(walk, &shape->since, UINT32_MAX);
     walk_f64(walk, &shape->weight, 0, 1e6);

@@ -31,7 +31,7 @@ struct replay { /* level k: sums of 2^k residuals in a row */
 };
 
 struct track {
-    double log_m; /* e-SR */
+    double m;   /* e-SR; at most most_m */
     double run; /* log of the largest product of e-values up to now: begins anew at 0, which gives `since` */
     double sum; /* of (block mean - expected) since then */
     uint32_t since; /* block */
@@ -39,7 +39,7 @@ struct track {
 };
 
 struct shape {
-    double log_m, run;
+    double m, run;
     uint32_t since;
     double weight;             /* of recent blocks */
     double excess[DRIFT_BINS]; /* recent sum of (share - expected share) */
@@ -61,9 +61,9 @@ struct channel {
 };
 
 struct drift {
-    struct drift_options options; /* with every default filled in */
-    uint64_t print;               /* of references and options */
-    double log_arl, log_cap;      /* log_cap: at most so much from one block */
+    struct drift_options options;   /* with every default filled in */
+    uint64_t print;                 /* of references and options */
+    double log_cap, most_e, most_m; /* e of one block, its log; M: so much and no more */
     uint64_t blocks, ignored;
     uint32_t open_frames, context; /* of the open block */
     uint32_t last_context;         /* of the last judged block */
@@ -96,10 +96,11 @@ bool learn_shares(const struct drift *drift, const struct channel *channel, uint
 void evidence_judge(const struct drift *drift, struct channel *channel, uint32_t context,
                     const struct block *block);
 void evidence_clear(struct drift *drift);
-double evidence_signal(const struct channel *channel); /* log of its average */
+/* Averages of M. */
+double evidence_signal(const struct channel *channel);
 double evidence_total(const struct drift *drift);
 double evidence_family(const struct drift *drift, enum signal_family family);
-double evidence_log_add(double a, double b); /* log(e^a + e^b) */
+double evidence_log10(double m); /* at least -99 */
 void evidence_report(const struct drift *drift, enum signal signal, struct drift_signal_report *out,
                      uint32_t *out_since);
 

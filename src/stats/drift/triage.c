@@ -94,7 +94,7 @@ static enum drift_cause likeliest(const struct drift *drift)
     for (int i = 1; i < FAMILIES; i++)
         if (evidence_family(drift, (enum signal_family)i) > evidence_family(drift, best))
             best = (enum signal_family)i;
-    return evidence_family(drift, best) > SOME_EVIDENCE * M_LN10 ? by_family[best] : DRIFT_NONE;
+    return evidence_log10(evidence_family(drift, best)) >= SOME_EVIDENCE ? by_family[best] : DRIFT_NONE;
 }
 
 enum drift_cause triage(const struct drift *drift, bool *out_results_moved)
