@@ -84,14 +84,20 @@ static int print_json(const struct image *image, const struct word *word, struct
     return output_print(&out, err);
 }
 
-static void print_tensors(const char *kind, const struct tensor_spec *tensors, size_t count)
+static void print_tensor(const char *kind, const struct tensor_spec *tensor)
 {
-    for (size_t i = 0; i < count; i++) {
-        printf("%-11s %s [", kind, tensors[i].name);
-        for (size_t d = 0; d < tensors[i].dim_count; d++)
-            printf("%s%" PRId64, d ? ", " : "", tensors[i].dims[d]);
-        puts("]");
-    }
+    printf("%-11s %s [", kind, tensor->name);
+    for (size_t d = 0; d < tensor->dim_count; d++)
+        printf("%s%" PRId64, d ? ", " : "", tensor->dims[d]);
+    puts("]");
+}
+
+static void print_tensors(const struct release *release)
+{
+    for (size_t i = 0; i < release->input_count; i++)
+        print_tensor("input", &release->inputs[i]);
+    for (size_t i = 0; i < release->output_count; i++)
+        print_tensor(i < release_answer_count(release) ? "output" : "tap", &release->outputs[i]);
 }
 
 static void print_words(const char *kind, const char *words, size_t count, size_t stride)
@@ -139,8 +145,7 @@ static void print_text(const struct image *image, const struct word *word)
     print_manner(release);
     if (release->label_count > 0)
         print_words("labels", release->labels[0], release->label_count, sizeof release->labels[0]);
-    print_tensors("input", release->inputs, release->input_count);
-    print_tensors("output", release->outputs, release->output_count);
+    print_tensors(release);
     printf("budgets     p99 %g ms, deadline %g ms, %d MiB\n", release->budgets.latency_p99_ms,
            release->budgets.deadline_ms, release->budgets.memory_mib);
     printf("safe state  %s\n", release->safe_state);

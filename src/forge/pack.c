@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "forge/engine.h"
 #include "forge/golden_make.h"
+#include "forge/pack_inside.h"
 #include "forge/pack_variants.h"
 #include "forge/recipe.h"
 #include "forge/sbom.h"
@@ -12,36 +13,13 @@
 #include "sys/file.h"
 #include "trust/oms/oms.h"
 #include "trust/seal/seal.h"
-#include "wire/onnx/summary.h"
+#include "wire/profile.h"
 
 #define ENGINE_SUFFIX "-engine"
 
 static const char epoch[] = "1970-01-01T00:00:00Z";
 
 /* ---- checking ---- */
-
-static int summarize(const char *path, struct onnx_summary *out, struct err *err)
-{
-    cleanup_file_map struct file_map map = {0};
-    if (file_map(path, &map, err) < 0)
-        return -1;
-    if (onnx_summarize(map.data, map.size, out, err) < 0) {
-        if (err->code == ERR_INVALID)
-            err->code = ERR_REFUSED;
-        return err_prefix(err, "%s", path);
-    }
-    return 0;
-}
-
-static int check_model(const struct recipe *recipe, struct err *err)
-{
-    struct onnx_summary summary = {0};
-    if (summarize(recipe->model_path, &summary, err) < 0)
-        return -1;
-    if (onnx_check_release(&summary, &recipe->release, err) < 0)
-        return err_prefix(err, "%s", recipe->model_path);
-    return 0;
-}
 
 /* What comes from elsewhere is what its maker signed, or it is not taken in. */
 static int check_origin(const struct recipe *recipe, char out_key[65], struct err *err)
@@ -80,14 +58,14 @@ static int make_golden(const struct recipe *recipe, struct pipeline *pipeline, s
 }
 
 /* Loads and runs the model as a robot would. */
-static int try_model(const struct recipe *recipe, const struct pack_options *options, struct buf *golden,
-                     struct pack_report *report, struct err *err)
+static int try_model(const struct recipe *recipe, const char *path, const struct pack_options *options,
+                     struct buf *golden, struct pack_report *report, struct err *err)
 {
     /* The reference is the processor: every robot has one, and it repeats itself. */
     struct pipeline_options pipeline_options = {.runtime_path = options ? options->runtime_path : NULL,
                                                 .skip = ~(1U << PROVIDER_CPU)};
     struct pipeline *pipeline = NULL;
-    if (pipeline_open(recipe->model_path, &recipe->release, &pipeline_options, &pipeline, err) < 0)
+    if (pipeline_open(path, &recipe->release, &pipeline_options, &pipeline, err) < 0)
         return err->code == ERR_UNSUPPORTED ? -1 : err_prefix(err, "%s", recipe->model_path);
     str_copy(report->backend, sizeof report->backend, pipeline_backend(pipeline));
     int result = make_golden(recipe, pipeline, golden, &report->golden_count, err);
@@ -100,6 +78,8 @@ static int try_model(const struct recipe *recipe, const struct pack_options *opt
 struct packer {
     const char *dir;
     const struct recipe *recipe;
+    const struct pack_models *models;
+    const struct buf *golden, *profile; /* an empty profile: none */
     const char *created;
     const struct seal_key *seal; /* NULL: the weights lie in the clear */
     struct oci_manifest manifest;
@@ -172,8 +152,8 @@ static int add_variants(struct packer *packer, struct err *err)
 {
     const struct recipe *recipe = packer->recipe;
     for (size_t i = 0; i < recipe->variant_count; i++)
-        if (add_weights(packer, recipe->variants[i].name, recipe->variants[i].name, recipe->variants[i].path,
-                        err) < 0)
+        if (add_weights(packer, recipe->variants[i].name, recipe->variants[i].name,
+                        packer->models->variants[i], err) < 0)
             return -1;
     if (!recipe->timing_cache)
         return 0;
@@ -182,15 +162,19 @@ static int add_variants(struct packer *packer, struct err *err)
     return add_file(packer, recipe->timing_cache, layer, err);
 }
 
-static int add_layers(struct packer *packer, const struct buf *golden, struct err *err)
+static int add_layers(struct packer *packer, struct err *err)
 {
     const struct recipe *recipe = packer->recipe;
-    if (add_weights(packer, VARIANT_PARENT, "model", recipe->model_path, err) < 0 ||
+    const struct buf *golden = packer->golden, *profile = packer->profile;
+    if (add_weights(packer, VARIANT_PARENT, "model", packer->models->path, err) < 0 ||
         add_text(packer, release_format(&recipe->release),
                  next_layer(packer, MUSTER_RELEASE_TYPE, "release.json"), err) < 0 ||
         add_bytes(packer, golden->data, golden->len, next_layer(packer, MUSTER_GOLDEN_TYPE, "golden.bin"),
                   err) < 0 ||
         add_variants(packer, err) < 0)
+        return -1;
+    if (profile->len && add_bytes(packer, profile->data, profile->len,
+                                  next_layer(packer, MUSTER_PROFILE_TYPE, "profile.bin"), err) < 0)
         return -1;
     for (size_t i = 0; i < recipe->document_count; i++) {
         const char *path = recipe->documents[i];
@@ -295,10 +279,9 @@ static int drop_older(const struct packer *packer, struct err *err)
     return layout_collect(dir, &freed, err);
 }
 
-static int write_release(struct packer *packer, const struct buf *golden, const struct pack_options *options,
-                         struct err *err)
+static int write_release(struct packer *packer, const struct pack_options *options, struct err *err)
 {
-    if (layout_init(packer->dir, err) < 0 || add_layers(packer, golden, err) < 0)
+    if (layout_init(packer->dir, err) < 0 || add_layers(packer, err) < 0)
         return -1;
     if (options && options->engine && add_engine(packer, options->runtime_path, err) < 0)
         return -1;
@@ -332,24 +315,32 @@ static int check_target(const char *dir, struct err *err)
 static int pack(struct recipe *recipe, const char *dir, const struct pack_options *options,
                 struct pack_report *out, struct err *err)
 {
-    cleanup_buf struct buf golden = BUF_INIT(GOLDEN_MAX_BYTES);
+    cleanup_buf struct buf golden = BUF_INIT(GOLDEN_MAX_BYTES), profile = BUF_INIT(PROFILE_MAX_BYTES);
+    cleanup_pack_models struct pack_models models = NO_PACK_MODELS;
     cleanup_free struct packer *packer = mem_zalloc(1, sizeof *packer);
+    const char *runtime_path = options ? options->runtime_path : NULL;
     if (!packer)
         return err_no_memory(err);
-    if (check_origin(recipe, out->model_signer, err) < 0 || check_model(recipe, err) < 0 ||
-        check_documents(recipe, err) < 0 || try_model(recipe, options, &golden, out, err) < 0 ||
-        pack_try_variants(recipe, options ? options->runtime_path : NULL, &golden, err) < 0)
+    if (check_origin(recipe, out->model_signer, err) < 0 || pack_check_model(recipe, err) < 0 ||
+        check_documents(recipe, err) < 0 || pack_open_models(recipe, runtime_path, &models, err) < 0 ||
+        try_model(recipe, models.path, options, &golden, out, err) < 0 ||
+        pack_try_variants(recipe, models.variants, runtime_path, &golden, err) < 0 ||
+        pack_get_profile(recipe, models.path, options, &profile, err) < 0)
         return -1;
     const char *told = options && options->created ? options->created : recipe->created;
     *packer = (struct packer){.dir = dir,
                               .recipe = recipe,
+                              .models = &models,
+                              .golden = &golden,
+                              .profile = &profile,
                               .created = told[0] ? told : epoch,
                               .seal = options ? options->seal : NULL,
                               .report = out};
     str_copy(out->name, sizeof out->name, recipe->release.name);
     str_copy(out->version, sizeof out->version, recipe->release.version);
     image_ref(&recipe->release, out->ref);
-    int result = write_release(packer, &golden, options, err);
+    out->profile = profile.len > 0;
+    int result = write_release(packer, options, err);
     sbom_fini(&packer->sbom);
     return result;
 }

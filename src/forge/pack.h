@@ -4,8 +4,8 @@
  *     release.yaml ──▶ tensors of the ONNX file against the yaml ──▶ load and run it here ──▶ golden.bin
  *                  ──▶ blobs, config, manifest ──▶ index.json
  *
- * Layers in this order: model.onnx, release.json, golden.bin, the variants (cpu-x86.onnx …, forge/pack_variants.h) and TensorRT's timing cache, then
- * evaluation, recipe and the optimizer's reports if the yaml names them, then the engine if it is wanted, then the bill of materials (sbom.cdx.json, forge/sbom.h). No clock, user name or path gets in; `created` is what the yaml or the caller says, else
+ * Layers in this order: model.onnx, release.json, golden.bin, the variants (cpu-x86.onnx …, forge/pack_variants.h) and TensorRT's timing cache, the
+ * reference profile for drift (profile.bin), then evaluation, recipe and the optimizer's reports if the yaml names them, then the engine if it is wanted, then the bill of materials (sbom.cdx.json, forge/sbom.h). No clock, user name or path gets in; `created` is what the yaml or the caller says, else
  * 1970-01-01T00:00:00Z.
  */
 #ifndef MUSTER_FORGE_PACK_H
@@ -18,7 +18,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
 struct seal_key;
+
+/* What a reference profile is made from. All borrowed. */
+struct pack_profile_job {
+    const char *model_path;        /* with its tap */
+    const struct release *release; /* likewise, and with its variants */
+    const char *calib;             /* folder of frames */
+    const char *labels;            /* what is true of them; NULL: nobody knows */
+    const char *runtime_path;
+    void (*progress)(size_t done, size_t total, void *arg); /* NULL: none */
+    void *progress_arg;
+};
+typedef int pack_profile_maker(const struct pack_profile_job *job, struct buf *out, struct err *err);
 
 struct pack_options {
     const char *runtime_path; /* NULL: see infer/runtime.h */
@@ -26,6 +39,10 @@ struct pack_options {
     const struct seal_key
         *seal;   /* the weights are encrypted with this content key (trust/seal/seal.h); NULL: they are not */
     bool engine; /* carries its engine: forge/engine.h */
+    pack_profile_maker *
+        make_profile; /* profile_make_bytes (forge/profile/profile.h); NULL: a yaml that asks for one is refused */
+    void (*progress)(size_t done, size_t total, void *arg); /* of making the profile, in frames; NULL: none */
+    void *progress_arg;
 };
 
 struct pack_report {
@@ -34,6 +51,7 @@ struct pack_report {
     size_t golden_count;
     char name[64], version[64], ref[128];
     char backend[64]; /* what computed the golden outputs */
+    bool profile;     /* it has a reference profile */
     char model_signer
         [65]; /* fingerprint of the key that the model's signature was checked with; "": none was asked for */
 };

@@ -83,12 +83,12 @@ static int measure(const char *path, const struct release *release, const char *
 
 /* Of what is for TensorRT the optimizer's word stands alone, if there is one: some of it no processor runs, and ONNX Runtime 1.22 cuts float16 off
  * where TensorRT rounds it into integers (forge/optimize/rehearse.c measures it as if it did not). */
-static int promise(const struct recipe_variant *source, const struct release *release,
+static int promise(const struct recipe_variant *source, const char *path, const struct release *release,
                    const char *runtime_path, const struct golden *golden, double *out, struct err *err)
 {
     double measured = 1;
     bool known = source->fidelity_lower < 1;
-    if (measure(source->path, release, runtime_path, golden, &measured, err) < 0) {
+    if (measure(path, release, runtime_path, golden, &measured, err) < 0) {
         if (!str_eq(source->name, VARIANT_TRT) || !known)
             return -1;
         *err = (struct err){0};
@@ -105,13 +105,13 @@ static int promise(const struct recipe_variant *source, const struct release *re
     return err_set(err, ERR_REFUSED, "the optimizer found that it may have nothing in common with the model");
 }
 
-static int try_variant(const struct recipe *recipe, const struct recipe_variant *source,
+static int try_variant(const struct recipe *recipe, const struct recipe_variant *source, const char *path,
                        const char *runtime_path, const struct golden *golden, struct release_variant *out,
                        struct err *err)
 {
     str_copy(out->name, sizeof out->name, source->name);
-    if (look_at(source->path, &recipe->release, &out->precision, err) < 0 ||
-        promise(source, &recipe->release, runtime_path, golden, &out->fidelity, err) < 0)
+    if (look_at(path, &recipe->release, &out->precision, err) < 0 ||
+        promise(source, path, &recipe->release, runtime_path, golden, &out->fidelity, err) < 0)
         return err_prefix(err, "variant %s, %s", source->name, source->path);
     return 0;
 }
@@ -130,8 +130,8 @@ static int check_source(const struct recipe *recipe, struct err *err)
                    recipe->model_path);
 }
 
-int pack_try_variants(struct recipe *recipe, const char *runtime_path, const struct buf *golden_bin,
-                      struct err *err)
+int pack_try_variants(struct recipe *recipe, const char *const paths[RELEASE_MAX_VARIANTS],
+                      const char *runtime_path, const struct buf *golden_bin, struct err *err)
 {
     struct release_variant variants[RELEASE_MAX_VARIANTS] = {0};
     cleanup_free struct golden *golden = mem_zalloc(1, sizeof *golden);
@@ -142,7 +142,7 @@ int pack_try_variants(struct recipe *recipe, const char *runtime_path, const str
     if (golden_parse(golden_bin->data, golden_bin->len, golden, err) < 0)
         return -1;
     for (size_t i = 0; i < recipe->variant_count; i++)
-        if (try_variant(recipe, &recipe->variants[i], runtime_path, golden, &variants[i], err) < 0)
+        if (try_variant(recipe, &recipe->variants[i], paths[i], runtime_path, golden, &variants[i], err) < 0)
             return -1;
     memcpy(recipe->release.variants, variants, sizeof variants);
     recipe->release.variant_count = recipe->variant_count;

@@ -16,8 +16,8 @@
 #define PACK_MARGIN 0.05
 #define PACK_MIN_FIDELITY 0.75
 
-/* Fills in recipe->release.variants. `golden`: golden.bin as it was just made. */
-int pack_try_variants(struct recipe *recipe, const char *runtime_path, const struct buf *golden,
-                      struct err *err) must_check;
+/* Fills in recipe->release.variants. `golden`: golden.bin as it was just made; `paths`: the files of recipe->variants, with the tap. */
+int pack_try_variants(struct recipe *recipe, const char *const paths[RELEASE_MAX_VARIANTS],
+                      const char *runtime_path, const struct buf *golden, struct err *err) must_check;
 
 #endif

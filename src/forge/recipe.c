@@ -38,6 +38,25 @@ static bool is_time(const char *text)
     return true;
 }
 
+static void read_profile(struct json_at root, struct recipe_extras *out)
+{
+    if (json_has(root, "tap"))
+        json_get_line(root, "tap", out->tap, sizeof out->tap);
+    if (!json_has(root, "profile"))
+        return;
+    if (json_has_text(root, "profile")) {
+        json_get_line(root, "profile", out->profile, sizeof out->profile);
+        return;
+    }
+    struct json_at at = json_child(root, "profile");
+    JSON_ONLY(at, "calib", "labels", "save");
+    json_get_line(at, "calib", out->calib, sizeof out->calib);
+    if (json_has(at, "labels"))
+        json_get_line(at, "labels", out->profile_labels, sizeof out->profile_labels);
+    if (json_has(at, "save"))
+        json_get_line(at, "save", out->profile_save, sizeof out->profile_save);
+}
+
 /* What release_parse_yaml leaves to the packer. */
 static int read_extras(const char *name, const struct buf *text, struct recipe_extras *out, struct err *err)
 {
@@ -53,6 +72,7 @@ static int read_extras(const char *name, const struct buf *text, struct recipe_e
         json_get_line(model, "key", out->key, sizeof out->key);
     }
     recipe_read_variants(root, out);
+    read_profile(root, out);
     for (size_t i = 0; i < RECIPE_YAML_DOCUMENTS; i++)
         if (json_has(root, documents[i]))
             json_get_line(root, documents[i], out->documents[i], sizeof out->documents[i]);
@@ -62,6 +82,23 @@ static int read_extras(const char *name, const struct buf *text, struct recipe_e
             json_fail(root, "created: must look like 2026-01-02T03:04:05Z");
     }
     return json_finish(&reader, err);
+}
+
+static int take_profile(const char *yaml_path, const struct recipe_extras *extras, struct recipe *out,
+                        struct err *err)
+{
+    const struct {
+        const char *said;
+        char **path;
+    } paths[] = {{extras->profile, &out->profile.file},
+                 {extras->calib, &out->profile.calib},
+                 {extras->profile_labels, &out->profile.labels},
+                 {extras->profile_save, &out->profile.save}};
+    str_copy(out->tap, sizeof out->tap, extras->tap);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        if (paths[i].said[0] && put_beside(yaml_path, paths[i].said, paths[i].path, err) < 0)
+            return -1;
+    return 0;
 }
 
 static int take_extras(const char *yaml_path, const struct recipe_extras *extras, struct recipe *out,
@@ -80,7 +117,8 @@ static int take_extras(const char *yaml_path, const struct recipe_extras *extras
             return -1;
         out->document_count++;
     }
-    return recipe_take_variants(yaml_path, extras, out, err);
+    return take_profile(yaml_path, extras, out, err) < 0 ? -1
+                                                         : recipe_take_variants(yaml_path, extras, out, err);
 }
 
 static int read_parts(const char *yaml_path, struct recipe *out, struct err *err)
@@ -122,6 +160,10 @@ void recipe_fini(struct recipe *recipe)
     for (size_t i = 0; i < recipe->variant_count; i++)
         free(recipe->variants[i].path);
     free(recipe->timing_cache);
+    free(recipe->profile.file);
+    free(recipe->profile.calib);
+    free(recipe->profile.labels);
+    free(recipe->profile.save);
     *recipe = (struct recipe){0};
 }
 

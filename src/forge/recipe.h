@@ -13,6 +13,10 @@
  *     optimized:  optimized                                 optional: a folder that muster optimize made; every profile that it promoted
  *                                                           and that `variants` does not name becomes a variant; its reports are documents
  *     trt:        {timing_cache: timing.cache}              optional: what TensorRT measured on such machines
+ *     tap:        /model/9/act/Mul_output_0                 optional: a tensor inside of the model that becomes its last output (forge/tap.h)
+ *     profile:    profile.bin                               optional: the reference profile for drift (wire/profile.h), made before; or
+ *                 {calib: DIR, labels: FILE, save: FILE}    made now (forge/profile/profile.h) from frames in DIR, and kept in `save`; `labels` (optional)
+ *                                                           says what is true of them: annotations.json, labels.json or events.json, as muster eval reads
  *
  * Paths are relative to the folder of release.yaml.
  */
@@ -47,6 +51,10 @@ struct recipe {
     struct digest
         optimized_of;   /* the model that `optimized` was made of; zero: it does not say, or there is none */
     char *timing_cache; /* NULL: none */
+    char tap[64];       /* "": none */
+    struct {            /* of the reference profile: a file, or what to make it from; all NULL: none */
+        char *file, *calib, *labels, *save;
+    } profile;
 };
 
 int recipe_read(const char *yaml_path, struct recipe *out, struct err *err) must_check;

@@ -14,6 +14,9 @@ struct recipe_extras {
     char variants[RELEASE_MAX_VARIANTS][RECIPE_PATH_SIZE]; /* in the order of variant_names */
     char optimized[RECIPE_PATH_SIZE], timing_cache[RECIPE_PATH_SIZE];
     char created[40];
+    char tap[64];
+    char profile[RECIPE_PATH_SIZE], calib[RECIPE_PATH_SIZE], profile_labels[RECIPE_PATH_SIZE],
+        profile_save[RECIPE_PATH_SIZE];
 };
 
 /* "dir/of/yaml" + "/" + relative; an absolute path stays. free() it; NULL: out of memory. */

@@ -47,6 +47,9 @@ static int add_layer(struct sbom *sbom, const struct oci_descriptor *layer, stru
     if (str_eq(layer->media_type, MUSTER_GOLDEN_TYPE))
         return sbom_add(sbom, SBOM_DATA, layer->filepath, "", "golden inputs and the outputs they must give",
                         &layer->digest, err);
+    if (str_eq(layer->media_type, MUSTER_PROFILE_TYPE))
+        return sbom_add(sbom, SBOM_DATA, layer->filepath, "", "reference profile for drift", &layer->digest,
+                        err);
     bool contract = str_eq(layer->media_type, MUSTER_RELEASE_TYPE);
     return sbom_add(sbom, SBOM_FILE, layer->filepath, "",
                     contract ? "what the release promises and needs" : "document", &layer->digest, err);

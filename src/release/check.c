@@ -6,6 +6,7 @@
 #include "release/index.h"
 #include "sys/file.h"
 #include "wire/onnx/summary.h"
+#include "wire/profile.h"
 #include "wire/sealed.h"
 
 static int check_manifest_blobs(const struct image *image, const struct oci_manifest *manifest,
@@ -188,6 +189,37 @@ int image_check_model(const struct image *image, struct err *err)
     return check_variants(image, err);
 }
 
+static int compare_tap(const struct release *release, const struct profile *profile, struct err *err)
+{
+    if (!profile->tap[0])
+        return 0;
+    const struct tensor_spec *tap = &release->outputs[release->output_count - 1];
+    if (!str_eq(profile->tap, release->tap) || tap->dims[1] != profile->channels)
+        return err_set(
+            err, ERR_REFUSED,
+            "the profile is of %u channels of \"%.40s\", the release has %s \"%.40s\"; pack it anew",
+            profile->channels, profile->tap, release->tap[0] ? "the tap" : "no tap", release->tap);
+    return 0;
+}
+
+int image_check_profile(const struct image *image, struct err *err)
+{
+    cleanup_free char *path = NULL;
+    cleanup_file_map struct file_map map = {0};
+    cleanup_profile struct profile profile = {0};
+    if (image_profile_path(image, &path, err) < 0)
+        return -1;
+    if (!path)
+        return 0;
+    if (file_map(path, &map, err) < 0)
+        return -1;
+    if (profile_parse(map.data, map.size, &profile, err) < 0) {
+        err->code = ERR_REFUSED;
+        return -1;
+    }
+    return compare_tap(&image->release, &profile, err);
+}
+
 int image_check_machine(const struct image *image, const char *machine, struct err *err)
 {
     return release_check_machine(&image->release, machine, err);
@@ -197,7 +229,7 @@ static int check_fitness(const struct image *image, const char *machine, struct 
 {
     if (machine && image_check_machine(image, machine, err) < 0)
         return -1;
-    return image_check_model(image, err);
+    return image_check_model(image, err) < 0 ? -1 : image_check_profile(image, err);
 }
 
 int image_verify(const struct image *image, const char *machine, struct err *err)

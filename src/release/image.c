@@ -134,3 +134,10 @@ int image_golden_path(const struct image *image, char **out, struct err *err)
         return err_set(err, ERR_INVALID, "the release has no golden inputs (layer %s)", MUSTER_GOLDEN_TYPE);
     return layer_path(image, layer, out, err);
 }
+
+int image_profile_path(const struct image *image, char **out, struct err *err)
+{
+    const struct oci_descriptor *layer = oci_layer(&image->manifest, MUSTER_PROFILE_TYPE, NULL);
+    *out = NULL;
+    return layer ? layer_path(image, layer, out, err) : 0;
+}

@@ -54,6 +54,8 @@ int image_check_blobs(const struct image *image, struct err *err) must_check;
 /* Each variant's too; and there is a variant for each that release.json promises, and no other. Of sealed weights only what can be seen without
  * their key: that they are whole. The runner looks at the rest. */
 int image_check_model(const struct image *image, struct err *err) must_check;
+/* The reference profile, if there is one, can be read and is about the release's own tap. */
+int image_check_profile(const struct image *image, struct err *err) must_check;
 int image_check_machine(const struct image *image, const char *machine,
                         struct err *err) must_check; /* uname -m */
 /* All of the above, in an order that names the most useful error first. machine NULL: any. */
@@ -75,6 +77,8 @@ bool image_is_sealed(const struct image *image); /* trust/seal/seal.h */
 int image_sealed_path(const struct image *image, const char *variant, char **out,
                       struct err *err) must_check; /* likewise, of sealed ones */
 int image_golden_path(const struct image *image, char **out, struct err *err) must_check;
+/* The reference profile for drift (wire/profile.h); *out NULL: the release has none, which is no error. */
+int image_profile_path(const struct image *image, char **out, struct err *err) must_check;
 
 /* The name of a release in index.json and for tools that copy layouts: "detector-2.0.0". */
 void image_ref(const struct release *release, char out[128]);

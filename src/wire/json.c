@@ -166,6 +166,11 @@ bool json_has_null(struct json_at at, const char *key)
     return is_live(at) && json_is_null(json_object_get(at.value, key));
 }
 
+bool json_has_text(struct json_at at, const char *key)
+{
+    return is_live(at) && json_is_string(json_object_get(at.value, key));
+}
+
 struct json_at json_child(struct json_at at, const char *key)
 {
     return json_as_object(member(at, key));

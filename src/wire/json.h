@@ -53,6 +53,7 @@ int json_finish(struct json_reader *reader, struct err *err) must_check;
 struct json_at json_root(struct json_reader *reader);          /* must be an object */
 bool json_has(struct json_at at, const char *key);             /* present and not null */
 bool json_has_null(struct json_at at, const char *key);        /* present and null */
+bool json_has_text(struct json_at at, const char *key);        /* present and a string */
 struct json_at json_child(struct json_at at, const char *key); /* a required object */
 struct json_at json_list(struct json_at at, const char *key, size_t max,
                          size_t *out_count);                 /* a required array */

@@ -39,6 +39,7 @@
 #define MUSTER_SEALED_TYPE "application/vnd.muster.weight.sealed.v1"
 #define MUSTER_RELEASE_TYPE "application/vnd.muster.release.v1+json"
 #define MUSTER_GOLDEN_TYPE "application/vnd.muster.golden.v1"
+#define MUSTER_PROFILE_TYPE "application/vnd.muster.profile.v1" /* wire/profile.h */
 #define MUSTER_TIMING_TYPE "application/vnd.muster.trt-timing-cache.v1"
 
 enum { OCI_MAX_LAYERS = 64, OCI_MAX_MANIFESTS = 256, OCI_MAX_MANIFEST_BYTES = 1 << 20 };

@@ -1,5 +1,5 @@
 /* The reference profile: what frames and results of a release looked like when it was made, so that robots notice when they do not any more. A layer
- * of the release (media type application/vnd.muster.profile.v1), written by `muster pack` from calibration data, read by runner and watcher.
+ * of the release (MUSTER_PROFILE_TYPE, wire/oci.h), written by `muster pack` from calibration data, read by runner and watcher.
  *
  *   little-endian; "MPROFIL1"  u32 sections  u32 0  then sections: u32 kind  u32 bytes of the payload  payload, zeros up to a multiple of 8
  *     1 SIGNALS    per signal in the order of stats/signals.h: f64 mean, sd, tolerance, memory  f32 edges[7]  u32 0
@@ -21,6 +21,7 @@
 #include "stats/drift/drift.h"
 #include "stats/labelfree.h"
 #include "stats/signals.h"
+#include "wire/release.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,12 +29,11 @@
 enum {
     PROFILE_DIMS = 32,
     PROFILE_MAX_PROTOTYPES = 1024,
-    PROFILE_MAX_CHANNELS = 2048,
+    PROFILE_MAX_CHANNELS = RELEASE_MAX_TAP_CHANNELS,
     PROFILE_MAX_QUANTILES = 1024,
     PROFILE_NO_LABEL = 65535
 };
 enum { PROFILE_MAX_BYTES = 1 << 20 };
-#define PROFILE_MEDIA_TYPE "application/vnd.muster.profile.v1"
 
 struct profile {
     struct drift_reference signals[SIGNALS];

@@ -40,7 +40,7 @@
  * layer, the same tensors. `fidelity` is promised: how alike it answers the golden frames on average (infer/fidelity.h). A robot that sees less,
  * or no gain, runs the model itself (infer/contest.h).
  *
- * A tap is looked at by who watches (infer/novelty.h): it is neither result nor state, no golden case holds it, nothing is compared with it.
+ * A tap is float32 [1, channels], [1, channels, t] or [1, channels, h, w] and is looked at by who watches (infer/novelty.h): it is neither result nor state, no golden case holds it, nothing is compared with it.
  *
  * Versions are SemVer 2.0.0 without build metadata.
  *
@@ -81,7 +81,8 @@ enum {
     RELEASE_MAX_THREADS = 64,
     RELEASE_MAX_RUN = 10000, /* frames in a row that something may be asked of */
     RELEASE_MAX_HOLD_S = 604800,
-    RELEASE_MAX_VARIANTS = 3
+    RELEASE_MAX_VARIANTS = 3,
+    RELEASE_MAX_TAP_CHANNELS = 2048
 };
 
 enum tensor_dtype { /* ONNX numbers */

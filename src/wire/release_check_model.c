@@ -123,9 +123,11 @@ int release_check_tap(const struct release *release, struct err *err)
     if (release->output_count < 2 || !str_eq(last->name, release->tap))
         return err_set(err, ERR_INVALID, "tap: \"%s\" must be the last of the outputs, behind the result",
                        release->tap);
-    if (last->dtype != DTYPE_FLOAT32)
-        return err_set(err, ERR_INVALID, "tap: \"%s\" is %s, must be float32", release->tap,
-                       tensor_dtype_name(last->dtype));
+    if (last->dtype != DTYPE_FLOAT32 || last->dim_count < 2 || last->dim_count > 4 || last->dims[0] != 1 ||
+        last->dims[1] > RELEASE_MAX_TAP_CHANNELS)
+        return err_set(err, ERR_INVALID,
+                       "tap: \"%s\" must be float32 of 1 x at most %d channels x at most two sides",
+                       release->tap, RELEASE_MAX_TAP_CHANNELS);
     for (size_t i = 0; i < release->state_count; i++)
         if (str_eq(release->state[i].output, release->tap))
             return err_set(err, ERR_INVALID, "tap: \"%s\" is state; choose another tensor", release->tap);

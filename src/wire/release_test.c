@@ -199,7 +199,13 @@ static void random_tap(uint64_t *random, struct release *out)
     if (out->output_count == RELEASE_MAX_TENSORS || random_below(random, 2))
         return;
     random_line(random, out->tap, 12);
-    random_shape(random, &out->outputs[out->output_count++], out->tap);
+    struct tensor_spec *tap = &out->outputs[out->output_count++];
+    *tap = (struct tensor_spec){.dtype = DTYPE_FLOAT32};
+    str_copy(tap->name, sizeof tap->name, out->tap);
+    tap->dim_count = 2 + random_below(random, 3);
+    tap->dims[0] = 1;
+    for (size_t d = 1; d < tap->dim_count; d++)
+        tap->dims[d] = 1 + (int64_t)random_below(random, 50);
 }
 
 static void random_release(uint64_t *random, struct release *out)
@@ -493,6 +499,9 @@ static void a_tap_is_the_last_output_and_answers_nothing(void **state)
     REFUSED(str_copy(bad.tap, 64, "output0"), "last of the outputs");
     REFUSED(bad.output_count = 1, "last of the outputs");
     REFUSED(bad.outputs[1].dtype = DTYPE_UINT8, "float32");
+    REFUSED(bad.outputs[1].dims[1] = 2049, "channels");
+    REFUSED(bad.outputs[1].dims[0] = 2, "channels");
+    REFUSED(bad.outputs[1].dim_count = 1, "channels");
     REFUSED((bad.state_count = 1, bad.input_count = 2, bad.inputs[1] = bad.outputs[1]), "state");
 
     good = sample();
