@@ -21,6 +21,7 @@
 #include "stats/drift/drift.h"
 #include "stats/labelfree.h"
 #include "stats/signals.h"
+#include "wire/oci.h"
 #include "wire/release.h"
 
 #include <stddef.h>
@@ -34,6 +35,7 @@ enum {
     PROFILE_NO_LABEL = 65535
 };
 enum { PROFILE_MAX_BYTES = 1 << 20 };
+#define PROFILE_MEDIA_TYPE MUSTER_PROFILE_TYPE
 
 struct profile {
     struct drift_reference signals[SIGNALS];
