@@ -46,11 +46,9 @@ static float clip(float value, float max)
     return value < 0 ? 0 : MIN(value, max);
 }
 
-/* A candidate's box, from input pixels to frame pixels. */
-static struct detection box_at(const struct decoder *decoder, const float *output, size_t column,
-                               const struct placement *placement, float frame_width, float frame_height)
+struct detection decoder_box(const float *output, size_t n, size_t column, const struct placement *placement,
+                             float frame_width, float frame_height)
 {
-    const size_t n = decoder->columns;
     const float cx = output[column], cy = output[n + column];
     const float half_width = output[2 * n + column] / 2, half_height = output[3 * n + column] / 2;
     return (struct detection){
@@ -58,8 +56,6 @@ static struct detection box_at(const struct decoder *decoder, const float *outpu
         .y0 = clip((cy - half_height - placement->offset_y) / placement->scale_y, frame_height),
         .x1 = clip((cx + half_width - placement->offset_x) / placement->scale_x, frame_width),
         .y1 = clip((cy + half_height - placement->offset_y) / placement->scale_y, frame_height),
-        .score = decoder->best[column],
-        .label = (uint32_t)decoder->best_label[column],
     };
 }
 
@@ -80,7 +76,10 @@ size_t decoder_run(struct decoder *decoder, const float *output, const struct pl
     for (size_t i = 0; i < decoder->columns; i++) {
         if (decoder->best[i] < decoder->score_threshold || decoder->best[i] <= 0)
             continue;
-        struct detection box = box_at(decoder, output, i, placement, (float)frame_width, (float)frame_height);
+        struct detection box =
+            decoder_box(output, decoder->columns, i, placement, (float)frame_width, (float)frame_height);
+        box.score = decoder->best[i];
+        box.label = (uint32_t)decoder->best_label[i];
         if (box.x1 > box.x0 && box.y1 > box.y0)
             decoder->candidates[count++] = box;
     }

@@ -25,6 +25,10 @@ struct decoder {
 int decoder_init(struct decoder *decoder, const struct release *release, struct err *err) must_check;
 void decoder_fini(struct decoder *decoder);
 
+/* A candidate's box, from input pixels to pixels of the frame, clipped to it. */
+struct detection decoder_box(const float *output, size_t columns, size_t column,
+                             const struct placement *placement, float frame_width, float frame_height);
+
 /* Returns how many detections it wrote (≤ max), by descending score. Allocates nothing. */
 size_t decoder_run(struct decoder *decoder, const float *output, const struct placement *placement,
                    int frame_width, int frame_height, struct detection *out, size_t max);

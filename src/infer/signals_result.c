@@ -1,0 +1,226 @@
+/* How sure is the model, and what does it say? From the raw output and the result. */
+#include "base/mem.h"
+#include "infer/signals_inside.h"
+#include "infer/signals_loops.h"
+
+#include <math.h>
+
+enum { BLOCKS = 1024, GATHERED = 256 }; /* of more columns only the first 65,536 */
+#define NEARLY_SURE 0.999999f
+#define SAME_IOU 0.3f
+
+/* ---- the best of many columns: of the best blocks ---- */
+
+struct ranking {
+    const float *values;
+    size_t count, room;
+    uint32_t *at;
+};
+
+static void rank(struct ranking *ranking, uint32_t at)
+{
+    const float value = ranking->values[at];
+    size_t i = ranking->count;
+    if (i == ranking->room && value <= ranking->values[ranking->at[i - 1]])
+        return;
+    i = i < ranking->room ? ranking->count++ : i - 1;
+    for (; i > 0 && ranking->values[ranking->at[i - 1]] < value; i--)
+        ranking->at[i] = ranking->at[i - 1];
+    ranking->at[i] = at;
+}
+
+/* The largest scores in [least, below), from the blocks with the largest ones. */
+static size_t rank_columns(const struct signal_view *view, const float *blocks, size_t block_count,
+                           float least, float below, size_t room, uint32_t *out)
+{
+    uint32_t best_blocks[RESULT_BEST];
+    struct ranking of_blocks = {.values = blocks, .room = room, .at = best_blocks};
+    struct ranking of_columns = {.values = view->best, .room = room, .at = out};
+    for (uint32_t block = 0; block < block_count; block++)
+        if (blocks[block] >= least)
+            rank(&of_blocks, block);
+    for (size_t i = 0; i < of_blocks.count; i++) {
+        const size_t from = (size_t)best_blocks[i] * LOOPS_BLOCK, to = MIN(from + LOOPS_BLOCK, view->columns);
+        for (size_t at = from; at < to; at++)
+            if (view->best[at] >= least && view->best[at] < below)
+                rank(&of_columns, (uint32_t)at);
+    }
+    return of_columns.count;
+}
+
+void result_find_best(const struct signal_view *view, struct best_columns *out)
+{
+    float most[BLOCKS], below[BLOCKS];
+    const size_t columns = MIN(view->columns, (size_t)BLOCKS * LOOPS_BLOCK);
+    const size_t blocks = (columns + LOOPS_BLOCK - 1) / LOOPS_BLOCK;
+    *out = (struct best_columns){0};
+    if (columns == 0)
+        return;
+    loops_scores(view->best, columns, view->threshold, most, below, &out->unsure);
+    out->count = rank_columns(view, most, blocks, 0, INFINITY, RESULT_BEST, out->best);
+    out->below_count = rank_columns(view, below, blocks, view->threshold * RESULT_SOMETHING, view->threshold,
+                                    RESULT_UNKNOWN, out->below);
+    out->most = out->count ? view->best[out->best[0]] : 0;
+}
+
+/* ---- probabilities ---- */
+
+/* In bits. */
+static float bits_of(float p)
+{
+    return p > 0 ? 0 - p * signals_log2(p) : 0;
+}
+
+/* Of one yes or no. */
+static float binary_entropy(float p)
+{
+    return bits_of(p) + bits_of(1 - p);
+}
+
+/* 0: one label has it all; 1: all have the same. */
+static float entropy(const float *p, size_t stride, size_t labels)
+{
+    float sum = 0, total = 0;
+    if (labels == 1)
+        return binary_entropy(p[0]);
+    for (size_t i = 0; i < labels; i++)
+        total += p[i * stride];
+    if (!(total > 0))
+        return 1;
+    for (size_t i = 0; i < labels; i++)
+        sum += bits_of(p[i * stride] / total);
+    return sum / signals_log2((float)labels);
+}
+
+/* Σ ln(1 - p): the energy of a head of sigmoids. */
+static float sigmoid_energy(const float *p, size_t stride, size_t labels)
+{
+    float sum = 0;
+    for (size_t i = 0; i < labels; i++)
+        sum += signals_log2(1 - MIN(p[i * stride], NEARLY_SURE));
+    return sum * 0.69314718f; /* ln 2 */
+}
+
+static float logit_energy(const float *logits, size_t count)
+{
+    float most = logits[0], sum = 0;
+    for (size_t i = 1; i < count; i++)
+        most = MAX(most, logits[i]);
+    for (size_t i = 0; i < count; i++)
+        sum += expf(logits[i] - most);
+    return 0 - most - logf(sum);
+}
+
+/* ---- boxes ---- */
+
+static bool same_thing(const struct detection *a, const struct detection *b)
+{
+    return a->label == b->label && detection_iou(a, b) >= SAME_IOU;
+}
+
+static size_t without_partner(const struct detection *items, size_t count, const struct detection *others,
+                              size_t other_count)
+{
+    size_t alone = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (k < other_count && !same_thing(&items[i], &others[k]))
+            k++;
+        alone += k == other_count;
+    }
+    return alone;
+}
+
+/* Of the best ones of both frames. NaN where there is nothing in either. */
+static float flicker(struct result_memory *memory, const struct pipeline_result *result)
+{
+    const struct detection *now = result->detections, *before = memory->items;
+    const size_t count = MIN(result->count, (size_t)RESULT_TRACKED), was = memory->count;
+    float share = NAN;
+    if (memory->known && count + was > 0)
+        share = (float)(without_partner(now, count, before, was) + without_partner(before, was, now, count)) /
+                (float)(count + was);
+    memcpy(memory->items, now, count * sizeof *now);
+    memory->count = count;
+    memory->known = true;
+    return share;
+}
+
+static void read_boxes(const struct pipeline_frame *frame, const struct pipeline_result *result,
+                       float values[SIGNALS])
+{
+    const float frame_area = (float)frame->width * (float)frame->height, count = (float)result->count;
+    float area = 0, aspect = 0, score = 0;
+    for (size_t i = 0; i < result->count; i++) {
+        const struct detection *box = &result->detections[i];
+        float width = box->x1 - box->x0, height = box->y1 - box->y0;
+        area += width * height;
+        aspect += signals_log2(width) - signals_log2(height);
+        score += box->score;
+    }
+    values[SIGNAL_COUNT] = count;
+    if (result->count == 0)
+        return;
+    values[SIGNAL_SCORE_MEAN] = score / count;
+    values[SIGNAL_BOX_AREA] = area / frame_area / count;
+    values[SIGNAL_BOX_ASPECT] = aspect / count;
+}
+
+/* The best columns, as many as do not cost too much: each label is in another row of the output. */
+static void read_columns(const struct signal_view *view, const struct best_columns *best,
+                         float values[SIGNALS])
+{
+    const size_t affordable = MAX(GATHERED / MAX(view->labels, (size_t)1), (size_t)1);
+    const size_t count = MIN(best->count, affordable);
+    float spread = 0, energy = 0;
+    for (size_t i = 0; i < count; i++) {
+        const float *p = view->output + 4 * view->columns + best->best[i];
+        spread += entropy(p, view->columns, view->labels);
+        energy += sigmoid_energy(p, view->columns, view->labels);
+    }
+    values[SIGNAL_SCORE_MAX] = best->most;
+    values[SIGNAL_UNSURE] = (float)best->unsure;
+    if (count == 0)
+        return;
+    values[SIGNAL_ENTROPY] = spread / (float)count;
+    values[SIGNAL_ENERGY] = energy / (float)count;
+}
+
+/* ---- scores ---- */
+
+static void read_scores(struct result_memory *memory, const struct signal_view *view,
+                        const struct pipeline_result *result, float values[SIGNALS])
+{
+    const float *p = result->values;
+    const bool softmax = view->activation == ACTIVATION_SOFTMAX;
+    uint32_t top = 0;
+    float second = -INFINITY;
+    for (uint32_t i = 1; i < result->count; i++) {
+        second = MAX(second, p[i] > p[top] ? p[top] : p[i]);
+        top = p[i] > p[top] ? i : top;
+    }
+    if (result->count == 1)
+        second = 1 - p[0];
+    values[SIGNAL_SCORE_MAX] = p[top];
+    values[SIGNAL_UNSURE] = 1 - fabsf(p[top] - second);
+    values[SIGNAL_ENTROPY] = entropy(p, 1, result->count);
+    values[SIGNAL_ENERGY] =
+        softmax ? logit_energy(view->output, result->count) : sigmoid_energy(p, 1, result->count);
+    if (memory->known)
+        values[SIGNAL_FLICKER] = top != memory->top;
+    memory->known = true;
+    memory->top = top;
+}
+
+void result_read(struct result_memory *memory, const struct signal_view *view,
+                 const struct best_columns *best, const struct pipeline_frame *frame,
+                 const struct pipeline_result *result, float values[SIGNALS])
+{
+    if (view->decoder == DECODER_YOLOV8) {
+        read_boxes(frame, result, values);
+        read_columns(view, best, values);
+        values[SIGNAL_FLICKER] = flicker(memory, result);
+    } else if (view->decoder == DECODER_SCORES && result->count > 0) {
+        read_scores(memory, view, result, values);
+    }
+}
