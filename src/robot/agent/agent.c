@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "robot/agent/anchor.h"
-#include "robot/agent/blackbox.h"
 #include "robot/agent/command.h"
 #include "robot/agent/crew.h"
 #include "robot/agent/derive.h"
@@ -15,6 +14,7 @@
 #include "robot/agent/incidents.h"
 #include "robot/agent/installer.h"
 #include "robot/agent/renew.h"
+#include "robot/agent/sidecar.h"
 #include "robot/agent/tally.h"
 #include "robot/agent/uplink.h"
 #include "robot/agent/witness.h"
@@ -60,7 +60,7 @@ struct agent {
     uint64_t recovered;        /* of the fetch, when the witness was last told */
     struct uplink *uplink;     /* NULL: not enrolled */
     struct commands *commands; /* NULL: not enrolled */
-    struct blackbox blackbox;
+    struct sidecar recorder, watch;
     struct incidents *incidents; /* NULL: not enrolled */
     struct renew *renew;         /* NULL: not enrolled */
     char robot[API_ID_SIZE];
@@ -378,6 +378,21 @@ static int go_online(struct agent *agent, struct err *err)
     return 0;
 }
 
+static void init_sidecars(struct agent *agent)
+{
+    const struct agent_config *config = agent->config;
+    sidecar_init(&agent->recorder, "recorder", config->recorder, config->run_dir, config->state_dir);
+    sidecar_add_number(&agent->recorder, "--memory", config->recorder_memory_mib);
+    if (config->recorder_memory_mib == 0)
+        sidecar_switch_off(&agent->recorder);
+    sidecar_init(&agent->watch, "watch", config->watch, config->run_dir, config->state_dir);
+    if (config->board_root[0])
+        sidecar_add(&agent->watch, "--board-root", config->board_root);
+    sidecar_add_words(&agent->watch, config->watch_options);
+    if (config->no_watch)
+        sidecar_switch_off(&agent->watch);
+}
+
 static int open_all(struct agent *agent, struct err *err)
 {
     if (file_make_dirs(agent->config->run_dir, 0700, err) < 0 || open_signals(agent, err) < 0 ||
@@ -385,8 +400,7 @@ static int open_all(struct agent *agent, struct err *err)
         return -1;
     if (open_tally(agent, err) < 0 || open_crew(agent, err) < 0 || open_anchor(agent, err) < 0)
         return -1;
-    blackbox_init(&agent->blackbox, agent->config->recorder, agent->config->run_dir, agent->config->state_dir,
-                  agent->config->recorder_memory_mib);
+    init_sidecars(agent);
     if (enroll_done(agent->store))
         return go_online(agent, err);
     return enroll_new(agent->config, agent->store, &agent->enroll, err);
@@ -418,6 +432,8 @@ static void close_all(struct agent *agent)
     free(agent->device_key);
     report_log_free(agent->log);
     store_free(agent->store);
+    sidecar_fini(&agent->recorder);
+    sidecar_fini(&agent->watch);
     mem_cleanup_close(&agent->signal_fd);
     mem_cleanup_close(&agent->epoll_fd);
 }
@@ -428,7 +444,7 @@ static void reap(struct agent *agent, int64_t now_ms)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        if (!blackbox_reaped(&agent->blackbox, pid, now_ms) &&
+        if (!sidecar_reaped(&agent->recorder, pid, now_ms) && !sidecar_reaped(&agent->watch, pid, now_ms) &&
             !derive_reaped(&agent->derive, pid, status, now_ms))
             crew_reaped(agent->crew, pid, status, now_ms);
 }
@@ -514,7 +530,8 @@ static void tick(struct agent *agent, int64_t now_ms)
     installer_tick(agent->installer, status, fresh, now_ms);
     tick_derive(agent, status, now_ms);
     say_unsaid(agent);
-    blackbox_tick(&agent->blackbox, now_ms);
+    sidecar_tick(&agent->recorder, now_ms);
+    sidecar_tick(&agent->watch, now_ms);
     tick_server(agent, status, now_ms);
 }
 
@@ -539,7 +556,7 @@ static int wait_ms(const struct agent *agent, int64_t now_ms)
         next = MIN(next, renew_next_ms(agent->renew));
     if (agent->witness)
         next = MIN(next, witness_next_ms(agent->witness));
-    next = MIN(next, blackbox_next_ms(&agent->blackbox));
+    next = MIN(next, MIN(sidecar_next_ms(&agent->recorder), sidecar_next_ms(&agent->watch)));
     return (int)MIN(MAX(next - now_ms, (int64_t)0), (int64_t)MAX_WAIT_MS);
 }
 

@@ -59,6 +59,7 @@ static inline void start_agent(void)
                                 AGENT_FAKE,
                                 "--isolation",
                                 "none", /* the fake needs its script, and is no model */
+                                "--no-watch",
                                 "--recorder-memory-mib",
                                 "0", /* the fake guard streams nothing */
                                 "--telemetry-ms",

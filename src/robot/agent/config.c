@@ -35,6 +35,8 @@ static const struct option_row rows[] = {
     {"runner", TEXT, AT(runner)},
     {"guard", TEXT, AT(guard)},
     {"recorder", TEXT, AT(recorder)},
+    {"watch", TEXT, AT(watch)},
+    {"watch_options", TEXT, AT(watch_options)},
     {"robot", TEXT, AT(robot)},
     {"machine", TEXT, AT(machine)},
     {"device_key", TEXT, AT(device_key)},
@@ -59,6 +61,7 @@ static const struct option_row rows[] = {
     {"max_over_budget_share", SHARE, AT(max_over_budget_share), 0.001, 0.5, 0.05},
     {"alpha", SHARE, AT(alpha), 1e-9, 0.5, 0.01},
     {"no_fallback", SWITCH, AT(no_fallback)},
+    {"no_watch", SWITCH, AT(no_watch)},
     {"stop", SWITCH, AT(stop)},
 };
 
@@ -81,8 +84,10 @@ static const char usage[] =
     "  --operators FILE             keys of the people who may order it from afar "
     "(STATE_DIR/operators.json),\n"
     "                               unless the offline keys released a muster/operators.json\n"
-    "  --runner PATH, --guard PATH, --recorder PATH   default: beside muster-agent\n"
+    "  --runner PATH, --guard PATH, --recorder PATH, --watch PATH   default: beside muster-agent\n"
     "  --recorder-memory-mib N      what the black box may keep in memory (32); 0: none runs\n"
+    "  --no-watch                   nobody watches the model (docs/watch.md)\n"
+    "  --watch-options WORDS        for muster-watch: \"--window-s 10 --burn-in 30\"\n"
     "  --isolation auto|oci|sandbox|none   walls around the program that runs a model (auto)\n"
     "  --runner-user NAME           who that program is (default: muster-runner, else 65534); as root only\n"
     "  --runner-cpus LIST           the cores that models run on: 1, 0-1, 0,2-3 (all)\n"
@@ -252,7 +257,8 @@ static int fill_in(struct agent_config *config, struct err *err)
         str_copy(config->robot, sizeof config->robot, host.nodename);
     if (default_program(config->runner, "muster-runner", err) < 0 ||
         default_program(config->guard, "muster-guard", err) < 0 ||
-        default_program(config->recorder, "muster-recorder", err) < 0)
+        default_program(config->recorder, "muster-recorder", err) < 0 ||
+        default_program(config->watch, "muster-watch", err) < 0)
         return -1;
     if (!config->operators[0] && snprintf(config->operators, sizeof config->operators, "%s/operators.json",
                                           config->state_dir) >= CONFIG_TEXT_SIZE)

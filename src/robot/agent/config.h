@@ -35,7 +35,9 @@ struct agent_config {
     char floor[CONFIG_TEXT_SIZE];       /* never install anything older, whoever says so */
     char config[CONFIG_TEXT_SIZE];
     char recorder[CONFIG_TEXT_SIZE]; /* program; default: beside muster-agent */
-    int64_t recorder_memory_mib;     /* 0: no black box */
+    char watch[CONFIG_TEXT_SIZE];    /* program; likewise */
+    char watch_options[CONFIG_TEXT_SIZE];
+    int64_t recorder_memory_mib; /* 0: no black box */
     int64_t telemetry_ms;
     int64_t metadata_ms; /* how often metadata is looked for when nothing is assigned; jittered */
     int64_t probation_ms;
@@ -50,8 +52,9 @@ struct agent_config {
     int64_t rate_limit;       /* bytes/s of a download; 0: none */
     double max_over_budget_share; /* of inferences slower than budgets.latency_p99_ms */
     double alpha;                 /* chance of rolling a healthy release back, per criterion */
-    bool no_fallback;             /* saves memory: the previous release is not kept loaded */
-    bool stop;                    /* stop guard and runners of run_dir, then exit */
+    bool no_watch;
+    bool no_fallback; /* saves memory: the previous release is not kept loaded */
+    bool stop;        /* stop guard and runners of run_dir, then exit */
 };
 
 /* `argv` as main has it. Errors: USAGE; whatever the file says wrong. */

@@ -2,8 +2,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "robot/agent/agent.h"
-#include "robot/agent/blackbox.h"
 #include "robot/agent/crew.h"
+#include "robot/agent/sidecar.h"
 
 int main(int argc, char **argv)
 {
@@ -19,8 +19,10 @@ int main(int argc, char **argv)
                 err.code == ERR_USAGE ? "; see muster-agent --help" : "");
         return err_exit_status(err.code);
     }
-    if (config.stop)
-        blackbox_stop(config.run_dir); /* first: the end of the guard is no incident then */
+    if (config.stop) { /* first: the end of the guard is no incident then */
+        sidecar_stop(config.run_dir, "recorder");
+        sidecar_stop(config.run_dir, "watch");
+    }
     int rc = config.stop ? crew_stop_all(config.run_dir, &err) : agent_run(&config, &err);
     if (rc == 0)
         return 0;
