@@ -1,34 +1,56 @@
 /* How good is a model where nobody says what is right? Estimates from its confidence alone, with a light that says whether they may be believed.
  *
- *     DoC  difference of confidences (Guillory et al., 2021): accuracy at home - (mean confidence at home - mean confidence here), fitted
- *     ATC  average thresholded confidence (Garg et al., 2022): share above the threshold that gives the accuracy at home
- *     light grey when the two disagree by more than 5 points, when drift says "novelty" or "model", or when less than 200 samples were seen:
- *     no estimate of this kind can be right under every shift (Garg et al., section 3), so it must be able to say "not known"
+ *     at pack time   labelled data, and copies of them as a worse camera would have made them (blurred, dark, grainy) ─▶ labelfree_fit
+ *     on the fleet   how often which confidence was seen ─▶ labelfree_estimate
+ *
+ *     DoC   difference of confidences (Guillory et al., 2021): accuracy at home - slope · (mean confidence at home - mean confidence here). This is the estimate.
+ *     ATC   average thresholded confidence (Garg et al., 2022): by the share above the threshold that gives the accuracy at home; its slope is fitted too,
+ *           since without that it was off by 40 points on grainy pictures
+ *     CBPE  mean of the accuracy at each confidence, isotonic over all copies
+ *
+ *     light  grey when less than LABELFREE_MIN answers were seen; when drift says "novelty" or "model"; when the mean confidence is below that of every copy
+ *            on which the fit held (reach); when DoC and ATC disagree by more than 5 points. No estimate of this kind can be right under every shift (Garg
+ *            et al., section 3), so it must be able to say "not known".
+ *
+ * Pure. Confidence is in LABELFREE_BINS equal bins over [0, 1]; 1 belongs to the last one.
  */
 #ifndef MUSTER_STATS_LABELFREE_H
 #define MUSTER_STATS_LABELFREE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum { LABELFREE_BINS = 64 }; /* of confidence, [0, 1] */
+enum { LABELFREE_BINS = 64, LABELFREE_MIN = 200 }; /* LABELFREE_MIN: answers without which nothing is said */
+#define LABELFREE_FIT_ERROR 0.025                  /* of the fit on copies within reach, at most */
+#define LABELFREE_DISAGREEMENT 0.05                /* of two estimates that are both believed, at most */
 
-struct
-    labelfree_reference { /* from labelled data at pack time; accuracy NaN: there was none, nothing is ever said */
-    double accuracy;      /* of what was answered */
+struct labelfree_reference { /* accuracy NaN: there were no labels, nothing is ever said */
+    double accuracy;         /* of what was answered: of classes, or of detections (their precision) */
     double mean_confidence;
-    double atc_threshold;
-    double
-        slope; /* points of accuracy per point of confidence, from degraded copies of the data; 1: not fitted */
-    double reach; /* the lowest mean confidence of copies on which the estimate held; lower here: not known */
-    double error; /* largest error of the fit on those copies, 0..1 */
-    double bins_accuracy[LABELFREE_BINS]; /* isotonic: accuracy at this confidence */
+    double slope;                         /* DoC: points of accuracy per point of confidence */
+    double atc_threshold, atc_slope;      /* ATC: points of accuracy per point of share above the threshold */
+    double reach;                         /* the lowest mean confidence of copies on which the fit held */
+    double error;                         /* its largest error on those, 0..1 */
+    double bins_accuracy[LABELFREE_BINS]; /* CBPE */
 };
 
+/* One copy of the labelled data: how many answers of each confidence there were, and how many of them were right. */
+struct labelfree_copy {
+    uint64_t all[LABELFREE_BINS], right[LABELFREE_BINS];
+};
+
+size_t labelfree_bin(double confidence); /* NaN and what is outside: the nearest end */
+void labelfree_add(struct labelfree_copy *copy, double confidence, bool right);
+
+/* copies[0] is the data as they are. Fewer than LABELFREE_MIN answers there: accuracy NaN. One copy alone: slopes 1, and no reach beyond home. */
+void labelfree_fit(const struct labelfree_copy *copies, size_t count, struct labelfree_reference *out);
+
 struct labelfree_estimate {
-    double accuracy, doc, atc, cbpe; /* 0..1; NaN: not known */
+    double accuracy, doc, atc, cbpe; /* 0..1; NaN: not known. accuracy is doc, also while the light is grey */
+    uint64_t answers;                /* seen */
     bool valid;                      /* the light */
-    const char *because;             /* why not; static */
+    const char *because;             /* why it is grey; static; NULL while valid */
 };
 
 void labelfree_estimate(const struct labelfree_reference *reference,

@@ -10,7 +10,7 @@
 _Static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "numbers are copied as they lie in memory");
 
 enum kind { KIND_SIGNALS = 1, KIND_LABELS, KIND_ACCURACY, KIND_TAP, KIND_PROTOTYPES, KIND_CONFORMAL, KINDS };
-enum { HEAD_BYTES = 16, TAIL_BYTES = 8, MAX_SECTIONS = 32, SIGNAL_BYTES = 64, ACCURACY_NUMBERS = 6 };
+enum { HEAD_BYTES = 16, TAIL_BYTES = 8, MAX_SECTIONS = 32, SIGNAL_BYTES = 64, ACCURACY_NUMBERS = 7 };
 static const char magic[8] = "MPROFIL1";
 
 /* Fowler, Noll and Vo's hash, 64 bits. */
@@ -90,10 +90,11 @@ static void read_accuracy(struct cursor *cursor, struct profile *out)
     take(cursor, numbers, sizeof numbers);
     out->accuracy = (struct labelfree_reference){.accuracy = numbers[0],
                                                  .mean_confidence = numbers[1],
-                                                 .atc_threshold = numbers[2],
-                                                 .slope = numbers[3],
-                                                 .reach = numbers[4],
-                                                 .error = numbers[5]};
+                                                 .slope = numbers[2],
+                                                 .atc_threshold = numbers[3],
+                                                 .atc_slope = numbers[4],
+                                                 .reach = numbers[5],
+                                                 .error = numbers[6]};
     take(cursor, out->accuracy.bins_accuracy, sizeof out->accuracy.bins_accuracy);
 }
 
@@ -259,8 +260,9 @@ static void put_labels(struct writer *writer, const struct profile *profile)
 static void put_accuracy(struct writer *writer, const struct profile *profile)
 {
     const struct labelfree_reference *known = &profile->accuracy;
-    const double numbers[ACCURACY_NUMBERS] = {known->accuracy, known->mean_confidence, known->atc_threshold,
-                                              known->slope,    known->reach,           known->error};
+    const double numbers[ACCURACY_NUMBERS] = {known->accuracy,      known->mean_confidence, known->slope,
+                                              known->atc_threshold, known->atc_slope,       known->reach,
+                                              known->error};
     begin(writer, KIND_ACCURACY);
     put(writer, numbers, sizeof numbers);
     put(writer, known->bins_accuracy, sizeof known->bins_accuracy);

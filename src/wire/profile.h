@@ -4,7 +4,7 @@
  *   little-endian; "MPROFIL1"  u32 sections  u32 0  then sections: u32 kind  u32 bytes of the payload  payload, zeros up to a multiple of 8
  *     1 SIGNALS    per signal in the order of stats/signals.h: f64 mean, sd, tolerance, memory  f32 edges[7]  u32 0
  *     2 LABELS     f64 share[SIGNAL_LABELS] of results by label
- *     3 ACCURACY   f64 accuracy, mean_confidence, atc_threshold, slope, reach, error, bins_accuracy[64]; accuracy NaN: nobody knows
+ *     3 ACCURACY   f64 accuracy, mean_confidence, slope, atc_threshold, atc_slope, reach, error, bins_accuracy[64]; accuracy NaN: nobody knows
  *     4 TAP        char tensor[64]  u32 channels  u32 0  f32 projection[32][channels]  f32 offset[32]
  *     5 PROTOTYPES u32 count (1..1024)  u32 0  int8 [count][32]  u16 label[count] (65535: background)
  *     6 CONFORMAL  u32 count (1..1024)  u32 0  f32 distance quantiles, ascending

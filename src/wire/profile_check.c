@@ -47,8 +47,8 @@ static int check_accuracy(const struct profile *profile, struct err *err)
     if (isnan(known->accuracy))
         return 0;
     bool good = is_share(known->accuracy) && is_share(known->mean_confidence) &&
-                is_share(known->atc_threshold) && is_number(known->slope) && is_share(known->reach) &&
-                is_share(known->error);
+                is_share(known->atc_threshold) && is_number(known->slope) && is_number(known->atc_slope) &&
+                is_share(known->reach) && is_share(known->error);
     for (size_t i = 0; i < LABELFREE_BINS; i++)
         good = good && is_share(known->bins_accuracy[i]);
     return good ? 0 : err_set(err, ERR_INVALID, "profile: the numbers of the accuracy cannot be");

@@ -45,6 +45,7 @@ static void random_profile(uint64_t *random, struct profile *out)
                                                      .mean_confidence = random_between(random, 0, 1),
                                                      .atc_threshold = random_between(random, 0, 1),
                                                      .slope = random_between(random, 0, 4),
+                                                     .atc_slope = random_between(random, 0, 4),
                                                      .reach = random_between(random, 0, 1),
                                                      .error = random_between(random, 0, 1)};
         for (int i = 0; i < LABELFREE_BINS; i++)
