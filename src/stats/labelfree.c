@@ -186,7 +186,7 @@ static const char *why_grey(const struct labelfree_reference *reference,
         return "drift says that something is there which the labelled data did not have";
     if (mean < reference->reach - CHANCE / sqrt((double)estimate->answers))
         return "the model is less sure than on any data that the estimate was tried on";
-    if (fabs(estimate->doc - estimate->atc) > LABELFREE_DISAGREEMENT)
+    if (fabs(estimate->doc - estimate->cbpe) > LABELFREE_DISAGREEMENT)
         return "two ways of estimating disagree";
     return NULL;
 }

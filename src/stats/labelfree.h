@@ -5,11 +5,11 @@
  *
  *     DoC   difference of confidences (Guillory et al., 2021): accuracy at home - slope · (mean confidence at home - mean confidence here). This is the estimate.
  *     ATC   average thresholded confidence (Garg et al., 2022): by the share above the threshold that gives the accuracy at home; its slope is fitted too,
- *           since without that it was off by 40 points on grainy pictures
+ *           since without that it was off by 40 points on grainy pictures. Shown beside, not believed
  *     CBPE  mean of the accuracy at each confidence, isotonic over all copies
  *
  *     light  grey when less than LABELFREE_MIN answers were seen; when drift says "novelty" or "model"; when the mean confidence is below that of every copy
- *            on which the fit held (reach); when DoC and ATC disagree by more than 5 points. No estimate of this kind can be right under every shift (Garg
+ *            on which the fit held (reach); when DoC and CBPE disagree by more than 5 points. No estimate of this kind can be right under every shift (Garg
  *            et al., section 3), so it must be able to say "not known".
  *
  * Pure. Confidence is in LABELFREE_BINS equal bins over [0, 1]; 1 belongs to the last one.
