@@ -11,7 +11,8 @@ static const double gauss[SIZES] = {0.9692332344763441, 0.8824969025845955, 0.60
 static const double DIRECTION_WEIGHT = 0.375, SHAPE_WEIGHT = 0.25;
 static const double MOST_RUN = 1000;                    /* log */
 static const double SHAPE_FADE = 0.92, SHAPE_PRIOR = 2; /* blocks */
-static const double MOST_Z = 20;
+/* Of a block. Real signals have heavier tails than normal ones: no single block is to prove much. */
+static const double LEAST_Z = -20, MOST_Z = 4;
 
 static double grow(const struct drift *drift, double m, double e)
 {
@@ -38,15 +39,30 @@ static void track_add(const struct drift *drift, struct track *track, double e, 
     track->count++;
 }
 
-/* exp(size·z - size²/2) for every size from one exp(): the sizes are whole multiples of the first. */
-static void judge_direction(const struct drift *drift, struct track tracks[SIZES], double z, double residual)
+static double bounded(double z)
 {
-    double step = exp(sizes[0] * z);
+    return fmin(fmax(z, LEAST_Z), MOST_Z);
+}
+
+/* From one exp(): the sizes are whole multiples of the first. */
+void evidence_values(double z, double out[SIZES])
+{
+    double step = exp(sizes[0] * bounded(z));
     double step2 = step * step, step4 = step2 * step2, step8 = step4 * step4;
     const double raised[SIZES] = {step, step2, step4, step8, step8 * step4 * step2};
+    for (int i = 0; i < SIZES; i++)
+        out[i] = raised[i] * gauss[i];
+}
+
+static void judge_direction(const struct drift *drift, struct channel *channel, int first, double z,
+                            double residual)
+{
+    double e[SIZES];
+    evidence_values(z, e);
     for (int i = 0; i < SIZES; i++) {
-        double e = fmin(raised[i] * gauss[i], drift->most_e);
-        track_add(drift, &tracks[i], e, fmin(sizes[i] * z - sizes[i] * sizes[i] / 2, drift->log_cap),
+        double log_e = sizes[i] * bounded(z) - sizes[i] * sizes[i] / 2 + channel->log_discount[first + i];
+        track_add(drift, &channel->tracks[first + i],
+                  fmin(e[i] * channel->discount[first + i], drift->most_e), fmin(log_e, drift->log_cap),
                   residual);
     }
 }
@@ -57,8 +73,8 @@ static void judge_mean(const struct drift *drift, struct channel *channel, const
     double residual = block->mean - null->mean;
     double sd = null->sd * sqrt((double)drift->options.block_frames / block->frames);
     double up = (residual - null->tolerance) / sd, down = (-residual - null->tolerance) / sd;
-    judge_direction(drift, channel->tracks, fmin(fmax(up, -MOST_Z), MOST_Z), residual);
-    judge_direction(drift, channel->tracks + SIZES, fmin(fmax(down, -MOST_Z), MOST_Z), residual);
+    judge_direction(drift, channel, 0, up, residual);
+    judge_direction(drift, channel, SIZES, down, residual);
 }
 
 /* ---- the shape ---- */
@@ -99,7 +115,7 @@ static double shape_log_e(const double expected[DRIFT_BINS], const double instea
     double sum = 0, low = INFINITY, high = 0;
     for (int i = 0; i < DRIFT_BINS; i++) {
         double ratio = instead[i] / expected[i];
-        sum += share[i] * log(ratio);
+        sum += share[i] > 0 ? share[i] * log(ratio) : 0;
         low = fmin(low, ratio);
         high = fmax(high, ratio);
     }

@@ -97,6 +97,13 @@ static void walk_replay(struct walk *walk, struct replay *replay)
     }
 }
 
+static void walk_tails(struct walk *walk, struct tails *tails)
+{
+    walk_u32(walk, &tails->count, UINT32_MAX / 2);
+    for (int i = 0; i < TRACKS; i++)
+        walk_f64(walk, &tails->sum[i], 0, 1e50);
+}
+
 static void walk_track(struct walk *walk, struct track *track)
 {
     walk_f64(walk, &track->m, 0, 1e37);
@@ -115,7 +122,7 @@ static void walk_shape(struct walk *walk, struct shape *shape)
     for (int i = 0; i < DRIFT_BINS; i++)
         walk_f64(walk, &shape->excess[i], -1e6, 1e6);
     walk_f64(walk, &shape->dispersion, 0, 1e100);
-    walk_u32(walk, &shape->dispersion_count, UINT32_MAX - 1);
+    walk_u32(walk, &shape->dispersion_count, UINT32_MAX / 2);
 }
 
 static void walk_channel(struct walk *walk, struct channel *channel, uint32_t contexts)
@@ -123,6 +130,7 @@ static void walk_channel(struct walk *walk, struct channel *channel, uint32_t co
     for (uint32_t i = 0; i < contexts; i++)
         walk_learned(walk, &channel->learned[i]);
     walk_replay(walk, &channel->replay);
+    walk_tails(walk, &channel->tails);
     for (int i = 0; i < TRACKS; i++)
         walk_track(walk, &channel->tracks[i]);
     walk_shape(walk, &channel->shape);

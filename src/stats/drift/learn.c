@@ -5,7 +5,8 @@
  *     at most site_sd + context_sd, and its mean over contexts at most site_sd
  *
  * Null replay: had the blocks of burn-in been independent, sums of 2, 4, 8 and 16 residuals in a row would vary 2, 4, 8 and 16 times as much as one. By
- * what they vary more, the variance is inflated. */
+ * what they vary more, the variance is inflated. And the e-values that these blocks would have had are averaged (in the second half, when mean and variance
+ * are about right): where the average is above 1 because the tails are heavier than normal ones, e-values are divided by it. */
 #include "stats/drift/state.h"
 
 #include <math.h>
@@ -138,11 +139,37 @@ static void hold_site(const struct drift *drift, struct channel *channel)
             channel->null[i].mean -= excess;
 }
 
+/* Tails that were seen. Prior: 8 blocks of a normal one. */
+static void replay_tails(const struct drift *drift, struct channel *channel, const struct learned *learned,
+                         double residual)
+{
+    double n = learned->blocks, prior = reference_variance(drift, channel);
+    double variance = pooled_variance(drift, channel, prior) * channel->inflation;
+    double z = residual * sqrt(n / (n + 1)) / sqrt(fmax(variance, prior / 16)), up[SIZES], down[SIZES];
+    evidence_values(z, up);
+    evidence_values(-z, down);
+    for (int i = 0; i < SIZES; i++) {
+        channel->tails.sum[i] += up[i];
+        channel->tails.sum[SIZES + i] += down[i];
+    }
+    channel->tails.count++;
+}
+
+static void settle_tails(struct channel *channel)
+{
+    for (int i = 0; i < TRACKS; i++) {
+        double mean = (PRIOR_BLOCKS + channel->tails.sum[i]) / (PRIOR_BLOCKS + channel->tails.count);
+        channel->discount[i] = 1 / fmax(mean, 1);
+        channel->log_discount[i] = log(channel->discount[i]);
+    }
+}
+
 void learn_settle(const struct drift *drift, struct channel *channel)
 {
     if (!channel->watched)
         return;
     channel->inflation = replay_inflation(&channel->replay);
+    settle_tails(channel);
     double pooled = pooled_variance(drift, channel, reference_variance(drift, channel));
     double shrink = shrinkage(drift, channel, pooled * channel->inflation);
     for (uint32_t i = 0; i < drift->options.contexts; i++)
@@ -174,6 +201,8 @@ void learn_block(struct drift *drift, struct channel *channel, uint32_t context,
     if (learned->blocks) {
         double sd = sqrt(reference_variance(drift, channel));
         replay_add(&channel->replay, residual * sqrt(before / (before + 1)) / sd);
+        if (learned->blocks >= drift->options.burn_in / 2)
+            replay_tails(drift, channel, learned, residual);
     }
     if (learned->blocks >= SHARES_LEAST)
         learn_dispersion(channel, learned, block);

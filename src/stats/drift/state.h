@@ -30,6 +30,11 @@ struct replay { /* level k: sums of 2^k residuals in a row */
     uint32_t waiting;
 };
 
+struct tails { /* e-values that ordinary blocks of burn-in would have had, as they were, without tolerance */
+    uint32_t count;
+    double sum[TRACKS];
+};
+
 struct track {
     double m;   /* e-SR; at most most_m */
     double run; /* log of the largest product of e-values up to now: begins anew at 0, which gives `since` */
@@ -54,6 +59,8 @@ struct channel {
     struct null null[DRIFT_CONTEXTS];
     struct replay replay;
     double inflation; /* of the variance, from the replay; ≥ 1 */
+    struct tails tails;
+    double discount[TRACKS], log_discount[TRACKS]; /* of e-values, from the tails; ≤ 1 */
     struct track tracks[TRACKS];
     struct shape shape;
     double sum; /* of the open block */
@@ -93,6 +100,8 @@ bool learn_shares(const struct drift *drift, const struct channel *channel, uint
                   double out[DRIFT_BINS]);
 
 /* evidence.c */
+/* exp(size·z - size²/2) for every size; z is bounded first. */
+void evidence_values(double z, double out[SIZES]);
 void evidence_judge(const struct drift *drift, struct channel *channel, uint32_t context,
                     const struct block *block);
 void evidence_clear(struct drift *drift);
