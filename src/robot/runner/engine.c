@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "sys/file.h"
 #include "wire/onnx/summary.h"
+#include "wire/profile.h"
 
 /* The golden cases of the release, borrowed from `map`. */
 static int read_golden(const struct engine *engine, struct file_map *map, struct golden *out, struct err *err)
@@ -102,6 +103,34 @@ static uint64_t frame_floats(const struct release *release)
     return release->frame == FRAME_FLOAT32 ? floats : 0;
 }
 
+static int read_profile(struct engine *engine, const char *path, struct err *err)
+{
+    cleanup_file_map struct file_map map = {0};
+    if (file_map(path, &map, err) < 0)
+        return -1;
+    return profile_parse(map.data, map.size, &engine->profile, err);
+}
+
+/* A profile that cannot be read costs the robot its sense of what is new, not its model. */
+static const struct profile *take_profile(struct engine *engine)
+{
+    cleanup_free char *path = NULL;
+    struct err err = {0};
+    int done = image_profile_path(&engine->image, &path, &err);
+    if (done == 0 && path)
+        done = read_profile(engine, path, &err);
+    if (done < 0)
+        log_warn("no novelty is looked for, the profile cannot be read: %s", err.text);
+    return done == 0 && path ? &engine->profile : NULL;
+}
+
+static int open_model(struct engine *engine, const struct pipeline_options *options, struct err *err)
+{
+    if (image_is_sealed(&engine->image))
+        return unseal(engine, err) < 0 ? -1 : engine_open_plain(engine, options, err);
+    return engine->cache_dir ? open_cached(engine, options, err) : engine_open_plain(engine, options, err);
+}
+
 int engine_open(struct engine *engine, const char *layout, const struct digest *release,
                 const struct pipeline_options *options, struct err *err)
 {
@@ -114,15 +143,17 @@ int engine_open(struct engine *engine, const char *layout, const struct digest *
         return -1;
     engine->options = *options;
     engine->floats = frame_floats(&image->release);
-    if (image_is_sealed(image))
-        return unseal(engine, err) < 0 ? -1 : engine_open_plain(engine, options, err);
-    return engine->cache_dir ? open_cached(engine, options, err) : engine_open_plain(engine, options, err);
+    if (open_model(engine, options, err) < 0)
+        return -1;
+    return signal_maker_new(&image->release, take_profile(engine), &engine->signals, err);
 }
 
 void engine_close(struct engine *engine)
 {
     if (engine->pipeline)
         pipeline_close(engine->pipeline);
+    signal_maker_free(engine->signals);
+    profile_fini(&engine->profile);
     seal_plain_fini(&engine->plain);
     seal_plain_fini(&engine->variant_plain);
     image_close(&engine->image);
@@ -183,6 +214,7 @@ static int attach(void *self, const struct runner_slots *slots, struct err *err)
 {
     struct engine *engine = self;
     pipeline_reset_state(engine->pipeline);
+    signal_maker_reset(engine->signals);
     return pipeline_bind_frames(engine->pipeline, slots->payload, slots->count, err);
 }
 
@@ -219,6 +251,9 @@ static int run(void *self, const struct runner_frame *frame, struct ring_result 
     out->preprocess_ns = times.preprocess_ns;
     out->run_ns = times.run_ns;
     out->decode_ns = times.decode_ns;
+    /* Of a frame that the model could not answer too: that is when somebody asks what it looked like. */
+    signal_maker_frame(engine->signals, &in, engine->pipeline, done == 0 ? &result : NULL, times.run_ns,
+                       &out->signals);
     return done;
 }
 

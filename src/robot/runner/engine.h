@@ -7,6 +7,7 @@
 #define MUSTER_ROBOT_RUNNER_ENGINE_H
 
 #include "infer/pipeline.h"
+#include "infer/signals.h"
 #include "release/image.h"
 #include "robot/runner/runner.h"
 #include "trust/seal/seal.h"
@@ -32,6 +33,9 @@ struct engine {
     const struct release_variant *variant; /* that serves; NULL: the model itself does */
     char backend[96];       /* "onnxruntime 1.22.0 cpu, cpu-x86 int8 2.6x", "…, cpu-x86 refused: slower" */
     char variant_said[280]; /* one line about this machine's variant; "": there is none */
+
+    struct profile profile; /* the release's, where it has one */
+    struct signal_maker *signals;
 };
 
 /* Opens `release` of the layout, checks every blob, loads the model and warms it up. Sealed weights are opened in memory and loaded from there;

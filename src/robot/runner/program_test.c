@@ -98,7 +98,16 @@ static struct ring_result answer_to(struct program *p, float value)
     for (int i = 0; i < FLOATS; i++)
         values[i] = value;
     assert_int_equal(fake_publish(g, FLOATS), seq);
-    return fake_result(g);
+    const struct ring_result result = fake_result(g);
+    assert_int_equal(result.signals.valid, 1); /* also of one that the model could not answer */
+    if (isfinite(value)) {
+        assert_float_equal(result.signals.values[SIGNAL_LUMA], value, 1e-3f * fmaxf(1, fabsf(value)));
+        assert_float_equal(result.signals.values[SIGNAL_CLIPPED], 1,
+                           0); /* all at the extreme: a dead sensor */
+        assert_true(isfinite(result.signals.values[SIGNAL_RUN_MS]));
+    }
+    assert_true(isnan(result.signals.values[SIGNAL_NOVELTY])); /* the release has no tap */
+    return result;
 }
 
 static void expect_means(const struct ring_result *result, float value)
