@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SAMPLE_MAX_DETECTIONS = 128, SAMPLE_MAX_VALUES = 768, SAMPLE_MAX_PICTURE = 200 << 10 };
+enum { SAMPLE_MAX_DETECTIONS = 128, SAMPLE_MAX_VALUES = 768, SAMPLE_MAX_PICTURE = 200 << 10, SAMPLE_MAX_BYTES = 256 << 10 };
 enum sample_reason {
     SAMPLE_AUDIT,
     SAMPLE_UNSURE,

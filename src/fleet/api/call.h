@@ -192,6 +192,14 @@ int incident_list(struct call *call, struct err *err);
 int incident_get(struct call *call, struct err *err);
 int incident_file_get(struct call *call, struct err *err);
 
+int sample_post(struct call *call, struct err *err);
+int review_list(struct call *call, struct err *err);
+int review_get(struct call *call, struct err *err);
+int review_picture_get(struct call *call, struct err *err);
+int review_post(struct call *call, struct err *err);
+int missed_post(struct call *call, struct err *err);
+int missed_list(struct call *call, struct err *err);
+
 int healthz_get(struct call *call, struct err *err);
 int prometheus_get(struct call *call, struct err *err);
 int asset_get(struct call *call, struct err *err);

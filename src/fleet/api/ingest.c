@@ -6,6 +6,10 @@
 
 #include <math.h>
 
+enum {
+    LONGEST_WINDOW_MS = 3600000
+}; /* of what counts as time at work: a robot that was away for long sends one window for all of it */
+
 /* Sums stay below 2^63 and finite, whatever a robot says: a row that could not be read any more would stop
  * everybody's telemetry of that release. */
 static void add(uint64_t *sum, uint64_t more)
@@ -34,6 +38,8 @@ static void add_window(struct telemetry_row *row, const struct otlp_window *wind
     add(&row->score_fn, window->score_fn);
     add(&row->detections, window->detections);
     row->confidence_sum += window->confidence_sum;
+    if (window->frames)
+        row->operating_ms += MIN(window->end_ms - window->start_ms, (int64_t)LONGEST_WINDOW_MS);
     merge(&row->latency_ms, &window->latency_ms);
     merge(&row->frame_ms, &window->frame_ms);
 }

@@ -6,6 +6,7 @@
 #include "fleet/authority/authority.h"
 #include "sys/file.h"
 #include "trust/incident.h"
+#include "wire/sample.h"
 
 #include <event2/event.h>
 #include <stdarg.h>
@@ -194,10 +195,11 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
     cleanup_free char *database = file_join(options->dir, "muster.db");
     cleanup_free char *layout = file_join(options->dir, "layout");
     cleanup_free char *incidents = file_join(options->dir, "incidents");
+    cleanup_free char *samples = file_join(options->dir, "samples");
     fleet->dir = mem_strdup(options->dir);
     fleet->operators = options->operators ? mem_strdup(options->operators) : NULL;
     fleet->roster = roster_new();
-    if (!database || !layout || !incidents || !fleet->dir || !fleet->roster ||
+    if (!database || !layout || !incidents || !samples || !fleet->dir || !fleet->roster ||
         (options->operators && !fleet->operators))
         return err_no_memory(err);
     if (!file_exists(database))
@@ -206,6 +208,7 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
     if (store_open_sqlite(database, &fleet->store, err) < 0 ||
         blobs_open(layout, options->max_blob_bytes, &fleet->blobs, err) < 0 ||
         blobs_open(incidents, INCIDENT_MAX_BYTES, &fleet->incidents, err) < 0 ||
+        blobs_open(samples, SAMPLE_MAX_BYTES, &fleet->samples, err) < 0 ||
         open_authority(fleet, options, err) < 0 ||
         group_new(fleet->base, fleet->store, &fleet->group, err) < 0 || open_ledger(fleet, err) < 0 ||
         restore_contacts(fleet, err) < 0)
@@ -255,6 +258,7 @@ void fleet_close(struct fleet *fleet)
     roster_free(fleet->roster);
     blobs_free(fleet->blobs);
     blobs_free(fleet->incidents);
+    blobs_free(fleet->samples);
     store_free(fleet->store);
     free(fleet->dir);
     free(fleet->operators);

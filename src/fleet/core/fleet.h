@@ -42,6 +42,7 @@ struct fleet {
     struct store *store;
     struct blobs *blobs;
     struct authority *authority;
+    struct blobs *samples;   /* frames for people to look at */
     struct blobs *incidents; /* files of robots' black boxes; not for robots to read */
     struct group *group;
     struct ledger *ledger; /* the audit log */

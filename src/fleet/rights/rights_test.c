@@ -28,6 +28,7 @@ static const struct {
 } by_hand[] = {
     {"see", "viewer operator releaser safety admin"},
     {"see-recordings", "operator safety admin"},
+    {"review", "operator safety admin"},
     {"fetch", "operator releaser safety admin"},
     {"order", "operator safety admin"},
     {"roll-out", "operator admin"},

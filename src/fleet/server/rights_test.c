@@ -28,7 +28,7 @@ struct world {
     struct harness h;
     char tokens[ROLE_COUNT][2][80]; /* of each role: for the fleet, for site north */
     char release[80];
-    uint64_t rollout[SITES], command[SITES], incident[SITES];
+    uint64_t rollout[SITES], command[SITES], incident[SITES], review[SITES];
     struct signing_key *key;
     unsigned nonces;
 };
@@ -118,6 +118,9 @@ static void make_incidents(struct world *w)
         snprintf(row.name, sizeof row.name, "000001-%s", robots[site]);
         str_copy(row.cause, sizeof row.cause, "estop");
         assert_ok(store->ops->incident_add(store, &row, &w->incident[site], &err), err);
+        struct review_row review = {.time_ms = 1, .probability = 1, .reason = SAMPLE_ALARM};
+        str_copy(review.robot, sizeof review.robot, robots[site]);
+        assert_ok(store->ops->review_add(store, &review, &w->review[site], &err), err);
     }
     assert_ok(store->ops->commit(store, &err), err);
     store_free(store);
@@ -170,8 +173,9 @@ static bool begins(const char *text, const char *with)
 /* What stands for :id; false: this test does not know, which is a failure for routes that name robots by it. */
 static bool id_for(const struct world *w, const char *pattern, int site, char out[80])
 {
-    static const char *const roots[] = {"/api/v1/rollouts/", "/api/v1/commands/", "/api/v1/incidents/"};
-    const uint64_t ids[] = {w->rollout[site], w->command[site], w->incident[site]};
+    static const char *const roots[] = {"/api/v1/rollouts/", "/api/v1/commands/", "/api/v1/incidents/",
+                                        "/api/v1/reviews/"};
+    const uint64_t ids[] = {w->rollout[site], w->command[site], w->incident[site], w->review[site]};
     if (begins(pattern, "/api/v1/robots/"))
         return str_copy(out, 80, robots[site]);
     for (size_t i = 0; i < ARRAY_LEN(roots); i++)
@@ -203,6 +207,11 @@ static char *body_for(struct world *w, const char *pattern, int site)
         return order(w, robots[site]);
     if (str_eq(pattern, "/api/v1/rollouts"))
         return rollout_of(w, sites[site]);
+    if (begins(pattern, "/api/v1/reviews/"))
+        return mem_strdup("{\"verdict\": \"unsure\"}");
+    if (str_eq(pattern, "/api/v1/missed"))
+        return mem_printf("{\"robot\": \"%s\", \"from_ms\": 1, \"until_ms\": 2, \"label\": \"fall\"}",
+                          robots[site]);
     return mem_strdup("{}");
 }
 

@@ -15,7 +15,7 @@
 
 #include <sqlite3.h>
 
-enum { DB_MAX_STATEMENTS = 160 };
+enum { DB_MAX_STATEMENTS = 224 };
 
 struct sqlite_store {
     struct store base;
@@ -198,5 +198,17 @@ int sqlite_incident_drop(struct store *store, uint64_t id, struct err *err);
 int sqlite_incident_upload_get(struct store *store, const char *robot, struct digest *out, struct err *err);
 int sqlite_incident_upload_set(struct store *store, const char *robot, const struct digest *digest,
                                struct err *err);
+
+int sqlite_review_add(struct store *store, const struct review_row *row, uint64_t *out_id, struct err *err);
+int sqlite_review_get(struct store *store, uint64_t id, struct review_row *out, struct err *err);
+int sqlite_review_save(struct store *store, const struct review_row *row, struct err *err);
+int sqlite_review_each(struct store *store, const struct review_filter *filter,
+                       int (*visit)(const struct review_row *row, void *arg), void *arg, struct err *err);
+int sqlite_review_sum(struct store *store, const char *robot, uint64_t *out_count, uint64_t *out_bytes, struct err *err);
+int sqlite_review_victim(struct store *store, const char *robot, struct review_row *out, struct err *err);
+int sqlite_review_forget(struct store *store, uint64_t id, struct err *err);
+int sqlite_missed_add(struct store *store, const struct missed_row *row, uint64_t *out_id, struct err *err);
+int sqlite_missed_each(struct store *store, const struct digest *release,
+                       int (*visit)(const struct missed_row *row, void *arg), void *arg, struct err *err);
 
 #endif

@@ -191,6 +191,15 @@ const struct store_ops db_ops = {
     .incident_drop = sqlite_incident_drop,
     .incident_upload_get = sqlite_incident_upload_get,
     .incident_upload_set = sqlite_incident_upload_set,
+    .review_add = sqlite_review_add,
+    .review_get = sqlite_review_get,
+    .review_save = sqlite_review_save,
+    .review_each = sqlite_review_each,
+    .review_sum = sqlite_review_sum,
+    .review_victim = sqlite_review_victim,
+    .review_forget = sqlite_review_forget,
+    .missed_add = sqlite_missed_add,
+    .missed_each = sqlite_missed_each,
 };
 
 static int configure(struct sqlite_store *s, struct err *err)

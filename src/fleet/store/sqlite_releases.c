@@ -117,7 +117,7 @@ int sqlite_release_each(struct store *store, int (*visit)(const struct release_r
 
 #define TELEMETRY_COLUMNS                                                                                    \
     "release, robot, robots, first_ms, last_ms, frames, results, lost, i0, i1, i2, i3, i4, i5, i6, i7,"      \
-    " i8, i9, i10, score_frames, score_tp, score_fp, score_fn, detections, confidence_sum, latency, frame"
+    " i8, i9, i10, score_frames, score_tp, score_fp, score_fn, detections, confidence_sum, latency, frame, operating_ms"
 
 static int read_hist(sqlite3_stmt *stmt, int column, struct exphist *out, struct err *err)
 {
@@ -140,6 +140,7 @@ static int read_telemetry(sqlite3_stmt *stmt, struct telemetry_row *out, struct 
         .score_fn = db_u64(stmt, 22),
         .detections = db_u64(stmt, 23),
         .confidence_sum = sqlite3_column_double(stmt, 24),
+        .operating_ms = db_i64(stmt, 27),
     };
     db_digest(stmt, 0, &out->release);
     db_text(stmt, 1, out->robot, sizeof out->robot);
@@ -173,16 +174,16 @@ int sqlite_telemetry_save(struct store *store, const struct telemetry_row *row, 
     const uint64_t *i = row->interventions;
     return db_write(db_of(store), err, NULL,
                     "INSERT OR REPLACE INTO telemetry (" TELEMETRY_COLUMNS
-                    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                     "Dtuii"
                     "uuu"
                     "uuuuuuuuuuu"
                     "uuuu"
-                    "udbb",
+                    "udbbi",
                     &row->release, row->robot, row->robots, row->first_ms, row->last_ms, row->frames,
                     row->results, row->lost, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[8], i[9],
                     i[10], row->score_frames, row->score_tp, row->score_fp, row->score_fn, row->detections,
-                    row->confidence_sum, latency, latency_len, frame, frame_len);
+                    row->confidence_sum, latency, latency_len, frame, frame_len, row->operating_ms);
 }
 
 int sqlite_telemetry_of_robot(struct store *store, const char *robot,

@@ -166,6 +166,22 @@ static const char *const migrations[] = {
     " BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
     "CREATE TRIGGER audit_checkpoints_are_never_cut BEFORE DELETE ON audit_checkpoints"
     " BEGIN SELECT RAISE(ABORT, 'append-only'); END;",
+
+    /* What people said of frames that robots chose, and what they reported as missed; how long releases were at work. */
+    "CREATE TABLE reviews (id INTEGER PRIMARY KEY AUTOINCREMENT, robot TEXT NOT NULL REFERENCES robots(id),"
+    " site TEXT NOT NULL, release BLOB, sample BLOB, bytes INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
+    " received_ms INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, reason INTEGER NOT NULL,"
+    " probability REAL NOT NULL, score REAL, count INTEGER NOT NULL, seen_ms INTEGER NOT NULL,"
+    " verdict INTEGER NOT NULL, missed INTEGER NOT NULL, decided_by TEXT NOT NULL, note TEXT NOT NULL,"
+    " decided_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX reviews_open ON reviews (verdict, id);"
+    "CREATE INDEX reviews_of_robot ON reviews (robot, verdict, id);"
+    "CREATE INDEX reviews_of_release ON reviews (release, id);"
+    "CREATE TABLE missed (id INTEGER PRIMARY KEY AUTOINCREMENT, robot TEXT NOT NULL REFERENCES robots(id),"
+    " site TEXT NOT NULL, release BLOB, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
+    " reported_ms INTEGER NOT NULL, label TEXT NOT NULL, note TEXT NOT NULL, who TEXT NOT NULL) STRICT;"
+    "CREATE INDEX missed_of_release ON missed (release, id);"
+    "ALTER TABLE telemetry ADD COLUMN operating_ms INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

@@ -30,6 +30,7 @@
 #include "wire/api.h"
 #include "wire/command.h"
 #include "wire/otlp.h"
+#include "wire/sample.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,7 +114,7 @@ struct device_row {
 
 /* Numbered streams: how far each is applied. A robot's reports and its telemetry have streams of their own.
  */
-enum stream_kind { STREAM_REPORTS = 1, STREAM_TELEMETRY = 2 };
+enum stream_kind { STREAM_REPORTS = 1, STREAM_TELEMETRY = 2, STREAM_SAMPLES = 3 };
 enum { STORE_STREAMS_PER_ROBOT = 32 }; /* and kind; the longest unused one is forgotten first */
 
 struct report_row {
@@ -147,6 +148,7 @@ struct telemetry_row {
     uint64_t score_frames, score_tp, score_fp, score_fn;
     uint64_t detections;
     double confidence_sum;
+    int64_t operating_ms; /* of the windows in which there were frames */
     struct exphist latency_ms, frame_ms;
 };
 
@@ -260,6 +262,46 @@ struct incident_row {
     int64_t time_ms, from_ms, until_ms, received_ms;
     struct digest release; /* zero: none */
     uint64_t frames, verdicts;
+};
+
+/* A frame that a robot sent for people to look at (wire/sample.h), and what they said. The sample itself lies among the server's samples. */
+enum review_verdict { REVIEW_OPEN, REVIEW_TRUE, REVIEW_FALSE, REVIEW_UNSURE, REVIEW_VERDICTS };
+const char *review_verdict_name(enum review_verdict verdict); /* "true" */
+
+struct review_row {
+    uint64_t id;                       /* grows, never repeats */
+    char robot[API_ID_SIZE], site[64]; /* its label "site" then; "" */
+    struct digest release, sample;
+    uint64_t bytes;
+    int64_t time_ms, received_ms;
+    int64_t from_ms, until_ms; /* of an alarm; else 0 */
+    enum sample_reason reason;
+    double probability;
+    double score;    /* the best one that the model gave; NaN: none */
+    uint32_t count;  /* detections or values */
+    int64_t seen_ms; /* somebody looked at it; 0: nobody yet */
+    enum review_verdict verdict;
+    uint32_t missed; /* objects that the model did not find on this frame */
+    char decided_by[API_ID_SIZE], note[112];
+    int64_t decided_ms;
+};
+
+struct review_filter {
+    const char *robot;     /* "": any */
+    struct digest release; /* zero: any */
+    int open;              /* 1: open ones, alarms first; 0: decided ones; -1: all */
+    int reason;            /* enum sample_reason; -1: any */
+    uint64_t before;       /* only older ones; 0: from the newest on */
+    int64_t limit;         /* -1: all */
+};
+
+/* Something that no release noticed, reported by people. */
+struct missed_row {
+    uint64_t id;
+    char robot[API_ID_SIZE], site[64];
+    struct digest release; /* what ran then, by the server's knowledge; zero: not known */
+    int64_t from_ms, until_ms, reported_ms;
+    char label[32], note[112], who[API_ID_SIZE];
 };
 
 struct store;
@@ -474,6 +516,29 @@ struct store_ops {
                                struct err *err) must_check;
     int (*incident_upload_set)(struct store *store, const char *robot, const struct digest *digest,
                                struct err *err) must_check;
+
+    /* Reviews. */
+    int (*review_add)(struct store *store, const struct review_row *row, uint64_t *out_id,
+                      struct err *err) must_check;
+    int (*review_get)(struct store *store, uint64_t id, struct review_row *out,
+                      struct err *err) must_check; /* NOT_FOUND */
+    int (*review_save)(struct store *store, const struct review_row *row,
+                       struct err *err) must_check; /* what people said of it */
+    int (*review_each)(struct store *store, const struct review_filter *filter,
+                       int (*visit)(const struct review_row *row, void *arg), void *arg,
+                       struct err *err) must_check;
+    int (*review_sum)(struct store *store, const char *robot, uint64_t *out_count, uint64_t *out_bytes,
+                      struct err *err) must_check;
+    /* Which one of a robot goes first: decided before open, everything before alarms, then the oldest. NOT_FOUND: none. */
+    int (*review_victim)(struct store *store, const char *robot, struct review_row *out,
+                         struct err *err) must_check;
+    int (*review_forget)(struct store *store, uint64_t id,
+                         struct err *err) must_check; /* its picture; a verdict stays */
+    int (*missed_add)(struct store *store, const struct missed_row *row, uint64_t *out_id,
+                      struct err *err) must_check;
+    int (*missed_each)(struct store *store, const struct digest *release,
+                       int (*visit)(const struct missed_row *row, void *arg), void *arg,
+                       struct err *err) must_check; /* zero: of all; oldest first */
 };
 
 struct store {
