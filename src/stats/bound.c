@@ -166,19 +166,17 @@ static double log_beta(double a, double b)
     return log_gamma(a) + log_gamma(b) - log_gamma(a + b);
 }
 
-/* log of the prior's mean likelihood over the likelihood of p. */
-static double log_ratio(double k, double n, double p)
+static double log_likelihood(double k, double n, double p)
 {
-    double likelihood = (k > 0 ? k * log(p) : 0) + (n - k > 0 ? (n - k) * log1p(-p) : 0);
-    return log_beta(k + 0.5, n - k + 0.5) - log_beta(0.5, 0.5) - likelihood;
+    return (k > 0 ? k * log(p) : 0) + (n - k > 0 ? (n - k) * log1p(-p) : 0);
 }
 
-/* Between `inside`, which is kept, and `outside` lies the edge; the ratio grows from the one to the other. */
-static double edge(double k, double n, double inside, double outside, double limit)
+/* Between `inside`, which is kept, and `outside` lies the edge: where the likelihood, which falls from the one to the other, is at its least. */
+static double edge(double k, double n, double inside, double outside, double least)
 {
     for (int i = 0; i < HALVINGS; i++) {
         double middle = (inside + outside) / 2;
-        if (log_ratio(k, n, middle) < limit)
+        if (log_likelihood(k, n, middle) > least)
             inside = middle;
         else
             outside = middle;
@@ -188,8 +186,9 @@ static double edge(double k, double n, double inside, double outside, double lim
 
 void bound_share_anytime(uint64_t k, uint64_t n, double alpha, double *out_lower, double *out_upper)
 {
-    double heads = (double)k, total = (double)n, limit = -log(alpha);
-    double share = n ? heads / total : 0.5;
-    *out_lower = k ? edge(heads, total, share, 0, limit) : 0;
-    *out_upper = k < n ? edge(heads, total, share, 1, limit) : 1;
+    double heads = (double)k, total = (double)n, share = n ? heads / total : 0.5;
+    double mean =
+        log_beta(heads + 0.5, total - heads + 0.5) - log_beta(0.5, 0.5); /* of the prior's likelihood */
+    *out_lower = k ? edge(heads, total, share, 0, mean + log(alpha)) : 0;
+    *out_upper = k < n ? edge(heads, total, share, 1, mean + log(alpha)) : 1;
 }

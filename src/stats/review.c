@@ -1,5 +1,6 @@
 #include "stats/review.h"
 
+#include "base/mem.h"
 #include "stats/bound.h"
 
 #include <math.h>
@@ -7,10 +8,18 @@
 
 static const struct review_estimate unknown = {.value = NAN, .low = NAN, .high = NAN};
 
+/* Policies have few probabilities: verdicts of the same one count together. */
+struct groups {
+    size_t count;
+    bool overflow;
+    double probability[16], good[16], bad[16];
+};
+
 /* Halves until `refuted` (true on the side of `outside`) has its edge between them. */
 struct question {
     bool (*refuted)(const struct question *question, double candidate);
     const struct review_verdicts *verdicts;
+    const struct groups *groups;
     double least;                     /* of shares */
     double events, time, log_mixture; /* of rates */
     double log_limit;
@@ -43,13 +52,13 @@ static bool counts(const struct review_verdicts *verdicts, size_t i)
 }
 
 /* log of ∏ (1 + bet·(w/W)·(good - share)/share) for bets on "more", or the mirrored one on "less". */
-static double log_wealth(const struct question *question, double share, bool more, double bet)
+static double log_wealth_one_by_one(const struct question *question, double won, bool more, double bet)
 {
     enum {
         TOGETHER = 32
     }; /* factors between 0.01 and 10⁸: some of them fit in a double before a logarithm is taken */
     const struct review_verdicts *verdicts = question->verdicts;
-    double won = more ? 1 / share - 1 : 1 / (1 - share) - 1, sum = 0, product = 1;
+    double sum = 0, product = 1;
     for (size_t i = 0; i < verdicts->count; i++) {
         if (!counts(verdicts, i))
             continue;
@@ -62,6 +71,21 @@ static double log_wealth(const struct question *question, double share, bool mor
         }
     }
     return sum + log(product);
+}
+
+static double log_wealth(const struct question *question, double share, bool more, double bet)
+{
+    const struct groups *groups = question->groups;
+    double won = more ? 1 / share - 1 : 1 / (1 - share) - 1, sum = 0;
+    if (groups->overflow)
+        return log_wealth_one_by_one(question, won, more, bet);
+    for (size_t i = 0; i < groups->count; i++) {
+        double weight = question->least / groups->probability[i];
+        double wins = more ? groups->good[i] : groups->bad[i],
+               losses = more ? groups->bad[i] : groups->good[i];
+        sum += wins * log1p(bet * weight * won) + losses * log1p(-bet * weight);
+    }
+    return sum;
 }
 
 /* An even mixture of bettors, some bold, some careful: sum of their wealth against two sides of alpha. */
@@ -82,6 +106,25 @@ static bool too_low(const struct question *question, double share)
 static bool too_high(const struct question *question, double share)
 {
     return refuted_by_bets(question, share, false);
+}
+
+static void group(const struct review_verdicts *verdicts, struct groups *out)
+{
+    *out = (struct groups){0};
+    for (size_t i = 0; i < verdicts->count && !out->overflow; i++) {
+        size_t k = 0;
+        if (!counts(verdicts, i))
+            continue;
+        while (k < out->count && fabs(out->probability[k] - verdicts->probability[i]) > 0)
+            k++;
+        out->overflow = k == ARRAY_LEN(out->probability);
+        if (out->overflow)
+            return;
+        out->count = MAX(out->count, k + 1);
+        out->probability[k] = verdicts->probability[i];
+        out->good[k] += verdicts->good[i] != 0;
+        out->bad[k] += verdicts->good[i] == 0;
+    }
 }
 
 struct summary {
@@ -120,8 +163,13 @@ void review_share(const struct review_verdicts *verdicts, double alpha, struct r
         bound_share_anytime(seen.good, seen.count, alpha, &out->low, &out->high);
         return;
     }
-    struct question question = {
-        .refuted = too_low, .verdicts = verdicts, .least = least, .log_limit = -log(alpha)};
+    struct groups groups;
+    group(verdicts, &groups);
+    struct question question = {.refuted = too_low,
+                                .verdicts = verdicts,
+                                .groups = &groups,
+                                .least = least,
+                                .log_limit = -log(alpha)};
     out->low = seen.good ? find_edge(&question, out->value, outermost) : 0;
     question.refuted = too_high;
     out->high = seen.good < seen.count ? find_edge(&question, out->value, 1 - outermost) : 1;

@@ -60,10 +60,11 @@ const char *drift_cause_name(enum drift_cause cause); /* "sensor" */
 const char *drift_remedy(enum drift_cause cause);     /* one line: what a person does about it */
 
 struct drift_signal_report {
-    double log10_e;        /* of the larger direction */
-    double mean, expected; /* of the last blocks since the change seems to have begun; of its context */
-    double shift;          /* (mean - expected) / sd of single frames */
-    int direction;         /* 1, -1; 0: its shape */
+    double log10_e; /* of the larger direction */
+    double mean,
+        expected; /* of the last blocks since the change seems to have begun; of its context; NaN: not watched */
+    double shift;  /* (mean - expected) / sd of single frames */
+    int direction; /* 1, -1; 0: its shape */
 };
 struct drift_report {
     uint64_t blocks; /* judged */

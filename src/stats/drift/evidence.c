@@ -221,7 +221,8 @@ void evidence_report(const struct drift *drift, enum signal signal, struct drift
     const struct track *best = strongest(channel->tracks + (up >= down ? 0 : SIZES));
     double mean = fmax(up, down) * DIRECTION_WEIGHT, shape = channel->shape.m * SHAPE_WEIGHT;
     *out_since = (uint32_t)drift->blocks;
-    *out = (struct drift_signal_report){.log10_e = evidence_log10(fmax(mean, shape))};
+    *out = (struct drift_signal_report){
+        .log10_e = evidence_log10(fmax(mean, shape)), .mean = NAN, .expected = NAN};
     if (!channel->watched)
         return;
     out->direction = shape > mean ? 0 : up >= down ? 1 : -1;
