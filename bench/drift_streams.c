@@ -9,20 +9,24 @@ const char *const stream_names[STREAM_KINDS] = {
 
 static const double MEAN = 0.80, SD = 0.12, PHI = 0.95, SEASON = 0.05, TURN = 6.283185307179586;
 
+/* splitmix64 */
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+}
+
+/* Seeds are mixed too: streams of neighbours must not be the same one, a step apart. */
 void stream_init(struct stream *stream, enum stream_kind kind, uint64_t seed)
 {
-    *stream = (struct stream){.kind = kind, .random = seed * 0x9e3779b97f4a7c15U + 1};
+    *stream = (struct stream){.kind = kind, .random = mix(mix(seed + 1) + seed)};
     stream->last = stream_normal(stream);
 }
 
-/* splitmix64 */
 double stream_uniform(struct stream *stream)
 {
-    uint64_t z = stream->random += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    z ^= z >> 31;
-    return ((double)(z >> 11) + 0.5) / (double)(1ULL << 53);
+    return ((double)(mix(stream->random += 0x9e3779b97f4a7c15U) >> 11) + 0.5) / (double)(1ULL << 53);
 }
 
 double stream_normal(struct stream *stream)
