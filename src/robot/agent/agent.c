@@ -50,6 +50,7 @@ struct agent {
     char *derived;             /* where this robot keeps what it makes of models */
     struct derive derive;
     struct crew *crew;
+    struct occasion_watch occasion;
     struct installer *installer;
     struct enroll *enroll; /* NULL: enrolled */
     struct fetch *fetch;   /* NULL: not enrolled */
@@ -233,6 +234,8 @@ static int open_crew(struct agent *agent, struct err *err)
     };
     if (crew_new(&crew, &agent->crew, err) < 0)
         return -1;
+    if (occasion_open(config, &agent->occasion, err) < 0)
+        return -1;
     struct installer_options installer = {
         .config = config,
         .store = agent->store,
@@ -240,6 +243,7 @@ static int open_crew(struct agent *agent, struct err *err)
         .isolation = agent->spawn.told,
         .sealed = &agent->spawn.sealed,
         .tally = agent->tally,
+        .occasion = &agent->occasion,
         .report = on_report,
         .arg = agent,
     };
@@ -424,6 +428,7 @@ static void close_all(struct agent *agent)
     crew_free(agent->crew);
     tally_free(agent->tally);
     anchor_free(agent->anchor);
+    occasion_close(&agent->occasion);
     free(agent->trust);
     free(agent->tally_path);
     free(agent->engines);
@@ -579,7 +584,7 @@ int agent_run(const struct agent_config *config, struct err *err)
     if (!agent)
         return err_no_memory(err);
     agent->config = config;
-    agent->signal_fd = agent->epoll_fd = -1;
+    agent->signal_fd = agent->epoll_fd = agent->occasion.lock_fd = -1;
     int rc = open_all(agent, err);
     if (rc == 0)
         log_info("started; state in %s", config->state_dir);

@@ -287,6 +287,56 @@ static void while_a_human_stands_above_nothing_is_judged_or_exchanged(void **sta
     wait_for(answers(&three));
 }
 
+static void show_battery(const char *percent)
+{
+    struct err err = {0};
+    char dir[96], path[128];
+    snprintf(dir, sizeof dir, "%s/sys/class/power_supply/BAT0", base);
+    assert_ok(file_make_dirs(dir, 0755, &err), err);
+    snprintf(path, sizeof path, "%s/type", dir);
+    assert_ok(file_replace(path, "Battery\n", 8, 0644, &err), err);
+    snprintf(path, sizeof path, "%s/capacity", dir);
+    assert_ok(file_replace(path, percent, strlen(percent), 0644, &err), err);
+}
+
+static bool runs(const struct made *release)
+{
+    struct ctl_status status;
+    bool found = false;
+    for (size_t i = 0; guard_status(&status) && i < CTL_MAX_RUNNERS && !found; i++)
+        found = status.runners[i].connected && digest_equal(&status.runners[i].release, &release->digest);
+    return found;
+}
+
+/* A new release waits for its moment, fetched and verified; what is ordered back does not. */
+static void it_waits_for_the_battery_and_for_who_is_busy(void **state)
+{
+    struct err err = {0};
+    struct made one = fleet_make("1.0.9"), two = fleet_make("2.0.9"), three = fleet_make("3.0.9");
+    end_agent(SIGTERM);
+    update_battery = "0.6";
+    show_battery("31\n");
+    start_agent();
+    install(&one); /* nothing ran before: nothing is disturbed */
+    trust_want(&two, false);
+    wait_for(fleet_reports_with(REPORT_GUARD, "ready, but waits: battery at 31 %, 60 % are asked for") == 1);
+    usleep(300000);
+    assert_true(answers(&one) && !runs(&two));
+    assert_int_equal(fleet_reports(REPORT_VERIFIED, &two.digest), 1);
+    cleanup_close int busy = busy_open(run_dir, false, &err);
+    assert_int_equal(busy_take(busy, false), 0);
+    show_battery("80\n");
+    usleep(1500000);
+    assert_false(runs(&two)); /* charged, but now the program is busy */
+    busy_leave(busy);
+    wait_for(answers(&two) && fleet_reports(REPORT_COMMITTED, &two.digest) == 1);
+    show_battery("5\n");
+    trust_want(&three, false);
+    wait_for(fleet_reports_with(REPORT_GUARD, "waits: battery at 5 %") == 1);
+    trust_want(&one, true); /* the way back waits for nothing */
+    wait_for(answers(&one));
+}
+
 /* ---- engines for accelerators ---- */
 
 static bool answers_with(const struct made *release, const char *backend)
@@ -479,6 +529,7 @@ int main(void)
                                         unbox, box),
         cmocka_unit_test_setup_teardown(while_a_human_stands_above_nothing_is_judged_or_exchanged, unbox,
                                         box),
+        cmocka_unit_test_setup_teardown(it_waits_for_the_battery_and_for_who_is_busy, unbox, box),
         cmocka_unit_test_setup_teardown(an_engine_is_built_beside_and_taken_by_a_switch, unbox, box),
         cmocka_unit_test_setup_teardown(an_engine_that_fails_is_said_once_and_changes_nothing, unbox, box),
         cmocka_unit_test_setup_teardown(an_engine_that_takes_its_runner_down_is_left_alone, unbox, box),

@@ -10,6 +10,7 @@
 #include "base/testing.h"
 #include "robot/agent/fake_fleet.h"
 #include "robot/agent/fake_trust.h"
+#include "robot/ctl/busy.h"
 #include "robot/ctl/ctl.h"
 #include "sys/file.h"
 #include "sys/proc.h"
@@ -23,7 +24,7 @@ enum { PATIENCE_MS = 30000 };
 static char base[] = "/tmp/muster-agent-XXXXXX";
 static char state_dir[64], run_dir[64], script_dir[64], root_file[64], token_path[64], url[64];
 static const char *machine; /* NULL: this one */
-static const char *model_memory = "0", *probation = "200", *metadata_ms = "600000";
+static const char *model_memory = "0", *probation = "200", *metadata_ms = "600000", *update_battery = "0";
 static pid_t agent;
 
 /* The agent. */
@@ -68,6 +69,10 @@ static inline void start_agent(void)
                                 probation,
                                 "--shadow-wait-ms",
                                 "500",
+                                "--update-battery",
+                                update_battery,
+                                "--board-root",
+                                base,
                                 "--model-memory-mib",
                                 model_memory,
                                 "--min-frames",
@@ -205,6 +210,7 @@ static inline int unbox(void **state)
     model_memory = "0";
     probation = "200";
     metadata_ms = "600000";
+    update_battery = "0";
     trust_start(root_file);
     assert_ok(file_make_dirs(run_dir, 0700, &err), err);
     assert_ok(file_make_dirs(script_dir, 0700, &err), err);

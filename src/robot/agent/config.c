@@ -45,6 +45,10 @@ static const struct option_row rows[] = {
     {"runner_cpus", TEXT, AT(runner_cpus)},
     {"floor", TEXT, AT(floor)},
     {"config", TEXT, AT(config)},
+    {"board_root", TEXT, AT(board_root)},
+    {"update_battery", SHARE, AT(update_battery), 0, 1, 0},
+    {"update_from_hour", NUMBER, AT(update_from_hour), 0, 23, 0},
+    {"update_until_hour", NUMBER, AT(update_until_hour), 0, 23, 0},
     {"recorder_memory_mib", NUMBER, AT(recorder_memory_mib), 0, 4096, 32},
     {"telemetry_ms", NUMBER, AT(telemetry_ms), 100, 3600000, 10000},
     {"metadata_ms", NUMBER, AT(metadata_ms), 100, 7 * 86400000.0, 3600000},
@@ -97,6 +101,10 @@ static const char usage[] =
     "  --max-over-budget-share X (0.05), --alpha X (0.01), --self-test-ms N (60000), --start-ms N (60000)\n"
     "  --shadow-wait-ms N (10000)   how long a release that wants live frames waits for one\n"
     "  --model-memory-mib N         what loaded models may take in all (default: what is free)\n"
+    "  --update-battery X           a model is changed at this share of the battery or above (0: not looked "
+    "at)\n"
+    "  --update-from-hour H --update-until-hour H   and only in these hours, local time: 22 and 5 (any)\n"
+    "  --board-root DIR             /proc and /sys are looked for there (this machine's)\n"
     "  --no-fallback                do not keep the previous release loaded\n"
     "  --stop                       stop guard and runners of --run-dir\n"
     "SIGTERM ends the agent alone: guard and runners go on.\n"

@@ -74,7 +74,7 @@ static void begin(struct installer *installer, enum install_action action)
     installer->room_made = false;
     installer->compared = 0;
     installer->compared_ms = 0;
-    installer->waits_for_human = false;
+    installer->waits_for_human = installer->waits_for_occasion = false;
     installer->action = action;
     installer->redo_ms = 0;
     installer->tries = 0;
@@ -260,8 +260,15 @@ static void tidy_up(struct installer *installer)
         log_info("collection: %llu KiB freed", (unsigned long long)(bytes >> 10));
 }
 
+static bool changes_model(enum install_action action)
+{
+    return action == INSTALL_DO_SELF_TEST || action == INSTALL_DO_SHADOW || action == INSTALL_DO_ACTIVATE;
+}
+
 void installer_tick(struct installer *installer, const struct ctl_status *status, bool fresh, int64_t now_ms)
 {
+    if (installer->options.occasion && !changes_model(installer->action))
+        occasion_over(installer->options.occasion);
     if (status && !installer->looked)
         installer_take_over(installer, status);
     if (installer->redo_ms) {

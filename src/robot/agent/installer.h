@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "robot/agent/config.h"
 #include "robot/agent/crew.h"
+#include "robot/agent/occasion.h"
 #include "robot/agent/sealed.h"
 #include "robot/agent/tally.h"
 #include "robot/store/store.h"
@@ -43,6 +44,7 @@ struct installer_options {
         *sealed;           /* NULL: whether sealed weights can be opened is not looked at before */
     const char *isolation; /* for the report that the agent came up */
     struct tally *tally;
+    struct occasion_watch *occasion; /* NULL: any moment is good for a new release */
     void (*report)(const struct api_report *report, void *arg); /* time_ms and seq are filled in there */
     void *arg;
 };

@@ -34,15 +34,16 @@ struct installer {
     struct chore verifying;
     uint64_t bytes; /* of all tries */
     struct backoff backoff;
-    unsigned tries;        /* of the present action, those that count */
-    bool room_made;        /* the candidate's runner may be started */
-    uint64_t compared;     /* of the shadowed frames, when last looked at ... */
-    int64_t compared_ms;   /* ... and when there were fewer */
-    uint32_t losses;       /* of the shadowing runner before */
-    bool waits_for_human;  /* said */
-    int64_t paused_ms;     /* a human stands above the model since; 0: no */
-    int64_t step_since_ms; /* the present action; monotonic; 0: not begun */
-    int64_t idle_since_ms; /* nothing to do since */
+    unsigned tries;          /* of the present action, those that count */
+    bool room_made;          /* the candidate's runner may be started */
+    uint64_t compared;       /* of the shadowed frames, when last looked at ... */
+    int64_t compared_ms;     /* ... and when there were fewer */
+    uint32_t losses;         /* of the shadowing runner before */
+    bool waits_for_human;    /* said */
+    bool waits_for_occasion; /* said */
+    int64_t paused_ms;       /* a human stands above the model since; 0: no */
+    int64_t step_since_ms;   /* the present action; monotonic; 0: not begun */
+    int64_t idle_since_ms;   /* nothing to do since */
     struct shelf shelf;
     bool shelf_complained;
 

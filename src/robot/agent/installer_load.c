@@ -148,7 +148,23 @@ static int check_grant(const struct installer *installer, struct err *err)
     return result;
 }
 
-static void make_room(struct installer *installer, const struct ctl_status *status)
+/* A new release waits for its moment; going back does not. */
+static bool moment_comes(struct installer *installer, int64_t now_ms)
+{
+    const struct install *install = installer_state(installer);
+    struct occasion_watch *occasion = installer->options.occasion;
+    if (!occasion || install->rollback || digest_is_zero(&install->current.release) ||
+        occasion_comes(occasion, now_ms))
+        return true;
+    if (!installer->waits_for_occasion && occasion->why[0]) {
+        installer_report(installer, REPORT_GUARD, &install->candidate, "ready, but waits: %s", occasion->why);
+        log_info("%s %s waits: %s", install->candidate.name, install->candidate.version, occasion->why);
+        installer->waits_for_occasion = true;
+    }
+    return false;
+}
+
+static void make_room(struct installer *installer, const struct ctl_status *status, int64_t now_ms)
 {
     struct err err = {0};
     char why[128] = "its release asks for it";
@@ -166,6 +182,8 @@ static void make_room(struct installer *installer, const struct ctl_status *stat
         installer->room_made = true; /* it is on its way, or was when the agent came back */
         return;
     }
+    if (!moment_comes(installer, now_ms))
+        return;
     bool alone = digest_is_zero(&install->current.release) || install->gap;
     bool by_policy = item->memory_first && !alone;
     if (somebody_leaves(installer, status) || (!by_policy && fits(installer, item, why, sizeof why))) {
@@ -222,7 +240,7 @@ void installer_selftest(struct installer *installer, const struct ctl_status *st
     if (!status)
         return;
     if (!installer->room_made) {
-        make_room(installer, status);
+        make_room(installer, status, now_ms);
         installer->step_since_ms = now_ms;
         return;
     }
