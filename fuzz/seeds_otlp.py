@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes corpora/otlp: messages made with the original proto files of OpenTelemetry, also read by src/wire/otlp_test.c.
+"""Writes corpora/otlp and corpora/otlp_points: messages made with the original proto files of OpenTelemetry, also read by the tests of src/wire.
 
     pip install opentelemetry-proto && fuzz/seeds_otlp.py
 """
@@ -116,3 +116,22 @@ def unpacked():
 
 
 unpacked()
+
+
+# Numbers with a name, as a stock SDK may send them: three that are kept, four that are not, and a window's metric that is not theirs to keep.
+TIMES = "start_time_unix_nano: 1700000000123000000 time_unix_nano: 1700000010456000000"
+LUMA = 'attributes { key: "muster.signal" value { string_value: "luma" } }'
+POINTS = [
+    'metrics { name: "muster.signal" unit: "1" description: "x" gauge { data_points { %s time_unix_nano: 1700000010456000000 as_int: -3 } } }' % LUMA,
+    'metrics { name: "muster.drift.log_e" unit: "1" gauge { data_points { %s as_double: 0.25 flags: 1 } data_points { %s as_double: inf } } }' % (TIMES, TIMES),
+    'metrics { name: "two" gauge { data_points { %s %s attributes { key: "b" value { string_value: "c" } } as_double: 1 } } }' % (TIMES, LUMA),
+    'metrics { name: "all" sum { aggregation_temporality: AGGREGATION_TEMPORALITY_CUMULATIVE is_monotonic: true data_points { %s as_int: 9 } } }' % TIMES,
+    'metrics { name: "muster.labels" unit: "{detection}" sum { aggregation_temporality: AGGREGATION_TEMPORALITY_DELTA data_points { %s as_int: 12 } } }' % TIMES,
+    'metrics { name: "classic" histogram { aggregation_temporality: AGGREGATION_TEMPORALITY_DELTA data_points { %s count: 1 bucket_counts: [1] } } }' % TIMES,
+    ALL[0],
+]
+
+points = ExportMetricsServiceRequest()
+text_format.Parse("resource_metrics { %s scope_metrics { scope { name: \"sdk\" } %s } }" % (RESOURCE.replace("42", "7"), " ".join(POINTS)), points)
+(OUT.parent / "otlp_points").mkdir(exist_ok=True)
+(OUT.parent / "otlp_points" / "stock.bin").write_bytes(points.SerializeToString())

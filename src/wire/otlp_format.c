@@ -228,7 +228,7 @@ static int check(const struct otlp_export *in, struct err *err)
     for (size_t i = 0; i < in->window_count; i++)
         if (otlp_check_window(&in->windows[i], err) < 0 || check_counts(&in->windows[i], err) < 0)
             return -1;
-    return otlp_check_source(in, err);
+    return otlp_check_source(in->robot, sizeof in->robot, in->stream, in->seq, err);
 }
 
 int otlp_format(const struct otlp_export *in, struct buf *out, struct err *err)

@@ -43,13 +43,13 @@ const struct otlp_metric otlp_metrics[OTLP_METRICS] = {
     {.name = "muster.frame.latency", .unit = "ms", .kind = OTLP_HISTOGRAM, AT(frame_ms)},
 };
 
-int otlp_check_source(const struct otlp_export *export, struct err *err)
+int otlp_check_source(const char *robot, size_t robot_size, const char *stream, uint64_t seq, struct err *err)
 {
-    if (!str_is_name(export->robot, sizeof export->robot - 1))
+    if (!str_is_name(robot, robot_size - 1))
         return err_set(err, ERR_INVALID, "OTLP: muster.robot is no name");
-    if (strlen(export->stream) != 32 || strspn(export->stream, "0123456789abcdef") != 32)
+    if (strlen(stream) != 32 || strspn(stream, "0123456789abcdef") != 32)
         return err_set(err, ERR_INVALID, "OTLP: muster.stream must be 32 lower-case hexadecimal digits");
-    if (export->seq < 1 || export->seq > INT64_MAX)
+    if (seq < 1 || seq > INT64_MAX)
         return err_set(err, ERR_INVALID, "OTLP: muster.seq must be 1 or more");
     return 0;
 }

@@ -3,6 +3,7 @@
 #define MUSTER_WIRE_OTLP_METRICS_H
 
 #include "wire/otlp.h"
+#include "wire/otlp_points.h"
 
 enum { OTLP_MAX_BYTES = 1 << 20, OTLP_MAX_WINDOWS = 4, OTLP_DELTA = 1, OTLP_METRICS = 10 };
 
@@ -34,7 +35,9 @@ static inline struct exphist *otlp_histogram(const struct otlp_metric *metric, s
 }
 
 /* What both sides hold to. */
-int otlp_check_source(const struct otlp_export *export, struct err *err) must_check;
+int otlp_check_source(const char *robot, size_t robot_size, const char *stream, uint64_t seq,
+                      struct err *err) must_check;
+bool otlp_check_point(const struct otlp_point *point); /* can be written and stored */
 int otlp_check_window(const struct otlp_window *window, struct err *err) must_check;
 
 #endif

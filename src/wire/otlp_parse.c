@@ -253,13 +253,21 @@ static int read_metric(const Otlp__Metric *in, struct otlp_export *out, struct e
     return invalid(err, metric->name, "is of another kind than it should be");
 }
 
+/* Windows and points may come as two parts of one export; two exports in one message may not. */
+static bool is_another(const struct otlp_export *out, const char *robot, const char *stream,
+                       const Otlp__AnyValue *seq)
+{
+    return out->seq && !(str_eq(robot, out->robot) && str_eq(stream, out->stream) && seq &&
+                         seq->has_int_value && (uint64_t)seq->int_value == out->seq);
+}
+
 static int read_source(const Otlp__Resource *resource, struct otlp_export *out, struct err *err)
 {
     Otlp__KeyValue *const *list = resource->attributes;
     const char *robot = find_text(list, resource->n_attributes, "muster.robot");
     const char *stream = find_text(list, resource->n_attributes, "muster.stream");
     const Otlp__AnyValue *seq = find(list, resource->n_attributes, "muster.seq");
-    if (out->seq)
+    if (is_another(out, robot, stream, seq))
         return err_set(err, ERR_INVALID, "OTLP: more than one muster.stream in one export");
     if (!robot || !str_copy(out->robot, sizeof out->robot, robot))
         return err_set(err, ERR_INVALID, "OTLP: muster.robot is missing or too long");
@@ -268,7 +276,7 @@ static int read_source(const Otlp__Resource *resource, struct otlp_export *out, 
     if (!seq || !seq->has_int_value || seq->int_value < 1)
         return err_set(err, ERR_INVALID, "OTLP: muster.seq is missing or no integer of 1 or more");
     out->seq = (uint64_t)seq->int_value;
-    return otlp_check_source(out, err);
+    return otlp_check_source(out->robot, sizeof out->robot, out->stream, out->seq, err);
 }
 
 static int read_resource(const Otlp__ResourceMetrics *in, struct otlp_export *out, struct err *err)
