@@ -12,6 +12,7 @@ struct world {
     uint64_t scene;
     struct world_sensor wanted;
     struct world_change change;
+    float daylight;
     struct instant now;
     struct canvas canvas;
 };
@@ -51,6 +52,7 @@ struct world *world_new(uint64_t seed, int site)
     world->now.corridor.site = site_get(site);
     world->now.corridor.salt = (uint32_t)prng_mix(world->now.seed);
     world->wanted = (struct world_sensor){-1, -1, -1};
+    world->daylight = 1;
     world_set_dock(world, 15000, 4000);
     return world;
 }
@@ -63,6 +65,11 @@ void world_free(struct world *world)
 void world_set_sensor(struct world *world, struct world_sensor sensor)
 {
     world->wanted = sensor;
+}
+
+void world_set_daylight(struct world *world, float daylight)
+{
+    world->daylight = daylight > 0 ? daylight : 0;
 }
 
 void world_set_change(struct world *world, const struct world_change *change)
@@ -152,6 +159,8 @@ void world_render(struct world *world, uint8_t *rgb, struct world_box *boxes, si
         scene_build(world->scene, &world->now);
     else
         drive_build(&world->drive, world->time_ms, &world->now);
+    if (world->daylight < 1 || world->daylight > 1)
+        world->now.sensor.gain = colour_scale(world->now.sensor.gain, world->daylight);
     override_sensor(world);
     change_apply(&world->change, world->time_ms, world->is_scene, &world->now);
     sort_by_depth(&world->now);

@@ -79,6 +79,8 @@ MUSTER_CLEANUP(struct world *, world_free)
 bool world_set_dock(struct world *world, int period_ms, int dock_ms);
 void world_set_sensor(struct world *world, struct world_sensor sensor);
 
+/* So many times the light that site and time give: hours and weather. 1: as it comes. */
+void world_set_daylight(struct world *world, float daylight);
 void world_set_change(struct world *world, const struct world_change *change);
 
 void world_step(struct world *world, int dt_ms);

@@ -96,9 +96,11 @@ static bool take_option(int opt)
     case 'S':
         return take_store(optarg);
     case 'l':
-        return signal_to_send = SIGUSR1;
+        signal_to_send = SIGUSR1;
+        return true;
     case 'a':
-        return signal_to_send = SIGUSR2;
+        signal_to_send = SIGUSR2;
+        return true;
     case 'h':
     case 'v':
         answered = true;

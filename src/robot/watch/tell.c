@@ -59,12 +59,12 @@ static void say_change(const struct drift_report *report, char *out, size_t out_
     const struct drift_signal_report *worst = &report->signals[report->worst];
     const char *name = signal_infos[report->worst].name;
     const char *moved = report->results_moved ? "; the results moved too" : "; the results hold";
-    if (worst->direction == 0)
+    if (worst->direction == 0 && !(fabs(worst->shift) >= 0.5))
         snprintf(out, out_size, "%s is distributed in another way since about %u blocks%s", name,
                  report->since_blocks, moved);
     else
         snprintf(out, out_size, "%s %s by %.1f sd, from %.3g to %.3g, since about %u blocks%s", name,
-                 worst->direction > 0 ? "rose" : "fell", fabs(worst->shift), worst->expected, worst->mean,
+                 worst->shift > 0 ? "rose" : "fell", fabs(worst->shift), worst->expected, worst->mean,
                  report->since_blocks, moved);
 }
 

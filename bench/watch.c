@@ -1,0 +1,366 @@
+/* Does muster-watch notice what it should, and nothing else? Robots drive through the rendered warehouse with the real model, engine and signals, and
+ * the watcher's core (src/robot/watch/core.h) judges, in accelerated time.
+ *
+ *     bench-watch --release DIR [--robots N] [--days N] [--hours N] [--step-min N] [--frames N] [--check]
+ *
+ * Simulated: every --step-min (10) minutes of each robot's day one block of --frames (20) frames, evenly over one minute of its drive; each with the frame
+ * 0.1 s before it, so that change and flicker are what they are. Of the other minutes nothing is rendered, so all counts are in blocks. A robot has its own
+ * site, goods, camera and round (15 to 25 s from dock to dock; its goods are the same again after 4 h). Light follows the hours (±10 %), the day (2 %) and the
+ * hour (1 %). First --days (2) ordinary days of all, of which the first is the one that is learned; then for --hours (12) one robot of each four has
+ * a dirty lens, one works at night, one meets a new kind of object, and one goes on as it was. The machine's own time is left out (SIGNAL_RUN_MS): it is that of
+ * a bench.
+ *
+ * One JSON object: ordinary {robot_days, blocks, false_alarms}, rows[] {robot, site, change, cause, first_cause, delay_blocks, log10_e}, pointed[] (e-BH over
+ * the robots at the end, false discovery rate 0.05), frame_ms. --check: exit status 1 unless every change is found with its cause and nothing else is. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "robot/runner/engine.h"
+#include "robot/watch/catalog.h"
+#include "robot/watch/core.h"
+#include "sim/world/prng.h"
+#include "sim/world/world.h"
+#include "stats/drift/fleet.h"
+#include "usage.h"
+#include "wire/decision.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    MAX_ROBOTS = 64,
+    MINUTE_MS = 60000,
+    HOUR_MS = 60 * MINUTE_MS,
+    DAY_MS = 24 * HOUR_MS,
+    PAIR_MS = 100,
+    ROUND_MS = 4 * HOUR_MS /* a float holds where a robot is for so long */
+};
+
+static const int64_t monday_ms = 1767571200000;
+
+enum change { STAYS, LENS, NIGHT, STRANGE, CHANGES };
+static const struct {
+    const char *name, *cause;
+    struct world_change change;
+} changes[CHANGES] = {
+    [STAYS] = {"none", "", {0}},
+    [LENS] = {"dirty_lens", "sensor", {.dirty_lens = true}},
+    [NIGHT] = {"night", "environment", {.night = true}},
+    [STRANGE] = {"new_object", "novelty", {.strange = 4}},
+};
+
+struct robot {
+    int number, site, period_ms;
+    enum change change;
+    struct world *world;
+    struct core *core;
+    uint64_t seq;
+    int alarms; /* in this part */
+    char first_cause[32], cause[32];
+    int64_t blocks, first_block;
+};
+
+struct bench {
+    const char *release;
+    uint64_t robots, days, hours, step_min, frames;
+    bool check;
+    struct engine engine;
+    struct runner_engine run;
+    struct catalog catalog;
+    struct robot robot[MAX_ROBOTS];
+    int64_t spent_ns, rendered;
+    uint64_t ordinary_blocks;
+    int ordinary_alarms;
+};
+
+/* ---- what the core wants ---- */
+
+static struct bench bench = {.robots = 8, .days = 2, .hours = 12, .step_min = 10, .frames = 20};
+
+static int load(const struct digest *release, struct subject_about *out, void *arg, struct err *err)
+{
+    (void)arg;
+    return catalog_load(&bench.catalog, release, out, err);
+}
+
+static bool no_frame(uint64_t stream, uint64_t seq, struct core_frame *out, void *arg)
+{
+    (void)stream, (void)seq, (void)out, (void)arg;
+    return false;
+}
+
+static bool not_still(uint64_t stream, uint64_t seq, void *arg)
+{
+    (void)stream, (void)seq, (void)arg;
+    return false;
+}
+
+static int put(enum mailbox_kind kind, const void *data, size_t len, void *arg)
+{
+    struct robot *robot = arg;
+    struct decision decision;
+    struct err err = {0};
+    if (kind != MAILBOX_EVENT || decision_parse(data, len, &decision, &err) < 0 ||
+        decision.who != DECIDER_DRIFT)
+        return 1;
+    if (robot->alarms++ == 0) {
+        str_copy(robot->first_cause, sizeof robot->first_cause, decision.rule);
+        robot->first_block = robot->blocks;
+    }
+    str_copy(robot->cause, sizeof robot->cause, decision.rule);
+    fprintf(stderr, "robot %d, block %lld: %s: %s\n", robot->number, (long long)robot->blocks, decision.rule,
+            decision.because);
+    return 1;
+}
+
+/* ---- robots ---- */
+
+static int open_robot(int number, struct robot *robot, struct err *err)
+{
+    const struct core_options options = {.block_frames = (uint32_t)bench.frames,
+                                         .burn_in = (uint32_t)(3 * 60 / bench.step_min),
+                                         .window_ms = HOUR_MS,
+                                         .choice = {.seed = (uint64_t)number}};
+    const struct core_outside outside = {
+        .load = load, .frame = no_frame, .still = not_still, .put = put, .arg = robot};
+    *robot = (struct robot){.number = number,
+                            .site = number / CHANGES % world_site_count(),
+                            .period_ms = 15000 + 2500 * (number % 5),
+                            .change = (enum change)(number % CHANGES)};
+    robot->world = world_new(100 + (uint64_t)number, robot->site);
+    if (!robot->world || !world_set_dock(robot->world, robot->period_ms, 4000))
+        return err_no_memory(err);
+    return core_new(&options, &outside, 0, monday_ms, &robot->core, err);
+}
+
+static float gauss(struct prng *rng)
+{
+    float sum = -6;
+    for (int i = 0; i < 12; i++)
+        sum += prng_unit(rng);
+    return sum;
+}
+
+/* Light of this hour at this robot. */
+static float light_of(const struct robot *robot, int64_t time_ms)
+{
+    struct prng day = prng_of((uint64_t)robot->number, 7000 + (uint64_t)(time_ms / DAY_MS));
+    struct prng hour = prng_of((uint64_t)robot->number, 900000 + (uint64_t)(time_ms / HOUR_MS));
+    float of_day = (float)(time_ms % DAY_MS) / (float)DAY_MS;
+    return 1 + 0.1f * sinf(6.2831853f * (of_day - 0.25f)) + 0.02f * gauss(&day) + 0.01f * gauss(&hour);
+}
+
+static int one_frame(struct robot *robot, int64_t time_ms, struct ring_verdict *out, struct err *err)
+{
+    static _Alignas(64) uint8_t rgb[WORLD_FRAME_BYTES];
+    static struct ring_result result;
+    struct world_box boxes[WORLD_MAX_BOXES];
+    size_t count;
+    int64_t from_ns = clock_mono_ns();
+    world_seek(robot->world, time_ms % ROUND_MS);
+    world_render(robot->world, rgb, boxes, WORLD_MAX_BOXES, &count);
+    const struct runner_frame frame = {.payload = rgb,
+                                       .payload_bytes = sizeof rgb,
+                                       .width = WORLD_WIDTH,
+                                       .height = WORLD_HEIGHT,
+                                       .format = RING_RGB8};
+    result.signals = (struct frame_signals){0};
+    if (bench.run.run(bench.run.self, &frame, &result, err) < 0)
+        return -1;
+    bench.spent_ns += clock_mono_ns() - from_ns;
+    bench.rendered++;
+    *out = (struct ring_verdict){.seq = ++robot->seq,
+                                 .stream = 1,
+                                 .release = bench.engine.image.digest,
+                                 .status = RING_VERDICT_OK,
+                                 .kind = result.kind,
+                                 .count = result.count,
+                                 .label_count = WORLD_CLASSES,
+                                 .signals = result.signals};
+    memcpy(out->detections, result.detections, sizeof out->detections);
+    out->signals.values[SIGNAL_RUN_MS] = NAN;
+    return 0;
+}
+
+static int one_block(struct robot *robot, int64_t block_ms, struct err *err)
+{
+    static struct ring_verdict verdict;
+    int64_t apart_ms = MINUTE_MS / (int64_t)bench.frames;
+    world_set_daylight(robot->world, light_of(robot, block_ms));
+    robot->blocks++;
+    for (uint64_t i = 0; i < bench.frames; i++) {
+        int64_t time_ms = block_ms + (int64_t)i * apart_ms + PAIR_MS;
+        if (one_frame(robot, time_ms - PAIR_MS, &verdict, err) < 0 ||
+            one_frame(robot, time_ms, &verdict, err) < 0)
+            return -1;
+        core_verdict(robot->core, &verdict, time_ms, monday_ms + time_ms);
+        core_tick(robot->core, time_ms, monday_ms + time_ms);
+    }
+    return 0;
+}
+
+static int play(int64_t from_ms, int64_t until_ms, struct err *err)
+{
+    for (int64_t at_ms = from_ms; at_ms < until_ms; at_ms += (int64_t)bench.step_min * MINUTE_MS) {
+        for (uint64_t i = 0; i < bench.robots; i++)
+            if (one_block(&bench.robot[i], at_ms, err) < 0)
+                return -1;
+        if (at_ms % DAY_MS == 0)
+            fprintf(stderr, "day %lld\n", (long long)(at_ms / DAY_MS));
+    }
+    return 0;
+}
+
+static void end_ordinary(void)
+{
+    for (uint64_t i = 0; i < bench.robots; i++) {
+        struct robot *robot = &bench.robot[i];
+        bench.ordinary_blocks += (uint64_t)robot->blocks;
+        bench.ordinary_alarms += robot->alarms;
+        robot->alarms = 0;
+        robot->blocks = 0;
+        robot->cause[0] = robot->first_cause[0] = 0;
+        world_set_change(robot->world, &changes[robot->change].change);
+    }
+}
+
+/* ---- what came of it ---- */
+
+static double evidence(const struct robot *robot, struct drift_report *out)
+{
+    return core_drift(robot->core, &bench.engine.image.digest, out) ? out->log10_e : NAN;
+}
+
+static bool as_it_should(const struct robot *robot)
+{
+    return robot->change == STAYS ? robot->alarms == 0
+                                  : robot->alarms > 0 && str_eq(robot->cause, changes[robot->change].cause);
+}
+
+static void print_row(const struct robot *robot, bool last)
+{
+    struct drift_report report = {0};
+    double log10_e = evidence(robot, &report);
+    printf("  {\"robot\": %d, \"site\": \"%s\", \"change\": \"%s\", \"cause\": \"%s\", \"first_cause\": "
+           "\"%s\", ",
+           robot->number, world_site_name(robot->site), changes[robot->change].name, robot->cause,
+           robot->first_cause);
+    if (robot->alarms)
+        printf("\"delay_blocks\": %lld, ", (long long)robot->first_block);
+    printf("\"worst\": \"%s\", \"results_moved\": %s, \"log10_e\": %.2f}%s\n",
+           signal_infos[report.worst].name, report.results_moved ? "true" : "false", log10_e,
+           last ? "" : ",");
+}
+
+/* True if exactly the changed robots are pointed at. */
+static bool print_pointed(void)
+{
+    double log10_e[MAX_ROBOTS];
+    size_t order[MAX_ROBOTS];
+    bool right = true;
+    struct drift_report report;
+    for (uint64_t i = 0; i < bench.robots; i++)
+        log10_e[i] = evidence(&bench.robot[i], &report);
+    size_t count = fleet_drift_point(log10_e, bench.robots, 0.05,
+                                     drift_budget(1, 100, 90, (double)MINUTE_MS / 1e3), order);
+    uint64_t expected = 0;
+    for (uint64_t i = 0; i < bench.robots; i++)
+        expected += bench.robot[i].change != STAYS;
+    printf(" \"pointed\": [");
+    for (size_t i = 0; i < count; i++) {
+        printf("%s%zu", i ? ", " : "", order[i]);
+        right &= bench.robot[order[i]].change != STAYS;
+    }
+    printf("],\n");
+    return right && count == expected;
+}
+
+static bool print_report(void)
+{
+    bool right = bench.ordinary_alarms == 0;
+    printf("{\"release\": \"%s %s\", \"robots\": %llu, \"step_min\": %llu, \"frames_per_block\": %llu,\n",
+           bench.engine.image.release.name, bench.engine.image.release.version,
+           (unsigned long long)bench.robots, (unsigned long long)bench.step_min,
+           (unsigned long long)bench.frames);
+    printf(" \"ordinary\": {\"robot_days\": %llu, \"blocks\": %llu, \"false_alarms\": %d},\n",
+           (unsigned long long)(bench.robots * bench.days), (unsigned long long)bench.ordinary_blocks,
+           bench.ordinary_alarms);
+    right &= print_pointed();
+    printf(" \"frame_ms\": %.2f, \"rows\": [\n",
+           (double)bench.spent_ns / 1e6 / (double)MAX(bench.rendered, 1));
+    for (uint64_t i = 0; i < bench.robots; i++) {
+        print_row(&bench.robot[i], i + 1 == bench.robots);
+        right &= as_it_should(&bench.robot[i]);
+    }
+    printf(" ],\n \"as_it_should\": %s}\n", right ? "true" : "false");
+    return right;
+}
+
+static int work(struct err *err)
+{
+    int64_t ordinary_ms = (int64_t)bench.days * DAY_MS;
+    bench.catalog = (struct catalog){.stores = {bench.release}, .count = 1};
+    if (engine_open(&bench.engine, bench.release, NULL, &(struct pipeline_options){.threads = 1}, err) < 0)
+        return -1;
+    bench.run = engine_of(&bench.engine);
+    for (uint64_t i = 0; i < bench.robots; i++)
+        if (open_robot((int)i, &bench.robot[i], err) < 0)
+            return -1;
+    if (play(0, ordinary_ms, err) < 0)
+        return -1;
+    end_ordinary();
+    return play(ordinary_ms, ordinary_ms + (int64_t)bench.hours * HOUR_MS, err);
+}
+
+static bool parse(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"release", required_argument, NULL, 'r'},  {"robots", required_argument, NULL, 'n'},
+        {"days", required_argument, NULL, 'd'},     {"hours", required_argument, NULL, 'h'},
+        {"step-min", required_argument, NULL, 's'}, {"frames", required_argument, NULL, 'f'},
+        {"check", no_argument, NULL, 'c'},          {0},
+    };
+    for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        uint64_t *number = opt == 'n'   ? &bench.robots
+                           : opt == 'd' ? &bench.days
+                           : opt == 'h' ? &bench.hours
+                           : opt == 's' ? &bench.step_min
+                           : opt == 'f' ? &bench.frames
+                                        : NULL;
+        if (opt == '?' || (number && !str_to_u64(optarg, number)))
+            return false;
+        bench.release = opt == 'r' ? optarg : bench.release;
+        bench.check |= opt == 'c';
+    }
+    return bench.release && bench.robots >= 1 && bench.robots <= MAX_ROBOTS && bench.step_min >= 1 &&
+           bench.step_min <= 180 && bench.frames >= 1 && bench.frames <= 600 && bench.days <= 1000;
+}
+
+int main(int argc, char **argv)
+{
+    struct err err = {0};
+    usage_on_help(
+        argc, argv,
+        "usage: bench-watch --release DIR [--robots N] [--days N] [--hours N] [--step-min N] [--frames N] "
+        "[--check]\n"
+        "example: muster pack models/detector-2.0.0/release.yaml -o /tmp/r && bench-watch --release "
+        "/tmp/r\n");
+    if (!parse(argc, argv)) {
+        fputs("bench-watch: an option is missing or wrong; see --help\n", stderr);
+        return err_exit_status(ERR_USAGE);
+    }
+    int done = work(&err);
+    bool right = done == 0 && print_report();
+    if (done < 0)
+        fprintf(stderr, "bench-watch: %s\n", err.text);
+    for (uint64_t i = 0; i < bench.robots; i++) {
+        if (bench.robot[i].core)
+            core_free(bench.robot[i].core);
+        if (bench.robot[i].world)
+            world_free(bench.robot[i].world);
+    }
+    engine_close(&bench.engine);
+    return done < 0 ? err_exit_status(err.code) : bench.check && !right;
+}
