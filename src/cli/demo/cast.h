@@ -10,9 +10,21 @@
 
 #include <sys/types.h>
 
-enum actor_kind { ACTOR_SERVER, ACTOR_AGENT, ACTOR_PROGRAM, ACTOR_GUARD, ACTOR_RUNNER, ACTOR_KIND_COUNT };
+enum actor_kind {
+    ACTOR_SERVER,
+    ACTOR_AGENT,
+    ACTOR_PROGRAM,
+    ACTOR_LINK,
+    ACTOR_GUARD,
+    ACTOR_RUNNER,
+    ACTOR_KIND_COUNT
+};
 
 struct cast;
+
+/* Adds to the arguments of a process; for plays. */
+void args_pair(struct actor_args *args, const char *flag, const char *value);
+void args_number(struct actor_args *args, const char *flag, long long value);
 
 int cast_new(struct stage *stage, struct cast **out, struct err *err) must_check;
 /* Starts the server and waits until it has said its ports (≤ 20 s). */

@@ -12,6 +12,7 @@
 enum { LOOK_EVERY_MS = 400, TICK_US = 50000 };
 
 struct options {
+    const struct play *play;
     int robots;
     bool keep, json, chaos;
     uint32_t chaos_seed;
@@ -27,15 +28,22 @@ static void on_signal(int number)
 }
 
 static const char help[] =
-    "usage: muster demo [warehouse] [--robots N] [--keep] [--json] [--chaos [--chaos-kills N] [--chaos-seed "
+    "usage: muster demo [warehouse|drone|fall] [--robots N] [--keep] [--json] [--chaos [--chaos-kills N] "
+    "[--chaos-seed "
     "N]] [--models "
     "DIR]\n"
     "\n"
-    "Starts a fleet server and N robots (10), each with its agent, guard, runner and robot program in "
-    "processes of\n"
-    "their own, and plays a story: release 1.0.0 goes to everybody, 2.0.0 goes out in waves, 3.0.0 is bad "
-    "and is\n"
-    "thrown out by the robots themselves. Ends with a table; exit status 0 only if all ended as it should.\n"
+    "Starts a fleet server and N robots, each with its agent, guard, runner and robot program in processes "
+    "of\n"
+    "their own, and plays a story. Ends with a table; exit status 0 only if all ended as it should.\n"
+    "\n"
+    "  warehouse   10 mobile robots: 2.0.0 goes out in waves, 3.0.0 is bad and is thrown out by the robots "
+    "themselves\n"
+    "  drone       4 delivery drones behind links that break: nothing that matters is lost; models change on "
+    "the pad,\n"
+    "              charged, never in the air\n"
+    "  fall        6 humanoids: people judge alarms; 2.0.0 has fewer false ones, 3.0.0 misses falls and is "
+    "taken back\n"
     "\n"
     "      --robots N      2 to 64 robots\n"
     "      --keep          leave the fleet running at the end, with the console's address, until Ctrl-C\n"
@@ -43,7 +51,7 @@ static const char help[] =
     "      --chaos         kill -9 random processes while it plays\n"
     "      --chaos-kills N at least so many (20)\n"
     "      --chaos-seed N  another series of victims\n"
-    "      --models DIR    where detector-1.0.0, -2.0.0 and -3.0.0 are\n"
+    "      --models DIR    where the play's models are\n"
     "\n"
     "examples:\n"
     "  muster demo\n"
@@ -52,9 +60,9 @@ static const char help[] =
 
 static int parse(int argc, char **argv, struct options *out, struct err *err)
 {
-    int64_t robots = 10, seed = -1, kills = 0;
+    int64_t robots = 0, seed = -1, kills = 0;
     *out = (struct options){.models = ""};
-    struct operands operands = {.usage = "[warehouse]", .max = 1};
+    struct operands operands = {.usage = "[warehouse|drone|fall]", .max = 1};
     const struct option_def options[] = {OPT_INT("robots", 'n', &robots, 2, STAGE_MAX_ROBOTS),
                                          OPT_FLAG("keep", 0, &out->keep),
                                          OPT_FLAG("json", 0, &out->json),
@@ -64,11 +72,13 @@ static int parse(int argc, char **argv, struct options *out, struct err *err)
                                          OPT_TEXT("models", 'm', &out->models)};
     if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
         return -1;
-    if (operands.count && !str_eq(operands.items[0], "warehouse"))
-        return err_set(err, ERR_USAGE, "there is no demo \"%s\"; there is: warehouse", operands.items[0]);
+    out->play = play_find(operands.count ? operands.items[0] : "warehouse");
+    if (!out->play)
+        return err_set(err, ERR_USAGE, "there is no demo \"%s\"; there are: warehouse, drone, fall",
+                       operands.items[0]);
     if (!out->chaos && (seed >= 0 || kills))
         return err_set(err, ERR_USAGE, "--chaos-kills and --chaos-seed go with --chaos");
-    out->robots = (int)robots;
+    out->robots = robots ? (int)robots : out->play->robots;
     out->chaos_seed = seed >= 0 ? (uint32_t)seed : 1;
     out->chaos_kills = kills ? (int)kills : 20;
     return 0;
@@ -92,7 +102,8 @@ static int play(struct stage *stage, struct cast *cast, struct chaos *chaos, str
                 if (!chaos->on)
                     return err_set(err, unreachable.code, "the fleet server does not answer: %s",
                                    unreachable.text);
-            } else if (story_step(story, view, chaos, now_ms, &more, err) < 0) {
+            } else if (story_step(story, view, chaos, now_ms, &more, err) < 0 ||
+                       (stage->play->meanwhile && stage->play->meanwhile(stage, view, now_ms, err) < 0)) {
                 return -1;
             }
         }
@@ -127,19 +138,15 @@ static void stay(struct stage *stage, struct cast *cast, struct chaos *chaos, st
 static int finish(struct stage *stage, struct viewer *viewer, struct story *story, struct view *view,
                   struct chaos *chaos, bool json, int64_t began_ms, bool *out_good, struct err *err)
 {
-    struct tally tally;
-    struct report report;
-    double seconds = (double)(clock_mono_ms() - began_ms) / 1000;
-    if (viewer_count_bytes(viewer, view, err) < 0 || tally_read(stage, view, &tally, err) < 0)
+    const struct ending ending = {.stage = stage,
+                                  .story = story,
+                                  .view = view,
+                                  .chaos = chaos,
+                                  .story_seconds = (double)(clock_mono_ms() - began_ms) / 1000,
+                                  .json = json};
+    if (viewer_count_bytes(viewer, view, err) < 0)
         return -1;
-    report_make(stage, story, view, chaos, &tally, seconds, &report);
-    tally_fini(&tally);
-    *out_good = report_good(&report);
-    if (json)
-        return report_print_json(&report, err);
-    report_print_table(&report, story);
-    fflush(stdout);
-    return 0;
+    return stage->play->finish(&ending, out_good, err);
 }
 
 static int perform(struct stage *stage, struct cast *cast, const struct options *options, bool *out_good,
@@ -149,8 +156,8 @@ static int perform(struct stage *stage, struct cast *cast, const struct options 
     struct story story;
     struct chaos chaos;
     struct view view = {0};
-    screen_chapter("0. Three releases are packed and signed, a server starts, %d robots enrol",
-                   stage->robots);
+    screen_chapter("0. %zu releases are packed and signed, a server starts, %d robots enrol",
+                   stage->play->release_count, stage->robots);
     if (prologue_releases(stage, err) < 0 || prologue_server(stage, cast, err) < 0 ||
         viewer_new(stage, &viewer, err) < 0)
         return -1;
@@ -185,7 +192,7 @@ static int run(int argc, char **argv, struct err *err)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     screen_init(options.json);
-    if (stage_open(&stage, options.robots, options.models, err) < 0)
+    if (stage_open(&stage, options.play, options.robots, options.models, err) < 0)
         return -1;
     int rc = cast_new(&stage, &cast, err);
     if (rc == 0)

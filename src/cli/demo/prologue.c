@@ -37,10 +37,11 @@ int prologue_releases(struct stage *stage, struct err *err)
     str_copy(keys, sizeof keys, stage_path(stage, "keys"));
     if (make_keys(stage, keys, err) < 0)
         return -1;
-    for (size_t i = 0; i < STAGE_RELEASES; i++) {
+    const struct play *play = stage->play;
+    for (size_t i = 0; i < play->release_count; i++) {
         char yaml[2 * STAGE_PATH];
-        snprintf(yaml, sizeof yaml, "%s/detector-%s/release.yaml", stage->models, stage_versions[i]);
-        const char *dir = stage_path(stage, "releases/%s", stage_versions[i]);
+        snprintf(yaml, sizeof yaml, "%s/%s-%s/release.yaml", stage->models, play->model, play->versions[i]);
+        const char *dir = stage_path(stage, "releases/%s", play->versions[i]);
         if (tool_run(stage, true, TOOL_ARGS("pack", yaml, "-o", dir), NULL, err) < 0 ||
             tool_run(stage, true, TOOL_ARGS("sign", dir, "--keys", keys), NULL, err) < 0)
             return -1;
@@ -54,8 +55,8 @@ int prologue_server(struct stage *stage, struct cast *cast, struct err *err)
 {
     if (cast_start_server(cast, err) < 0)
         return -1;
-    for (size_t i = 0; i < STAGE_RELEASES; i++) {
-        const char *dir = stage_path(stage, "releases/%s", stage_versions[i]);
+    for (size_t i = 0; i < stage->play->release_count; i++) {
+        const char *dir = stage_path(stage, "releases/%s", stage->play->versions[i]);
         if (tool_run(stage, true, TOOL_ARGS("push", dir, "--keys", stage_path(stage, "keys")), NULL, err) < 0)
             return -1;
     }

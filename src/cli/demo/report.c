@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { FINAL = 1, BAD = 2 }; /* indices into stage_versions */
+enum { FINAL = 1, BAD = 2 }; /* indices into play_warehouse.versions */
 
 static const struct view_release *release_of(const struct view *view, const char *version)
 {
@@ -17,10 +17,10 @@ static const struct view_release *release_of(const struct view *view, const char
 
 static void fill_version(struct report *report, size_t i, const struct view *view, struct tally *tally)
 {
-    const struct view_release *seen = release_of(view, stage_versions[i]);
+    const struct view_release *seen = release_of(view, play_warehouse.versions[i]);
     const struct tally_version *counted = &tally->versions[i];
     double map = counted->meter ? ap_meter_map(counted->meter, 0.5) : NAN;
-    report->versions[i].release = stage_versions[i];
+    report->versions[i].release = play_warehouse.versions[i];
     report->versions[i].map50 = isnan(map) ? -1 : map;
     report->versions[i].latency_p50_ms = seen ? seen->latency_p50_ms : -1;
     report->versions[i].latency_p99_ms = seen ? seen->latency_p99_ms : -1;
@@ -39,7 +39,7 @@ void report_make(const struct stage *stage, const struct story *story, const str
                            .story_seconds = story_seconds,
                            .rollback_seconds = -1};
     for (size_t i = 0; i < view->robot_count; i++)
-        out->robots_on_final += str_eq(view->robots[i].running, stage_versions[FINAL]);
+        out->robots_on_final += str_eq(view->robots[i].running, play_warehouse.versions[FINAL]);
     for (size_t i = 0; i < STAGE_RELEASES; i++) {
         fill_version(out, i, view, tally);
         str_copy(out->versions[i].backend, sizeof out->versions[i].backend, story->backends[i]);
@@ -88,9 +88,9 @@ int report_print_json(const struct report *report, struct err *err)
     jsonw_init(&w);
     jsonw_object(&w, NULL);
     jsonw_i64(&w, "robots", report->robots);
-    jsonw_text(&w, "final_release", stage_versions[FINAL]);
+    jsonw_text(&w, "final_release", play_warehouse.versions[FINAL]);
     jsonw_i64(&w, "robots_on_final", report->robots_on_final);
-    jsonw_text(&w, "bad_release", stage_versions[BAD]);
+    jsonw_text(&w, "bad_release", play_warehouse.versions[BAD]);
     jsonw_i64(&w, "bad_release_robots", report->bad_release_robots);
     jsonw_boolean(&w, "bad_release_passed_canary", report->bad_passed_canary);
     jsonw_text(&w, "bad_release_reason", report->bad_reason);
@@ -133,7 +133,7 @@ void report_print_table(const struct report *report, const struct story *story)
             printf("%s%s ran on %s\n", i ? "" : "\n", report->versions[i].release,
                    report->versions[i].backend);
     printf("\n%d of %d robots ended on %s. %s answered on %d robots", report->robots_on_final, report->robots,
-           stage_versions[FINAL], stage_versions[BAD], report->bad_release_robots);
+           play_warehouse.versions[FINAL], play_warehouse.versions[BAD], report->bad_release_robots);
     if (report->rollback_seconds >= 0)
         printf(" and was gone %.1f s after its first answer", report->rollback_seconds);
     printf(".\n");

@@ -10,8 +10,6 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-const char *const stage_versions[STAGE_RELEASES] = {"1.0.0", "2.0.0", "3.0.0"};
-
 static const char *const sites[] = {"north", "south", "east"};
 
 static const char *in_ring(const char *fmt, va_list args, const char *prefix)
@@ -102,27 +100,27 @@ static void tidy_path(const char *path, char *out, size_t size)
  */
 static int find_models(struct stage *stage, const char *models, struct err *err)
 {
-    const char *const places[][2] = {{models, "../examples/warehouse"},
-                                     {under(stage->bin, "../../models"), "../examples/warehouse"},
-                                     {under(stage->bin, "../share/muster/models"), "../examples/warehouse"}};
+    const struct play *play = stage->play;
+    const char *const places[] = {models, under(stage->bin, "../../models"),
+                                  under(stage->bin, "../share/muster/models")};
     for (size_t i = 0; i < (models[0] ? 1 : ARRAY_LEN(places)); i++) { /* what was named, or nothing */
-        if (!places[i][0] || !file_exists(under(places[i][0], "detector-1.0.0/model.onnx")))
+        if (!file_exists(under(places[i], "%s-%s/model.onnx", play->model, play->versions[0])))
             continue;
-        tidy_path(places[i][0], stage->models, sizeof stage->models);
-        tidy_path(under(places[i][0], "%s", places[i][1]), stage->rollouts, sizeof stage->rollouts);
+        tidy_path(places[i], stage->models, sizeof stage->models);
+        tidy_path(under(places[i], "../examples/%s", play->name), stage->rollouts, sizeof stage->rollouts);
         return 0;
     }
     if (models[0])
-        return err_set(err, ERR_NOT_FOUND, "%s has no detector-1.0.0/model.onnx; name another --models DIR",
-                       models);
+        return err_set(err, ERR_NOT_FOUND, "%s has no %s-%s/model.onnx; name another --models DIR", models,
+                       play->model, play->versions[0]);
     return err_set(err, ERR_NOT_FOUND,
                    "the models of the demo are not there; name their folder with --models DIR");
 }
 
-int stage_open(struct stage *stage, int robots, const char *models, struct err *err)
+int stage_open(struct stage *stage, const struct play *play, int robots, const char *models, struct err *err)
 {
     const char *base = getenv("TMPDIR");
-    *stage = (struct stage){.robots = robots};
+    *stage = (struct stage){.play = play, .robots = robots};
     if (!base || !base[0])
         base = "/tmp";
     if (strlen(base) + sizeof "/muster-demo-XXXXXX" > sizeof stage->dir)

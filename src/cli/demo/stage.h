@@ -10,6 +10,7 @@
 #define MUSTER_CLI_DEMO_STAGE_H
 
 #include "base/err.h"
+#include "cli/demo/play.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,20 +18,22 @@
 
 enum { STAGE_MAX_ROBOTS = 64, STAGE_RELEASES = 3, STAGE_PATH = 256 };
 
-extern const char *const stage_versions[STAGE_RELEASES]; /* "1.0.0", "2.0.0", "3.0.0" */
-
 struct stage {
+    const struct play *play;
     char dir[64];         /* short: a guard's socket path must fit into 108 bytes */
     char bin[STAGE_PATH]; /* where muster, musterd, muster-agent … are */
     char models[STAGE_PATH];
     char rollouts[STAGE_PATH]; /* rollout-N.yaml */
     int robots;
+    uint16_t
+        link_ports[STAGE_MAX_ROBOTS]; /* where each robot finds its fleet, if its link is bad; 0: not yet */
     uint16_t robot_port, operator_port, console_port; /* 0 until the server said them */
     char token[80];                                   /* the operator's */
 };
 
 /* Makes the folder and finds programs and models. Errors: NOT_FOUND naming what is missing. */
-int stage_open(struct stage *stage, int robots, const char *models, struct err *err) must_check;
+int stage_open(struct stage *stage, const struct play *play, int robots, const char *models,
+               struct err *err) must_check;
 void stage_remove(const struct stage *stage);
 
 /* "DIR/fmt…" in one of eight static buffers in turn: for argument lists, not to be kept. */

@@ -6,21 +6,13 @@
 
 enum { CHAPTER_LIMIT_MS = 6 * 60 * 1000 };
 
-struct chapter {
-    const char *title;
-    const char *rollout; /* to start; NULL: none */
-    const char *version; /* what it rolls out, */
-    const char *wrong;   /* and the state in which that must not end */
-    bool (*over)(const struct story *story, const struct view *view, const struct chaos *chaos);
-};
-
 static bool at_rest(const struct view_robot *robot, const char *version)
 {
     return str_eq(robot->running, version) && str_eq(robot->target, version) &&
            str_eq(robot->presence, "live");
 }
 
-static bool everybody_runs(const struct story *story, const struct view *view, const char *version)
+bool story_everybody_runs(const struct story *story, const struct view *view, const char *version)
 {
     size_t there = 0;
     for (size_t i = 0; i < view->robot_count; i++)
@@ -28,39 +20,10 @@ static bool everybody_runs(const struct story *story, const struct view *view, c
     return there == (size_t)story->stage->robots;
 }
 
-static bool rollout_is(const struct view *view, const char *version, const char *state)
+bool story_rollout_is(const struct view *view, const char *version, const char *state)
 {
     return view->rollout.id && str_eq(view->rollout.version, version) && str_eq(view->rollout.state, state);
 }
-
-static bool first_is_everywhere(const struct story *story, const struct view *view, const struct chaos *chaos)
-{
-    return rollout_is(view, "1.0.0", "done") && everybody_runs(story, view, "1.0.0");
-}
-
-static bool second_is_everywhere(const struct story *story, const struct view *view,
-                                 const struct chaos *chaos)
-{
-    return rollout_is(view, "2.0.0", "done") && everybody_runs(story, view, "2.0.0");
-}
-
-static bool third_is_thrown_out(const struct story *story, const struct view *view, const struct chaos *chaos)
-{
-    return rollout_is(view, "3.0.0", "rolled_back");
-}
-
-static bool fleet_has_settled(const struct story *story, const struct view *view, const struct chaos *chaos)
-{
-    return everybody_runs(story, view, "2.0.0") && chaos_satisfied(chaos);
-}
-
-static const struct chapter chapters[] = {
-    {"Release 1.0.0 goes to the whole fleet", "rollout-1.yaml", "1.0.0", "rolled_back", first_is_everywhere},
-    {"Release 2.0.0 knows crates; two robots try it first", "rollout-2.yaml", "2.0.0", "rolled_back",
-     second_is_everywhere},
-    {"Release 3.0.0 looked fine on the workbench", "rollout-3.yaml", "3.0.0", "done", third_is_thrown_out},
-    {"The fleet is back on 2.0.0", NULL, "2.0.0", "rolled_back", fleet_has_settled},
-};
 
 void story_init(struct story *story, const struct stage *stage)
 {
@@ -69,7 +32,7 @@ void story_init(struct story *story, const struct stage *stage)
 
 static int begin(struct story *story, int64_t now_ms, struct err *err)
 {
-    const struct chapter *chapter = &chapters[story->chapter];
+    const struct chapter *chapter = &story->stage->play->chapters[story->chapter];
     screen_chapter("%zu. %s", story->chapter + 1, chapter->title);
     story->begun = true;
     story->chapter_began_ms = now_ms;
@@ -94,9 +57,15 @@ static void note_running(struct story *story, const struct view_robot *robot)
     char backend[sizeof story->backends[0]];
     take_backend(robot->phase_text, backend, sizeof backend);
     screen_note("%s runs %s%s%s", robot->id, robot->running, backend[0] ? " on " : "", backend);
-    for (size_t i = 0; i < STAGE_RELEASES && backend[0]; i++)
-        if (str_eq(stage_versions[i], robot->running))
+    for (size_t i = 0; i < story->stage->play->release_count && backend[0]; i++)
+        if (str_eq(story->stage->play->versions[i], robot->running))
             str_copy(story->backends[i], sizeof story->backends[i], backend);
+}
+
+static bool is_bad(const struct story *story, const char *version)
+{
+    const char *bad = story->stage->play->bad;
+    return bad && str_eq(version, bad);
 }
 
 static void note_robots(struct story *story, const struct view *view)
@@ -112,7 +81,7 @@ static void note_robots(struct story *story, const struct view *view)
             note_running(story, robot);
         if (!str_eq(robot->phase, "rolled_back") && !str_eq(robot->phase, "failed"))
             continue;
-        if (!story->robot_said && str_eq(view->rollout.version, "3.0.0")) {
+        if (!story->robot_said && is_bad(story, view->rollout.version)) {
             str_copy(story->bad_reason, sizeof story->bad_reason, robot->phase_text);
             story->robot_said = true;
         }
@@ -138,7 +107,7 @@ static void note_rollout(struct story *story, const struct view *view)
 static void watch_bad_release(struct story *story, const struct view *view)
 {
     const struct view_rollout *rollout = &view->rollout;
-    if (!rollout->id || !str_eq(rollout->version, "3.0.0"))
+    if (!rollout->id || !is_bad(story, rollout->version))
         return;
     story->bad_wave = MAX(story->bad_wave, rollout->wave_number);
     if (rollout->reason[0] && !story->bad_reason[0])
@@ -157,7 +126,7 @@ static const char *first_not_at_rest(const struct view *view)
 int story_step(struct story *story, const struct view *view, const struct chaos *chaos, int64_t now_ms,
                bool *out_more, struct err *err)
 {
-    *out_more = story->chapter < ARRAY_LEN(chapters);
+    *out_more = story->chapter < story->stage->play->chapter_count;
     if (!*out_more)
         return 0;
     if (!story->begun)
@@ -165,8 +134,8 @@ int story_step(struct story *story, const struct view *view, const struct chaos 
     note_robots(story, view);
     note_rollout(story, view);
     watch_bad_release(story, view);
-    const struct chapter *chapter = &chapters[story->chapter];
-    if (rollout_is(view, chapter->version, chapter->wrong))
+    const struct chapter *chapter = &story->stage->play->chapters[story->chapter];
+    if (story_rollout_is(view, chapter->version, chapter->wrong))
         return err_set(err, ERR_REFUSED, "the rollout of %s ended as %s: %.100s; logs are in %s/log",
                        chapter->version, chapter->wrong, view->rollout.reason, story->stage->dir);
     if (chapter->over(story, view, chaos)) {

@@ -1,11 +1,4 @@
-/* The story as a table of chapters: what to do at the start of each, and what must come to pass before the
- * next.
- *
- *   1 release 1.0.0 goes to everybody            every robot has committed it
- *   2 release 2.0.0 goes out in waves            the rollout is done
- *   3 release 3.0.0 goes out the same way        the rollout has been rolled back
- *   4 the fleet settles                          every robot runs 2.0.0, committed, and answers
- */
+/* The story of a play: its chapters one after the other (play.h): what to do at the start of each, and what must come to pass before the next. */
 #ifndef MUSTER_CLI_DEMO_STORY_H
 #define MUSTER_CLI_DEMO_STORY_H
 
@@ -24,6 +17,11 @@ struct story {
     char said_rollout[280];
     char backends[STAGE_RELEASES][96]; /* what robots say that each version runs on; "": nobody said */
 };
+
+/* For chapters. */
+bool story_everybody_runs(const struct story *story, const struct view *view,
+                          const char *version); /* committed, and there */
+bool story_rollout_is(const struct view *view, const char *version, const char *state);
 
 void story_init(struct story *story, const struct stage *stage);
 /* One look: begins the next chapter if the present one is over. True while there is more to come.

@@ -150,7 +150,7 @@ int tally_read(const struct stage *stage, const struct view *view, struct tally 
         if (!out->versions[i].meter)
             return err_no_memory(err);
         for (size_t r = 0; r < view->release_count; r++)
-            if (str_eq(view->releases[r].version, stage_versions[i]))
+            if (i < stage->play->release_count && str_eq(view->releases[r].version, stage->play->versions[i]))
                 str_copy(out->versions[i].digest, sizeof out->versions[i].digest, view->releases[r].digest);
     }
     for (int robot = 0; robot < stage->robots; robot++)
