@@ -4,7 +4,7 @@
  *
  * Streams: a score of mean 0.80 and sd 0.12: independent; an autoregression of 0.95 (video); with a season of ± 0.05 in 4,800 samples (24 contexts). Each run
  * has a calibration of its own: 20,000 samples of the stream, from which mean, sd, memory and bins are estimated (tolerance 0.02 = 0.17 sd).
- * Ours: budget 300,000 samples; burn-in 100 blocks (24 contexts: 40 each). One signal is watched, so that it has no others' weight in it.
+ * Ours: budget 300,000 samples; burn-in 300 blocks (24 contexts: 40 each). One signal is watched, so that it has no others' weight in it.
  *
  * arl0: mean of the samples to the first false alarm; a run ends at the cap without one and then counts as the cap (`censored` of them did), so the truth
  * is larger. delay: mean samples from a lasting shift down by 0.8 and 0.4 sd to the next alarm (at most 20,000); a detector that alarms all the time has a short one.
@@ -33,7 +33,7 @@ struct bench {
 
 /* ---- ours ---- */
 
-enum { BUDGET_SAMPLES = 300000, BURN_IN = 100, BURN_IN_CONTEXT = 40 };
+enum { BUDGET_SAMPLES = 300000, BURN_IN = 300, BURN_IN_CONTEXT = 40 };
 
 struct ours {
     struct drift *drift;

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static const double sizes[SIZES] = {0.25, 0.5, 1, 2, 3.5}; /* in sd of a block mean */
+const double evidence_sizes[SIZES] = {0.25, 0.5, 1, 2, 3.5}; /* in sd of a block mean */
 static const double gauss[SIZES] = {0.9692332344763441, 0.8824969025845955, 0.6065306597126334,
                                     0.1353352832366127, 0.0021874911181828855}; /* exp(-size²/2) */
 static const double DIRECTION_WEIGHT = 0.375, SHAPE_WEIGHT = 0.25;
@@ -47,7 +47,7 @@ static double bounded(double z)
 /* From one exp(): the sizes are whole multiples of the first. */
 void evidence_values(double z, double out[SIZES])
 {
-    double step = exp(sizes[0] * bounded(z));
+    double step = exp(evidence_sizes[0] * bounded(z));
     double step2 = step * step, step4 = step2 * step2, step8 = step4 * step4;
     const double raised[SIZES] = {step, step2, step4, step8, step8 * step4 * step2};
     for (int i = 0; i < SIZES; i++)
@@ -60,7 +60,8 @@ static void judge_direction(const struct drift *drift, struct channel *channel, 
     double e[SIZES];
     evidence_values(z, e);
     for (int i = 0; i < SIZES; i++) {
-        double log_e = sizes[i] * bounded(z) - sizes[i] * sizes[i] / 2 + channel->log_discount[first + i];
+        double log_e = evidence_sizes[i] * bounded(z) - evidence_sizes[i] * evidence_sizes[i] / 2 +
+                       channel->log_discount[first + i];
         track_add(drift, &channel->tracks[first + i],
                   fmin(e[i] * channel->discount[first + i], drift->most_e), fmin(log_e, drift->log_cap),
                   residual);

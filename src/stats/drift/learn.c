@@ -77,7 +77,7 @@ static double context_variance(const struct learned *learned, double pooled, dou
 {
     double count = POOL_BLOCKS + (learned->blocks ? learned->blocks - 1 : 0);
     double variance = (POOL_BLOCKS * pooled + learned->m2) / count;
-    return fmax(variance * (1 + sqrt(2 / count)), prior / 16); /* what is unsure counts as more */
+    return fmax(variance * (1 + sqrt(0.5 / count)), prior / 16); /* half a standard error more */
 }
 
 /* The share of the contexts' deviations that is not chance. */
@@ -155,11 +155,14 @@ static void replay_tails(const struct drift *drift, struct channel *channel, con
     channel->tails.count++;
 }
 
+/* Less one standard error of normal blocks, and at most a tenth: chance alone costs no power. */
 static void settle_tails(struct channel *channel)
 {
+    double count = PRIOR_BLOCKS + (double)channel->tails.count;
     for (int i = 0; i < TRACKS; i++) {
-        double mean = (PRIOR_BLOCKS + channel->tails.sum[i]) / (PRIOR_BLOCKS + channel->tails.count);
-        channel->discount[i] = 1 / fmax(mean, 1);
+        double size = evidence_sizes[i % SIZES], chance = sqrt(expm1(size * size) / count);
+        double mean = (PRIOR_BLOCKS + channel->tails.sum[i]) / count;
+        channel->discount[i] = 1 / fmax(mean - fmin(chance, 0.1), 1);
         channel->log_discount[i] = log(channel->discount[i]);
     }
 }

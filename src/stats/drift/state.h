@@ -100,6 +100,7 @@ bool learn_shares(const struct drift *drift, const struct channel *channel, uint
                   double out[DRIFT_BINS]);
 
 /* evidence.c */
+extern const double evidence_sizes[SIZES]; /* of shifts, in sd of a block mean */
 /* exp(size·z - size²/2) for every size; z is bounded first. */
 void evidence_values(double z, double out[SIZES]);
 void evidence_judge(const struct drift *drift, struct channel *channel, uint32_t context,
