@@ -69,16 +69,55 @@ static void note_range(struct exphist *hist, double min, double max)
     hist->max = hist->count ? fmax(hist->max, max) : max;
 }
 
+/* ---- the sum: 2^-24 is 1 ---- */
+
+__extension__ typedef __int128 total_t;
+enum { SUM_UNIT_BITS = 24, SUM_MAX_BITS = 100 };
+
+/* Beyond 2^76, which no latency is, a sum stays where it is: also that does not depend on the order. */
+static total_t capped(double units)
+{
+    double most = ldexp(1, SUM_MAX_BITS);
+    return (total_t)rint(fmax(fmin(units, most), -most));
+}
+
+static total_t units_of(double value)
+{
+    return capped(ldexp(value, SUM_UNIT_BITS));
+}
+
+static total_t total_of(const struct exphist *hist)
+{
+    return units_of(hist->sum) + units_of(hist->sum_rest);
+}
+
+static void set_total(struct exphist *hist, total_t total)
+{
+    total_t most = (total_t)1 << SUM_MAX_BITS;
+    total = total > most ? most : total < -most ? -most : total;
+    double rounded = (double)total;
+    hist->sum = ldexp(rounded, -SUM_UNIT_BITS);
+    hist->sum_rest = ldexp((double)(total - (total_t)rounded), -SUM_UNIT_BITS);
+}
+
+/* times × value, of which 128 bits hold less than 2^SUM_MAX_BITS. */
+static total_t product_of(double value, uint64_t times)
+{
+    if (value * (double)times >= ldexp(1, SUM_MAX_BITS - SUM_UNIT_BITS))
+        return (total_t)1 << SUM_MAX_BITS;
+    return units_of(value) * (total_t)times;
+}
+
 bool exphist_add(struct exphist *hist, double value, uint64_t times)
 {
     if (!isfinite(value))
         return false;
     if (!times)
         return true;
-    value = fmax(value, 0);
+    value = value > 0 ? value : 0;
     note_range(hist, value, value);
     hist->count += times;
-    hist->sum += value * (double)times;
+    set_total(hist, total_of(hist) + product_of(value, times));
     if (value == 0) {
         hist->zero_count += times;
         return true;
@@ -105,7 +144,7 @@ void exphist_merge(struct exphist *into, const struct exphist *from)
     note_range(into, from->min, from->max);
     into->count += from->count;
     into->zero_count += from->zero_count;
-    into->sum += from->sum;
+    set_total(into, total_of(into) + total_of(from));
     if (!from->used)
         return;
     struct exphist other = *from;
@@ -176,6 +215,6 @@ bool exphist_valid(const struct exphist *hist)
     for (uint32_t i = 0; i < hist->used; i++)
         if (__builtin_add_overflow(total, hist->counts[i], &total))
             return false;
-    return total == hist->count && isfinite(hist->sum) && isfinite(hist->min) && isfinite(hist->max) &&
-           hist->min <= hist->max;
+    return total == hist->count && isfinite(hist->sum) && isfinite(hist->sum_rest) && isfinite(hist->min) &&
+           isfinite(hist->max) && hist->min <= hist->max;
 }

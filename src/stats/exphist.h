@@ -3,8 +3,12 @@
  *
  * base = 2^(2^-scale); bucket i counts values in (base^i, base^(i+1)]. At most EXPHIST_BUCKETS buckets; when
  * the range needs more, the scale shrinks (two neighbours become one), which loses resolution but never a
- * count. Invariants: count = zero_count + sum of buckets; merge is commutative and associative on counts.
+ * count. Invariants: count = zero_count + sum of buckets.
  * Values ≤ 0 count as zero; NaN and infinities are ignored (and return false).
+ *
+ * Merging is commutative and associative in every bit, the sum too: values are summed up as multiples of 2^-24 (of a millisecond: 60 ps) in 128 bits,
+ * and `sum` + `sum_rest` is that total exactly. `sum` alone is the total rounded once; up to 2^29 it is exact by itself, so that what went over
+ * the wire as one double still merges exactly.
  */
 #ifndef MUSTER_STATS_EXPHIST_H
 #define MUSTER_STATS_EXPHIST_H
@@ -20,6 +24,7 @@ struct exphist {
     uint32_t used;  /* buckets in use: counts[0..used) */
     uint64_t count, zero_count;
     double sum, min, max; /* min and max are 0 while count is 0 */
+    double sum_rest;      /* what of the exact sum `sum` has no room for; 0 in most */
     uint64_t counts[EXPHIST_BUCKETS];
 };
 

@@ -116,6 +116,75 @@ static void merging_is_commutative_associative_and_lossless(void **state)
     }
 }
 
+/* The sum too, and min and max: the whole struct. */
+static void merge_range(const struct exphist *parts, const size_t *order, size_t from, size_t to,
+                        struct exphist *out)
+{
+    if (to - from == 1) {
+        *out = parts[order[from]];
+        return;
+    }
+    struct exphist right;
+    size_t cut = from + 1 + (size_t)(random_unit() * (double)(to - from - 1));
+    merge_range(parts, order, from, cut, out);
+    merge_range(parts, order, cut, to, &right);
+    exphist_merge(out, &right);
+}
+
+static void shuffle(size_t *order, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t j = (size_t)(random_unit() * (double)i), swap = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = swap;
+    }
+}
+
+static void any_partition_in_any_order_is_equal_bit_for_bit(void **state)
+{
+    enum { PARTS = 40, ROUNDS = 50 };
+    static struct exphist parts[PARTS], first, again;
+    size_t order[PARTS];
+    for (int round = 0; round < ROUNDS; round++) {
+        double reach = round % 5 == 4 ? 1e30 : 1; /* also sums that a double cannot hold */
+        struct exphist whole;
+        exphist_init(&whole);
+        for (size_t p = 0; p < PARTS; p++) {
+            exphist_init(&parts[p]);
+            order[p] = p;
+            for (int i = 0; i < 45; i++) {
+                double value =
+                    random_unit() < 0.05 ? 0 : random_latency() * (random_unit() < 0.1 ? reach : 1);
+                uint64_t times = 1 + (uint64_t)(random_unit() * 3);
+                exphist_add(&parts[p], value, times);
+                exphist_add(&whole, value, times);
+            }
+        }
+        merge_range(parts, order, 0, PARTS, &first);
+        assert_memory_equal(&first, &whole, sizeof first);
+        for (int again_round = 0; again_round < 20; again_round++) {
+            shuffle(order, PARTS);
+            merge_range(parts, order, 0, PARTS, &again);
+            assert_memory_equal(&first, &again, sizeof first);
+        }
+    }
+}
+
+static void the_sum_is_right(void **state)
+{
+    struct exphist hist;
+    exphist_init(&hist);
+    exphist_add(&hist, 0.5, 1000000000);
+    exphist_add(&hist, 1.25, 3);
+    assert_true(hist.sum == 500000003.75 && hist.sum_rest == 0);
+    exphist_add(&hist, ldexp(1, 70), 1);
+    exphist_add(&hist, ldexp(1, 1000), UINT64_MAX / 4);
+    assert_true(isfinite(hist.sum) && hist.sum > ldexp(1, 70) && exphist_valid(&hist));
+    struct exphist self = hist;
+    exphist_merge(&hist, &self);
+    assert_true(hist.sum == self.sum); /* it stays at its end */
+}
+
 static void what_is_no_latency_is_refused_or_zero(void **state)
 {
     struct exphist hist;
@@ -139,6 +208,8 @@ int main(void)
         cmocka_unit_test(powers_of_two_sit_at_upper_edges),
         cmocka_unit_test(quantiles_are_within_the_bucket_error),
         cmocka_unit_test(merging_is_commutative_associative_and_lossless),
+        cmocka_unit_test(any_partition_in_any_order_is_equal_bit_for_bit),
+        cmocka_unit_test(the_sum_is_right),
         cmocka_unit_test(what_is_no_latency_is_refused_or_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,6 +262,45 @@ static void the_memory_to_decode_is_limited(void **state)
     assert_ok(otlp_parse(data, 2000, &decoded, &err), err);
 }
 
+/* A minute at 30 frames/s, as a robot sends it: spread like latencies are, with some that are eight times as long. */
+static void a_window_of_1800_latencies_takes_300_bytes(void **state)
+{
+    struct err err = {0};
+    uint64_t random = 11;
+    size_t total = 0, most = 0;
+    enum { WINDOWS = 200 };
+    cleanup_free struct otlp_export *in = mem_zalloc(1, sizeof *in);
+    str_copy(in->robot, sizeof in->robot, "r-01");
+    str_copy(in->stream, sizeof in->stream, "00112233445566778899aabbccddeeff");
+    in->seq = 1;
+    in->window_count = 1;
+    str_copy(in->windows[0].release, sizeof in->windows[0].release, RELEASE);
+    str_copy(in->windows[0].version, sizeof in->windows[0].version, "2.0.0");
+    /* What the histogram adds, without the words that say whose it is. */
+    const size_t words = strlen(RELEASE) + strlen("muster.release") + strlen("2.0.0") +
+                         strlen("muster.version") + strlen("muster.inference.latency");
+    for (int w = 0; w < WINDOWS; w++) {
+        cleanup_buf struct buf without = BUF_INIT(1 << 20), with = BUF_INIT(1 << 20);
+        struct exphist *hist = &in->windows[0].latency_ms;
+        exphist_init(hist);
+        assert_ok(otlp_format(in, &without, &err), err);
+        for (int i = 0; i < 1800; i++) {
+            double normal = 0;
+            for (int k = 0; k < 12; k++)
+                normal += random_between(&random, -0.5, 0.5);
+            exphist_add(hist, 18 * exp(0.25 * normal) * (random_below(&random, 1000) < 3 ? 8 : 1), 1);
+        }
+        assert_ok(otlp_format(in, &with, &err), err);
+        size_t bytes = with.len - without.len - words;
+        total += bytes;
+        most = MAX(most, bytes);
+    }
+    print_message("a histogram window of 1,800 latencies: %zu bytes in the mean, %zu at most, and %zu that "
+                  "say whose it is; %zu as doubles\n",
+                  total / WINDOWS, most, words, 1800 * sizeof(double));
+    assert_true(most <= 300);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +315,7 @@ int main(void)
         cmocka_unit_test(what_would_be_refused_is_not_sent),
         cmocka_unit_test(cut_and_flipped_messages_never_crash),
         cmocka_unit_test(the_memory_to_decode_is_limited),
+        cmocka_unit_test(a_window_of_1800_latencies_takes_300_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

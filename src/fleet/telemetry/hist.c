@@ -49,7 +49,7 @@ size_t hist_encode(const struct exphist *hist, uint8_t out[HIST_MAX_BYTES])
     put_u32(out, (uint32_t)hist->scale);
     put_u32(out + 4, (uint32_t)hist->offset);
     put_u32(out + 8, hist->used);
-    put_u32(out + 12, 0);
+    put_u32(out + 12, hist->sum_rest != 0);
     put_u64(out + 16, hist->count);
     put_u64(out + 24, hist->zero_count);
     put_f64(out + 32, hist->sum);
@@ -57,7 +57,11 @@ size_t hist_encode(const struct exphist *hist, uint8_t out[HIST_MAX_BYTES])
     put_f64(out + 48, hist->max);
     for (uint32_t i = 0; i < hist->used; i++)
         put_u64(out + HIST_HEAD_BYTES + 8 * (size_t)i, hist->counts[i]);
-    return HIST_HEAD_BYTES + 8 * (size_t)hist->used;
+    size_t len = HIST_HEAD_BYTES + 8 * (size_t)hist->used;
+    if (hist->sum_rest == 0)
+        return len;
+    put_f64(out + len, hist->sum_rest);
+    return len + 8;
 }
 
 int hist_decode(const uint8_t *data, size_t len, struct exphist *out, struct err *err)
@@ -74,12 +78,15 @@ int hist_decode(const uint8_t *data, size_t len, struct exphist *out, struct err
         .min = get_f64(data + 40),
         .max = get_f64(data + 48),
     };
-    if (get_u32(data + 12) != 0)
+    uint32_t rest = get_u32(data + 12);
+    if (rest > 1)
         return err_set(err, ERR_CORRUPT, "stored histogram has a reserved field in use");
-    if (out->used > EXPHIST_BUCKETS || len != HIST_HEAD_BYTES + 8 * (size_t)out->used)
+    if (out->used > EXPHIST_BUCKETS || len != HIST_HEAD_BYTES + 8 * ((size_t)out->used + rest))
         return err_set(err, ERR_CORRUPT, "stored histogram of %u buckets has %zu bytes", out->used, len);
     for (uint32_t i = 0; i < out->used; i++)
         out->counts[i] = get_u64(data + HIST_HEAD_BYTES + 8 * (size_t)i);
+    if (rest)
+        out->sum_rest = get_f64(data + len - 8);
     if (!exphist_valid(out))
         return err_set(err, ERR_CORRUPT, "stored histogram does not add up");
     return 0;
