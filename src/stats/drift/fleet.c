@@ -2,21 +2,31 @@
 
 #include <math.h>
 
-double fleet_drift_average(const double *log10_e, size_t count)
+static double average(const double *log10_e, size_t count, double limit)
 {
     double most = -INFINITY, sum = 0;
     size_t known = 0;
     for (size_t i = 0; i < count; i++)
         if (!isnan(log10_e[i])) {
-            most = fmax(most, log10_e[i]);
+            most = fmax(most, fmin(log10_e[i], limit));
             known++;
         }
     if (!known || isinf(most))
         return known ? most : -INFINITY;
     for (size_t i = 0; i < count; i++)
         if (!isnan(log10_e[i]))
-            sum += pow(10, log10_e[i] - most);
+            sum += pow(10, fmin(log10_e[i], limit) - most);
     return most + log10(sum / (double)known);
+}
+
+double fleet_drift_average(const double *log10_e, size_t count)
+{
+    return average(log10_e, count, INFINITY);
+}
+
+double fleet_drift_common(const double *log10_e, size_t count, double arl, double share)
+{
+    return average(log10_e, count, log10(arl / share));
 }
 
 /* Largest first; ties by index. Heap sort: `order` is all the memory there is. */
@@ -50,7 +60,7 @@ static void sort(const double *log10_e, size_t *order, size_t count)
     }
 }
 
-/* The largest k with: the k-th largest e ≥ robots / (q·k). What is compared is M / arl, an e-value of "no drift within arl blocks". */
+/* The largest k with: the k-th largest e ≥ robots / (q·k). */
 size_t fleet_drift_point(const double *log10_e, size_t count, double q, double arl, size_t *order)
 {
     size_t known = 0, found = 0;

@@ -16,6 +16,21 @@ static void the_average_is_of_what_is_known(void **unused)
     assert_true(isinf(fleet_drift_average(none, 0)));
 }
 
+static void something_common_needs_a_share_of_the_robots(void **unused)
+{
+    double values[100];
+    for (int i = 0; i < 100; i++)
+        values[i] = 0;
+    for (int i = 0; i < 3; i++)
+        values[i] = 50;
+    assert_true(fleet_drift_average(values, 100) > 40);
+    assert_true(fleet_drift_common(values, 100, 1e5, 0.04) < 5);
+    values[3] = values[4] = 7;
+    assert_true(fleet_drift_common(values, 100, 1e5, 0.04) >= 5);
+    assert_true(fabs(fleet_drift_common(values + 10, 50, 1e5, 0.04) - fleet_drift_average(values + 10, 50)) <
+                1e-12);
+}
+
 static uint64_t state = 7;
 
 static double uniform(void)
@@ -86,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_average_is_of_what_is_known),
+        cmocka_unit_test(something_common_needs_a_share_of_the_robots),
         cmocka_unit_test(those_that_stand_out_are_pointed_at),
         cmocka_unit_test(the_false_discovery_rate_holds_under_dependence),
         cmocka_unit_test(the_average_holds_under_dependence),
