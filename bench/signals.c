@@ -62,7 +62,7 @@ static void fill_scene(struct bench *bench, struct scene *scene)
     for (size_t i = 0; i < CHANNELS * cells; i++)
         scene->tap[i] = uniform(bench) - 0.3f;
     for (size_t i = 0; i < bench->columns; i++) {
-        float u = uniform(bench), score = powf(u, 12); /* most are nothing */
+        float u = uniform(bench), score = powf(u, 100); /* one in seventy is something */
         const float box[4] = {uniform(bench) * (float)bench->width, uniform(bench) * (float)bench->height,
                               10 + 30 * uniform(bench), 10 + 30 * uniform(bench)};
         for (size_t k = 0; k < 4; k++)
@@ -198,7 +198,7 @@ static void run_part(struct bench *bench, enum part part, struct scene *scene)
         break;
     case PART_NOVELTY:
         best = (struct best_columns){.below_count = 2, .below = {7, 77}};
-        novelty_score(&bench->index, &scene->view, &best, &scene->frame, &scene->result, &signals);
+        novelty_score(&bench->index, &scene->view, &best, &scene->frame, &scene->result, 0, &signals);
         break;
     case PART_DRIFT:
         signals.values[0] = drift_frame(bench->drift, &scene->output[0], 0);
@@ -244,8 +244,7 @@ static int measure(int width, int height, size_t columns, uint64_t rounds, bool 
     }
     printf("%s{\"frame\": \"%dx%d\", \"columns\": %zu, \"labels\": %d, \"channels\": %d, \"prototypes\": %d, "
            "\"candidates\": %d",
-           first ? "" : ", ", width, height, columns, LABELS, CHANNELS, PROFILE_MAX_PROTOTYPES,
-           NOVELTY_CANDIDATES);
+           first ? "" : ", ", width, height, columns, LABELS, CHANNELS, PROFILE_MAX_PROTOTYPES, NOVELTY_EACH);
     for (enum part part = 0; part < PARTS; part++)
         printf(", \"%s\": %.0f", part_names[part], time_part(&bench, part, rounds));
     putchar('}');

@@ -4,74 +4,78 @@
 #include "infer/signals_inside.h"
 #include "infer/signals_loops.h"
 
+#include <limits.h>
 #include <math.h>
 
 _Static_assert((int)PROFILE_DIMS == (int)LOOPS_DIMS, "the loops are made for it");
+_Static_assert((int)PROFILE_MAX_PROTOTYPES % (int)LOOPS_BLOCK == 0, "whole blocks");
 #define UNIT 127
 
-static void gather(const float *features, size_t stride, size_t count, float *out)
+void novelty_quantize(const float in[PROFILE_DIMS], int8_t out[PROFILE_DIMS])
 {
-    for (size_t i = 0; i < count; i++)
-        out[i] = features[i * stride];
-}
-
-/* To length 127: numbers that no int8 could hold, NaN and infinity become 0, far from everything. */
-static void quantize(const float in[PROFILE_DIMS], int8_t out[PROFILE_DIMS])
-{
-    float length = sqrtf(loops_dot(in, in, PROFILE_DIMS));
-    bool sound = isfinite(length) && length > 0;
+    float squared = 0;
     for (size_t i = 0; i < PROFILE_DIMS; i++)
-        out[i] = sound ? (int8_t)lrintf(in[i] / length * UNIT) : 0;
+        squared += in[i] * in[i];
+    const float length = sqrtf(squared);
+    const bool sound = isfinite(length) && length > 0;
+    for (size_t i = 0; i < PROFILE_DIMS; i++)
+        out[i] = sound ? (int8_t)(in[i] / length * UNIT + (in[i] < 0 ? -0.5f : 0.5f)) : 0;
 }
 
 void novelty_embed(const struct profile *profile, const float *features, size_t stride,
                    int8_t out[PROFILE_DIMS])
 {
-    float gathered[PROFILE_MAX_CHANNELS], projected[PROFILE_DIMS];
-    const size_t channels = MIN(profile->channels, (uint32_t)PROFILE_MAX_CHANNELS);
-    gather(features, stride, channels, gathered);
-    for (size_t i = 0; i < PROFILE_DIMS; i++)
-        projected[i] = loops_dot(profile->projection + i * channels, gathered, channels) + profile->offset[i];
-    quantize(projected, out);
+    float projected[PROFILE_DIMS];
+    for (size_t d = 0; d < PROFILE_DIMS; d++) {
+        const float *row = profile->projection + d * profile->channels;
+        float sum = 0;
+        for (size_t c = 0; c < profile->channels; c++)
+            sum += row[c] * features[c * stride];
+        projected[d] = sum + profile->offset[d];
+    }
+    novelty_quantize(projected, out);
 }
 
+/* ---- the nearest: in the blocks that have the largest ones ---- */
+
 struct nearest {
+    const int16_t *dots;
     size_t count;
-    int16_t dots[NOVELTY_NEIGHBOURS];
+    int least; /* what does not exceed it is none of them */
     uint32_t at[NOVELTY_NEIGHBOURS];
 };
 
 /* Kept in order; of equal ones the first. */
-static void offer(struct nearest *nearest, int16_t dot, uint32_t at)
+static void insert(struct nearest *nearest, uint32_t at)
 {
-    if (nearest->count == NOVELTY_NEIGHBOURS && dot <= nearest->dots[NOVELTY_NEIGHBOURS - 1])
-        return;
+    const int16_t dot = nearest->dots[at];
     size_t i = nearest->count < NOVELTY_NEIGHBOURS ? nearest->count++ : NOVELTY_NEIGHBOURS - 1;
-    for (; i > 0 && nearest->dots[i - 1] < dot; i--) {
-        nearest->dots[i] = nearest->dots[i - 1];
+    for (; i > 0 && nearest->dots[nearest->at[i - 1]] < dot; i--)
         nearest->at[i] = nearest->at[i - 1];
-    }
-    nearest->dots[i] = dot;
     nearest->at[i] = at;
+    if (nearest->count == NOVELTY_NEIGHBOURS)
+        nearest->least = nearest->dots[nearest->at[NOVELTY_NEIGHBOURS - 1]];
 }
 
-static void offer_block(struct nearest *nearest, const int16_t *dots, size_t from, size_t count)
+static void offer(struct nearest *nearest, uint32_t from, uint32_t to)
 {
-    if (count == LOOPS_BLOCK && nearest->count == NOVELTY_NEIGHBOURS &&
-        loops_most(dots + from) <= nearest->dots[NOVELTY_NEIGHBOURS - 1])
-        return;
-    for (size_t i = from; i < from + count; i++)
-        offer(nearest, dots[i], (uint32_t)i);
+    for (uint32_t at = from; at < to; at++)
+        if (nearest->dots[at] > nearest->least)
+            insert(nearest, at);
 }
 
-float novelty_nearest(const int16_t *dots, size_t count, uint32_t out_nearest[NOVELTY_NEIGHBOURS])
+float novelty_nearest(const int16_t *dots, const int16_t *most, size_t count,
+                      uint32_t out_nearest[NOVELTY_NEIGHBOURS])
 {
-    struct nearest nearest = {0};
+    struct nearest blocks = {.dots = most, .least = INT_MIN}, nearest = {.dots = dots, .least = INT_MIN};
     int32_t sum = 0;
-    for (size_t from = 0; from < count; from += LOOPS_BLOCK)
-        offer_block(&nearest, dots, from, MIN((size_t)LOOPS_BLOCK, count - from));
+    offer(&blocks, 0, (uint32_t)((count + LOOPS_BLOCK - 1) / LOOPS_BLOCK));
+    for (size_t i = 0; i < blocks.count; i++) {
+        const uint32_t from = blocks.at[i] * LOOPS_BLOCK;
+        offer(&nearest, from, MIN(from + LOOPS_BLOCK, (uint32_t)count));
+    }
     for (size_t i = 0; i < nearest.count; i++)
-        sum += nearest.dots[i];
+        sum += dots[nearest.at[i]];
     if (out_nearest)
         memcpy(out_nearest, nearest.at, sizeof nearest.at);
     if (nearest.count == 0)
@@ -83,15 +87,17 @@ float novelty_nearest(const int16_t *dots, size_t count, uint32_t out_nearest[NO
 float novelty_distance(const struct profile *profile, const int8_t embedded[PROFILE_DIMS],
                        uint32_t out_nearest[NOVELTY_NEIGHBOURS])
 {
-    int16_t dots[PROFILE_MAX_PROTOTYPES];
+    int16_t dots[PROFILE_MAX_PROTOTYPES], most[PROFILE_MAX_PROTOTYPES / LOOPS_BLOCK];
     const size_t count = MIN(profile->prototype_count, (uint32_t)PROFILE_MAX_PROTOTYPES);
     for (size_t i = 0; i < count; i++) {
         int32_t sum = 0;
         for (size_t d = 0; d < PROFILE_DIMS; d++)
             sum += profile->prototypes[i][d] * embedded[d];
         dots[i] = (int16_t)sum;
+        if (i % LOOPS_BLOCK == 0 || dots[i] > most[i / LOOPS_BLOCK])
+            most[i / LOOPS_BLOCK] = dots[i];
     }
-    return novelty_nearest(dots, count, out_nearest);
+    return novelty_nearest(dots, most, count, out_nearest);
 }
 
 /* The first one that is at least as large: all from there on are. */

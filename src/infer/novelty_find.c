@@ -150,53 +150,98 @@ int novelty_index_init(struct novelty_index *index, const struct profile *profil
     const size_t padded = (count + LOOPS_BLOCK - 1) / LOOPS_BLOCK * LOOPS_BLOCK;
     *index = (struct novelty_index){.profile = profile, .padded = padded};
     index->columns = mem_zalloc(MAX(padded, (size_t)1), PROFILE_DIMS);
-    index->scratch = mem_zalloc(MAX(profile->channels, 1U), sizeof *index->scratch);
-    if (!index->columns || !index->scratch) {
+    index->projection = mem_zalloc(MAX(profile->channels, 1U), PROFILE_DIMS * sizeof(float));
+    index->scratch = mem_zalloc(MAX(profile->channels, 1U), 2 * sizeof(float));
+    if (!index->columns || !index->projection || !index->scratch) {
         novelty_index_fini(index);
         return err_no_memory(err);
     }
-    for (size_t i = 0; i < count; i++)
-        for (size_t d = 0; d < PROFILE_DIMS; d++)
-            index->columns[d * padded + i] = profile->prototypes[i][d];
+    for (size_t d = 0; d < PROFILE_DIMS; d++) {
+        for (size_t i = 0; i < count; i++)
+            index->columns[d * padded + loops_place(i)] = profile->prototypes[i][d];
+        for (size_t c = 0; c < profile->channels; c++)
+            index->projection[c * PROFILE_DIMS + d] = profile->projection[d * profile->channels + c];
+    }
     return 0;
 }
 
 void novelty_index_fini(struct novelty_index *index)
 {
     free(index->columns);
+    free(index->projection);
     free(index->scratch);
     *index = (struct novelty_index){0};
 }
 
-float novelty_index_distance(const struct novelty_index *index, const int8_t embedded[PROFILE_DIMS])
+void novelty_index_embed(const struct novelty_index *index, const float *features, size_t stride,
+                         int8_t out[PROFILE_DIMS])
 {
-    int16_t dots[PROFILE_MAX_PROTOTYPES];
-    loops_dots(index->columns, index->padded, embedded, dots);
-    return novelty_nearest(dots, index->profile->prototype_count, NULL);
+    const size_t channels = index->profile->channels;
+    float projected[PROFILE_DIMS], *gathered = index->scratch + channels;
+    for (size_t c = 0; c < channels; c++)
+        gathered[c] = features[c * stride];
+    loops_project(index->projection, gathered, channels, projected);
+    for (size_t d = 0; d < PROFILE_DIMS; d++)
+        projected[d] += index->profile->offset[d];
+    novelty_quantize(projected, out);
 }
 
-static float surprise(const struct novelty_index *index, const struct novelty_candidate *candidate)
+void novelty_index_distances(const struct novelty_index *index, const int8_t (*embedded)[PROFILE_DIMS],
+                             size_t count, float *out)
 {
-    int8_t embedded[PROFILE_DIMS];
-    novelty_embed(index->profile, candidate->features, candidate->stride, embedded);
-    double p = novelty_p(index->profile, novelty_index_distance(index, embedded));
-    return 0 - signals_log2((float)p) * 0.30103f; /* log10 2 */
+    int16_t dots[LOOPS_QUERIES][PROFILE_MAX_PROTOTYPES];
+    int16_t most[LOOPS_QUERIES][PROFILE_MAX_PROTOTYPES / LOOPS_BLOCK];
+    const struct loops_dots both[LOOPS_QUERIES] = {{dots[0], most[0]}, {dots[1], most[1]}};
+    for (size_t from = 0; from < count; from += LOOPS_QUERIES) {
+        int16_t queries[LOOPS_QUERIES][PROFILE_DIMS] = {{0}};
+        const size_t these = MIN((size_t)LOOPS_QUERIES, count - from);
+        for (size_t i = 0; i < these * PROFILE_DIMS; i++)
+            queries[i / PROFILE_DIMS][i % PROFILE_DIMS] = embedded[from + i / PROFILE_DIMS][i % PROFILE_DIMS];
+        loops_dots(index->columns, index->padded, (const int16_t(*)[PROFILE_DIMS])queries, both);
+        for (size_t i = 0; i < these; i++)
+            out[from + i] = novelty_nearest(dots[i], most[i], index->profile->prototype_count, NULL);
+    }
+}
+
+static void surprises(const struct novelty_index *index, const struct novelty_candidate *found, size_t count,
+                      float out[NOVELTY_EACH])
+{
+    int8_t embedded[NOVELTY_EACH][PROFILE_DIMS];
+    float distances[NOVELTY_EACH];
+    for (size_t i = 0; i < count; i++)
+        novelty_index_embed(index, found[i].features, found[i].stride, embedded[i]);
+    novelty_index_distances(index, (const int8_t(*)[PROFILE_DIMS])embedded, count, distances);
+    for (size_t i = 0; i < count; i++)
+        out[i] = 0 - signals_log2((float)novelty_p(index->profile, distances[i])) * 0.30103f; /* log10 2 */
+}
+
+/* Whose turn it is, moved to the front. */
+static size_t in_turn(struct novelty_candidate found[NOVELTY_CANDIDATES], size_t count, uint32_t turn)
+{
+    struct novelty_candidate chosen[NOVELTY_EACH];
+    if (count <= NOVELTY_EACH)
+        return count;
+    for (size_t i = 0; i < NOVELTY_EACH; i++)
+        chosen[i] = found[((size_t)turn * NOVELTY_EACH + i) % count];
+    memcpy(found, chosen, sizeof chosen);
+    return NOVELTY_EACH;
 }
 
 void novelty_score(const struct novelty_index *index, const struct signal_view *view,
                    const struct best_columns *best, const struct pipeline_frame *frame,
-                   const struct pipeline_result *result, struct frame_signals *out)
+                   const struct pipeline_result *result, uint32_t turn, struct frame_signals *out)
 {
     struct novelty_candidate found[NOVELTY_CANDIDATES];
-    const size_t count = novelty_find(view, best, frame, result, index->scratch, found);
-    float most = -1, sum = 0, unknown = 0;
+    size_t count = novelty_find(view, best, frame, result, index->scratch, found);
+    count = in_turn(found, count, turn);
+    float new[NOVELTY_EACH], most = -1, sum = 0, unknown = 0;
+    surprises(index, found, count, new);
     for (size_t i = 0; i < count; i++) {
-        float new = surprise(index, &found[i]);
-        if (new > most)
+        if (new[i] > most)
             memcpy(out->novel_box, found[i].box, sizeof out->novel_box);
-        most = MAX(most, new);
-        sum += new;
-        unknown += new >= SURPRISING;
+        most = MAX(most, new[i]);
+        sum += new[i];
+        unknown += new[i] >= SURPRISING;
     }
     out->values[SIGNAL_UNKNOWN] = unknown; /* of none there is none */
     if (count == 0)

@@ -14,6 +14,7 @@ struct signal_maker {
     struct novelty_index index;
     struct sensor sensor;
     struct result_memory memory;
+    uint32_t turn;
 };
 
 static const struct tensor_spec *tap_of(const struct release *release)
@@ -56,6 +57,7 @@ void signal_maker_reset(struct signal_maker *maker)
 {
     maker->sensor.points = 0;
     maker->memory.known = false;
+    maker->turn = 0;
 }
 
 /* ---- what a run left behind ---- */
@@ -102,7 +104,7 @@ static void read_answer(struct signal_maker *maker, const struct pipeline_frame 
         result_find_best(view, &best);
     result_read(&maker->memory, view, &best, frame, result, out->values);
     if (maker->tapped && view->tap)
-        novelty_score(&maker->index, view, &best, frame, result, out);
+        novelty_score(&maker->index, view, &best, frame, result, maker->turn++, out);
 }
 
 void signal_maker_view(struct signal_maker *maker, const struct pipeline_frame *frame,

@@ -36,7 +36,7 @@ void signal_view_of(const struct pipeline *pipeline, struct signal_view *out);
 /* ---- the sensor ---- */
 
 enum {
-    SENSOR_RUNS = 24,   /* of pixels side by side, spread over the frame */
+    SENSOR_RUNS = 16,   /* of pixels side by side, spread over the frame */
     SENSOR_POINTS = 64, /* in each */
     SENSOR_FLOATS = 4096
 };
@@ -45,7 +45,7 @@ struct sensor { /* one frame ago */
     int width, height;
     size_t points; /* 0: nothing is known */
     union {
-        uint8_t luma[SENSOR_RUNS * SENSOR_POINTS];
+        uint8_t bytes[SENSOR_RUNS * SENSOR_POINTS * 3];
         float floats[SENSOR_FLOATS];
     };
 };
@@ -54,7 +54,7 @@ void sensor_read(struct sensor *sensor, const struct pipeline_frame *frame, enum
 
 /* ---- the result ---- */
 
-enum { RESULT_BEST = 8, RESULT_TRACKED = 16, RESULT_UNKNOWN = 4 };
+enum { RESULT_BEST = 8, RESULT_TRACKED = 8, RESULT_UNKNOWN = 4 };
 
 struct result_memory { /* one frame ago */
     bool known;
@@ -81,25 +81,34 @@ void result_read(struct result_memory *memory, const struct signal_view *view,
 
 struct novelty_index { /* the prototypes, laid out for many at once */
     const struct profile *profile;
-    size_t padded;   /* prototypes, in whole blocks */
-    int8_t *columns; /* owned: [PROFILE_DIMS][padded] */
-    float *scratch;  /* owned: channels */
+    size_t padded;     /* prototypes, in whole blocks */
+    int8_t *columns;   /* owned: [PROFILE_DIMS][padded] */
+    float *projection; /* owned: [channels][PROFILE_DIMS] */
+    float *scratch;    /* owned: 2 * channels */
 };
 int novelty_index_init(struct novelty_index *index, const struct profile *profile,
                        struct err *err) must_check;
 void novelty_index_fini(struct novelty_index *index);
-/* As novelty_distance, to the bit. */
-float novelty_index_distance(const struct novelty_index *index, const int8_t embedded[PROFILE_DIMS]);
+/* As novelty_embed and novelty_distance, to the bit; distances of several at once. */
+void novelty_index_embed(const struct novelty_index *index, const float *features, size_t stride,
+                         int8_t out[PROFILE_DIMS]);
+void novelty_index_distances(const struct novelty_index *index, const int8_t (*embedded)[PROFILE_DIMS],
+                             size_t count, float *out);
 
 size_t novelty_find(const struct signal_view *view, const struct best_columns *best,
                     const struct pipeline_frame *frame, const struct pipeline_result *result, float *scratch,
                     struct novelty_candidate out[NOVELTY_CANDIDATES]);
+/* Of more than NOVELTY_EACH candidates a few in each frame, in turn: it would cost too much otherwise. */
+enum { NOVELTY_EACH = 2 };
 void novelty_score(const struct novelty_index *index, const struct signal_view *view,
                    const struct best_columns *best, const struct pipeline_frame *frame,
-                   const struct pipeline_result *result, struct frame_signals *out);
+                   const struct pipeline_result *result, uint32_t turn, struct frame_signals *out);
 
-/* Distance of the k largest of `dots`, of which there are `count`; out_nearest may be NULL. */
-float novelty_nearest(const int16_t *dots, size_t count, uint32_t out_nearest[NOVELTY_NEIGHBOURS]);
+/* Distance of the k largest of `dots`, of which there are `count`, `most` being those of each block; out_nearest may be NULL. */
+float novelty_nearest(const int16_t *dots, const int16_t *most, size_t count,
+                      uint32_t out_nearest[NOVELTY_NEIGHBOURS]);
+/* To length 127: what is NaN, infinite or of no length becomes zeros, which are far from everything. */
+void novelty_quantize(const float in[PROFILE_DIMS], int8_t out[PROFILE_DIMS]);
 
 /* ---- the maker ---- */
 

@@ -29,36 +29,69 @@
     }
 #endif
 
+/* What the compiler does not find by itself: sums that stay in registers. */
+typedef float lanes_f32 __attribute__((vector_size(32), aligned(4)));
+typedef int32_t lanes_i32 __attribute__((vector_size(32), aligned(4)));
+typedef uint16_t lanes_u16 __attribute__((vector_size(32), aligned(2)));
+typedef int16_t lanes_i16 __attribute__((vector_size(32), aligned(1)));
+
 /* ---- pixels ---- */
 
-enum { ROW = LOOPS_BLOCK + 2, RED = 77, GREEN = 150, BLUE = 29, SATURATION_ONE = 4096 };
+enum { SATURATION_ONE = 4096 };
 
-LOOP void luma_of(const uint8_t *restrict rgb, size_t count, int16_t *restrict out)
+LOOP int32_t change_of(const uint8_t *restrict at, const uint8_t *restrict before, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        out[i] = (int16_t)((RED * rgb[3 * i] + GREEN * rgb[3 * i + 1] + BLUE * rgb[3 * i + 2]) >> 8);
-}
-
-LOOP void sum_luma(const int16_t *restrict up, const int16_t *restrict at, const int16_t *restrict down,
-                   size_t count, uint8_t *restrict before, struct loops_sums *out)
-{
-    int32_t sum = 0, squared = 0, laplacian = 0, change = 0;
+    int32_t change = 0;
     for (size_t i = 0; i < count; i++) {
-        int32_t luma = at[i + 1], was = before[i];
-        int32_t bend = 4 * luma - at[i] - at[i + 2] - up[i + 1] - down[i + 1];
-        sum += luma;
-        squared += luma * luma;
-        laplacian += bend * bend;
-        change += luma > was ? luma - was : was - luma;
-        before[i] = (uint8_t)luma;
+        int32_t moved = at[i] - before[i];
+        change += moved < 0 ? -moved : moved;
     }
-    out->luma = sum;
-    out->luma_squared = squared;
-    out->laplacian_squared = laplacian;
-    out->change = change;
+    return change;
 }
 
-LOOP void sum_colour(const uint8_t *restrict rgb, size_t count, struct loops_sums *out)
+LOOP void sums_of(const uint8_t *restrict at, size_t count, struct loops_sums *out)
+{
+    int32_t sum = 0, squared = 0;
+    for (size_t i = 0; i < count; i++) {
+        int16_t value = at[i];
+        sum += value;
+        squared += (int32_t)value * value;
+    }
+    out->sum = sum;
+    out->squared = squared;
+}
+
+LOOP int32_t bend_of(const uint8_t *restrict up, const uint8_t *restrict at, const uint8_t *restrict down,
+                     size_t count)
+{
+    int32_t squared = 0;
+    for (size_t i = 0; i < count; i++) {
+        int16_t bend = (int16_t)(4 * at[i] - at[(ptrdiff_t)i - 3] - at[i + 3] - up[i] - down[i]);
+        squared += (int32_t)bend * bend;
+    }
+    return squared;
+}
+
+LOOP void sum_run(const struct loops_run *run, size_t count, struct loops_sums *out)
+{
+    sums_of(run->at, count, out);
+    out->bend_squared = bend_of(run->up, run->at, run->down, count);
+    out->change = change_of(run->at, run->before, count);
+    memcpy(run->before, run->at, count);
+}
+
+/* Nearly every run is as long as can be: that one is compiled for its length. */
+LOOP void run_loop(const struct loops_run *run, struct loops_sums *out)
+{
+    if (run->count == LOOPS_RUN)
+        sum_run(run, LOOPS_RUN, out);
+    else
+        sum_run(run, run->count, out);
+}
+COPIES(void, run, (const struct loops_run *run, struct loops_sums *out), (run, out))
+
+LOOP void colour_loop(const uint8_t *restrict rgb, size_t count, int32_t *out_saturation,
+                      int32_t *out_clipped)
 {
     int32_t saturation = 0, clipped = 0;
     for (size_t i = 0; i < count; i++) {
@@ -69,19 +102,11 @@ LOOP void sum_colour(const uint8_t *restrict rgb, size_t count, struct loops_sum
         saturation += (int32_t)((float)(SATURATION_ONE * (most - least)) / (float)(most > 0 ? most : 1));
         clipped += (most == 255) | (most == 0);
     }
-    out->saturation = saturation;
-    out->clipped = clipped;
+    *out_saturation = saturation;
+    *out_clipped = clipped;
 }
-
-LOOP void rows_loop(const struct loops_rows *rows, struct loops_sums *out)
-{
-    int16_t luma[3][ROW];
-    for (int i = 0; i < 3; i++)
-        luma_of(rows->rgb[i], rows->count + 2, luma[i]);
-    sum_luma(luma[0], luma[1], luma[2], rows->count, rows->luma, out);
-    sum_colour(rows->rgb[1] + 3, rows->count, out);
-}
-COPIES(void, rows, (const struct loops_rows *rows, struct loops_sums *out), (rows, out))
+COPIES(void, colour, (const uint8_t *rgb, size_t count, int32_t *out_saturation, int32_t *out_clipped),
+       (rgb, count, out_saturation, out_clipped))
 
 /* ---- floats ---- */
 
@@ -126,19 +151,6 @@ LOOP uint32_t count_equal_loop(const float *restrict x, size_t count, float a, f
 }
 COPIES(uint32_t, count_equal, (const float *x, size_t count, float a, float b), (x, count, a, b))
 
-LOOP float dot_loop(const float *restrict a, const float *restrict b, size_t count)
-{
-    float lanes[LOOPS_LANES] = {0};
-    size_t i = 0;
-    for (; i + LOOPS_LANES <= count; i += LOOPS_LANES)
-        for (size_t k = 0; k < LOOPS_LANES; k++)
-            lanes[k] += a[i + k] * b[i + k];
-    for (size_t k = 0; i < count; i++, k++)
-        lanes[k] += a[i] * b[i];
-    return sum_of(lanes);
-}
-COPIES(float, dot, (const float *a, const float *b, size_t count), (a, b, count))
-
 /* ---- scores: floats that are not negative compare like the integers that their bits are ---- */
 
 static int32_t bits_of(float value)
@@ -148,50 +160,48 @@ static int32_t bits_of(float value)
     return bits;
 }
 
-static float float_of(int32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 struct score_limits {
     int32_t threshold, low, high;
 };
 
-LOOP void score_block(const int32_t *restrict bits, size_t count, struct score_limits limits,
-                      int32_t *restrict out_most, int32_t *restrict out_below, int32_t *restrict unsure)
+/* Integers from 0, so that a difference never overflows. */
+#define LARGER(a, b) ((b) + (((a) - (b)) & ~(((a) - (b)) >> 31)))
+
+LOOP void score_chunk(const int32_t *restrict bits, const struct score_limits *limits, lanes_i32 *unsure,
+                      float *out_most, float *out_below)
 {
-    int32_t most = 0, below = 0, between = 0;
-    for (size_t i = 0; i < count; i++) {
-        int32_t at = bits[i], under = at < limits.threshold ? at : 0;
-        most = at > most ? at : most;
-        below = under > below ? under : below;
-        between += (at >= limits.low) & (at <= limits.high);
+    lanes_i32 most = {0}, below = {0}, between = *unsure;
+    for (size_t i = 0; i < LOOPS_SCORE_ROWS; i++, bits += LOOPS_LANES) {
+        const lanes_i32 at = *(const lanes_i32 *)(const void *)bits, under = at & (at < limits->threshold);
+        most = LARGER(at, most);
+        below = LARGER(under, below);
+        between -= (at >= limits->low) & (at <= limits->high);
     }
-    *out_most = most;
-    *out_below = below;
-    *unsure += between;
+    *(lanes_i32 *)(void *)out_most = most;
+    *(lanes_i32 *)(void *)out_below = below;
+    *unsure = between;
 }
 
+/* The last chunk is filled up with zeros, which are no score. */
 LOOP void scores_loop(const float *restrict scores, size_t count, float threshold, float *restrict out_most,
                       float *restrict out_below, uint32_t *restrict out_unsure)
 {
     const int32_t *bits = (const int32_t *)(const void *)scores; /* built with -fno-strict-aliasing */
     const struct score_limits limits = {bits_of(threshold), bits_of(0.25f), bits_of(0.5f)};
-    int32_t most, below, unsure = 0;
-    size_t block = 0;
-    for (; (block + 1) * LOOPS_BLOCK <= count; block++) {
-        score_block(bits + block * LOOPS_BLOCK, LOOPS_BLOCK, limits, &most, &below, &unsure);
-        out_most[block] = float_of(most);
-        out_below[block] = float_of(below);
+    int32_t rest[LOOPS_SCORES] = {0};
+    lanes_i32 unsure = {0};
+    const size_t chunks = count / LOOPS_SCORES, left = count % LOOPS_SCORES;
+    for (size_t i = 0; i < chunks; i++)
+        score_chunk(bits + i * LOOPS_SCORES, &limits, &unsure, out_most + i * LOOPS_LANES,
+                    out_below + i * LOOPS_LANES);
+    if (left) {
+        memcpy(rest, bits + chunks * LOOPS_SCORES, left * sizeof *rest);
+        score_chunk(rest, &limits, &unsure, out_most + chunks * LOOPS_LANES,
+                    out_below + chunks * LOOPS_LANES);
     }
-    if (block * LOOPS_BLOCK < count) {
-        score_block(bits + block * LOOPS_BLOCK, count - block * LOOPS_BLOCK, limits, &most, &below, &unsure);
-        out_most[block] = float_of(most);
-        out_below[block] = float_of(below);
-    }
-    *out_unsure = (uint32_t)unsure;
+    *out_unsure = 0;
+    for (size_t k = 0; k < LOOPS_LANES; k++)
+        *out_unsure += (uint32_t)unsure[k];
 }
 COPIES(void, scores,
        (const float *scores, size_t count, float threshold, float *out_most, float *out_below,
@@ -200,29 +210,62 @@ COPIES(void, scores,
 
 /* ---- prototypes ---- */
 
-LOOP void dots_loop(const int8_t *restrict columns, size_t padded, const int8_t query[LOOPS_DIMS],
-                    int16_t *restrict out)
+LOOP void project_loop(const float *restrict rows, const float *restrict x, size_t count, float *restrict out)
 {
-    for (size_t block = 0; block < padded; block += LOOPS_BLOCK) {
-        int16_t sums[LOOPS_BLOCK] = {0};
-        for (size_t d = 0; d < LOOPS_DIMS; d++) {
-            const int8_t *restrict at = columns + d * padded + block;
-            const int16_t by = query[d];
-            for (size_t i = 0; i < LOOPS_BLOCK; i++)
-                sums[i] =
-                    (int16_t)(sums[i] + by * at[i]); /* whatever is carried away on the way comes back */
-        }
-        memcpy(out + block, sums, sizeof sums);
+    lanes_f32 first = {0}, second = {0}, third = {0}, fourth = {0};
+    for (size_t c = 0; c < count; c++, rows += LOOPS_DIMS) {
+        const lanes_f32 *row = (const lanes_f32 *)(const void *)rows;
+        first += row[0] * x[c];
+        second += row[1] * x[c];
+        third += row[2] * x[c];
+        fourth += row[3] * x[c];
     }
+    lanes_f32 *sums = (lanes_f32 *)(void *)out;
+    sums[0] = first;
+    sums[1] = second;
+    sums[2] = third;
+    sums[3] = fourth;
 }
-COPIES(void, dots, (const int8_t *columns, size_t padded, const int8_t query[LOOPS_DIMS], int16_t *out),
-       (columns, padded, query, out))
+COPIES(void, project, (const float *rows, const float *x, size_t count, float out[LOOPS_DIMS]),
+       (rows, x, count, out))
 
-LOOP int16_t most_loop(const int16_t *values)
+LOOP int16_t most_of(const int16_t *restrict values)
 {
     int16_t most = values[0];
-    for (size_t i = 1; i < LOOPS_BLOCK; i++)
+    for (size_t i = 0; i < LOOPS_BLOCK; i++)
         most = values[i] > most ? values[i] : most;
     return most;
 }
-COPIES(int16_t, most, (const int16_t *values), (values))
+
+/* Whatever is carried away on the way comes back: the sums fit. */
+LOOP void dots_loop(const int8_t *restrict columns, size_t padded,
+                    const int16_t queries[LOOPS_QUERIES][LOOPS_DIMS], const struct loops_dots *out)
+{
+    for (size_t block = 0; block < padded; block += LOOPS_BLOCK) {
+        lanes_u16 first_low = {0}, first_high = {0}, second_low = {0}, second_high = {0};
+        const int8_t *at = columns + block;
+        for (size_t d = 0; d < LOOPS_DIMS; d++, at += padded) {
+            const lanes_i16 both = *(const lanes_i16 *)(const void *)at;
+            const lanes_u16 low = (lanes_u16)((lanes_i16)((lanes_u16)both << 8) >> 8);
+            const lanes_u16 high = (lanes_u16)(both >> 8);
+            const uint16_t by = (uint16_t)queries[0][d], by_second = (uint16_t)queries[1][d];
+            first_low += low * by;
+            first_high += high * by;
+            second_low += low * by_second;
+            second_high += high * by_second;
+        }
+        lanes_u16 *first = (lanes_u16 *)(void *)(out[0].dots + block),
+                  *second = (lanes_u16 *)(void *)(out[1].dots + block);
+        first[0] = first_low;
+        first[1] = first_high;
+        second[0] = second_low;
+        second[1] = second_high;
+    }
+    for (size_t k = 0; k < LOOPS_QUERIES; k++)
+        for (size_t block = 0; block < padded / LOOPS_BLOCK; block++)
+            out[k].most[block] = most_of(out[k].dots + block * LOOPS_BLOCK);
+}
+COPIES(void, dots,
+       (const int8_t *columns, size_t padded, const int16_t queries[LOOPS_QUERIES][LOOPS_DIMS],
+        const struct loops_dots out[LOOPS_QUERIES]),
+       (columns, padded, queries, out))

@@ -1,25 +1,34 @@
 /* The inner loops of signals and novelty, written for the vectoriser as those of convert.h: this file is compiled with -O3, and on x86 there is an AVX2 copy,
- * chosen at run time. Sums are of integers, or in eight lanes, so that every machine gets the same bits. Private to this room. */
+ * chosen at run time. Sums are of integers, or in a fixed order, so that every machine gets the same bits. Private to this room. */
 #ifndef MUSTER_INFER_SIGNALS_LOOPS_H
 #define MUSTER_INFER_SIGNALS_LOOPS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LOOPS_BLOCK = 64, LOOPS_LANES = 8, LOOPS_DIMS = 32 };
+enum {
+    LOOPS_BLOCK = 32,
+    LOOPS_LANES = 8,
+    LOOPS_DIMS = 32,
+    LOOPS_QUERIES = 2,
+    LOOPS_RUN = 192,
+    LOOPS_SCORE_ROWS = 32,
+    LOOPS_SCORES = LOOPS_SCORE_ROWS * LOOPS_LANES
+};
 
-/* Three rows of `count` + 2 pixels, side by side and one above the other; the points are the inner ones of the middle row. */
-struct loops_rows {
-    const uint8_t *rgb[3];
-    size_t count;  /* ≤ LOOPS_BLOCK */
-    uint8_t *luma; /* in: one frame ago; out: now */
+/* Of `count` bytes side by side and those above and below them; `at[-3]` and `at[count + 2]` are read too. */
+struct loops_run {
+    const uint8_t *up, *at, *down;
+    size_t count;    /* ≤ LOOPS_RUN */
+    uint8_t *before; /* in: one frame ago; out: now */
 };
 struct loops_sums {
-    int32_t luma, luma_squared, laplacian_squared, change; /* in 1/255 */
-    int32_t saturation;                                    /* in 1/4096 */
-    int32_t clipped;                                       /* points */
+    int32_t sum, squared, bend_squared, change; /* bend: Laplacian of one channel */
 };
-void loops_rows(const struct loops_rows *rows, struct loops_sums *out);
+void loops_run(const struct loops_run *run, struct loops_sums *out);
+
+/* Of `count` pixels: Σ 4096 (max - min) / max, and how many have 255 in a channel or 0 in all. */
+void loops_colour(const uint8_t *rgb, size_t count, int32_t *out_saturation, int32_t *out_clipped);
 
 /* Sums over x[0 … count), count a multiple of LOOPS_LANES; x[-1] and x[count] are read too. */
 struct loops_floats {
@@ -29,16 +38,25 @@ struct loops_floats {
 void loops_floats(const float *x, const float *before, size_t count, struct loops_floats *out);
 uint32_t loops_count_equal(const float *x, size_t count, float a, float b);
 
-/* Of scores ≥ 0, in blocks of LOOPS_BLOCK: the largest one, and the largest below the threshold; and how many lie in [0.25, 0.5]. */
+/* Of scores ≥ 0, lane by lane: the largest one, and the largest below the threshold; and how many lie in [0.25, 0.5]. Lane k of chunk c, at
+ * c * LOOPS_LANES + k, is of scores c * LOOPS_SCORES + k, + LOOPS_LANES, + 2 LOOPS_LANES …: LOOPS_SCORE_ROWS of them, fewer at the end. */
 void loops_scores(const float *scores, size_t count, float threshold, float *out_most, float *out_below,
                   uint32_t *out_unsure);
 
-/* out[i] = Σ query[d] * columns[d * padded + i]; `padded` is a multiple of LOOPS_BLOCK. Sums are within int16 for vectors of length 127. */
-void loops_dots(const int8_t *columns, size_t padded, const int8_t query[LOOPS_DIMS], int16_t *out);
-/* The largest of LOOPS_BLOCK. */
-int16_t loops_most(const int16_t *values);
+/* out[d] = Σ rows[c][d] * x[c], in the order of c. */
+void loops_project(const float *rows, const float *x, size_t count, float out[LOOPS_DIMS]);
 
-/* Σ a[i] * b[i] */
-float loops_dot(const float *a, const float *b, size_t count);
+/* dots[k][i] = Σ queries[k][d] * column i of row d, and the largest of each block; `padded` is a multiple of LOOPS_BLOCK. In each block of a row the
+ * columns lie as 0 16 1 17 2 18 …, see loops_place. Sums are within int16 for vectors of length 127. */
+static inline size_t loops_place(size_t column)
+{
+    const size_t in_block = column % LOOPS_BLOCK, half = LOOPS_BLOCK / 2;
+    return column - in_block + (in_block < half ? 2 * in_block : 2 * (in_block - half) + 1);
+}
+struct loops_dots {
+    int16_t *dots, *most;
+};
+void loops_dots(const int8_t *columns, size_t padded, const int16_t queries[LOOPS_QUERIES][LOOPS_DIMS],
+                const struct loops_dots out[LOOPS_QUERIES]);
 
 #endif

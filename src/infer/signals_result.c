@@ -5,67 +5,67 @@
 
 #include <math.h>
 
-enum { BLOCKS = 1024, GATHERED = 256 }; /* of more columns only the first 65,536 */
+enum { MOST_LANES = 2048, GATHERED = 256 }; /* of more columns only the first 65,536 */
 #define NEARLY_SURE 0.999999f
 #define SAME_IOU 0.3f
 
-/* ---- the best of many columns: of the best blocks ---- */
+/* ---- the best of many columns: of the best lanes ---- */
 
 struct ranking {
     const float *values;
     size_t count, room;
+    float least; /* what does not exceed it is none of them */
     uint32_t *at;
 };
 
-static void rank(struct ranking *ranking, uint32_t at)
+static void insert(struct ranking *ranking, uint32_t at)
 {
     const float value = ranking->values[at];
-    size_t i = ranking->count;
-    if (i == ranking->room && value <= ranking->values[ranking->at[i - 1]])
-        return;
-    i = i < ranking->room ? ranking->count++ : i - 1;
+    size_t i = ranking->count < ranking->room ? ranking->count++ : ranking->room - 1;
     for (; i > 0 && ranking->values[ranking->at[i - 1]] < value; i--)
         ranking->at[i] = ranking->at[i - 1];
     ranking->at[i] = at;
+    if (ranking->count == ranking->room)
+        ranking->least = ranking->values[ranking->at[ranking->room - 1]];
 }
 
-/* The largest scores in [least, below), from the blocks with the largest ones. */
-static size_t rank_columns(const struct signal_view *view, const float *blocks, size_t block_count,
-                           float least, float below, size_t room, uint32_t *out)
+/* The largest scores above `least` and below `below`, from the lanes with the largest ones. */
+static size_t rank_columns(const struct signal_view *view, const float *lanes, size_t lane_count, float least,
+                           float below, size_t room, uint32_t *out)
 {
-    uint32_t best_blocks[RESULT_BEST];
-    struct ranking of_blocks = {.values = blocks, .room = room, .at = best_blocks};
-    struct ranking of_columns = {.values = view->best, .room = room, .at = out};
-    for (uint32_t block = 0; block < block_count; block++)
-        if (blocks[block] >= least)
-            rank(&of_blocks, block);
-    for (size_t i = 0; i < of_blocks.count; i++) {
-        const size_t from = (size_t)best_blocks[i] * LOOPS_BLOCK, to = MIN(from + LOOPS_BLOCK, view->columns);
-        for (size_t at = from; at < to; at++)
-            if (view->best[at] >= least && view->best[at] < below)
-                rank(&of_columns, (uint32_t)at);
+    uint32_t best_lanes[RESULT_BEST];
+    struct ranking of_lanes = {.values = lanes, .room = room, .least = least, .at = best_lanes};
+    struct ranking of_columns = {.values = view->best, .room = room, .least = least, .at = out};
+    for (uint32_t lane = 0; lane < lane_count; lane++)
+        if (lanes[lane] > of_lanes.least)
+            insert(&of_lanes, lane);
+    for (size_t i = 0; i < of_lanes.count; i++) {
+        const size_t chunk = best_lanes[i] / LOOPS_LANES * LOOPS_SCORES, first = best_lanes[i] % LOOPS_LANES;
+        const size_t to = MIN(chunk + LOOPS_SCORES, view->columns);
+        for (size_t at = chunk + first; at < to; at += LOOPS_LANES)
+            if (view->best[at] > of_columns.least && view->best[at] < below)
+                insert(&of_columns, (uint32_t)at);
     }
     return of_columns.count;
 }
 
 void result_find_best(const struct signal_view *view, struct best_columns *out)
 {
-    float most[BLOCKS], below[BLOCKS];
-    const size_t columns = MIN(view->columns, (size_t)BLOCKS * LOOPS_BLOCK);
-    const size_t blocks = (columns + LOOPS_BLOCK - 1) / LOOPS_BLOCK;
+    float most[MOST_LANES], below[MOST_LANES];
+    const size_t columns = MIN(view->columns, (size_t)MOST_LANES * LOOPS_SCORE_ROWS);
+    const size_t lanes = (columns + LOOPS_SCORES - 1) / LOOPS_SCORES * LOOPS_LANES;
     *out = (struct best_columns){0};
     if (columns == 0)
         return;
     loops_scores(view->best, columns, view->threshold, most, below, &out->unsure);
-    out->count = rank_columns(view, most, blocks, 0, INFINITY, RESULT_BEST, out->best);
-    out->below_count = rank_columns(view, below, blocks, view->threshold * RESULT_SOMETHING, view->threshold,
+    out->count = rank_columns(view, most, lanes, -1, INFINITY, RESULT_BEST, out->best);
+    out->below_count = rank_columns(view, below, lanes, view->threshold * RESULT_SOMETHING, view->threshold,
                                     RESULT_UNKNOWN, out->below);
     out->most = out->count ? view->best[out->best[0]] : 0;
 }
 
 /* ---- probabilities ---- */
 
-/* In bits. */
 static float bits_of(float p)
 {
     return p > 0 ? 0 - p * signals_log2(p) : 0;
@@ -83,13 +83,13 @@ static float entropy(const float *p, size_t stride, size_t labels)
     float sum = 0, total = 0;
     if (labels == 1)
         return binary_entropy(p[0]);
-    for (size_t i = 0; i < labels; i++)
+    for (size_t i = 0; i < labels; i++) {
         total += p[i * stride];
+        sum += bits_of(p[i * stride]);
+    }
     if (!(total > 0))
         return 1;
-    for (size_t i = 0; i < labels; i++)
-        sum += bits_of(p[i * stride] / total);
-    return sum / signals_log2((float)labels);
+    return (sum / total + signals_log2(total)) / signals_log2((float)labels); /* of p / total */
 }
 
 /* Σ ln(1 - p): the energy of a head of sigmoids. */
@@ -118,16 +118,21 @@ static bool same_thing(const struct detection *a, const struct detection *b)
     return a->label == b->label && detection_iou(a, b) >= SAME_IOU;
 }
 
-static size_t without_partner(const struct detection *items, size_t count, const struct detection *others,
-                              size_t other_count)
+/* In both directions. */
+static size_t without_partner(const struct detection *now, size_t count, const struct detection *before,
+                              size_t was)
 {
+    bool partner[RESULT_TRACKED] = {0};
     size_t alone = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t k = 0;
-        while (k < other_count && !same_thing(&items[i], &others[k]))
-            k++;
-        alone += k == other_count;
+        bool found = false;
+        for (size_t k = 0; k < was; k++)
+            if (same_thing(&now[i], &before[k]))
+                found = partner[k] = true;
+        alone += !found;
     }
+    for (size_t k = 0; k < was; k++)
+        alone += !partner[k];
     return alone;
 }
 
@@ -138,8 +143,7 @@ static float flicker(struct result_memory *memory, const struct pipeline_result 
     const size_t count = MIN(result->count, (size_t)RESULT_TRACKED), was = memory->count;
     float share = NAN;
     if (memory->known && count + was > 0)
-        share = (float)(without_partner(now, count, before, was) + without_partner(before, was, now, count)) /
-                (float)(count + was);
+        share = (float)without_partner(now, count, before, was) / (float)(count + was);
     memcpy(memory->items, now, count * sizeof *now);
     memory->count = count;
     memory->known = true;
@@ -155,7 +159,7 @@ static void read_boxes(const struct pipeline_frame *frame, const struct pipeline
         const struct detection *box = &result->detections[i];
         float width = box->x1 - box->x0, height = box->y1 - box->y0;
         area += width * height;
-        aspect += signals_log2(width) - signals_log2(height);
+        aspect += signals_log2(width / height);
         score += box->score;
     }
     values[SIGNAL_COUNT] = count;

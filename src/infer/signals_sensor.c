@@ -6,66 +6,72 @@
 #include <math.h>
 
 #define WHITE 255.0
-enum { SATURATION_ONE = 4096, PLACES = 8, STEP = 3, FLOAT_RUN = LOOPS_BLOCK };
+enum { CHANNELS = 3, SATURATION_ONE = 4096, PLACES = 8, STEP = 3, COLOUR_EVERY = 6, FLOAT_RUN = 64 };
 #define LEAST_BEND 0.0625f /* (1/255)²: a wall without any noise */
 #define LEAST_BEND_FLOAT 1e-12f
-
-_Static_assert((int)SENSOR_POINTS == (int)LOOPS_BLOCK, "the loops are made for it");
 
 /* ---- pictures: runs of pixels, one below the other, each at another of eight places from the left ---- */
 
 struct totals {
-    double luma, luma_squared, laplacian_squared, change, saturation, clipped;
+    double sum, squared, bend_squared, change, saturation, clipped, colour_points;
 };
 
-static void add_run(struct totals *totals, const struct loops_sums *sums)
+static void add_run(struct totals *totals, const struct loops_run *run)
 {
-    totals->luma += sums->luma;
-    totals->luma_squared += sums->luma_squared;
-    totals->laplacian_squared += sums->laplacian_squared;
-    totals->change += sums->change;
-    totals->saturation += sums->saturation;
-    totals->clipped += sums->clipped;
+    struct loops_sums sums;
+    loops_run(run, &sums);
+    totals->sum += sums.sum;
+    totals->squared += sums.squared;
+    totals->bend_squared += sums.bend_squared;
+    totals->change += sums.change;
 }
 
-static struct loops_rows run_at(const struct pipeline_frame *frame, size_t run, size_t runs, size_t points,
-                                uint8_t *luma)
+static void add_colour(struct totals *totals, const uint8_t *rgb, size_t points)
 {
-    const size_t row_bytes = (size_t)frame->width * 3, inner = (size_t)frame->height - 2;
+    int32_t saturation, clipped;
+    loops_colour(rgb, points, &saturation, &clipped);
+    totals->saturation += saturation;
+    totals->clipped += clipped;
+    totals->colour_points += (double)points;
+}
+
+static struct loops_run run_at(const struct pipeline_frame *frame, size_t run, size_t runs, size_t points,
+                               uint8_t *before)
+{
+    const size_t row_bytes = (size_t)frame->width * CHANNELS, inner = (size_t)frame->height - 2;
     const size_t spare = (size_t)frame->width - 2 - points;
-    const size_t y = 1 + (2 * run + 1) * inner / (2 * runs), x = spare * (run * STEP % PLACES) / (PLACES - 1);
-    const uint8_t *at = (const uint8_t *)frame->data + y * row_bytes + x * 3;
-    return (struct loops_rows){.rgb = {at - row_bytes, at, at + row_bytes}, .count = points, .luma = luma};
+    const size_t y = 1 + (2 * run + 1) * inner / (2 * runs);
+    const size_t x = 1 + spare * (run * STEP % PLACES) / (PLACES - 1);
+    const uint8_t *at = (const uint8_t *)frame->data + y * row_bytes + x * CHANNELS;
+    return (struct loops_run){at - row_bytes, at, at + row_bytes, points * CHANNELS, before};
 }
 
-static void picture_values(const struct totals *totals, double points, bool known, float values[SIGNALS])
+static void picture_values(const struct totals *totals, double count, bool known, float values[SIGNALS])
 {
-    double mean = totals->luma / points, variance = totals->luma_squared / points - mean * mean;
+    double mean = totals->sum / count, variance = totals->squared / count - mean * mean;
     values[SIGNAL_LUMA] = (float)(mean / WHITE);
     values[SIGNAL_CONTRAST] = (float)(sqrt(MAX(variance, 0)) / WHITE);
-    values[SIGNAL_SHARPNESS] = signals_log2((float)(totals->laplacian_squared / points) + LEAST_BEND);
-    values[SIGNAL_SATURATION] = (float)(totals->saturation / points / SATURATION_ONE);
-    values[SIGNAL_CLIPPED] = (float)(totals->clipped / points);
+    values[SIGNAL_SHARPNESS] = signals_log2((float)(totals->bend_squared / count) + LEAST_BEND);
+    values[SIGNAL_SATURATION] = (float)(totals->saturation / totals->colour_points / SATURATION_ONE);
+    values[SIGNAL_CLIPPED] = (float)(totals->clipped / totals->colour_points);
     if (known)
-        values[SIGNAL_CHANGE] = (float)(totals->change / points / WHITE);
+        values[SIGNAL_CHANGE] = (float)(totals->change / count / WHITE);
 }
 
 static void read_picture(struct sensor *sensor, const struct pipeline_frame *frame, float values[SIGNALS])
 {
-    if (frame->width < 3 || frame->height < 3) {
-        sensor->points = 0;
+    if (frame->width < 3 || frame->height < 3)
         return;
-    }
     const size_t points = MIN((size_t)frame->width - 2, (size_t)SENSOR_POINTS);
     const size_t runs = MIN((size_t)frame->height - 2, (size_t)SENSOR_RUNS);
     struct totals totals = {0};
-    for (size_t run = 0; run < runs; run++) {
-        struct loops_rows rows = run_at(frame, run, runs, points, sensor->luma + run * SENSOR_POINTS);
-        struct loops_sums sums;
-        loops_rows(&rows, &sums);
-        add_run(&totals, &sums);
+    for (size_t i = 0; i < runs; i++) {
+        struct loops_run run = run_at(frame, i, runs, points, sensor->bytes + i * SENSOR_POINTS * CHANNELS);
+        add_run(&totals, &run);
+        if (i % COLOUR_EVERY == 0)
+            add_colour(&totals, run.at, points);
     }
-    picture_values(&totals, (double)(runs * points), sensor->points != 0, values);
+    picture_values(&totals, (double)(runs * points * CHANNELS), sensor->points != 0, values);
     sensor->points = runs * points;
 }
 
