@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "forge/engine.h"
 #include "forge/pack.h"
+#include "forge/profile/profile.h"
 #include "trust/seal/seal.h"
 
 static const char help[] =
@@ -106,6 +107,11 @@ static int content_key(const char *path, struct seal_key *out, struct err *err)
     return seal_key_make(out, err) < 0 ? -1 : seal_key_save(out, path, err);
 }
 
+static void show_profile(size_t done, size_t total, void *arg)
+{
+    progress_show("profile: frames", done, total);
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
     const char *dir = NULL, *runtime = NULL, *seal = NULL;
@@ -126,12 +132,18 @@ static int run(int argc, char **argv, struct err *err)
         return pack_engine(dir, runtime, dated ? created : NULL, json, err);
     if (operands.count == 0)
         return err_set(err, ERR_USAGE, "which release.yaml?");
-    struct pack_options how = {.runtime_path = runtime, .created = dated ? created : NULL, .engine = engine};
+    struct pack_options how = {.runtime_path = runtime,
+                               .created = dated ? created : NULL,
+                               .engine = engine,
+                               .make_profile = profile_make_bytes,
+                               .progress = show_profile};
     struct pack_report report;
     if (seal && content_key(seal, &key, err) < 0)
         return -1;
     how.seal = seal ? &key : NULL;
-    if (pack_release(operands.items[0], dir, &how, &report, err) < 0)
+    int result = pack_release(operands.items[0], dir, &how, &report, err);
+    progress_clear();
+    if (result < 0)
         return -1;
     if (json)
         return print_json(&report, dir, err);

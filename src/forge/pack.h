@@ -26,7 +26,6 @@ struct pack_profile_job {
     const char *model_path;        /* with its tap */
     const struct release *release; /* likewise, and with its variants */
     const char *calib;             /* folder of frames */
-    const char *labels;            /* what is true of them; NULL: nobody knows */
     const char *runtime_path;
     void (*progress)(size_t done, size_t total, void *arg); /* NULL: none */
     void *progress_arg;

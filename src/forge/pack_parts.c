@@ -100,7 +100,6 @@ static int make_profile(const struct recipe *recipe, const char *model, const st
     const struct pack_profile_job job = {.model_path = model,
                                          .release = &recipe->release,
                                          .calib = recipe->profile.calib,
-                                         .labels = recipe->profile.labels,
                                          .runtime_path = options ? options->runtime_path : NULL,
                                          .progress = options ? options->progress : NULL,
                                          .progress_arg = options ? options->progress_arg : NULL};

@@ -49,10 +49,8 @@ static void read_profile(struct json_at root, struct recipe_extras *out)
         return;
     }
     struct json_at at = json_child(root, "profile");
-    JSON_ONLY(at, "calib", "labels", "save");
+    JSON_ONLY(at, "calib", "save");
     json_get_line(at, "calib", out->calib, sizeof out->calib);
-    if (json_has(at, "labels"))
-        json_get_line(at, "labels", out->profile_labels, sizeof out->profile_labels);
     if (json_has(at, "save"))
         json_get_line(at, "save", out->profile_save, sizeof out->profile_save);
 }
@@ -92,7 +90,6 @@ static int take_profile(const char *yaml_path, const struct recipe_extras *extra
         char **path;
     } paths[] = {{extras->profile, &out->profile.file},
                  {extras->calib, &out->profile.calib},
-                 {extras->profile_labels, &out->profile.labels},
                  {extras->profile_save, &out->profile.save}};
     str_copy(out->tap, sizeof out->tap, extras->tap);
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
@@ -162,7 +159,6 @@ void recipe_fini(struct recipe *recipe)
     free(recipe->timing_cache);
     free(recipe->profile.file);
     free(recipe->profile.calib);
-    free(recipe->profile.labels);
     free(recipe->profile.save);
     *recipe = (struct recipe){0};
 }

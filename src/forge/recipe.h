@@ -15,8 +15,7 @@
  *     trt:        {timing_cache: timing.cache}              optional: what TensorRT measured on such machines
  *     tap:        /model/9/act/Mul_output_0                 optional: a tensor inside of the model that becomes its last output (forge/tap.h)
  *     profile:    profile.bin                               optional: the reference profile for drift (wire/profile.h), made before; or
- *                 {calib: DIR, labels: FILE, save: FILE}    made now (forge/profile/profile.h) from frames in DIR, and kept in `save`; `labels` (optional)
- *                                                           says what is true of them: annotations.json, labels.json or events.json, as muster eval reads
+ *                 {calib: DIR, save: FILE}                  made now (forge/profile/profile.h) from the frames in DIR, and kept in `save` (optional)
  *
  * Paths are relative to the folder of release.yaml.
  */
@@ -53,7 +52,7 @@ struct recipe {
     char *timing_cache; /* NULL: none */
     char tap[64];       /* "": none */
     struct {            /* of the reference profile: a file, or what to make it from; all NULL: none */
-        char *file, *calib, *labels, *save;
+        char *file, *calib, *save;
     } profile;
 };
 

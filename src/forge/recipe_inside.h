@@ -15,8 +15,7 @@ struct recipe_extras {
     char optimized[RECIPE_PATH_SIZE], timing_cache[RECIPE_PATH_SIZE];
     char created[40];
     char tap[64];
-    char profile[RECIPE_PATH_SIZE], calib[RECIPE_PATH_SIZE], profile_labels[RECIPE_PATH_SIZE],
-        profile_save[RECIPE_PATH_SIZE];
+    char profile[RECIPE_PATH_SIZE], calib[RECIPE_PATH_SIZE], profile_save[RECIPE_PATH_SIZE];
 };
 
 /* "dir/of/yaml" + "/" + relative; an absolute path stays. free() it; NULL: out of memory. */

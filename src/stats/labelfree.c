@@ -89,7 +89,8 @@ static double slope_of(const struct drop *drops, size_t count, bool atc)
         xy += x * drops[i].accuracy;
         xx += x * x;
     }
-    return xx > 1e-9 ? xy / xx : 1;
+    return xx > 1e-9 ? fmax(xy / xx, 0)
+                     : 1; /* less sure and yet better: chance, or another shift than these copies */
 }
 
 static double largest_error(const struct drop *drops, size_t count, double slope)
