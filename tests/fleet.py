@@ -262,7 +262,8 @@ class Server:
 
 
 class Robot:
-    """One robot with its own processes. `url` is where its agent finds the fleet: the server itself or a proxy."""
+    """One robot with its own processes. `url` is where its agent finds the fleet: the server itself or a proxy. It has no black box, and nobody
+    watches its model unless the flags say how (--watch-options)."""
 
     def __init__(self, server, name, dir, url=None, state=None, flags=()):
         self.server, self.name, self.dir, self.flags = server, name, dir, list(flags)
@@ -283,9 +284,10 @@ class Robot:
         wait_for(lambda: (self.state / "device.pem").exists(), "the enrolment")
 
     def command(self, *args):
+        unwatched = [] if "--watch-options" in self.flags else ["--no-watch"]
         return [str(x) for x in (BIN / "muster-agent", "--state-dir", self.state, "--run-dir", self.run_dir, "--server",
                                  self.url, "--robot", self.name, "--root", self.root, "--recorder-memory-mib", "0",
-                                 *self.flags, *args)]
+                                 *unwatched, *self.flags, *args)]
 
     def start_agent(self, *args):
         """Patient with a slow machine, impatient with the network."""

@@ -92,7 +92,7 @@ static void say_numbers(struct decision *out, const struct frame_cause *cause)
 static void describe(const struct ring_verdict *verdict, const struct cases_about *about, int64_t wall_ms,
                      struct decision *out)
 {
-    const struct frame_cause *cause = &verdict->cause;
+    const struct frame_cause numbers = ring_cause(verdict), *cause = &numbers;
     *out = (struct decision){.time_ms = wall_ms,
                              .who = DECIDER_GUARD,
                              .release = verdict->release,

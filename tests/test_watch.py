@@ -1,0 +1,146 @@
+"""muster-watch on a robot: it comes with the agent and outlives it, tells windows, explains what the guard did, chooses frames for people, and its
+numbers go where they should. The agent is killed for most of it, so that what it would take away stays in the mailbox."""
+import json
+import os
+import signal
+import struct
+
+import pytest
+
+from conftest import BIN, run
+from fleet import Place, Robot, Server, wait_for
+
+if not (BIN / "muster-watch").exists():
+    pytest.skip("muster-watch is not built", allow_module_level=True)
+
+QUICK = "--window-s 0.5 --block-s 0.5 --audit 1 --samples 1000"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    class Site:
+        pass
+    site = Site()
+    site.dir = tmp_path_factory.mktemp("watch")
+    site.place = Place(site.dir)
+    site.server = Server(site.place)
+    site.release = site.place.pack("1.0.0")
+    site.server.push(site.release)
+    site.robot = Robot(site.server, "r1", site.dir / "r1", flags=["--watch-options", QUICK])
+    site.robot.enroll()
+    site.robot.install(site.release)
+    site.robot.start_program()
+    site.robot.answers(site.release)
+    yield site
+    site.robot.stop()
+    wait_for(lambda: not alive(watcher(site)), "the end of the watcher")
+    site.server.stop()
+
+
+def watcher(site):
+    return int((site.robot.run_dir / "watch.lock").read_text())
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def log(site):
+    return (site.robot.run_dir / "watch.log").read_text()
+
+
+def mail(site, kind):
+    return sorted((site.robot.run_dir / "watch").glob(f"*.{kind}"))
+
+
+def parse_sample(data):
+    magic, head, picture = struct.unpack("<8sII", data[:16])
+    assert magic == b"MSAMPLE1" and len(data) == 16 + head + picture
+    return json.loads(data[16:16 + head]), data[16 + head:]
+
+
+def empty(site):
+    for path in (site.robot.run_dir / "watch").iterdir():
+        path.unlink()
+
+
+@pytest.fixture(scope="module")
+def alone(site):
+    """Guard, runner, program and watcher go on without their agent."""
+    first = watcher(site)
+    site.robot.stop_agent(signal.SIGKILL)
+    assert alive(first) and watcher(site) == first
+    empty(site)
+    return first
+
+
+def test_windows_come(site, alone):
+    wait_for(lambda: len(mail(site, "metric")) >= 2, lambda: f"windows: {log(site)}")
+    # OTLP: texts lie in it as they are.
+    text = b"".join(p.read_bytes() for p in mail(site, "metric"))
+    assert b"muster.watch.verdicts" in text and b"muster.system.cpu.utilization" in text
+
+
+def test_frames_for_people(site, alone):
+    empty(site)
+    assert run("muster-watch", "--run-dir", site.robot.run_dir, "--look").status == 0
+    samples = wait_for(lambda: mail(site, "sample"), lambda: f"a sample: {log(site)}")
+    head, picture = parse_sample(samples[0].read_bytes())
+    assert head["release"] == site.release.digest and head["reason"] in ("audit", "operator")
+    assert 0 < head["probability"] <= 1 and head["width"] == 160 and head["height"] == 128
+    assert picture[:2] == b"\xff\xd8" and picture[-2:] == b"\xff\xd9"
+    assert isinstance(head["detections"], list) and 0 < head["signals"]["luma"] < 1
+
+
+def test_the_guard_steps_in_and_it_is_explained(site, alone):
+    """A program that wants its answers sooner than they can come."""
+    runner = next(pid for pid in pids("muster-runner") if str(site.robot.run_dir) in cmdline(pid))
+    empty(site)
+    os.kill(runner, signal.SIGSTOP)
+    try:
+        wait_for(lambda: mail(site, "event"), lambda: f"a decision: {log(site)}")
+    finally:
+        os.kill(runner, signal.SIGCONT)
+    event = json.loads(mail(site, "event")[0].read_text())
+    assert event["who"] == "guard" and event["count"] >= 1 and event["because"]
+    assert event["rule"] in ("deadline", "runner_lost", "stale"), event
+    if event["rule"] == "deadline":
+        assert event["value"] >= event["limit"] > 0 and event["margin"] <= 0 and event["unit"] == "ms", event
+        assert event["otherwise"] and event["subject"].startswith("frame ")
+
+
+def test_one_that_dies_is_started_again(site, alone):
+    """By an agent that did not start it."""
+    site.robot.start_agent()
+    first = watcher(site)
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: watcher(site) != first and alive(watcher(site)), lambda: f"the next one: {site.robot.tail()}")
+    assert run("muster-watch", "--run-dir", site.robot.run_dir, "--acknowledge").status == 0
+
+
+def test_usage():
+    assert "--look" in run("muster-watch", "--help").out
+    for wrong in (["--run-dir", "x"], ["--run-dir", "x", "--state-dir", "y", "--contexts", "7"], ["--window-s", "-1"], ["surplus"]):
+        done = run("muster-watch", *wrong)
+        assert done.status == 2 and len(done.lines) == 1 and done.lines[0].startswith("muster-watch: ")
+    nobody = run("muster-watch", "--run-dir", "/nonexistent", "--look")
+    assert nobody.status == 5 and "no muster-watch runs" in nobody.lines[0]
+
+
+def pids(program):
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if os.readlink(f"/proc/{entry}/exe").endswith("/" + program):
+                    yield int(entry)
+            except OSError:
+                pass
+
+
+def cmdline(pid):
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read().replace(b"\0", b" ").decode()
