@@ -13,6 +13,10 @@ static const struct rollout_spec defaults = {
               .max_over_budget_share = -1,
               .max_intervention_share = -1,
               .min_accuracy = -1,
+              .min_recall = -1,
+              .min_precision = -1,
+              .max_false_alarms_per_hour = -1,
+              .max_false_alarm_ratio = -1,
               .min_frames = 1,
               .alpha = 0.01},
     .wave_timeout_s = 900,
@@ -111,18 +115,31 @@ static void get_share(struct json_at gates, const char *key, double *out)
         json_fail(gates, "%s: must be above 0 and below 1; leave it out if it is not asked", key);
 }
 
+static void get_amount(struct json_at gates, const char *key, double most, double *out)
+{
+    if (json_has(gates, key))
+        json_get_double(gates, key, 0, most, out);
+    if (*out == 0)
+        json_fail(gates, "%s: must be above 0; leave it out if it is not asked", key);
+}
+
 static void decode_gates(struct json_at root, struct rollout_gates *out)
 {
     if (!json_has(root, "gates"))
         return;
     struct json_at at = json_child(root, "gates");
     JSON_ONLY(at, "max_failures", "max_over_budget_share", "max_intervention_share", "min_accuracy",
+              "min_recall", "min_precision", "max_false_alarms_per_hour", "max_false_alarm_ratio",
               "min_frames", "alpha");
     if (json_has(at, "max_failures"))
         json_get_int(at, "max_failures", 0, MAX_ROBOTS, &out->max_failures);
     get_share(at, "max_over_budget_share", &out->max_over_budget_share);
     get_share(at, "max_intervention_share", &out->max_intervention_share);
     get_share(at, "min_accuracy", &out->min_accuracy);
+    get_share(at, "min_recall", &out->min_recall);
+    get_share(at, "min_precision", &out->min_precision);
+    get_amount(at, "max_false_alarms_per_hour", 1e6, &out->max_false_alarms_per_hour);
+    get_amount(at, "max_false_alarm_ratio", 100, &out->max_false_alarm_ratio);
     if (json_has(at, "min_frames"))
         json_get_int(at, "min_frames", 0, INT32_MAX, &out->min_frames);
     get_share(at, "alpha", &out->alpha);
@@ -211,7 +228,11 @@ static json_t *from_gates(const struct rollout_gates *gates)
         json_pack("{s:I, s:f}", "min_frames", (json_int_t)gates->min_frames, "alpha", gates->alpha);
     if (!out || put_share(out, "max_over_budget_share", gates->max_over_budget_share) < 0 ||
         put_share(out, "max_intervention_share", gates->max_intervention_share) < 0 ||
-        put_share(out, "min_accuracy", gates->min_accuracy) < 0)
+        put_share(out, "min_accuracy", gates->min_accuracy) < 0 ||
+        put_share(out, "min_recall", gates->min_recall) < 0 ||
+        put_share(out, "min_precision", gates->min_precision) < 0 ||
+        put_share(out, "max_false_alarms_per_hour", gates->max_false_alarms_per_hour) < 0 ||
+        put_share(out, "max_false_alarm_ratio", gates->max_false_alarm_ratio) < 0)
         return NULL;
     if (gates->max_failures >= 0 &&
         json_object_set_new(out, "max_failures", json_integer(gates->max_failures)) < 0)

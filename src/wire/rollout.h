@@ -12,6 +12,10 @@
  *   max_over_budget_share: 0.05      # share of inferences slower than the release's budgets.latency_p99_ms
  *   max_intervention_share: 0.05     # share of frames on which the guard had to step in
  *   min_accuracy: 0.5                # F1 on labelled frames, where robots have any; refuted, not merely missed
+ *   min_recall: 0.9                  # events found: in staged drills, less what people reported as missed; refuted, not merely missed
+ *   min_precision: 0.8               # alarms that people called true; refuted
+ *   max_false_alarms_per_hour: 0.5   # of work, by people's verdicts; refuted
+ *   max_false_alarm_ratio: 1         # against the release before, on the same robots; has to be proven: a wave waits for it
  *   min_frames: 50                   # evidence each robot of a wave must have shown before it passes
  *   alpha: 0.01                      # chance to stop a rollout wrongly, per gate
  * on_failure: rollback               # or pause
@@ -43,6 +47,7 @@ struct rollout_wave {
 struct rollout_gates { /* negative: not asked */
     int64_t max_failures;
     double max_over_budget_share, max_intervention_share, min_accuracy;
+    double min_recall, min_precision, max_false_alarms_per_hour, max_false_alarm_ratio;
     int64_t min_frames; /* default 1 */
     double alpha;       /* default 0.01 */
 };

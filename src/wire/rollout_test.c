@@ -115,6 +115,10 @@ static void random_spec(uint64_t *random, struct rollout_spec *out)
     out->gates.max_over_budget_share = maybe_share(random);
     out->gates.max_intervention_share = maybe_share(random);
     out->gates.min_accuracy = maybe_share(random);
+    out->gates.min_recall = maybe_share(random);
+    out->gates.min_precision = maybe_share(random);
+    out->gates.max_false_alarms_per_hour = random_below(random, 2) ? random_between(random, 1e-3, 1e3) : -1;
+    out->gates.max_false_alarm_ratio = random_below(random, 2) ? random_between(random, 1e-3, 99) : -1;
     out->gates.min_frames = (int64_t)random_below(random, 5000);
     out->gates.alpha = random_between(random, 1e-6, 0.5);
     out->pause_on_failure = random_below(random, 2);
@@ -147,6 +151,10 @@ static void every_message_is_strict(void **state)
                                            "max_intervention_share",
                                            "max_over_budget_share",
                                            "min_accuracy",
+                                           "min_recall",
+                                           "min_precision",
+                                           "max_false_alarms_per_hour",
+                                           "max_false_alarm_ratio",
                                            "min_frames",
                                            "on_failure",
                                            "wave_timeout_s",

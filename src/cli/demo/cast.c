@@ -223,6 +223,18 @@ int cast_start_program(struct cast *cast, int robot, struct err *err)
     return start(program, err);
 }
 
+void cast_end_programs(struct cast *cast)
+{
+    for (size_t i = 0; i < cast->count; i++) {
+        struct actor *actor = &cast->actors[i];
+        if (actor->kind != ACTOR_PROGRAM)
+            continue;
+        actor->start_at_ms = INT64_MAX;
+        if (actor->pid)
+            kill(actor->pid, SIGTERM);
+    }
+}
+
 static void note_death(struct cast *cast, pid_t pid, int status)
 {
     for (size_t i = 0; i < cast->count; i++) {
@@ -232,7 +244,8 @@ static void note_death(struct cast *cast, pid_t pid, int status)
         bool at_once = WIFEXITED(status) && clock_mono_ms() - actor->started_at_ms < AT_ONCE_MS;
         actor->gave_up = at_once ? actor->gave_up + 1 : 0;
         actor->pid = 0;
-        actor->start_at_ms = clock_mono_ms() + RESTART_AFTER_MS;
+        if (actor->start_at_ms != INT64_MAX)
+            actor->start_at_ms = clock_mono_ms() + RESTART_AFTER_MS;
     }
 }
 

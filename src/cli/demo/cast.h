@@ -33,6 +33,8 @@ int cast_start_server(struct cast *cast, struct err *err) must_check;
 int cast_start_agent(struct cast *cast, int robot, const char *token_file, struct err *err) must_check;
 /* Starts its robot program: from then on there are frames. */
 int cast_start_program(struct cast *cast, int robot, struct err *err) must_check;
+/* Ends all robot programs for good. */
+void cast_end_programs(struct cast *cast);
 /* Reaps and restarts; call it a few times a second. Errors: a process that cannot be started, or that ends by
  * itself again and again as soon as it is started. */
 int cast_tend(struct cast *cast, struct err *err) must_check;

@@ -88,7 +88,7 @@ static int parse(int argc, char **argv, struct options *out, struct err *err)
 static int play(struct stage *stage, struct cast *cast, struct chaos *chaos, struct viewer *viewer,
                 struct story *story, struct view *view, int64_t began_ms, struct err *err)
 {
-    bool more = true;
+    bool more = true, quiet = false;
     int64_t look_at_ms = 0;
     while (more && !interrupted) {
         if (cast_tend(cast, err) < 0)
@@ -106,6 +106,10 @@ static int play(struct stage *stage, struct cast *cast, struct chaos *chaos, str
                        (stage->play->meanwhile && stage->play->meanwhile(stage, view, now_ms, err) < 0)) {
                 return -1;
             }
+        }
+        if (!quiet && story_is_quiet(story)) {
+            cast_end_programs(cast);
+            quiet = true;
         }
         screen_fleet(view, chaos, now_ms - began_ms);
         usleep(TICK_US);

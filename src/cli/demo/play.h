@@ -20,6 +20,7 @@ struct chapter {
     const char *version; /* what it rolls out, */
     const char *wrong;   /* and the state in which that must not end */
     bool (*over)(const struct story *story, const struct view *view, const struct chaos *chaos);
+    bool quiet; /* robot programs have ended: no more frames */
 };
 
 /* What happened, for the last words. */

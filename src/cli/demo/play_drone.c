@@ -23,13 +23,6 @@ static bool second_is_everywhere(const struct story *story, const struct view *v
     return story_rollout_is(view, "2.0.0", "done") && story_everybody_runs(story, view, "2.0.0");
 }
 
-static const struct chapter chapters[] = {
-    {"Release 1.0.0 goes to every drone, over links that break", "rollout-1.yaml", "1.0.0", "rolled_back",
-     first_is_everywhere},
-    {"Release 2.0.0 sees people; each drone takes it on its pad, charged", "rollout-2.yaml", "2.0.0",
-     "rolled_back", second_is_everywhere},
-};
-
 static void agent(const struct stage *stage, int robot, struct actor_args *args)
 {
     args_pair(args, "--board-root", stage_path(stage, "%s/board", stage_robot(robot)));
@@ -179,6 +172,42 @@ static int read_account(const struct stage *stage, int robot, struct account *ou
     return ask_server(stage, robot, out, err);
 }
 
+/* Looked at while the programs are off, every two seconds. */
+static bool told_all, told_wanted;
+
+static int look_whether_told(const struct stage *stage, const struct view *view, int64_t now_ms,
+                             struct err *err)
+{
+    static int64_t next_ms;
+    if (now_ms < next_ms || !told_wanted)
+        return 0;
+    next_ms = now_ms + 2000;
+    bool all = true;
+    for (int robot = 0; robot < stage->robots; robot++) {
+        struct account account;
+        if (read_account(stage, robot, &account, err) < 0)
+            return -1;
+        all = all && account.told_results >= account.results;
+    }
+    told_all = all;
+    return 0;
+}
+
+static bool everything_is_told(const struct story *story, const struct view *view, const struct chaos *chaos)
+{
+    told_wanted = true; /* asked only now: the programs have ended */
+    return told_all;
+}
+
+static const struct chapter chapters[] = {
+    {"Release 1.0.0 goes to every drone, over links that break", "rollout-1.yaml", "1.0.0", "rolled_back",
+     first_is_everywhere, false},
+    {"Release 2.0.0 sees people; each drone takes it on its pad, charged", "rollout-2.yaml", "2.0.0",
+     "rolled_back", second_is_everywhere, false},
+    {"The drones are switched off; what they have not told yet arrives", NULL, "2.0.0", "rolled_back",
+     everything_is_told, true},
+};
+
 struct total {
     int robots, on_final, switches, in_flight;
     uint64_t results, told, reports_missing;
@@ -242,7 +271,8 @@ static int finish(const struct ending *ending, bool *out_good, struct err *err)
         total.on_final += str_eq(ending->view->robots[robot].running, "2.0.0");
     }
     total.down_share /= total.robots;
-    *out_good = total.on_final == total.robots && total.in_flight == 0 && total.reports_missing == 0;
+    *out_good = total.on_final == total.robots && total.in_flight == 0 && total.reports_missing == 0 &&
+                total.told >= total.results;
     if (ending->json)
         return print_json(ending, &total, err);
     print_words(ending, &total);
@@ -262,5 +292,6 @@ const struct play play_drone = {
     .agent = agent,
     .program = program,
     .link = link_args,
+    .meanwhile = look_whether_told,
     .finish = finish,
 };

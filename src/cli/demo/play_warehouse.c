@@ -28,11 +28,13 @@ static bool fleet_has_settled(const struct story *story, const struct view *view
 }
 
 static const struct chapter chapters[] = {
-    {"Release 1.0.0 goes to the whole fleet", "rollout-1.yaml", "1.0.0", "rolled_back", first_is_everywhere},
+    {"Release 1.0.0 goes to the whole fleet", "rollout-1.yaml", "1.0.0", "rolled_back", first_is_everywhere,
+     false},
     {"Release 2.0.0 knows crates; two robots try it first", "rollout-2.yaml", "2.0.0", "rolled_back",
-     second_is_everywhere},
-    {"Release 3.0.0 looked fine on the workbench", "rollout-3.yaml", "3.0.0", "done", third_is_thrown_out},
-    {"The fleet is back on 2.0.0", NULL, "2.0.0", "rolled_back", fleet_has_settled},
+     second_is_everywhere, false},
+    {"Release 3.0.0 looked fine on the workbench", "rollout-3.yaml", "3.0.0", "done", third_is_thrown_out,
+     false},
+    {"The fleet is back on 2.0.0", NULL, "2.0.0", "rolled_back", fleet_has_settled, false},
 };
 
 static void program(const struct stage *stage, int robot, struct actor_args *args)

@@ -123,6 +123,12 @@ static const char *first_not_at_rest(const struct view *view)
     return "none";
 }
 
+bool story_is_quiet(const struct story *story)
+{
+    const struct play *play = story->stage->play;
+    return story->begun && story->chapter < play->chapter_count && play->chapters[story->chapter].quiet;
+}
+
 int story_step(struct story *story, const struct view *view, const struct chaos *chaos, int64_t now_ms,
                bool *out_more, struct err *err)
 {

@@ -23,6 +23,8 @@ bool story_everybody_runs(const struct story *story, const struct view *view,
                           const char *version); /* committed, and there */
 bool story_rollout_is(const struct view *view, const char *version, const char *state);
 
+bool story_is_quiet(const struct story *story); /* a chapter without robot programs has begun */
+
 void story_init(struct story *story, const struct stage *stage);
 /* One look: begins the next chapter if the present one is over. True while there is more to come.
  * Errors: a command failed for good, or a chapter did not end within its limit. */

@@ -59,6 +59,13 @@ struct rollout_evidence {
     uint64_t tp, fp, fn; /* on labelled frames */
 };
 
+/* What people said about what one robot's release announced and did not. */
+struct rollout_alarms {
+    uint64_t judged_true, judged_false;
+    uint64_t missed; /* reported */
+    int64_t operating_ms;
+};
+
 struct fleet_robot { /* a robot that the rollout's selector matches */
     const char *id;
     bool live;             /* heard of lately; live robots are taken first into a wave */
@@ -70,6 +77,7 @@ struct fleet_robot { /* a robot that the rollout's selector matches */
     bool committed;        /* runs `running` past its probation */
     bool failed;           /* reported failed or rolled back for the rollout's release */
     struct rollout_evidence evidence;
+    struct rollout_alarms alarms, alarms_before; /* of the rollout's release; of `before` */
 };
 
 struct fleet_view {
@@ -87,12 +95,15 @@ struct rollout_assign {
 
 enum gate_verdict { GATE_WAITING, GATE_PASS, GATE_FAIL };
 struct gate_result {
-    const char *name; /* "failures", "over_budget_share", "intervention_share", "accuracy", "evidence" */
+    const char
+        *name; /* "failures", "over_budget_share", "intervention_share", "accuracy", "recall", "precision",
+                         "false_alarms_per_hour", "false_alarm_ratio", "evidence" */
     double value, limit;
+    double low, high;  /* a confidence sequence for the value, where there is one (peek-safe); else NaN */
     uint64_t evidence; /* observations behind the value */
     enum gate_verdict verdict;
 };
-enum { ROLLOUT_MAX_GATES = 8 };
+enum { ROLLOUT_MAX_GATES = 12 };
 
 struct rollout_actions {
     struct rollout_assign *assigns; /* given by the caller, room for view->count */

@@ -56,6 +56,10 @@ static void set_up(struct fleet *fleet)
                                                          .max_over_budget_share = 0.05,
                                                          .max_intervention_share = 0.05,
                                                          .min_accuracy = 0.5,
+                                                         .min_recall = -1,
+                                                         .min_precision = -1,
+                                                         .max_false_alarms_per_hour = -1,
+                                                         .max_false_alarm_ratio = -1,
                                                          .min_frames = 20,
                                                          .alpha = 0.01},
                                                .wave_timeout_s = 120}};

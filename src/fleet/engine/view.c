@@ -128,6 +128,44 @@ static void subtract(struct rollout_evidence *out, const struct rollout_evidence
     out->over_budget = MIN(out->over_budget, out->inferences);
 }
 
+static bool asks_people(const struct rollout_gates *gates)
+{
+    return gates->min_recall >= 0 || gates->min_precision >= 0 || gates->max_false_alarms_per_hour >= 0 ||
+           gates->max_false_alarm_ratio >= 0;
+}
+
+static int load_alarms(struct fleet *fleet, const struct digest *release, const char *robot,
+                       struct rollout_alarms *out, struct err *err)
+{
+    struct telemetry_row row;
+    struct err absent = {0};
+    if (digest_is_zero(release))
+        return 0;
+    if (fleet->store->ops->alarm_counts(fleet->store, release, robot, out, err) < 0)
+        return -1;
+    if (fleet->store->ops->telemetry_get(fleet->store, release, robot, &row, &absent) == 0)
+        out->operating_ms = row.operating_ms;
+    else if (absent.code != ERR_NOT_FOUND)
+        return *err = absent, -1;
+    return 0;
+}
+
+/* What people said, of this release and of the one before, on the robots that were taken in. */
+static int load_words(struct fleet *fleet, const struct rollout *rollout, struct engine_view *out,
+                      struct err *err)
+{
+    for (size_t i = 0; i < out->view.count; i++) {
+        struct fleet_robot *robot = &out->robots[i];
+        if (robot->wave < 0)
+            continue;
+        if (load_alarms(fleet, &rollout->release, out->more[i].id, &robot->alarms, err) < 0 ||
+            (!digest_equal(&robot->before, &rollout->release) &&
+             load_alarms(fleet, &robot->before, out->more[i].id, &robot->alarms_before, err) < 0))
+            return -1;
+    }
+    return 0;
+}
+
 static int load_evidence(struct fleet *fleet, const struct rollout *rollout, struct engine_view *out,
                          struct err *err)
 {
@@ -161,6 +199,8 @@ int engine_view_load(struct fleet *fleet, const struct rollout *rollout, struct 
         rc = store->ops->rollout_robot_each(store, rollout->id, join_member, out, err);
     if (rc == 0)
         rc = load_evidence(fleet, rollout, out, err);
+    if (rc == 0 && asks_people(&rollout->spec.gates))
+        rc = load_words(fleet, rollout, out, err);
     if (rc == 0 && !digest_is_zero(&rollout->plan))
         rc = store->ops->rollout_plan_each(store, rollout->id, join_plan, out, err);
     if (rc < 0) {
@@ -184,6 +224,8 @@ void engine_write_gates(struct json_writer *w, const char *key, const struct gat
         jsonw_text(w, "name", gates[i].name);
         jsonw_real(w, "value", gates[i].evidence ? gates[i].value : (double)NAN);
         jsonw_real(w, "limit", gates[i].limit);
+        jsonw_real(w, "low", gates[i].low);
+        jsonw_real(w, "high", gates[i].high);
         jsonw_u64(w, "evidence", gates[i].evidence);
         jsonw_text(w, "verdict", verdict_names[gates[i].verdict]);
         jsonw_close(w);

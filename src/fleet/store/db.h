@@ -204,9 +204,12 @@ int sqlite_review_get(struct store *store, uint64_t id, struct review_row *out, 
 int sqlite_review_save(struct store *store, const struct review_row *row, struct err *err);
 int sqlite_review_each(struct store *store, const struct review_filter *filter,
                        int (*visit)(const struct review_row *row, void *arg), void *arg, struct err *err);
-int sqlite_review_sum(struct store *store, const char *robot, uint64_t *out_count, uint64_t *out_bytes, struct err *err);
+int sqlite_review_sum(struct store *store, const char *robot, uint64_t *out_count, uint64_t *out_bytes,
+                      struct err *err);
 int sqlite_review_victim(struct store *store, const char *robot, struct review_row *out, struct err *err);
 int sqlite_review_forget(struct store *store, uint64_t id, struct err *err);
+int sqlite_alarm_counts(struct store *store, const struct digest *release, const char *robot,
+                        struct rollout_alarms *out, struct err *err);
 int sqlite_missed_add(struct store *store, const struct missed_row *row, uint64_t *out_id, struct err *err);
 int sqlite_missed_each(struct store *store, const struct digest *release,
                        int (*visit)(const struct missed_row *row, void *arg), void *arg, struct err *err);

@@ -198,6 +198,7 @@ const struct store_ops db_ops = {
     .review_sum = sqlite_review_sum,
     .review_victim = sqlite_review_victim,
     .review_forget = sqlite_review_forget,
+    .alarm_counts = sqlite_alarm_counts,
     .missed_add = sqlite_missed_add,
     .missed_each = sqlite_missed_each,
 };

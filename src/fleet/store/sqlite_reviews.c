@@ -142,6 +142,25 @@ int sqlite_review_forget(struct store *store, uint64_t id, struct err *err)
                     id);
 }
 
+int sqlite_alarm_counts(struct store *store, const struct digest *release, const char *robot,
+                        struct rollout_alarms *out, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    *out = (struct rollout_alarms){0};
+    cleanup_stmt sqlite3_stmt *stmt =
+        db_query(s, err,
+                 "SELECT coalesce(sum(verdict = 1), 0), coalesce(sum(verdict = 2), 0),"
+                 " (SELECT count(*) FROM missed WHERE release = ?1 AND robot = ?2)"
+                 " FROM reviews WHERE release = ?1 AND robot = ?2 AND reason = 5 AND verdict BETWEEN 1 AND 2",
+                 "Dt", release, robot);
+    if (!stmt || db_step(s, stmt, err) < 0)
+        return -1;
+    out->judged_true = db_u64(stmt, 0);
+    out->judged_false = db_u64(stmt, 1);
+    out->missed = db_u64(stmt, 2);
+    return 0;
+}
+
 int sqlite_missed_add(struct store *store, const struct missed_row *row, uint64_t *out_id, struct err *err)
 {
     struct sqlite_store *s = db_of(store);

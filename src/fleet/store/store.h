@@ -534,6 +534,9 @@ struct store_ops {
                          struct err *err) must_check;
     int (*review_forget)(struct store *store, uint64_t id,
                          struct err *err) must_check; /* its picture; a verdict stays */
+    /* Alarms of this release on this robot that people judged, and what they reported as missed. */
+    int (*alarm_counts)(struct store *store, const struct digest *release, const char *robot,
+                        struct rollout_alarms *out, struct err *err) must_check; /* operating_ms stays 0 */
     int (*missed_add)(struct store *store, const struct missed_row *row, uint64_t *out_id,
                       struct err *err) must_check;
     int (*missed_each)(struct store *store, const struct digest *release,

@@ -474,6 +474,10 @@ static struct rollout_row rollout_sample(void)
                                                                .max_over_budget_share = 0.05,
                                                                .max_intervention_share = -1,
                                                                .min_accuracy = -1,
+                                                               .min_recall = -1,
+                                                               .min_precision = -1,
+                                                               .max_false_alarms_per_hour = -1,
+                                                               .max_false_alarm_ratio = -1,
                                                                .min_frames = 50,
                                                                .alpha = 0.01},
                                                      .wave_timeout_s = 900}},
@@ -563,7 +567,7 @@ static void test_plans_of_rollouts(void **state)
                                                   .release = "detector:1.0.0",
                                                   .wave_count = 1,
                                                   .waves = {{.name = "all", .percent = 100}},
-                                                  .gates = {-1, -1, -1, -1, 1, 0.01},
+                                                  .gates = {-1, -1, -1, -1, -1, -1, -1, -1, 1, 0.01},
                                                   .wave_timeout_s = 9}}};
     struct planned planned = {0};
     begin(f);
