@@ -279,7 +279,7 @@ int main(int argc, char **argv)
         "  bench-drift --json\n"
         "  bench-drift --robots 1000 --days 90 --json   # the fleet in full: some minutes\n");
     struct bench bench = {
-        .runs = 20, .cap = 500000, .fleet = {.robots = 1000, .days = 3, .seed = 1}, .first = true};
+        .runs = 20, .cap = 500000, .fleet = {.robots = 1000, .days = 2, .seed = 1}, .first = true};
     if (parse(argc, argv, &bench) < 0) {
         fprintf(stderr, "bench-drift: see bench-drift --help\n");
         return 2;

@@ -2,10 +2,11 @@
  * memory of video (39 frames) has a mean of sd 0.25 σ, σ that of single frames. For each of a robot's signals:
  *
  *     0.25 σ · (√0.3 · noise of the robot + √0.7 · noise of the signal), with 0.2 of the robot's noise left from the block before
- *     + a robot's own offset, sd 0.2 σ   + the day: up to 0.5 σ, own height per signal, common to all robots
+ *     + the robot's own offset, up to 0.4 σ either way (from 0.5 on it would be drift from the reference, which says so)
+ *     + the day: up to 0.5 σ, own height and phase per signal, common to all robots
  *
- * and a tolerance of 0.17 σ, 24 contexts, the first day is burn-in (60 blocks per context). Budgets: one false fleet incident (average of M, at least 4 % of the robots) in 90 days; one
- * false alarm of any of all robots in 90 days. Then one signal of every twentieth robot falls by 0.4 σ for two hours.
+ * and a tolerance of 0.17 σ, 24 contexts; the first day is burn-in (60 blocks per context). Budgets: one false fleet incident in 90 days (average of M, at
+ * least 1 % of the robots speak for it); one false alarm of any of all robots in 90 days. At the end one signal of every twentieth robot falls by 0.4 σ.
  *
  * Each process takes a share of the robots through all days and adds what its robots say, block for block, to one table. */
 #include "drift.h"
@@ -23,7 +24,7 @@
 
 enum { BLOCKS_PER_DAY = 1440, BURN_IN_BLOCKS = 60, AFTER = 120, AN_HOUR = 60, PROCESSES = 2, EVERY = 20 };
 static const double BLOCK_SD = 0.25, TOLERANCE = 0.17, SHIFT = 0.4, QUARTER_DAYS = 90, DISCOVERIES = 0.05,
-                    LEAST_SHARE = 0.04;
+                    LEAST_SHARE = 0.01;
 
 struct table { /* shared */
     size_t blocks, robots;
@@ -56,7 +57,7 @@ static int begin_robot(struct robot *robot, void *memory, size_t index, const st
         references[i] = (struct drift_reference){.sd = BLOCK_SD, .tolerance = TOLERANCE, .memory = 1};
         for (int k = 1; k < DRIFT_BINS; k++)
             references[i].edges[k - 1] = (float)(BLOCK_SD * (k - 4) * 0.36);
-        robot->offset[i] = 0.2 * stream_normal(&robot->noise);
+        robot->offset[i] = 0.8 * stream_uniform(&robot->noise) - 0.4;
     }
     struct drift_options options = {.block_frames = 1,
                                     .contexts = 24,
