@@ -152,11 +152,18 @@ static int keep(const struct buf *model, struct tapped *out, struct err *err)
     return 0;
 }
 
+static bool is_shaped(const struct onnx_value_info *info, const struct tensor_spec *spec)
+{
+    return info->shaped && info->dim_count == spec->dim_count;
+}
+
 static int give_shape(struct onnx_model *model, const struct tensor_spec *spec, struct tapped *out,
                       struct err *err)
 {
     cleanup_buf struct buf bytes = BUF_INIT(MODEL_MAX_BYTES);
     struct onnx_value_info *info = find_output(onnx_model_graph(model), spec->name);
+    info->raw = (struct onnx_bytes){0};
+    info->dtype = spec->dtype;
     info->shaped = true;
     info->dim_count = spec->dim_count;
     memcpy(info->dims, spec->dims, spec->dim_count * sizeof info->dims[0]);
@@ -181,7 +188,8 @@ static int expose(struct onnx_model *model, const char *name, const struct relea
     if (!known && (write_model(model, &bytes, err) < 0 ||
                    look(&bytes, release, name, runtime_path, &out->spec, err) < 0))
         return -1;
-    return had ? 0 : give_shape(model, &out->spec, out, err);
+    return had && is_shaped(find_output(graph, name), &out->spec) ? 0
+                                                                  : give_shape(model, &out->spec, out, err);
 }
 
 int tapped_open(const char *model_path, const char *name, const struct release *release,

@@ -135,7 +135,7 @@ static int look_work(void *arg, struct apart *self, struct err *err)
     const struct lab_how how = {
         .runtime_path = flow->job->runtime_path, .threads = 1, .level = LAB_BASIC, .lean = true};
     const struct lab_tensor *inputs = NULL;
-    if (lab_open(flow->target.model_path, NULL, 0, &how, &lab, err) < 0 ||
+    if (lab_open(flow->target.work_path, NULL, 0, &how, &lab, err) < 0 ||
         samples_load(flow->samples, 0, &inputs, err) < 0)
         return -1;
     size_t count = lab_output_count(lab);
@@ -144,7 +144,9 @@ static int look_work(void *arg, struct apart *self, struct err *err)
         return err_no_memory(err);
     if (lab_run(lab, inputs, NULL, 0, outputs, err) < 0)
         return -1;
-    struct fidelity fidelity = fidelity_for(&flow->target.release, outputs, count);
+    const size_t answers =
+        count - (flow->target.tap[0] ? 1 : 0); /* the tap is the last one, and answers nothing */
+    struct fidelity fidelity = fidelity_for(&flow->target.release, outputs, answers);
     *look->glance = (struct glance){.kind = fidelity.kind, .output_count = fidelity.output_count};
     return 0;
 }
@@ -174,7 +176,7 @@ int flow_judge(struct flow *flow, const char *candidate, bool latency, struct ga
     cleanup_free char *path = flow_path(flow, candidate);
     if (!path)
         return err_no_memory(err);
-    const struct optimize_contest contest = {.parent_path = flow->target.model_path,
+    const struct optimize_contest contest = {.parent_path = flow->target.work_path,
                                              .candidate_path = path,
                                              .runtime_path = flow->job->runtime_path,
                                              .samples = flow->samples,

@@ -262,10 +262,17 @@ static void plan_shares(struct flow *flow)
             ticker_add(&flow->ticker, SHARE_BUILD + SHARE_JUDGE);
 }
 
+static int expose_tap(struct flow *flow, struct err *err)
+{
+    cleanup_free char *path = flow_path(flow, OPTIMIZE_WORK "/tapped.onnx");
+    return path ? target_expose(&flow->target, path, err) : err_no_memory(err);
+}
+
 /* All that can be wrong with what was given comes out here. What a later run may do better (disk, memory, ^C) leaves the work where it is. */
 static int understand(struct flow *flow, struct err *err)
 {
-    if (check_apart(flow, err) < 0 || steps_prepare(flow, err) < 0 || open_samples(flow, err) < 0) {
+    if (check_apart(flow, err) < 0 || expose_tap(flow, err) < 0 || steps_prepare(flow, err) < 0 ||
+        open_samples(flow, err) < 0) {
         unmake_out(flow);
         return -1;
     }

@@ -21,7 +21,7 @@ static int prepare_work(void *arg, struct apart *self, struct err *err)
     cleanup_free char *out = flow_path(flow, prepared);
     if (!out)
         return err_no_memory(err);
-    return prepare_model(flow->target.model_path, flow->target.fixed, flow->target.fixed_count, out,
+    return prepare_model(flow->target.work_path, flow->target.fixed, flow->target.fixed_count, out,
                          flow->job->runtime_path, err);
 }
 

@@ -5,6 +5,7 @@
 #include "forge/graph/graph.h"
 #include "sys/file.h"
 #include "sys/hash.h"
+#include "wire/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@ enum { YAML_MAX = 256 << 10, PATH_SIZE = 1024 };
 void target_free_parts(struct optimize_target *target)
 {
     free(target->model_path);
-    target->model_path = NULL;
+    free(target->work_path);
+    target->model_path = target->work_path = NULL;
 }
 
 /* ---- the model ---- */
@@ -45,6 +47,16 @@ static int read_model(struct optimize_target *out, struct hash *hash, struct err
 
 /* ---- release.yaml ---- */
 
+static int read_tap(const char *path, const struct buf *text, struct optimize_target *out, struct err *err)
+{
+    struct json_reader reader;
+    if (yaml_read(&reader, path, text->data, text->len, err) < 0)
+        return -1;
+    if (json_has(json_root(&reader), "tap"))
+        json_get_line(json_root(&reader), "tap", out->tap, sizeof out->tap);
+    return json_finish(&reader, err);
+}
+
 /* As recipe_read, but without what only the packer needs: `optimized` may name the very folder that is about to be made. */
 static int read_yaml(const char *path, struct optimize_target *out, struct hash *hash, struct err *err)
 {
@@ -52,6 +64,8 @@ static int read_yaml(const char *path, struct optimize_target *out, struct hash 
     char model[PATH_SIZE] = "";
     if (file_read(path, &text, err) < 0 ||
         release_parse_yaml(path, buf_text(&text), text.len, &out->release, model, sizeof model, err) < 0)
+        return -1;
+    if (read_tap(path, &text, out, err) < 0)
         return -1;
     hash_update(hash, text.data, text.len);
     const char *slash = strrchr(path, '/');
@@ -101,7 +115,8 @@ int target_read(const struct optimize_job *job, struct optimize_target *out, str
         out->model_path = mem_strdup(job->model);
     else if (read_yaml(job->model, out, hash, err) < 0)
         return -1;
-    if (!out->model_path)
+    out->work_path = out->model_path ? mem_strdup(out->model_path) : NULL;
+    if (!out->work_path)
         return err_no_memory(err);
     if (!out->bare)
         fix_by_release(out);
@@ -109,6 +124,23 @@ int target_read(const struct optimize_job *job, struct optimize_target *out, str
         return -1;
     out->digest = hash_finish(hash);
     return 0;
+}
+
+int target_expose(struct optimize_target *target, const char *path, struct err *err)
+{
+    cleanup_graph struct graph *graph = NULL;
+    cleanup_free char *copy = mem_strdup(path);
+    if (!target->tap[0])
+        return 0;
+    if (!copy)
+        return err_no_memory(err);
+    if (graph_open(target->model_path, &graph, err) < 0)
+        return -1;
+    if (graph_expose(graph, target->tap, err) < 0)
+        return err_prefix(err, "%s: tap", target->model_path);
+    free(target->work_path);
+    target->work_path = TAKE_PTR(copy);
+    return graph_save(graph, target->work_path, err);
 }
 
 /* ---- guesses ---- */
