@@ -164,22 +164,32 @@ struct score_limits {
     int32_t threshold, low, high;
 };
 
-/* Integers from 0, so that a difference never overflows. */
-#define LARGER(a, b) ((b) + (((a) - (b)) & ~(((a) - (b)) >> 31)))
+#define LARGER(a, b) (((a) & ((a) > (b))) | ((b) & ~((a) > (b))))
 
-LOOP void score_chunk(const int32_t *restrict bits, const struct score_limits *limits, lanes_i32 *unsure,
-                      float *out_most, float *out_below)
+struct score_lanes {
+    lanes_i32 most, below, unsure;
+};
+
+/* Every second row has sums of its own, so that none waits for the one before it. `unsure` is counted on. */
+LOOP void score_chunk(const int32_t *restrict bits, const struct score_limits *limits,
+                      struct score_lanes *restrict lanes)
 {
-    lanes_i32 most = {0}, below = {0}, between = *unsure;
-    for (size_t i = 0; i < LOOPS_SCORE_ROWS; i++, bits += LOOPS_LANES) {
-        const lanes_i32 at = *(const lanes_i32 *)(const void *)bits, under = at & (at < limits->threshold);
+    const lanes_i32 *row = (const lanes_i32 *)(const void *)bits;
+    lanes_i32 most = {0}, most_other = {0}, below = {0}, below_other = {0}, unsure = lanes->unsure;
+    for (size_t i = 0; i < LOOPS_SCORE_ROWS; i += 2) {
+        const lanes_i32 at = row[i], other = row[i + 1];
+        const lanes_i32 under = at & (at < limits->threshold),
+                        under_other = other & (other < limits->threshold);
         most = LARGER(at, most);
+        most_other = LARGER(other, most_other);
         below = LARGER(under, below);
-        between -= (at >= limits->low) & (at <= limits->high);
+        below_other = LARGER(under_other, below_other);
+        unsure -= (at >= limits->low) & (at <= limits->high);
+        unsure -= (other >= limits->low) & (other <= limits->high);
     }
-    *(lanes_i32 *)(void *)out_most = most;
-    *(lanes_i32 *)(void *)out_below = below;
-    *unsure = between;
+    lanes->most = LARGER(most, most_other);
+    lanes->below = LARGER(below, below_other);
+    lanes->unsure = unsure;
 }
 
 /* The last chunk is filled up with zeros, which are no score. */
@@ -188,20 +198,21 @@ LOOP void scores_loop(const float *restrict scores, size_t count, float threshol
 {
     const int32_t *bits = (const int32_t *)(const void *)scores; /* built with -fno-strict-aliasing */
     const struct score_limits limits = {bits_of(threshold), bits_of(0.25f), bits_of(0.5f)};
-    int32_t rest[LOOPS_SCORES] = {0};
-    lanes_i32 unsure = {0};
-    const size_t chunks = count / LOOPS_SCORES, left = count % LOOPS_SCORES;
-    for (size_t i = 0; i < chunks; i++)
-        score_chunk(bits + i * LOOPS_SCORES, &limits, &unsure, out_most + i * LOOPS_LANES,
-                    out_below + i * LOOPS_LANES);
-    if (left) {
-        memcpy(rest, bits + chunks * LOOPS_SCORES, left * sizeof *rest);
-        score_chunk(rest, &limits, &unsure, out_most + chunks * LOOPS_LANES,
-                    out_below + chunks * LOOPS_LANES);
+    int32_t rest[LOOPS_SCORES];
+    struct score_lanes lanes = {0};
+    for (size_t from = 0; from < count; from += LOOPS_SCORES) {
+        const bool whole = count - from >= LOOPS_SCORES;
+        if (!whole) {
+            memset(rest, 0, sizeof rest);
+            memcpy(rest, bits + from, (count - from) * sizeof *rest);
+        }
+        score_chunk(whole ? bits + from : rest, &limits, &lanes);
+        memcpy(out_most + from / LOOPS_SCORE_ROWS, &lanes.most, sizeof lanes.most);
+        memcpy(out_below + from / LOOPS_SCORE_ROWS, &lanes.below, sizeof lanes.below);
     }
     *out_unsure = 0;
     for (size_t k = 0; k < LOOPS_LANES; k++)
-        *out_unsure += (uint32_t)unsure[k];
+        *out_unsure += (uint32_t)lanes.unsure[k];
 }
 COPIES(void, scores,
        (const float *scores, size_t count, float threshold, float *out_most, float *out_below,
