@@ -2,8 +2,10 @@
  *
  *     bench-explain [--frames N] [--cases N] [--json]
  *
- *   maps      frames of muster-sim's warehouse, the strongest detection of models/detector-2.0.0: areas under the deletion and insertion curves relative to
- *             the whole frame's score, mean-colour fill, 52 steps; pointing game: the map's peak lies in the true box
+ *   text      pictures with words (tests/corpus/render.py) and the text detector of the corpus, if both are here: the mean probability of text in a word's
+ *             box; areas under the deletion and insertion curves relative to the whole frame's score, mean-colour fill, 52 steps; pointing game: the
+ *             map's peak lies in the true box
+ *   objects   frames of muster-sim's warehouse, the strongest detection of models/detector-2.0.0: the same
  *   planted   the same detector made to hang on a patch in the corner furthest from the box, 10 to 28 pixels wide: the map's peak outside of the focus lies
  *             in that patch, and the context is named; and how often a context is named where nothing was planted
  *   flips     counterfactuals that were stated, and how many of them flip when another session of the model is asked
@@ -29,20 +31,14 @@
 enum { CASE_PASSES = 100, DECISIONS = 2000, PATCH_MIN = 10, PATCH_MAX = 28 };
 static const float sure = 0.5F; /* detections below it are not explained here */
 
-struct row { /* of a method: sums over frames */
-    double deletion, insertion, pointing, made_ms;
-};
-
 struct bench {
     int frames, cases;
     bool json;
     char dir[64];
     struct recipe recipe;
     struct subject *subject, *again; /* two sessions of the same model */
-    struct row rows[EXPLAIN_MAX_METHODS];
-    int done; /* frames */
-    float *map;
-    struct going going;
+    struct table objects, text;
+    char no_text[128]; /* why there is none */
     struct {
         int cases, located, named, controls, controls_named;
     } planted;
@@ -54,62 +50,16 @@ struct bench {
     uint64_t random;
 };
 
-/* ---- maps ---- */
-
-static size_t peak_of(const float *map, const struct scene *scene, const struct area *except)
+/* What the detector says first. */
+static struct explained first_of(struct subject *subject)
 {
-    size_t best = 0;
-    float most = -INFINITY;
-    for (size_t i = 0; i < scene_places(scene); i++) {
-        if (except && area_has(except, (int)(i % (size_t)scene->width), (int)(i / (size_t)scene->width)))
-            continue;
-        if (map[i] > most) {
-            most = map[i];
-            best = i;
-        }
-    }
-    return best;
-}
-
-static bool in_box(const struct world_box *box, const struct scene *scene, size_t place)
-{
-    const float x = (float)(place % (size_t)scene->width) + 0.5F,
-                y = (float)(place / (size_t)scene->width) + 0.5F;
-    return x >= box->x0 && x < box->x1 && y >= box->y0 && y < box->y1;
-}
-
-static int measure(struct bench *bench, const struct method *method, struct row *row,
-                   const struct world_box *truth, double full, struct err *err)
-{
-    const struct scene *scene = subject_scene(bench->subject);
-    struct faith_steps steps;
-    double deletion, insertion;
-    faith_fine(&steps);
-    if (!method->goes_on) {
-        bench->going = (struct going){.random = (uint64_t)bench->done + 1};
-        memset(bench->map, 0, scene_places(scene) * sizeof *bench->map);
-    }
-    int64_t start = clock_mono_ns();
-    if (method->make(bench->subject, method->passes, &bench->going, bench->map, err) < 0)
-        return -1;
-    row->made_ms += (double)(clock_mono_ns() - start) / 1e6;
-    if (faith_curve(scene, bench->map, full, FAITH_DELETION, &steps, &deletion, err) < 0 ||
-        faith_curve(scene, bench->map, full, FAITH_INSERTION, &steps, &insertion, err) < 0)
-        return -1;
-    row->deletion += deletion;
-    row->insertion += insertion;
-    row->pointing += in_box(truth, scene, peak_of(bench->map, scene, NULL));
-    return 0;
-}
-
-static int measure_all(struct bench *bench, const struct world_box *truth, struct err *err)
-{
-    size_t count;
-    const double full = (double)subject_detections(bench->subject, &count)[0].score;
-    for (size_t i = 0; i < method_count; i++)
-        if (measure(bench, &methods[i], &bench->rows[i], truth, full, err) < 0)
-            return -1;
-    return 0;
+    size_t count = 0;
+    const struct detection *first = subject_detections(subject, &count);
+    return (struct explained){.scene = subject_scene(subject),
+                              .focus = subject_focus(subject),
+                              .box = first[0],
+                              .full = (double)first[0].score,
+                              .subject = subject};
 }
 
 /* ---- flips ---- */
@@ -199,7 +149,8 @@ static int look_at_planted(struct bench *bench, struct subject *subject, struct 
 {
     cleanup_saliency struct saliency saliency = {0};
     const struct area focus = subject_focus(subject);
-    if (make_ours(subject, CASE_PASSES, bench->random, &saliency, err) < 0)
+    const struct explained what = first_of(subject);
+    if (make_ours(&what, CASE_PASSES, bench->random, &saliency, err) < 0)
         return -1;
     const size_t place = peak_of(saliency.map, subject_scene(subject), &focus);
     const bool located =
@@ -231,12 +182,11 @@ static int run_planted(struct bench *bench, const struct picture *picture, const
 static int one_case(struct bench *bench, const struct picture *picture, struct err *err)
 {
     cleanup_saliency struct saliency saliency = {0};
-    size_t count = 0;
-    const struct detection *first = subject_detections(bench->subject, &count);
-    const struct area focus = subject_focus(bench->subject), patch = far_patch(bench, first);
-    if (bench->planted.cases >= bench->cases || overlap(&focus, &patch))
+    const struct explained what = first_of(bench->subject);
+    const struct area patch = far_patch(bench, &what.box);
+    if (bench->planted.cases >= bench->cases || overlap(&what.focus, &patch))
         return 0;
-    if (make_ours(bench->subject, CASE_PASSES, bench->random, &saliency, err) < 0)
+    if (make_ours(&what, CASE_PASSES, bench->random, &saliency, err) < 0)
         return -1;
     bench->planted.controls++;
     bench->planted.controls_named += saliency_context(&saliency) != NULL;
@@ -247,41 +197,39 @@ static int one_case(struct bench *bench, const struct picture *picture, struct e
 
 /* ---- frames ---- */
 
-/* The true box of the strongest detection; NULL: it is not sure enough, or not true. */
-static const struct world_box *truth_of(const struct bench *bench, const struct frames_one *frame)
+/* The true box of the strongest detection; false: it is not sure enough, or not true. */
+static bool truth_of(const struct bench *bench, const struct frames_one *frame, struct detection *out)
 {
     size_t count = 0;
     const struct detection *found = subject_detections(bench->subject, &count);
     if (!count || found[0].score < sure)
-        return NULL;
+        return false;
     for (size_t i = 0; i < frame->count; i++) {
         const struct world_box *box = &frame->boxes[i];
-        const struct detection truth = {.x0 = box->x0, .y0 = box->y0, .x1 = box->x1, .y1 = box->y1};
+        *out = (struct detection){.x0 = box->x0, .y0 = box->y0, .x1 = box->x1, .y1 = box->y1};
         if (str_eq(world_class_name(box->label), bench->recipe.release.labels[found[0].label]) &&
-            detection_iou(&truth, &found[0]) >= CANDIDATES_SAME_IOU)
-            return box;
+            detection_iou(out, &found[0]) >= CANDIDATES_SAME_IOU)
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 static int take(void *arg, const struct frames_one *frame, struct err *err)
 {
     struct bench *bench = arg;
+    struct detection truth;
     const struct picture picture = {WORLD_WIDTH, WORLD_HEIGHT, (uint8_t *)(uintptr_t)frame->rgb};
-    if (bench->done >= bench->frames && bench->planted.cases >= bench->cases)
+    if (bench->objects.frames >= bench->frames && bench->planted.cases >= bench->cases)
         return 0;
     if (subject_show(bench->subject, &picture, err) < 0)
         return -1;
-    const struct world_box *truth = truth_of(bench, frame);
-    if (!truth)
+    if (!truth_of(bench, frame, &truth))
         return 0;
     if (subject_aim(bench->subject, 0, err) < 0)
         return -1;
-    if (bench->done < bench->frames) {
-        if (measure_all(bench, truth, err) < 0)
-            return -1;
-        bench->done++;
-    }
+    const struct explained what = first_of(bench->subject);
+    if (bench->objects.frames < bench->frames && table_add(&bench->objects, &what, &truth, err) < 0)
+        return -1;
     return one_case(bench, &picture, err);
 }
 
@@ -330,33 +278,37 @@ static double share(int part, int all)
     return all ? (double)part / all : (double)NAN;
 }
 
-static const struct row *row_named(const struct bench *bench, const char *name, int passes)
+static const struct row *row_named(const struct table *table, const char *name, int passes)
 {
     for (size_t i = 0; i < method_count; i++)
         if (str_eq(methods[i].name, name) && methods[i].passes == passes)
-            return &bench->rows[i];
+            return &table->rows[i];
     return NULL;
 }
 
-static double ratio(const struct bench *bench)
+static double ratio(const struct table *table)
 {
-    return row_named(bench, "muster", 100)->deletion / row_named(bench, "d-rise", 1000)->deletion;
+    return row_named(table, "muster", 100)->deletion / row_named(table, "d-rise", 1000)->deletion;
 }
 
-static void json_rows(struct json_writer *out, const struct bench *bench)
+static void json_table(struct json_writer *out, const char *key, const struct table *table)
 {
+    jsonw_object(out, key);
+    jsonw_i64(out, "frames", table->frames);
     jsonw_array(out, "rows");
-    for (size_t i = 0; i < method_count; i++) {
-        const struct row *row = &bench->rows[i];
+    for (size_t i = 0; i < method_count && table->frames; i++) {
+        const struct row *row = &table->rows[i];
         jsonw_object(out, NULL);
         jsonw_text(out, "method", methods[i].name);
         jsonw_i64(out, "passes", methods[i].passes);
-        jsonw_real(out, "deletion_auc", row->deletion / bench->done);
-        jsonw_real(out, "insertion_auc", row->insertion / bench->done);
-        jsonw_real(out, "pointing", row->pointing / bench->done);
-        jsonw_real(out, "made_ms", row->made_ms / bench->done);
+        jsonw_real(out, "deletion_auc", row->deletion / table->frames);
+        jsonw_real(out, "insertion_auc", row->insertion / table->frames);
+        jsonw_real(out, "pointing", row->pointing / table->frames);
+        jsonw_real(out, "made_ms", row->made_ms / table->frames);
         jsonw_close(out);
     }
+    jsonw_close(out);
+    jsonw_real(out, "deletion_ratio_muster_100_to_d_rise_1000", table->frames ? ratio(table) : (double)NAN);
     jsonw_close(out);
 }
 
@@ -387,9 +339,10 @@ static int print_json(const struct bench *bench, struct err *err)
     jsonw_init_indented(&out);
     jsonw_object(&out, NULL);
     jsonw_text(&out, "bench", "explain");
-    jsonw_i64(&out, "frames", bench->done);
-    json_rows(&out, bench);
-    jsonw_real(&out, "deletion_ratio_muster_100_to_d_rise_1000", ratio(bench));
+    json_table(&out, "text", &bench->text);
+    if (bench->no_text[0])
+        jsonw_text(&out, "no_text_because", bench->no_text);
+    json_table(&out, "objects", &bench->objects);
     json_rest(&out, bench);
     jsonw_close(&out);
     cleanup_free char *text = jsonw_take(&out, err);
@@ -399,17 +352,26 @@ static int print_json(const struct bench *bench, struct err *err)
     return 0;
 }
 
+static void print_table(const char *what, const struct table *table)
+{
+    printf("%d frames: %s\n%-10s %6s %10s %10s %9s %9s\n", table->frames, what, "method", "passes",
+           "deletion", "insertion", "pointing", "ms");
+    for (size_t i = 0; i < method_count; i++) {
+        const struct row *row = &table->rows[i];
+        printf("%-10s %6d %10.4f %10.4f %9.2f %9.1f\n", methods[i].name, methods[i].passes,
+               row->deletion / table->frames, row->insertion / table->frames, row->pointing / table->frames,
+               row->made_ms / table->frames);
+    }
+    printf("deletion: muster with 100 passes is %.3f of d-rise with 1000\n\n", ratio(table));
+}
+
 static void print_text(const struct bench *bench)
 {
-    printf("%d frames\n%-10s %6s %10s %10s %9s %9s\n", bench->done, "method", "passes", "deletion",
-           "insertion", "pointing", "ms");
-    for (size_t i = 0; i < method_count; i++) {
-        const struct row *row = &bench->rows[i];
-        printf("%-10s %6d %10.4f %10.4f %9.2f %9.1f\n", methods[i].name, methods[i].passes,
-               row->deletion / bench->done, row->insertion / bench->done, row->pointing / bench->done,
-               row->made_ms / bench->done);
-    }
-    printf("deletion: muster with 100 passes is %.3f of d-rise with 1000\n", ratio(bench));
+    if (bench->text.frames)
+        print_table("words, PP-OCRv4's text detector", &bench->text);
+    else
+        printf("no words: %s\n", bench->no_text);
+    print_table("the warehouse, detector 2.0.0", &bench->objects);
     printf("planted: %d of %d located; without: a context named in %d of %d\n", bench->planted.located,
            bench->planted.cases, bench->planted.controls_named, bench->planted.controls);
     printf("counterfactuals: %d of %d asked for stated, %d flip in another session; %.1f cells, %.2f %% of "
@@ -432,6 +394,7 @@ static int run(struct bench *bench, struct err *err)
     if (recipe_read(MUSTER_MODELS "/detector-2.0.0/release.yaml", &bench->recipe, err) < 0 ||
         subject_open(bench->recipe.model_path, &bench->recipe.release, NULL, &bench->subject, err) < 0 ||
         subject_open(bench->recipe.model_path, &bench->recipe.release, NULL, &bench->again, err) < 0 ||
+        explain_text(bench->frames, bench->dir, &bench->text, bench->no_text, err) < 0 ||
         frames_each(&plan, take, bench, err) < 0 || time_decisions(bench, err) < 0)
         return -1;
     if (bench->json)
@@ -444,9 +407,6 @@ static int run_in_scratch(struct bench *bench, struct err *err)
 {
     struct err ignored = {0};
     str_copy(bench->dir, sizeof bench->dir, "/tmp/bench-explain-XXXXXX");
-    bench->map = mem_zalloc((size_t)WORLD_WIDTH * WORLD_HEIGHT, sizeof *bench->map);
-    if (!bench->map)
-        return err_no_memory(err);
     if (!mkdtemp(bench->dir))
         return err_errno(err, "%s", bench->dir);
     int result = run(bench, err);
@@ -455,7 +415,6 @@ static int run_in_scratch(struct bench *bench, struct err *err)
     if (bench->again)
         subject_free(bench->again);
     recipe_fini(&bench->recipe);
-    free(bench->map);
     if (file_remove_tree(bench->dir, &ignored) < 0)
         fprintf(stderr, "bench-explain: %s\n", ignored.text);
     return result;

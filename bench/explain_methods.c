@@ -8,6 +8,7 @@
  */
 #include "bench/explain.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -15,18 +16,18 @@
 
 /* ---- ours ---- */
 
-int make_ours(struct subject *subject, int passes, uint64_t seed, struct saliency *out, struct err *err)
+int make_ours(const struct explained *what, int passes, uint64_t seed, struct saliency *out, struct err *err)
 {
-    const struct saliency_plan plan = {.passes = passes, .seed = seed, .focus = subject_focus(subject)};
-    return saliency_make(subject_scene(subject), &plan, out, err);
+    const struct saliency_plan plan = {.passes = passes, .seed = seed, .focus = what->focus};
+    return saliency_make(what->scene, &plan, out, err);
 }
 
-static int ours(struct subject *subject, int passes, struct going *going, float *map, struct err *err)
+static int ours(const struct explained *what, int passes, struct going *going, float *map, struct err *err)
 {
     cleanup_saliency struct saliency saliency = {0};
-    if (make_ours(subject, passes, going->random, &saliency, err) < 0)
+    if (make_ours(what, passes, going->random, &saliency, err) < 0)
         return -1;
-    memcpy(map, saliency.map, scene_places(subject_scene(subject)) * sizeof *map);
+    memcpy(map, saliency.map, scene_places(what->scene) * sizeof *map);
     return 0;
 }
 
@@ -89,28 +90,47 @@ static double similarity(const struct candidates *all, const struct detection *t
     return best;
 }
 
-static int drise(struct subject *subject, int passes, struct going *going, float *map, struct err *err)
+/* A mask's weight. */
+static double weigh(const struct explained *what, const struct class_vector *wanted, double score)
 {
-    const struct scene *scene = subject_scene(subject);
+    if (!what->subject)
+        return score;
+    return similarity(subject_candidates(what->subject), &what->box, wanted);
+}
+
+/* The class vector of the whole frame's detection. */
+static int look(const struct explained *what, float *keep, struct class_vector *out, struct err *err)
+{
+    struct answer answer;
+    const struct area all = scene_all(what->scene);
+    *out = (struct class_vector){0};
+    mask_set(&all, what->scene->width, 1, keep);
+    if (!what->subject)
+        return 0;
+    if (what->scene->ask(what->scene->arg, keep, FILL_MEAN, &answer, err) < 0)
+        return -1;
+    const struct candidates *candidates = subject_candidates(what->subject);
+    class_vector(candidates, target_column(candidates, &what->box), out);
+    return 0;
+}
+
+static int drise(const struct explained *what, int passes, struct going *going, float *map, struct err *err)
+{
+    const struct scene *scene = what->scene;
     const struct mask_grid grid = {.area = scene_all(scene), .cells_x = 16, .cells_y = 16, .share = 0.5};
     const size_t places = scene_places(scene);
-    size_t count = 0;
-    const struct detection target = subject_detections(subject, &count)[0];
     struct class_vector wanted;
-    struct answer answer;
     cleanup_free float *keep = mem_zalloc(places, sizeof *keep);
     if (!keep)
         return err_no_memory(err);
-    mask_set(&grid.area, scene->width, 1, keep);
-    if (scene->ask(scene->arg, keep, FILL_MEAN, &answer, err) < 0)
+    if (look(what, keep, &wanted, err) < 0)
         return -1;
-    const struct candidates *all = subject_candidates(subject);
-    class_vector(all, target_column(all, &target), &wanted);
     for (; going->done < passes; going->done++) {
+        struct answer answer;
         mask_smooth(&grid, &going->random, scene->width, keep);
         if (scene->ask(scene->arg, keep, FILL_MEAN, &answer, err) < 0)
             return -1;
-        float weight = (float)similarity(all, &target, &wanted);
+        float weight = (float)weigh(what, &wanted, answer.score);
         for (size_t k = 0; k < places; k++)
             map[k] += weight * keep[k];
     }
@@ -119,9 +139,9 @@ static int drise(struct subject *subject, int passes, struct going *going, float
 
 /* ---- others ---- */
 
-static int sliding(struct subject *subject, int passes, struct going *going, float *map, struct err *err)
+static int sliding(const struct explained *what, int passes, struct going *going, float *map, struct err *err)
 {
-    const struct scene *scene = subject_scene(subject);
+    const struct scene *scene = what->scene;
     const int side = (int)sqrt((double)passes);
     const struct area all = scene_all(scene);
     struct answer full, one;
@@ -144,11 +164,11 @@ static int sliding(struct subject *subject, int passes, struct going *going, flo
     return 0;
 }
 
-static int box_prior(struct subject *subject, int passes, struct going *going, float *map, struct err *err)
+static int box_prior(const struct explained *what, int passes, struct going *going, float *map,
+                     struct err *err)
 {
-    const struct scene *scene = subject_scene(subject);
-    size_t count = 0;
-    const struct detection *box = &subject_detections(subject, &count)[0];
+    const struct scene *scene = what->scene;
+    const struct detection *box = &what->box;
     for (int y = 0; y < scene->height; y++)
         for (int x = 0; x < scene->width; x++) {
             float dx = ((float)x + 0.5F - (box->x0 + box->x1) / 2) / ((box->x1 - box->x0) / 4);
@@ -158,10 +178,10 @@ static int box_prior(struct subject *subject, int passes, struct going *going, f
     return 0;
 }
 
-static int in_random_order(struct subject *subject, int passes, struct going *going, float *map,
+static int in_random_order(const struct explained *what, int passes, struct going *going, float *map,
                            struct err *err)
 {
-    const struct scene *scene = subject_scene(subject);
+    const struct scene *scene = what->scene;
     cleanup_free float *random = faith_random_map(scene, going->random);
     if (!random)
         return err_no_memory(err);
@@ -178,3 +198,72 @@ const struct method methods[] = {
     {"random", 0, in_random_order, false},
 };
 const size_t method_count = ARRAY_LEN(methods);
+
+/* ---- the table ---- */
+
+size_t peak_of(const float *map, const struct scene *scene, const struct area *except)
+{
+    size_t best = 0;
+    float most = -INFINITY;
+    for (size_t i = 0; i < scene_places(scene); i++) {
+        if (except && area_has(except, (int)(i % (size_t)scene->width), (int)(i / (size_t)scene->width)))
+            continue;
+        if (map[i] > most) {
+            most = map[i];
+            best = i;
+        }
+    }
+    return best;
+}
+
+static bool in_box(const struct detection *box, const struct scene *scene, size_t place)
+{
+    const float x = (float)(place % (size_t)scene->width) + 0.5F,
+                y = (float)(place / (size_t)scene->width) + 0.5F;
+    return x >= box->x0 && x < box->x1 && y >= box->y0 && y < box->y1;
+}
+
+struct measuring {
+    const struct explained *what;
+    const struct detection *truth;
+    struct going going;
+    float *map;
+    uint64_t seed;
+};
+
+static int measure(struct measuring *at, const struct method *method, struct row *row, struct err *err)
+{
+    const struct scene *scene = at->what->scene;
+    struct faith_steps steps;
+    double deletion, insertion;
+    faith_fine(&steps);
+    if (!method->goes_on) {
+        at->going = (struct going){.random = at->seed};
+        memset(at->map, 0, scene_places(scene) * sizeof *at->map);
+    }
+    int64_t start = clock_mono_ns();
+    if (method->make(at->what, method->passes, &at->going, at->map, err) < 0)
+        return -1;
+    row->made_ms += (double)(clock_mono_ns() - start) / 1e6;
+    if (faith_curve(scene, at->map, at->what->full, FAITH_DELETION, &steps, &deletion, err) < 0 ||
+        faith_curve(scene, at->map, at->what->full, FAITH_INSERTION, &steps, &insertion, err) < 0)
+        return -1;
+    row->deletion += deletion;
+    row->insertion += insertion;
+    row->pointing += in_box(at->truth, scene, peak_of(at->map, scene, NULL));
+    return 0;
+}
+
+int table_add(struct table *table, const struct explained *what, const struct detection *truth,
+              struct err *err)
+{
+    cleanup_free float *map = mem_zalloc(scene_places(what->scene), sizeof *map);
+    struct measuring at = {.what = what, .truth = truth, .map = map, .seed = (uint64_t)table->frames + 1};
+    if (!map)
+        return err_no_memory(err);
+    for (size_t i = 0; i < method_count; i++)
+        if (measure(&at, &methods[i], &table->rows[i], err) < 0)
+            return -1;
+    table->frames++;
+    return 0;
+}

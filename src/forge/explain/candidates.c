@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+#include <math.h>
+
 static float clip(float value, int max)
 {
     return value < 0 ? 0 : MIN(value, (float)max);
@@ -33,4 +35,13 @@ double candidates_score(const struct candidates *all, const struct detection *ta
             best = scores[i];
     }
     return (double)best;
+}
+
+struct area area_around(const struct detection *box, int width, int height)
+{
+    const float w = box->x1 - box->x0, h = box->y1 - box->y0;
+    const float x = MAX(w / 2, MIN(1.5F * w, h / 2)), y = MAX(h / 2, MIN(1.5F * h, w / 2));
+    const struct area area = {(int)floorf(box->x0 - x), (int)floorf(box->y0 - y), (int)ceilf(box->x1 + x),
+                              (int)ceilf(box->y1 + y)};
+    return (struct area){MAX(area.x0, 0), MAX(area.y0, 0), MIN(area.x1, width), MIN(area.y1, height)};
 }

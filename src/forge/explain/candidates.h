@@ -3,6 +3,7 @@
 #ifndef MUSTER_FORGE_EXPLAIN_CANDIDATES_H
 #define MUSTER_FORGE_EXPLAIN_CANDIDATES_H
 
+#include "forge/explain/scene.h"
 #include "infer/preprocess.h"
 #include "stats/detection.h"
 
@@ -19,5 +20,8 @@ struct detection candidates_box(const struct candidates *all,
                                 size_t column); /* in pixels of the frame, clipped; score and label 0 */
 /* The best probability of the target's label where a candidate's box is the target's; 0: there is none. */
 double candidates_score(const struct candidates *all, const struct detection *target);
+
+/* The focus of a map: half of the box's size around it, up to three halves across a long and thin one; within the frame. */
+struct area area_around(const struct detection *box, int frame_width, int frame_height);
 
 #endif

@@ -201,21 +201,12 @@ const struct scene *subject_scene(const struct subject *subject)
     return &subject->scene;
 }
 
-/* Half of its size around it, and up to three halves where it is long and thin. */
-static struct area around(const struct detection *box, int width, int height)
-{
-    const float w = box->x1 - box->x0, h = box->y1 - box->y0;
-    const float x = MAX(w / 2, MIN(1.5F * w, h / 2)), y = MAX(h / 2, MIN(1.5F * h, w / 2));
-    const struct area area = {(int)floorf(box->x0 - x), (int)floorf(box->y0 - y), (int)ceilf(box->x1 + x),
-                              (int)ceilf(box->y1 + y)};
-    return (struct area){MAX(area.x0, 0), MAX(area.y0, 0), MIN(area.x1, width), MIN(area.y1, height)};
-}
-
 struct area subject_focus(const struct subject *subject)
 {
     if (!subject_is_detector(subject))
         return (struct area){0};
-    return around(&subject->detections[subject->target], subject->picture.width, subject->picture.height);
+    return area_around(&subject->detections[subject->target], subject->picture.width,
+                       subject->picture.height);
 }
 
 double subject_limit(const struct subject *subject)
