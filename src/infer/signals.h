@@ -1,10 +1,11 @@
 /* Signals of one frame (stats/signals.h), from what was there anyway: the pixels, the raw output, the result. No inference, no allocation.
  *
- *     struct signal_maker *maker;                                         // remembers one frame ago: grid of luma, detections
+ *     struct signal_maker *maker;                                         // remembers one frame ago: some pixels, detections
  *     signal_maker_new(&release, profile or NULL, &maker, &err);
  *     pipeline_process(…);  signal_maker_frame(maker, &frame, pipeline, &result, run_ns, &out);
+ *                                                   // result NULL: the frame was not answered; sensor and time only
  *
- * Cost at most 5 µs per frame on a desktop processor, novelty included (bench-signals). Without a profile, or where its tap is no output of this model:
+ * Some 5 µs per frame on x86 with AVX2, novelty included (bench-signals). Without a profile, or where its tap is no output of this model:
  * no novelty.
  */
 #ifndef MUSTER_INFER_SIGNALS_H

@@ -38,7 +38,7 @@ void signal_view_of(const struct pipeline *pipeline, struct signal_view *out);
 enum {
     SENSOR_RUNS = 16,   /* of pixels side by side, spread over the frame */
     SENSOR_POINTS = 64, /* in each */
-    SENSOR_FLOATS = 4096
+    SENSOR_FLOATS = 1024
 };
 
 struct sensor { /* one frame ago */

@@ -152,7 +152,7 @@ static void look_at_floats(const float *data, int count)
 
 static void floats_of_any_length(void **state)
 {
-    static const int lengths[] = {1, 2, 9, 10, 11, 17, 18, 600, 4095, 4096, 4097, 4098, 20000};
+    static const int lengths[] = {1, 2, 9, 10, 11, 17, 18, 600, 1023, 1024, 1025, 1026, 20000};
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         const int count = lengths[i];
         cleanup_free float *data = mem_zalloc((size_t)count, sizeof *data);
