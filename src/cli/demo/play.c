@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-static const struct play *const plays[] = {&play_warehouse, &play_drone};
+static const struct play *const plays[] = {&play_warehouse, &play_drone, &play_fall};
 
 const struct play *play_find(const char *name)
 {

@@ -56,7 +56,7 @@ struct play {
     int (*finish)(const struct ending *ending, bool *out_good, struct err *err);
 };
 
-extern const struct play play_warehouse, play_drone;
+extern const struct play play_warehouse, play_drone, play_fall;
 const struct play *play_find(const char *name); /* NULL: there is none */
 
 #endif

@@ -71,12 +71,11 @@ static struct gate_result good_share_gate(const char *name, uint64_t good, uint6
     return gate;
 }
 
-/* Staged drills are events that are known; where there are none, true alarms are. Reported misses count in any case. */
+/* Staged drills, where everything is known; and ordinary days, of which people know what was announced and what they report as missed. */
 static struct gate_result recall_gate(const struct rollout_evidence *sum, const struct rollout_alarms *alarms,
                                       double least, double alpha)
 {
-    uint64_t found = sum->tp + sum->fn ? sum->tp : alarms->judged_true;
-    return good_share_gate("recall", found, sum->fn + alarms->missed, least, alpha);
+    return good_share_gate("recall", sum->tp + alarms->judged_true, sum->fn + alarms->missed, least, alpha);
 }
 
 static double hours(const struct rollout_alarms *alarms)
