@@ -144,7 +144,8 @@ static float flicker(struct result_memory *memory, const struct pipeline_result 
     float share = NAN;
     if (memory->known && count + was > 0)
         share = (float)without_partner(now, count, before, was) / (float)(count + was);
-    memcpy(memory->items, now, count * sizeof *now);
+    if (count > 0)
+        memcpy(memory->items, now, count * sizeof *now);
     memory->count = count;
     memory->known = true;
     return share;
