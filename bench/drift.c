@@ -51,7 +51,7 @@ static struct drift *new_drift(void *memory, const struct calibration *calibrati
                                       .memory = (float)calibration->memory};
     for (int i = 1; i < DRIFT_BINS; i++)
         score->edges[i - 1] = (float)calibration->sorted[CALIBRATION * i / DRIFT_BINS];
-    double block = fmax(50, ceil(5 * calibration->memory));
+    double block = fmax(50, ceil(4 * calibration->memory));
     struct drift_options options = {.contexts = seasonal ? SEASON_CONTEXTS : 1,
                                     .block_frames = (uint32_t)block,
                                     .burn_in = seasonal ? BURN_IN_CONTEXT : BURN_IN,

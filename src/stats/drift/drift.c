@@ -12,7 +12,7 @@
 
 static_assert(sizeof(struct drift) <= DRIFT_STATE_MAX, "the state is too big");
 
-enum { BLOCK_LEAST = 50, BLOCK_MOST = 1 << 20, BLOCK_MEMORIES = 5 };
+enum { BLOCK_LEAST = 50, BLOCK_MOST = 1 << 20, BLOCK_MEMORIES = 4 };
 static const double WINSOR_SD = 12; /* a single frame counts for no more */
 static const double SITE_SD = 0.5, CONTEXT_SD = 2;
 static const double ONE_BLOCK = 0.75;  /* the share of the threshold, in logs, that one block may bring */
