@@ -314,7 +314,7 @@ int saliency_make(const struct scene *scene, const struct saliency_plan *plan, s
         .left = plan->passes,
         .random = plan->seed,
     };
-    *out = (struct saliency){.width = scene->width, .height = scene->height};
+    *out = (struct saliency){.width = scene->width, .height = scene->height, .rows_apart = scene->rows_apart};
     out->map = mem_zalloc(places, sizeof(float));
     if (!making.keep || !making.sum || !out->map) {
         saliency_fini(out);

@@ -36,6 +36,7 @@ struct saliency_tile {
 
 struct saliency {
     int width, height, passes; /* passes: what was used */
+    bool rows_apart;           /* as the scene says */
     float *map; /* [height][width], owned: score per place; negative: the score is higher without it */
     double full, without_focus, without_context; /* scores */
     enum fill context_fill;                      /* that made the greater difference to the context */

@@ -211,9 +211,18 @@ int subject_run(struct subject *subject, const float *keep, enum fill fill, stru
         return run_values(subject, result, err);
     }
     cover_picture(subject, keep, fill);
-    const struct pipeline_frame frame = {
-        .data = subject->covered.rgb, .width = subject->covered.width, .height = subject->covered.height};
+    const struct pipeline_frame frame = subject_last_frame(subject);
     return pipeline_process(subject->pipeline, &frame, result, NULL, err);
+}
+
+struct pipeline_frame subject_last_frame(const struct subject *subject)
+{
+    if (subject->release.frame == FRAME_RGB8)
+        return (struct pipeline_frame){
+            .data = subject->covered.rgb, .width = subject->covered.width, .height = subject->covered.height};
+    const size_t frame = tensor_elements(&subject->release.inputs[0]);
+    return (struct pipeline_frame){
+        .data = subject->covered_values + (subject->count - frame), .width = (int)frame, .height = 1};
 }
 
 static int read_values(struct subject *subject, const char *path, struct err *err)

@@ -40,6 +40,8 @@ bool subject_is_detector(const struct subject *subject);
 /* Covers the frame by keep (NULL: not at all) and runs it. */
 int subject_run(struct subject *subject, const float *keep, enum fill fill, struct pipeline_result *result,
                 struct err *err) must_check;
+/* What the model was shown last: of a sequence its last frame. */
+struct pipeline_frame subject_last_frame(const struct subject *subject);
 /* After a new frame has come. */
 int subject_begin(struct subject *subject, struct err *err) must_check;
 
