@@ -3,7 +3,7 @@
  *
  *     bench-watch --release DIR [--robots N] [--days N] [--hours N] [--step-min N] [--frames N] [--check]
  *
- * Simulated: every --step-min (10) minutes of each robot's day one block of --frames (20) frames, evenly over one minute of its drive; each with the frame
+ * Simulated: every --step-min (10) minutes of each robot's day one block of --frames (20) frames, spread over one minute of its drive; each with the frame
  * 0.1 s before it, so that change and flicker are what they are. Of the other minutes nothing is rendered, so all counts are in blocks. A robot has its own
  * site, goods, camera and round (15 to 25 s from dock to dock; its goods are the same again after 4 h). Light follows the hours (±10 %), the day (2 %) and the
  * hour (1 %). First --days (2) ordinary days of all, of which the first is the one that is learned; then for --hours (12) one robot of each four has
@@ -188,10 +188,11 @@ static int one_block(struct robot *robot, int64_t block_ms, struct err *err)
 {
     static struct ring_verdict verdict;
     int64_t apart_ms = MINUTE_MS / (int64_t)bench.frames;
+    struct prng rng = prng_of((uint64_t)robot->number, 50000000 + (uint64_t)(block_ms / MINUTE_MS));
     world_set_daylight(robot->world, light_of(robot, block_ms));
     robot->blocks++;
     for (uint64_t i = 0; i < bench.frames; i++) {
-        int64_t time_ms = block_ms + (int64_t)i * apart_ms + PAIR_MS;
+        int64_t time_ms = block_ms + (int64_t)i * apart_ms + prng_below(&rng, (int)apart_ms) + PAIR_MS;
         if (one_frame(robot, time_ms - PAIR_MS, &verdict, err) < 0 ||
             one_frame(robot, time_ms, &verdict, err) < 0)
             return -1;

@@ -27,6 +27,7 @@ static void set_defaults(struct core_options *o)
     o->block_ms = o->block_ms ? o->block_ms : 60000;
     o->detail_every = o->detail_every ? o->detail_every : 5;
     o->save_ms = o->save_ms ? o->save_ms : 300000;
+    o->site_sd = o->site_sd > 0 ? o->site_sd : 2;
     o->robots = o->robots > 0 ? o->robots : 100;
     o->alarms = o->alarms > 0 ? o->alarms : 1;
 }
@@ -83,6 +84,7 @@ static void judge(struct core *core, struct subject *subject, uint32_t block_fra
         .block_frames = block_frames,
         .contexts = o->contexts,
         .burn_in = o->burn_in,
+        .site_sd = o->site_sd,
         .arl_blocks = drift_budget(o->alarms, o->robots, QUARTER_DAYS, (double)o->block_ms / 1e3)};
     if (subject_judge(subject, o->keep_dir, &options, &core->kept, &damaged, &err) < 0) {
         log_warn("no drift is looked for: %s", err.text);

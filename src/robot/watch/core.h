@@ -29,7 +29,9 @@ struct core_options {            /* 0: default */
     int64_t window_ms, block_ms; /* 60 s, 60 s */
     uint32_t detail_every;       /* windows: 5 */
     int64_t save_ms;             /* 5 min */
-    double robots, alarms;       /* at most so many false alarms (1) in a fleet of so many (100) in 90 days */
+    double
+        site_sd; /* how far a site may lie from the reference, in its sd of single frames, and be learned: 2 */
+    double robots, alarms; /* at most so many false alarms (1) in a fleet of so many (100) in 90 days */
     struct choice_options choice;
     const char *keep_dir; /* NULL: nothing is kept */
 };
