@@ -15,6 +15,7 @@ extern const struct verb verb_oms;
 extern const struct verb verb_grant;
 extern const struct verb verb_push;
 extern const struct verb verb_eval;
+extern const struct verb verb_explain;
 extern const struct verb verb_bench;
 extern const struct verb verb_robot;
 extern const struct verb verb_rollout;

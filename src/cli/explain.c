@@ -1,0 +1,193 @@
+#include "cli/verbs.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/explain_say.h"
+#include "cli/output.h"
+#include "cli/target.h"
+#include "sys/file.h"
+#include "sys/hash.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+enum { DECISION_MAX = 64 << 10 };
+
+static const char help[] =
+    "usage: muster explain RELEASE FRAME [--target N] [--passes N] [--seed N] [-o FILE.png] [--json]\n"
+    "       muster explain decision FILE.json [--json]\n"
+    "\n"
+    "Says why a model said what it said of one frame: which parts of the frame it hangs on (the map), how "
+    "far the map is to be trusted, the "
+    "smallest\n"
+    "covering found that changes the decision (run again before it is stated), and what known cases it is "
+    "like. RELEASE is a packed release "
+    "(RELEASE:VARIANT\n"
+    "for the variant that decided) or a release.yaml. FRAME is a picture (PNG, JPEG), or numbers (.npy, "
+    ".f32) for frames of floats; several "
+    "frames in one\n"
+    "file are a sequence for a model with memory, the last one is explained.\n"
+    "\n"
+    "  decision FILE.json   a decision record of a robot or of a rollout, in words\n"
+    "\n"
+    "  -t, --target N       which result: a detection (0 is the strongest) or a label's number (default: the "
+    "strongest)\n"
+    "      --passes N       of the model for the map (default: 100)\n"
+    "      --seed N         of its masks; the same seed gives the same map (default: 1)\n"
+    "  -o, --output FILE    the frame with the map over it, as PNG; white: the box, green: what it hangs on "
+    "far from it, yellow: the cells "
+    "that\n"
+    "                       change the decision when they are covered\n"
+    "      --threads N      of the runtime (default: 1)\n"
+    "      --runtime FILE   libonnxruntime.so.1 to use (MUSTER_ONNXRUNTIME)\n"
+    "      --json           as JSON, the map with it: result, saliency, faithfulness, counterfactual, "
+    "known_cases\n"
+    "\n"
+    "examples:\n"
+    "  muster explain detector-2 frame.png -o why.png\n"
+    "  muster explain detector-2:cpu-x86 frame.png --target 1 --passes 300 --json\n"
+    "  muster explain fall-2 window.npy -o why.png\n"
+    "  muster explain decision decision.json\n";
+
+/* ---- a decision record ---- */
+
+static int explain_decision(const char *path, bool json, struct err *err)
+{
+    cleanup_buf struct buf text = BUF_INIT(DECISION_MAX);
+    struct decision decision;
+    if (file_read(path, &text, err) < 0)
+        return -1;
+    if (decision_parse(text.data, text.len, &decision, err) < 0)
+        return err_prefix(err, "%s", path);
+    if (!json) {
+        explain_say_decision(&decision);
+        return 0;
+    }
+    cleanup_free char *canonical = decision_format(&decision);
+    if (!canonical)
+        return err_no_memory(err);
+    puts(canonical);
+    return 0;
+}
+
+/* ---- a frame ---- */
+
+struct wish {
+    const char *release, *frame, *output;
+    struct subject_how subject;
+    struct explain_how how;
+    bool json;
+};
+
+static void show_progress(int done, int passes, void *arg)
+{
+    progress_show("asking the model", (uint64_t)done, (uint64_t)passes);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* The operand without the variant that it may name. */
+static char *without_variant(const char *operand)
+{
+    const char *colon = strrchr(operand, ':');
+    return mem_strndup(operand, colon && !is_folder(operand) ? (size_t)(colon - operand) : strlen(operand));
+}
+
+static int read_profile(const struct image *image, struct profile *out, struct err *err)
+{
+    cleanup_file_map struct file_map map = {0};
+    cleanup_free char *path = NULL;
+    if (image_profile_path(image, &path, err) < 0)
+        return -1;
+    if (!path)
+        return 0;
+    if (file_map(path, &map, err) < 0)
+        return -1;
+    return profile_parse(map.data, map.size, out, err);
+}
+
+/* Of a packed release its digest and its profile; of anything else nothing. */
+static int look_up(const char *operand, struct digest *out_digest, struct profile *out, struct err *err)
+{
+    cleanup_free char *path = without_variant(operand);
+    cleanup_image struct image image = {0};
+    if (!path)
+        return err_no_memory(err);
+    if (!is_folder(path) && !strstr(path, "@sha256:"))
+        return 0;
+    if (target_image(path, &image, err) < 0)
+        return -1;
+    *out_digest = image.digest;
+    return read_profile(&image, out, err);
+}
+
+static int paint(const struct subject *subject, const struct explanation *explanation, const char *path,
+                 struct err *err)
+{
+    cleanup_picture struct picture picture = {0};
+    if (explanation_paint(subject, explanation, &picture, err) < 0)
+        return -1;
+    return picture_write_png(path, &picture, err);
+}
+
+static int explain_frame(struct wish *wish, struct err *err)
+{
+    cleanup_target struct target target = {0};
+    cleanup_profile struct profile profile = {0};
+    cleanup_subject struct subject *subject = NULL;
+    cleanup_explanation struct explanation *explanation = NULL;
+    struct explain_said said = {
+        .frame = wish->frame, .overlay = wish->output, .seed = wish->how.seed, .passes = wish->how.passes};
+    if (target_open(wish->release, &target, err) < 0 ||
+        look_up(wish->release, &said.release, &profile, err) < 0 ||
+        hash_file(target.model_path, &said.model, NULL, err) < 0 ||
+        subject_open(target.model_path, &target.release, &wish->subject, &subject, err) < 0 ||
+        subject_read(subject, wish->frame, err) < 0)
+        return -1;
+    wish->how.profile = profile.prototype_count ? &profile : NULL;
+    if (explain_make(subject, &wish->how, &explanation, err) < 0)
+        return -1;
+    progress_clear();
+    if (wish->output && paint(subject, explanation, wish->output, err) < 0)
+        return -1;
+    said.subject = subject;
+    said.explanation = explanation;
+    if (wish->json)
+        return explain_say_json(&said, err);
+    explain_say_text(&said);
+    return 0;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    struct wish wish = {.how.progress = show_progress};
+    int64_t target = -1, passes = 100, seed = 1, threads = 1;
+    struct operands operands = {.usage = "RELEASE FRAME", .min = 2, .max = 2};
+    const struct option_def options[] = {
+        OPT_INT("target", 't', &target, 0, INT32_MAX),
+        OPT_INT("passes", 0, &passes, SALIENCY_MIN_PASSES, SALIENCY_MAX_PASSES),
+        OPT_INT("seed", 0, &seed, 0, INT64_MAX),
+        OPT_TEXT("output", 'o', &wish.output),
+        OPT_INT("threads", 0, &threads, 1, 64),
+        OPT_TEXT("runtime", 0, &wish.subject.runtime_path),
+        OPT_FLAG("json", 0, &wish.json),
+    };
+    if (options_parse(argc, argv, options, ARRAY_LEN(options), &operands, err) < 0)
+        return -1;
+    wish.release = operands.items[0];
+    wish.frame = operands.items[1];
+    if (str_eq(wish.release, "decision") && !is_folder("decision"))
+        return explain_decision(wish.frame, wish.json, err);
+    wish.subject.threads = (int)threads;
+    wish.how.target = target < 0 ? EXPLAIN_STRONGEST : (size_t)target;
+    wish.how.passes = (int)passes;
+    wish.how.seed = (uint64_t)seed;
+    return explain_frame(&wish, err);
+}
+
+const struct verb verb_explain = {
+    .name = "explain", .summary = "say why a model said what it said of a frame", .help = help, .run = run};

@@ -1,0 +1,23 @@
+/* What `muster explain` answers, for people and for programs. */
+#ifndef MUSTER_CLI_EXPLAIN_SAY_H
+#define MUSTER_CLI_EXPLAIN_SAY_H
+
+#include "base/digest.h"
+#include "forge/explain/explain.h"
+#include "wire/decision.h"
+
+struct explain_said {
+    const struct subject *subject;
+    const struct explanation *explanation;
+    struct digest release, model; /* release zero: not a packed one */
+    const char *frame;            /* its path */
+    const char *overlay;          /* where the picture went; NULL: nowhere */
+    uint64_t seed;
+    int passes;
+};
+
+int explain_say_json(const struct explain_said *said, struct err *err) must_check;
+void explain_say_text(const struct explain_said *said);
+void explain_say_decision(const struct decision *decision);
+
+#endif
