@@ -126,7 +126,7 @@ static int open_robot(int number, struct robot *robot, struct err *err)
     const struct core_outside outside = {
         .load = load, .frame = no_frame, .still = not_still, .put = put, .arg = robot};
     *robot = (struct robot){.number = number,
-                            .site = number / CHANGES % world_site_count(),
+                            .site = (number + number / CHANGES) % world_site_count(),
                             .period_ms = 15000 + 2500 * (number % 5),
                             .change = (enum change)(number % CHANGES)};
     robot->world = world_new(100 + (uint64_t)number, robot->site);
