@@ -1,6 +1,6 @@
 /* Saliency maps side by side, and what only some of them can find.
  *
- *     bench-explain [--frames N] [--cases N] [--json]
+ *     bench-explain [--frames N] [--words N] [--cases N] [--json]
  *
  *   text      pictures with words (tests/corpus/render.py) and the text detector of the corpus, if both are here: the mean probability of text in a word's
  *             box; areas under the deletion and insertion curves relative to the whole frame's score, mean-colour fill, 52 steps; pointing game: the
@@ -32,7 +32,7 @@ enum { CASE_PASSES = 100, DECISIONS = 2000, PATCH_MIN = 10, PATCH_MAX = 28 };
 static const float sure = 0.5F; /* detections below it are not explained here */
 
 struct bench {
-    int frames, cases;
+    int frames, words, cases;
     bool json;
     char dir[64];
     struct recipe recipe;
@@ -394,7 +394,7 @@ static int run(struct bench *bench, struct err *err)
     if (recipe_read(MUSTER_MODELS "/detector-2.0.0/release.yaml", &bench->recipe, err) < 0 ||
         subject_open(bench->recipe.model_path, &bench->recipe.release, NULL, &bench->subject, err) < 0 ||
         subject_open(bench->recipe.model_path, &bench->recipe.release, NULL, &bench->again, err) < 0 ||
-        explain_text(bench->frames, bench->dir, &bench->text, bench->no_text, err) < 0 ||
+        explain_text(bench->words, bench->dir, &bench->text, bench->no_text, err) < 0 ||
         frames_each(&plan, take, bench, err) < 0 || time_decisions(bench, err) < 0)
         return -1;
     if (bench->json)
@@ -424,16 +424,19 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {{"frames", required_argument, NULL, 'f'},
                                             {"cases", required_argument, NULL, 'c'},
+                                            {"words", required_argument, NULL, 'w'},
                                             {"json", no_argument, NULL, 'j'},
                                             {0}};
     static struct bench bench = {.frames = 20, .cases = 100, .random = 1};
     struct err err = {0};
     usage_on_help(argc, argv,
-                  "usage: bench-explain [--frames N] [--cases N] [--json]\n"
+                  "usage: bench-explain [--frames N] [--words N] [--cases N] [--json]\n"
                   "example: bench-explain --frames 20 --cases 100 --json\n");
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'f')
             bench.frames = (int)strtol(optarg, NULL, 10);
+        else if (option == 'w')
+            bench.words = (int)strtol(optarg, NULL, 10);
         else if (option == 'c')
             bench.cases = (int)strtol(optarg, NULL, 10);
         else if (option == 'j')
@@ -441,8 +444,9 @@ int main(int argc, char **argv)
         else
             return 2;
     }
-    if (bench.frames < 1 || bench.frames > 10000 || bench.cases < 0 || bench.cases > 10000) {
-        fputs("bench-explain: 1 to 10000 frames, at most 10000 cases\n", stderr);
+    if (bench.frames < 1 || bench.frames > 10000 || bench.words < 0 || bench.words > 10000 ||
+        bench.cases < 0 || bench.cases > 10000) {
+        fputs("bench-explain: 1 to 10000 frames, at most 10000 words and cases\n", stderr);
         return 2;
     }
     if (run_in_scratch(&bench, &err) == 0)

@@ -188,6 +188,10 @@ int explain_text(int frames, const char *dir, struct table *table, char out_why[
     struct err missing = {0};
     if (!scenes)
         return err_no_memory(err);
+    if (!frames) {
+        snprintf(out_why, 128, "not asked for: --words N; a pass takes some 20 ms");
+        return 0;
+    }
     if (lab_open(MUSTER_MODELS_CORPUS "/ch_PP-OCRv4_det_infer.onnx", NULL, 0, &how, &lab, &missing) < 0) {
         snprintf(out_why, 128, "%.100s (make corpus)", missing.text);
         return 0;

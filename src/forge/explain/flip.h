@@ -1,26 +1,16 @@
-/* The smallest set of cells found whose covering changes the decision: a counterfactual, stated only if it was run again and did.
- *
- *     cells of the focus (8 x 8) and tiles of the context, the strongest first ─▶ fewest first ones that flip it
- *       ─▶ each of them uncovered again, the weakest first, where the decision stays flipped without it ─▶ run once more
- *
- * What is left cannot lose any single cell; there may be another set that is smaller.
- */
+/* The smallest set found of cells whose covering changes the decision (cover.h): a counterfactual, stated only if it was run once more and did. */
 #ifndef MUSTER_FORGE_EXPLAIN_FLIP_H
 #define MUSTER_FORGE_EXPLAIN_FLIP_H
 
+#include "forge/explain/cover.h"
 #include "forge/explain/saliency.h"
 
-enum { FLIP_GRID = 8, FLIP_MAX_CELLS = FLIP_GRID * FLIP_GRID + SALIENCY_MAX_TILES };
-
-struct flip_cell {
-    struct area area;
-    bool context; /* without what it has in common with the focus */
-};
+enum { FLIP_GRID = 8, FLIP_MAX_CELLS = FLIP_GRID * FLIP_GRID + SALIENCY_MAX_TILES, FLIP_MAX_PASSES = 1000 };
 
 struct flip {
     bool found; /* it flipped when it was run again */
     size_t count;
-    struct flip_cell cells[FLIP_MAX_CELLS];
+    struct cell cells[FLIP_MAX_CELLS]; /* of the focus, and tiles of the context */
     struct area focus;
     enum fill fill;
     double before, after; /* scores */

@@ -52,7 +52,7 @@ static float strongest(const struct saliency *saliency)
 /* Red over it for the decision, blue against it; nothing where nothing hangs on it. */
 static void tint(uint8_t rgb[3], float value, float most)
 {
-    const float strength = most > 0 ? 0.75F * sqrtf(fabsf(value) / most) : 0;
+    const float strength = most > 0 ? 0.8F * fabsf(value) / most : 0;
     const struct colour over = value >= 0 ? (struct colour){230, 30, 20} : (struct colour){30, 80, 240};
     rgb[0] = (uint8_t)(rgb[0] + ((float)over.r - rgb[0]) * strength);
     rgb[1] = (uint8_t)(rgb[1] + ((float)over.g - rgb[1]) * strength);

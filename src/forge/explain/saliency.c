@@ -1,12 +1,14 @@
 #include "forge/explain/saliency.h"
 
 #include "base/mem.h"
+#include "forge/explain/cover.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELLS = 8, FINEST = 32 };
+enum { CELLS = 8, FINEST = 32, CORE_GRID = 12, CORE_PERCENT = 40, CORE_MIN_PASSES = 12 };
+#define CORE_GONE 0.1 /* of the score: then there is nothing left of it */
 
 struct making {
     const struct scene *scene;
@@ -214,7 +216,7 @@ static void add_pair(struct making *making, const float *mask, double difference
         }
 }
 
-static int search_focus(struct making *making, struct err *err)
+static int search_focus(struct making *making, int keep_passes, struct err *err)
 {
     const struct scene *scene = making->scene;
     const struct saliency_plan *plan = making->plan;
@@ -223,7 +225,7 @@ static int search_focus(struct making *making, struct err *err)
                              .cells_y = plan->cells_y ? plan->cells_y : CELLS,
                              .share = 0.5,
                              .rows_apart = scene->rows_apart};
-    while (making->left >= 2) {
+    while (making->left - keep_passes >= 2) {
         double with, without;
         cover_all(making, 1);
         mask_smooth(&grid, &making->random, scene->width, making->keep);
@@ -249,6 +251,93 @@ static void put_focus(struct making *making)
         return;
     for (size_t i = 0; i < places; i++)
         making->out->map[i] = (float)(making->sum[i] / positive * fabs(effect));
+}
+
+/* ---- the core ---- */
+
+static double sum_over(const struct making *making, const struct area *area)
+{
+    double sum = 0;
+    for (int y = area->y0; y < area->y1; y++)
+        for (int x = area->x0; x < area->x1; x++)
+            sum += (double)making->out->map[(size_t)y * (size_t)making->scene->width + (size_t)x];
+    return sum;
+}
+
+static bool is_gone(const struct answer *answer, double goal)
+{
+    return answer->score <= goal;
+}
+
+static size_t list_core(const struct making *making, struct cover_cell *cells)
+{
+    const struct area *focus = &making->focus;
+    const int width = focus->x1 - focus->x0, height = focus->y1 - focus->y0;
+    size_t count = 0;
+    for (int i = 0; i < CORE_GRID * CORE_GRID; i++) {
+        const int x = i % CORE_GRID, y = i / CORE_GRID;
+        struct cover_cell cell = {
+            .cell.area = {focus->x0 + width * x / CORE_GRID, focus->y0 + height * y / CORE_GRID,
+                          focus->x0 + width * (x + 1) / CORE_GRID, focus->y0 + height * (y + 1) / CORE_GRID}};
+        cell.value = sum_over(making, &cell.cell.area);
+        if (!area_empty(&cell.cell.area) && cell.value > 0)
+            cells[count++] = cell;
+    }
+    return count;
+}
+
+/* The cells lose `loss` together: each as much of it as the score rose without it, and a part of them all. */
+static void put_core(struct making *making, const struct cover *cover, double loss)
+{
+    double sum = 0, most = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < cover->count; i++)
+        if (cover->cells[i].covered) {
+            sum += MAX(cover->cells[i].loss, 0);
+            count++;
+        }
+    for (size_t i = 0; i < scene_places(making->scene); i++) {
+        making->out->map[i] *= (float)CORE_GONE;
+        most = MAX(most, (double)making->out->map[i]);
+    }
+    for (size_t i = 0; i < cover->count; i++) {
+        const struct cover_cell *cell = &cover->cells[i];
+        if (!cell->covered)
+            continue;
+        const struct area *area = &cell->cell.area;
+        double share = 0.5 / (double)count + (sum > 0 ? 0.5 * MAX(cell->loss, 0) / sum : 0.5 / (double)count);
+        double places = (double)(area->x1 - area->x0) * (double)(area->y1 - area->y0);
+        mask_set(area, making->scene->width, (float)MAX(loss * share / places, 2 * most), making->out->map);
+    }
+    making->out->core_count = count;
+}
+
+static int search_core(struct making *making, struct err *err)
+{
+    struct cover_cell cells[CORE_GRID * CORE_GRID];
+    struct cover cover = {.scene = making->scene,
+                          .focus = making->focus,
+                          .enough = is_gone,
+                          .goal = CORE_GONE * making->out->full,
+                          .left = making->left,
+                          .cells = cells};
+    bool found;
+    cover.count = list_core(making, cells);
+    if (cover_find(&cover, &found, err) < 0)
+        return -1;
+    making->out->passes += making->left - cover.left;
+    making->left = cover.left;
+    if (found)
+        put_core(making, &cover, making->out->full - cover.score);
+    return 0;
+}
+
+/* A result that is there goes, one that is not cannot; and it takes some passes. */
+static int passes_of_core(const struct making *making)
+{
+    const int passes = making->left * CORE_PERCENT / 100;
+    const bool goes = making->out->without_focus <= CORE_GONE * making->out->full;
+    return goes && passes >= CORE_MIN_PASSES ? passes : 0;
 }
 
 static void put_tile(struct making *making, const struct saliency_tile *tile)
@@ -279,9 +368,12 @@ static int make(struct making *making, struct err *err)
         return -1;
     if (has_context(making) && search_context(making, passes_of_context(making), err) < 0)
         return -1;
-    if (search_focus(making, err) < 0)
+    const int passes = passes_of_core(making);
+    if (search_focus(making, passes, err) < 0)
         return -1;
     put_focus(making);
+    if (passes && search_core(making, err) < 0)
+        return -1;
     for (size_t i = 0; i < making->out->tile_count; i++)
         put_tile(making, &making->out->tiles[i]);
     return 0;

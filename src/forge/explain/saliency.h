@@ -6,6 +6,9 @@
  *          best first, down to 1/32 of the frame, as long as a tile's effect is worth mentioning
  *   3. focus: pairs of a smooth random mask and its complement, map += (score(mask) - score(complement)) * (mask - ½)
  *
+ *   4. core: the smallest covering found (cover.h) of small cells of the focus under which the result is gone, by the map so far; what they lose
+ *      together is theirs, the rest of the focus shares what is left
+ *
  * Both parts are in the same unit: the map's sum over the focus is what the score loses without the focus, likewise for a tile. Passes go to
  * context and focus as their effects are. A second pair's mask is what makes the estimate centred: whatever all masks have in common cancels
  * out. Without the first two steps a map of a detector shows where its box is and nothing else.
@@ -40,6 +43,7 @@ struct saliency {
     float *map; /* [height][width], owned: score per place; negative: the score is higher without it */
     double full, without_focus, without_context; /* scores */
     enum fill context_fill;                      /* that made the greater difference to the context */
+    size_t core_count;                           /* cells of the core; 0: none was found within the passes */
     size_t tile_count;
     struct saliency_tile tiles[SALIENCY_MAX_TILES]; /* of the context, that were not split further */
 };
