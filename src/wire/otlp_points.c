@@ -1,4 +1,5 @@
 #include "wire/otlp_points.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "wire/otlp_metrics.h"
 #include "wire/protobuf_write.h"
@@ -137,5 +138,19 @@ int otlp_points_format(const struct otlp_points *in, struct buf *out, struct err
         i += put_metric(&w, in, i);
     pb_close(&w, scope);
     pb_close(&w, all);
+    return pb_done(&w, err);
+}
+
+int otlp_points_answer(uint64_t skipped, struct buf *out, struct err *err)
+{
+    if (!skipped)
+        return 0;
+    struct pb_writer w = pb_into(out);
+    size_t partial = pb_open(&w, 1);
+    pb_put_varint(&w, 1, MIN(skipped, (uint64_t)INT64_MAX));
+    pb_put_text(
+        &w, 2,
+        "only gauges and delta sums of finite numbers with one attribute are taken, 256 in one export");
+    pb_close(&w, partial);
     return pb_done(&w, err);
 }

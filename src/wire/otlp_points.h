@@ -44,4 +44,7 @@ int otlp_points_format(const struct otlp_points *in, struct buf *out, struct err
 int otlp_points_parse(const uint8_t *data, size_t len, struct otlp_points *out, uint64_t *out_skipped,
                       struct err *err) must_check;
 
+/* ExportMetricsServiceResponse: empty if everything was taken, else how many points were not. Such an export is not to be sent again. */
+int otlp_points_answer(uint64_t skipped, struct buf *out, struct err *err) must_check;
+
 #endif

@@ -200,6 +200,8 @@ int review_post(struct call *call, struct err *err);
 int missed_post(struct call *call, struct err *err);
 int missed_list(struct call *call, struct err *err);
 
+int series_get(struct call *call, struct err *err);
+
 int healthz_get(struct call *call, struct err *err);
 int prometheus_get(struct call *call, struct err *err);
 int asset_get(struct call *call, struct err *err);

@@ -1,8 +1,10 @@
-/* POST /v1/metrics: OTLP windows, each export counted once, added up per (release, robot) and per release. */
+/* POST /v1/metrics: OTLP windows, each export counted once, added up per (release, robot) and per release; and numbers with a name (core/numbers.h). */
 #include "base/clock.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
+#include "fleet/core/numbers.h"
 #include "wire/otlp.h"
+#include "wire/otlp_points.h"
 
 #include <math.h>
 
@@ -77,6 +79,7 @@ static int apply_window(struct call *call, const struct digest *release, const s
     add_window(&sum, window);
     if (store->ops->telemetry_save(store, &robot, err) < 0)
         return -1;
+    numbers_window(call->fleet, &robot, window);
     return store->ops->telemetry_save(store, &sum, err);
 }
 
@@ -108,8 +111,16 @@ static int apply_export(struct call *call, const struct otlp_export *export, str
     return 0;
 }
 
-static int apply_once(struct call *call, const struct otlp_export *export, struct err *err)
+/* One export in its two readings. */
+struct export_parts {
+    struct otlp_export windows;
+    struct otlp_points points;
+    uint64_t skipped; /* points that cannot be taken */
+};
+
+static int apply_once(struct call *call, const struct export_parts *parts, struct err *err)
 {
+    const struct otlp_export *export = &parts->windows;
     struct store *store = call->fleet->store;
     uint64_t last = 0;
     if (store->ops->stream_get(store, call->robot.id, STREAM_TELEMETRY, export->stream, &last, err) < 0)
@@ -121,7 +132,8 @@ static int apply_once(struct call *call, const struct otlp_export *export, struc
     call->fleet->counters.exports++;
     call->fleet->counters.export_gaps += export->seq - last - 1;
     call->fleet->dirty = true;
-    if (apply_export(call, export, err) < 0)
+    if (apply_export(call, export, err) < 0 ||
+        numbers_apply(call->fleet, call->robot.id, &parts->points, parts->skipped, err) < 0)
         return -1;
     return store->ops->stream_set(store, call->robot.id, STREAM_TELEMETRY, export->stream, export->seq,
                                   clock_wall_ms(), err);
@@ -145,12 +157,18 @@ int metrics_post(struct call *call, struct err *err)
         return err_set(err, ERR_INVALID, "content encoding %.40s is not taken here; send it plain", encoding);
     size_t len;
     const uint8_t *body = http_body(call->request, &len);
-    cleanup_free struct otlp_export *export = mem_zalloc(1, sizeof *export);
-    if (!export)
+    cleanup_free struct export_parts *parts = mem_zalloc(1, sizeof *parts);
+    if (!parts)
         return err_no_memory(err);
-    if (otlp_parse(body, len, export, err) < 0)
+    if (otlp_parse(body, len, &parts->windows, err) < 0 ||
+        otlp_points_parse(body, len, &parts->points, &parts->skipped, err) < 0)
         return -1;
-    if (export->window_count && (check_export(call, export, err) < 0 || apply_once(call, export, err) < 0))
+    bool counts = parts->windows.window_count || parts->points.count || parts->skipped;
+    if (counts && (check_export(call, &parts->windows, err) < 0 || apply_once(call, parts, err) < 0))
         return -1;
-    return call_bytes(call, 200, "application/x-protobuf", NULL, 0);
+    cleanup_buf struct buf answer = BUF_INIT(1024);
+    if (otlp_points_answer(parts->skipped, &answer, err) < 0)
+        return -1;
+    size_t size = answer.len;
+    return call_bytes(call, 200, "application/x-protobuf", buf_take(&answer), size);
 }

@@ -1,6 +1,7 @@
 /* GET /metrics in the Prometheus text format, and GET /healthz. */
 #include "base/clock.h"
 #include "fleet/api/call.h"
+#include "fleet/api/prometheus_robots.h"
 #include "fleet/authority/authority.h"
 
 #include <math.h>
@@ -150,6 +151,34 @@ struct release_walk {
     const struct release_metric *metric; /* NULL: interventions */
 };
 
+/* Classic buckets out of the exponential ones: a bucket that reaches over an edge counts below it. */
+static void write_buckets(struct page *page, const struct release_row *row, const struct exphist *latency_ms)
+{
+    static const double edges_s[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5};
+    static const char name[] = "muster_release_latency_seconds";
+    for (size_t i = 0; i < ARRAY_LEN(edges_s); i++)
+        line(page, "%s_bucket{release=\"%s\",version=\"%s\",le=\"%g\"} %llu\n", name, row->name, row->version,
+             edges_s[i],
+             (unsigned long long)(latency_ms->count - exphist_count_above(latency_ms, edges_s[i] * 1000)));
+    line(page, "%s_bucket{release=\"%s\",version=\"%s\",le=\"+Inf\"} %llu\n", name, row->name, row->version,
+         (unsigned long long)latency_ms->count);
+    line(page, "%s_sum{release=\"%s\",version=\"%s\"} %.10g\n", name, row->name, row->version,
+         latency_ms->sum / 1000);
+    line(page, "%s_count{release=\"%s\",version=\"%s\"} %llu\n", name, row->name, row->version,
+         (unsigned long long)latency_ms->count);
+}
+
+static int write_histogram(const struct release_row *row, void *arg)
+{
+    struct page *page = arg;
+    struct telemetry_row telemetry;
+    struct err absent = {0};
+    if (page->fleet->store->ops->telemetry_get(page->fleet->store, &row->digest, "", &telemetry, &absent) ==
+        0)
+        write_buckets(page, row, &telemetry.latency_ms);
+    return 0;
+}
+
 static int write_release(const struct release_row *row, void *arg)
 {
     struct release_walk *walk = arg;
@@ -186,7 +215,8 @@ static int write_releases(struct page *page, struct err *err)
         if (store->ops->release_each(store, write_release, &walk, err) < 0)
             return -1;
     }
-    return 0;
+    head(page, "muster_release_latency_seconds", "histogram", "Inference latency.");
+    return store->ops->release_each(store, write_histogram, page, err);
 }
 
 int prometheus_get(struct call *call, struct err *err)
@@ -196,6 +226,10 @@ int prometheus_get(struct call *call, struct err *err)
     write_server(&page);
     write_trust(&page);
     int rc = write_releases(&page, err);
+    if (rc == 0 && page.err.code == ERR_NONE)
+        rc = prometheus_numbers(page.fleet, &page.text, err);
+    if (rc == 0 && page.err.code == ERR_NONE)
+        rc = prometheus_robots(page.fleet, &page.text, err);
     if (rc == 0 && page.err.code != ERR_NONE) {
         *err = page.err;
         rc = -1;

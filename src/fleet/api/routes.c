@@ -23,6 +23,7 @@ static const struct api_route operator_routes[] = {
     {HTTP_POST, "/api/v1/enroll", WHO_ANYONE, true, enroll_post, RIGHT_NONE, REACH_NOBODY},
     {HTTP_POST, "/api/v1/enroll-tokens", WHO_OPERATOR, true, enroll_token_post, RIGHT_ENROLL, REACH_FLEET},
     {HTTP_GET, "/api/v1/robots", WHO_OPERATOR, false, robot_list, RIGHT_SEE, REACH_SOME},
+    {HTTP_GET, "/api/v1/series", WHO_OPERATOR, false, series_get, RIGHT_SEE, REACH_SOME},
     {HTTP_GET, "/api/v1/robots/:id", WHO_OPERATOR, false, robot_get, RIGHT_SEE, REACH_ROBOT},
     {HTTP_POST, "/api/v1/robots/:id/revoke", WHO_OPERATOR, true, robot_revoke, RIGHT_REVOKE, REACH_ROBOT},
     {HTTP_POST, "/api/v1/robots/:id/release-quarantine", WHO_OPERATOR, true, robot_release_quarantine,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "fleet/authority/authority.h"
+#include "fleet/core/numbers.h"
 #include "sys/file.h"
 #include "trust/incident.h"
 #include "wire/sample.h"
@@ -190,6 +191,13 @@ static int open_authority(struct fleet *fleet, const struct fleet_options *optio
     return authority_open(&authority, clock_wall_ms() / 1000, &fleet->authority, err);
 }
 
+static int open_numbers(struct fleet *fleet, const struct fleet_options *options, struct err *err)
+{
+    const struct remote_options remote = {
+        .url = options->remote_url, .ca_path = options->remote_ca, .token_path = options->remote_token};
+    return numbers_open(fleet, &remote, &fleet->numbers, err);
+}
+
 static int open_parts(struct fleet *fleet, const struct fleet_options *options, struct err *err)
 {
     cleanup_free char *database = file_join(options->dir, "muster.db");
@@ -211,7 +219,7 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
         blobs_open(samples, SAMPLE_MAX_BYTES, &fleet->samples, err) < 0 ||
         open_authority(fleet, options, err) < 0 ||
         group_new(fleet->base, fleet->store, &fleet->group, err) < 0 || open_ledger(fleet, err) < 0 ||
-        restore_contacts(fleet, err) < 0)
+        restore_contacts(fleet, err) < 0 || open_numbers(fleet, options, err) < 0)
         return -1;
     fleet->flush_timer = event_new(fleet->base, -1, EV_PERSIST, on_flush, fleet);
     if (!fleet->flush_timer)
@@ -252,6 +260,7 @@ void fleet_close(struct fleet *fleet)
         event_free(fleet->audit_timer);
     if (fleet->tend_timer)
         event_free(fleet->tend_timer);
+    numbers_close(fleet->numbers);
     group_free(fleet->group);
     authority_free(fleet->authority);
     ledger_free(fleet->ledger);

@@ -20,6 +20,7 @@
 
 struct authority; /* fleet/authority/authority.h */
 struct event_base;
+struct numbers; /* fleet/core/numbers.h */
 
 struct fleet_options {
     const char *dir;       /* ca.pem, ca.key, server.pem, server.key, muster.db, layout/, online/, trust/ */
@@ -30,6 +31,7 @@ struct fleet_options {
     uint64_t max_blob_bytes;
     int64_t certificate_s,
         grace_s; /* how long a robot's certificate is good, and how long after that it may still be renewed */
+    const char *remote_url, *remote_ca, *remote_token; /* Prometheus remote write (fleet/remote/remote.h); NULL: none */
 };
 
 struct fleet_counters {
@@ -47,6 +49,7 @@ struct fleet {
     struct group *group;
     struct ledger *ledger; /* the audit log */
     struct roster *roster;
+    struct numbers *numbers;
     char *dir, *operators;
     struct event *flush_timer, *audit_timer;
     struct event *tend_timer;

@@ -185,6 +185,23 @@ static int parse_trust(const struct server_options *options, struct fleet_option
     return 0;
 }
 
+static int parse_remote(const struct server_options *options, struct fleet_options *out, struct err *err)
+{
+    bool plain = str_starts(options->remote_write, "http://");
+    if (!options->remote_write[0])
+        return 0;
+    if (!plain && !str_starts(options->remote_write, "https://"))
+        return err_set(err, ERR_USAGE, "--remote-write wants https://…, or http:// of this machine");
+    if (!plain && !options->remote_write_ca[0])
+        return err_set(
+            err, ERR_USAGE,
+            "--remote-write with https wants --remote-write-ca: whom the receiver's certificate is from");
+    out->remote_url = options->remote_write;
+    out->remote_ca = plain ? NULL : options->remote_write_ca;
+    out->remote_token = options->remote_write_token_file[0] ? options->remote_write_token_file : NULL;
+    return 0;
+}
+
 static int start(struct server *server, const struct server_options *options, struct err *err)
 {
     uint64_t max_blob_mib;
@@ -194,6 +211,8 @@ static int start(struct server *server, const struct server_options *options, st
                                   .operators = options->operators[0] ? options->operators : NULL,
                                   .root = options->root[0] ? options->root : NULL,
                                   .max_blob_bytes = max_blob_mib << 20};
+    if (parse_remote(options, &fleet, err) < 0)
+        return -1;
     if (parse_identity(options, &fleet, err) < 0 || parse_trust(options, &fleet, err) < 0)
         return -1;
     if (lock_dir(server, options->dir, err) < 0)
