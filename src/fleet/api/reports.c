@@ -104,6 +104,9 @@ static int apply(struct call *call, const char *stream, const struct api_report 
     update_robot(&call->robot, report, now_ms);
     if (call->fleet->store->ops->report_add(call->fleet->store, &row, err) < 0 || tell(call, report, err) < 0)
         return -1;
+    if ((report->kind == REPORT_DECISION && decision_take(call, report, err) < 0) ||
+        (report->kind == REPORT_DRIFT && drift_take(call, report, err) < 0))
+        return -1;
     call->fleet->counters.reports++;
     return audit(call, report, err);
 }

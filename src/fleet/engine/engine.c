@@ -100,7 +100,7 @@ static int store_next(struct fleet *fleet, struct rollout_row *row, const struct
 {
     if (!actions->changed)
         return 0;
-    if (tell_changes(fleet, &row->rollout, &actions->next, err) < 0)
+    if (tell_changes(fleet, &row->rollout, &actions->next, err) < 0 || engine_why(fleet, &row->rollout, actions, err) < 0)
         return -1;
     row->rollout = actions->next;
     if (ended(row->rollout.state)) {

@@ -199,6 +199,18 @@ int sqlite_incident_upload_get(struct store *store, const char *robot, struct di
 int sqlite_incident_upload_set(struct store *store, const char *robot, const struct digest *digest,
                                struct err *err);
 
+int sqlite_decision_add(struct store *store, const struct decision_row *row, uint64_t *out_id, struct err *err);
+int sqlite_decision_each(struct store *store, const struct decision_filter *filter,
+                         int (*visit)(const struct decision_row *row, void *arg), void *arg, struct err *err);
+int sqlite_decision_prune(struct store *store, int64_t keep, struct err *err);
+int sqlite_drift_add(struct store *store, const struct drift_row *row, uint64_t *out_id, struct err *err);
+int sqlite_drift_save(struct store *store, const struct drift_row *row, struct err *err);
+int sqlite_drift_get(struct store *store, uint64_t id, struct drift_row *out, struct err *err);
+int sqlite_drift_open(struct store *store, const struct digest *release, const char *cause, struct drift_row *out,
+                      struct err *err);
+int sqlite_drift_each(struct store *store, bool open_only, int64_t limit,
+                      int (*visit)(const struct drift_row *row, void *arg), void *arg, struct err *err);
+
 int sqlite_review_add(struct store *store, const struct review_row *row, uint64_t *out_id, struct err *err);
 int sqlite_review_get(struct store *store, uint64_t id, struct review_row *out, struct err *err);
 int sqlite_review_save(struct store *store, const struct review_row *row, struct err *err);

@@ -182,6 +182,17 @@ static const char *const migrations[] = {
     " reported_ms INTEGER NOT NULL, label TEXT NOT NULL, note TEXT NOT NULL, who TEXT NOT NULL) STRICT;"
     "CREATE INDEX missed_of_release ON missed (release, id);"
     "ALTER TABLE telemetry ADD COLUMN operating_ms INTEGER NOT NULL DEFAULT 0;",
+
+    /* Why something stepped in, and what drifts. */
+    "CREATE TABLE decisions (id INTEGER PRIMARY KEY AUTOINCREMENT, robot TEXT NOT NULL, release BLOB,"
+    " rollout INTEGER NOT NULL, who TEXT NOT NULL, rule TEXT NOT NULL, time_ms INTEGER NOT NULL,"
+    " received_ms INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;"
+    "CREATE INDEX decisions_of_robot ON decisions (robot, id);"
+    "CREATE TABLE drift (id INTEGER PRIMARY KEY AUTOINCREMENT, common INTEGER NOT NULL, release BLOB, cause TEXT NOT NULL,"
+    " opened_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, closed_ms INTEGER NOT NULL,"
+    " acknowledged_ms INTEGER NOT NULL, acknowledged_by TEXT NOT NULL, log10_e REAL, robots TEXT NOT NULL,"
+    " robot_count INTEGER NOT NULL, text TEXT NOT NULL) STRICT;"
+    "CREATE INDEX drift_is_open ON drift (release, cause) WHERE closed_ms = 0;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

@@ -304,6 +304,37 @@ struct missed_row {
     char label[32], note[112], who[API_ID_SIZE];
 };
 
+/* A decision record (wire/decision.h): of a robot's guard, or of a rollout. */
+struct decision_row {
+    uint64_t id;
+    char robot[API_ID_SIZE]; /* "": the fleet's */
+    struct digest release;
+    uint64_t rollout; /* 0: none */
+    char who[16], rule[32];
+    int64_t time_ms, received_ms;
+    char *detail; /* JSON; owned; borrowed in decision_each */
+};
+struct decision_filter {
+    const char *robot;        /* "": any */
+    struct digest release;    /* zero: any */
+    uint64_t rollout, before; /* 0: any; from the newest on */
+    int64_t limit;
+};
+
+/* Something that drifts: on one robot, or in common. Open while closed_ms is 0; one per release and cause at a time. */
+struct drift_row {
+    uint64_t id;
+    bool common;
+    struct digest release;
+    char cause[16]; /* drift_cause_name */
+    int64_t opened_ms, updated_ms, closed_ms, acknowledged_ms;
+    char acknowledged_by[API_ID_SIZE];
+    double log10_e;    /* the largest so far */
+    char robots[2048]; /* names, by spaces; the first that fit */
+    uint64_t robot_count;
+    char text[STORE_REASON_SIZE];
+};
+
 struct store;
 
 /* `visit` functions return 0 to go on, anything else to stop (the operation still returns 0). Rows live
@@ -516,6 +547,23 @@ struct store_ops {
                                struct err *err) must_check;
     int (*incident_upload_set)(struct store *store, const char *robot, const struct digest *digest,
                                struct err *err) must_check;
+
+    /* Decisions and drift. */
+    int (*decision_add)(struct store *store, const struct decision_row *row, uint64_t *out_id,
+                        struct err *err) must_check;
+    int (*decision_each)(struct store *store, const struct decision_filter *filter,
+                         int (*visit)(const struct decision_row *row, void *arg), void *arg,
+                         struct err *err) must_check; /* newest first */
+    int (*decision_prune)(struct store *store, int64_t keep, struct err *err) must_check;
+    int (*drift_add)(struct store *store, const struct drift_row *row, uint64_t *out_id,
+                     struct err *err) must_check;
+    int (*drift_save)(struct store *store, const struct drift_row *row, struct err *err) must_check;
+    int (*drift_get)(struct store *store, uint64_t id, struct drift_row *out, struct err *err) must_check;
+    int (*drift_open)(struct store *store, const struct digest *release, const char *cause,
+                      struct drift_row *out, struct err *err) must_check; /* the open one; NOT_FOUND */
+    int (*drift_each)(struct store *store, bool open_only, int64_t limit,
+                      int (*visit)(const struct drift_row *row, void *arg), void *arg,
+                      struct err *err) must_check; /* newest first */
 
     /* Reviews. */
     int (*review_add)(struct store *store, const struct review_row *row, uint64_t *out_id,

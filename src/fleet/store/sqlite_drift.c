@@ -1,0 +1,149 @@
+/* Decision records, and what drifts. */
+#include "fleet/store/db.h"
+
+#include <math.h>
+
+int sqlite_decision_add(struct store *store, const struct decision_row *row, uint64_t *out_id,
+                        struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    if (db_write(s, err, NULL,
+                 "INSERT INTO decisions (robot, release, rollout, who, rule, time_ms, received_ms, detail)"
+                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                 "tDuttiit", row->robot, &row->release, row->rollout, row->who, row->rule, row->time_ms,
+                 row->received_ms, row->detail) < 0)
+        return -1;
+    *out_id = (uint64_t)sqlite3_last_insert_rowid(s->db);
+    return 0;
+}
+
+int sqlite_decision_each(struct store *store, const struct decision_filter *filter,
+                         int (*visit)(const struct decision_row *row, void *arg), void *arg, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt = db_query(
+        s, err,
+        "SELECT id, robot, release, rollout, who, rule, time_ms, received_ms, detail FROM decisions"
+        " WHERE (?1 = '' OR robot = ?1) AND (?2 IS NULL OR release = ?2) AND (?3 = 0 OR rollout = ?3)"
+        " AND (?4 = 0 OR id < ?4) ORDER BY id DESC LIMIT ?5",
+        "tDuui", filter->robot ? filter->robot : "", &filter->release, filter->rollout, filter->before,
+        filter->limit);
+    int got = -1;
+    while (stmt && (got = db_step(s, stmt, err)) == 1) {
+        struct decision_row row = {.id = db_u64(stmt, 0),
+                                   .rollout = db_u64(stmt, 3),
+                                   .time_ms = db_i64(stmt, 6),
+                                   .received_ms = db_i64(stmt, 7),
+                                   .detail = (char *)(uintptr_t)sqlite3_column_text(stmt, 8)};
+        db_text(stmt, 1, row.robot, sizeof row.robot);
+        db_digest(stmt, 2, &row.release);
+        db_text(stmt, 4, row.who, sizeof row.who);
+        db_text(stmt, 5, row.rule, sizeof row.rule);
+        if (visit(&row, arg) != 0)
+            return 0;
+    }
+    return got;
+}
+
+int sqlite_decision_prune(struct store *store, int64_t keep, struct err *err)
+{
+    return db_write(db_of(store), err, NULL,
+                    "DELETE FROM decisions WHERE id <= (SELECT coalesce(max(id), 0) FROM decisions) - ?", "i",
+                    keep);
+}
+
+#define DRIFT_COLUMNS                                                                                        \
+    "id, common, release, cause, opened_ms, updated_ms, closed_ms, acknowledged_ms, acknowledged_by, "       \
+    "log10_e,"                                                                                               \
+    " robots, robot_count, text"
+
+static void read_drift(sqlite3_stmt *stmt, struct drift_row *out)
+{
+    *out = (struct drift_row){.id = db_u64(stmt, 0),
+                              .common = db_i64(stmt, 1) != 0,
+                              .opened_ms = db_i64(stmt, 4),
+                              .updated_ms = db_i64(stmt, 5),
+                              .closed_ms = db_i64(stmt, 6),
+                              .acknowledged_ms = db_i64(stmt, 7),
+                              .log10_e = sqlite3_column_double(stmt, 9),
+                              .robot_count = db_u64(stmt, 11)};
+    db_digest(stmt, 2, &out->release);
+    db_text(stmt, 3, out->cause, sizeof out->cause);
+    db_text(stmt, 8, out->acknowledged_by, sizeof out->acknowledged_by);
+    db_text(stmt, 10, out->robots, sizeof out->robots);
+    db_text(stmt, 12, out->text, sizeof out->text);
+}
+
+int sqlite_drift_add(struct store *store, const struct drift_row *row, uint64_t *out_id, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    if (db_write(
+            s, err, NULL,
+            "INSERT INTO drift (common, release, cause, opened_ms, updated_ms, closed_ms, acknowledged_ms,"
+            " acknowledged_by, log10_e, robots, robot_count, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "?)",
+            "iDtiiiitdtut", (int64_t)row->common, &row->release, row->cause, row->opened_ms, row->updated_ms,
+            row->closed_ms, row->acknowledged_ms, row->acknowledged_by, row->log10_e, row->robots,
+            row->robot_count, row->text) < 0)
+        return -1;
+    *out_id = (uint64_t)sqlite3_last_insert_rowid(s->db);
+    return 0;
+}
+
+int sqlite_drift_save(struct store *store, const struct drift_row *row, struct err *err)
+{
+    return db_write(db_of(store), err, NULL,
+                    "UPDATE drift SET common = ?, updated_ms = ?, closed_ms = ?, acknowledged_ms = ?, "
+                    "acknowledged_by = ?,"
+                    " log10_e = ?, robots = ?, robot_count = ?, text = ? WHERE id = ?",
+                    "iiiitdtutu", (int64_t)row->common, row->updated_ms, row->closed_ms, row->acknowledged_ms,
+                    row->acknowledged_by, row->log10_e, row->robots, row->robot_count, row->text, row->id);
+}
+
+static int take_one(struct sqlite_store *s, sqlite3_stmt *stmt, struct drift_row *out, struct err *err)
+{
+    int row = stmt ? db_step(s, stmt, err) : -1;
+    if (row < 0)
+        return -1;
+    if (!row)
+        return err_set(err, ERR_NOT_FOUND, "there is no such drift; see muster drift list");
+    read_drift(stmt, out);
+    return 0;
+}
+
+int sqlite_drift_get(struct store *store, uint64_t id, struct drift_row *out, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt =
+        db_query(s, err, "SELECT " DRIFT_COLUMNS " FROM drift WHERE id = ?", "u", id);
+    return take_one(s, stmt, out, err);
+}
+
+int sqlite_drift_open(struct store *store, const struct digest *release, const char *cause,
+                      struct drift_row *out, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt =
+        db_query(s, err,
+                 "SELECT " DRIFT_COLUMNS
+                 " FROM drift WHERE closed_ms = 0 AND release = ? AND cause = ? ORDER BY id LIMIT 1",
+                 "Dt", release, cause);
+    return take_one(s, stmt, out, err);
+}
+
+int sqlite_drift_each(struct store *store, bool open_only, int64_t limit,
+                      int (*visit)(const struct drift_row *row, void *arg), void *arg, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt = db_query(
+        s, err, "SELECT " DRIFT_COLUMNS " FROM drift WHERE (? = 0 OR closed_ms = 0) ORDER BY id DESC LIMIT ?",
+        "ii", (int64_t)open_only, limit);
+    int got = -1;
+    while (stmt && (got = db_step(s, stmt, err)) == 1) {
+        struct drift_row row;
+        read_drift(stmt, &row);
+        if (visit(&row, arg) != 0)
+            return 0;
+    }
+    return got;
+}
