@@ -251,6 +251,21 @@ char *api_reports_format(const struct api_reports *reports)
     return json_write_new(json_pack("{s:s, s:O}", "stream", reports->stream, "records", list));
 }
 
+int api_report_parse(const void *text, size_t len, struct api_report *out, struct err *err)
+{
+    struct json_reader reader;
+    if (json_read(&reader, "report", text, len, err) < 0)
+        return -1;
+    memset(out, 0, sizeof *out);
+    decode_report(json_root(&reader), out);
+    return json_finish(&reader, err);
+}
+
+char *api_report_format(const struct api_report *report)
+{
+    return json_write_new(from_report(report));
+}
+
 int api_report_from_event(const void *text, size_t len, struct api_report *out, struct err *err)
 {
     struct json_reader reader;

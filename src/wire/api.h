@@ -135,6 +135,9 @@ int api_acked_parse(const void *text, size_t len, uint64_t *out_acked, struct er
 char *api_acked_format(uint64_t acked);
 char *api_error_format(const struct err *err);                       /* {"error":{"code","message"}} */
 bool api_error_parse(const void *text, size_t len, struct err *out); /* false: not such a document */
-const char *report_kind_name(enum report_kind kind);                 /* "rolled_back" */
+/* One record as it is kept on the robot; its seq may be 0 there. */
+int api_report_parse(const void *text, size_t len, struct api_report *out, struct err *err) must_check;
+char *api_report_format(const struct api_report *report);
+const char *report_kind_name(enum report_kind kind); /* "rolled_back" */
 
 #endif

@@ -13,10 +13,12 @@
 #include "robot/agent/enroll.h"
 #include "robot/agent/incidents.h"
 #include "robot/agent/installer.h"
+#include "robot/agent/letters.h"
 #include "robot/agent/renew.h"
 #include "robot/agent/sidecar.h"
 #include "robot/agent/tally.h"
 #include "robot/agent/uplink.h"
+#include "robot/agent/windows.h"
 #include "robot/agent/witness.h"
 #include "robot/store/reports.h"
 #include "robot/store/store.h"
@@ -39,7 +41,9 @@ struct agent {
     int epoll_fd, signal_fd;
     bool stop;
     struct store *store;
-    struct report_log *log;
+    struct forward *forward;
+    struct report_log *log; /* class EVENT of it */
+    struct letters letters;
     size_t unsaid_count; /* reports that could not be written yet (disk full), oldest first */
     struct api_report unsaid[MAX_UNSAID];
     struct tally *tally;
@@ -148,16 +152,28 @@ static int raise_floor(struct agent *agent, struct err *err)
     return store_save(agent->store, &state, err);
 }
 
+static int open_log(struct agent *agent, struct err *err)
+{
+    cleanup_free char *dir = store_path(agent->store, "forward");
+    cleanup_free char *old = store_path(agent->store, "reports.log");
+    if (!dir || !old)
+        return err_no_memory(err);
+    const struct forward_options options = {
+        .dir = dir, .quota_bytes = (uint64_t)agent->config->log_mib << 20, .merge = window_merge};
+    if (forward_open(&options, clock_wall_ms(), &agent->forward, err) < 0 ||
+        report_log_open(agent->forward, old, &agent->log, err) < 0)
+        return -1;
+    letters_init(&agent->letters, agent->config->run_dir, agent->forward);
+    return 0;
+}
+
 static int open_store(struct agent *agent, struct err *err)
 {
     bool recovered = false;
     if (store_open(agent->config->state_dir, &agent->store, &recovered, err) < 0 ||
         raise_floor(agent, err) < 0)
         return -1;
-    cleanup_free char *path = store_path(agent->store, "reports.log");
-    if (!path)
-        return err_no_memory(err);
-    if (report_log_open(path, clock_wall_ms(), &agent->log, err) < 0)
+    if (open_log(agent, err) < 0)
         return -1;
     static const struct digest none;
     if (recovered)
@@ -361,6 +377,12 @@ static int open_witness(struct agent *agent, struct err *err)
     return witness_new(&options, &agent->witness, err);
 }
 
+static bool is_fetching(void *arg)
+{
+    const struct agent *agent = arg;
+    return store_state(agent->store)->install.phase == INSTALL_FETCH;
+}
+
 static int go_online(struct agent *agent, struct err *err)
 {
     if (open_fetch(agent, err) < 0)
@@ -368,10 +390,14 @@ static int go_online(struct agent *agent, struct err *err)
     struct uplink_options uplink = {
         .fetch = agent->fetch,
         .server = agent->config->server,
+        .robot = agent->robot,
+        .forward = agent->forward,
         .log = agent->log,
         .tally = agent->tally,
         .tally_path = agent->tally_path,
         .telemetry_ms = agent->config->telemetry_ms,
+        .busy = is_fetching,
+        .arg = agent,
     };
     if (uplink_new(&uplink, &agent->uplink, err) < 0 || open_commands(agent, err) < 0 ||
         open_director(agent, err) < 0 || open_renew(agent, err) < 0 || open_witness(agent, err) < 0 ||
@@ -436,6 +462,7 @@ static void close_all(struct agent *agent)
     free(agent->grants);
     free(agent->device_key);
     report_log_free(agent->log);
+    forward_free(agent->forward);
     store_free(agent->store);
     sidecar_fini(&agent->recorder);
     sidecar_fini(&agent->watch);
@@ -535,6 +562,8 @@ static void tick(struct agent *agent, int64_t now_ms)
     installer_tick(agent->installer, status, fresh, now_ms);
     tick_derive(agent, status, now_ms);
     say_unsaid(agent);
+    letters_tick(&agent->letters, now_ms);
+    forward_tick(agent->forward, now_ms);
     sidecar_tick(&agent->recorder, now_ms);
     sidecar_tick(&agent->watch, now_ms);
     tick_server(agent, status, now_ms);
@@ -553,6 +582,7 @@ static int wait_ms(const struct agent *agent, int64_t now_ms)
     next = MIN(next, anchor_next_ms(agent->anchor));
     if (agent->uplink)
         next = MIN(next, uplink_next_ms(agent->uplink));
+    next = MIN(next, MIN(agent->letters.next_ms, forward_next_ms(agent->forward)));
     if (agent->commands)
         next = MIN(next, commands_next_ms(agent->commands));
     if (agent->incidents)

@@ -51,6 +51,7 @@ static const struct option_row rows[] = {
     {"update_until_hour", NUMBER, AT(update_until_hour), 0, 23, 0},
     {"recorder_memory_mib", NUMBER, AT(recorder_memory_mib), 0, 4096, 32},
     {"telemetry_ms", NUMBER, AT(telemetry_ms), 100, 3600000, 10000},
+    {"log_mib", NUMBER, AT(log_mib), 16, 4096, 64},
     {"metadata_ms", NUMBER, AT(metadata_ms), 100, 7 * 86400000.0, 3600000},
     {"probation_ms", NUMBER, AT(probation_ms), 0, 7 * 86400000.0, 600000},
     {"min_frames", NUMBER, AT(min_frames), 0, 1e9, 100},
@@ -96,7 +97,8 @@ static const char usage[] =
     "  --runner-user NAME           who that program is (default: muster-runner, else 65534); as root only\n"
     "  --runner-cpus LIST           the cores that models run on: 1, 0-1, 0,2-3 (all)\n"
     "  --floor VERSION              never install anything older\n"
-    "  --telemetry-ms N (10000), --poll-wait-s N (10), --stall-s N (30), --rate-limit BYTES_PER_S (none)\n"
+    "  --telemetry-ms N (10000), --log-mib N (64), --poll-wait-s N (10), --stall-s N (30), --rate-limit "
+    "BYTES_PER_S (none)\n"
     "  --probation-ms N (600000), --min-frames N (100), --max-runner-losses N (3),\n"
     "  --max-over-budget-share X (0.05), --alpha X (0.01), --self-test-ms N (60000), --start-ms N (60000)\n"
     "  --shadow-wait-ms N (10000)   how long a release that wants live frames waits for one\n"

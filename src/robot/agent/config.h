@@ -34,14 +34,15 @@ struct agent_config {
     char runner_cpus[CONFIG_TEXT_SIZE]; /* the cores that models run on; "": all */
     char floor[CONFIG_TEXT_SIZE];       /* never install anything older, whoever says so */
     char config[CONFIG_TEXT_SIZE];
-    char recorder[CONFIG_TEXT_SIZE];   /* program; default: beside muster-agent */
-    char watch[CONFIG_TEXT_SIZE];      /* program; likewise */
+    char recorder[CONFIG_TEXT_SIZE]; /* program; default: beside muster-agent */
+    char watch[CONFIG_TEXT_SIZE];    /* program; likewise */
     char watch_options[CONFIG_TEXT_SIZE];
     int64_t recorder_memory_mib;       /* 0: no black box */
     char board_root[CONFIG_TEXT_SIZE]; /* where /proc and /sys are looked for; "": this machine's */
     double update_battery; /* a model is changed at this share of the battery or above; 0: not looked at */
     int64_t update_from_hour, update_until_hour; /* local time; equal: at any hour */
     int64_t telemetry_ms;
+    int64_t log_mib;     /* of what waits for the server: robot/forward */
     int64_t metadata_ms; /* how often metadata is looked for when nothing is assigned; jittered */
     int64_t probation_ms;
     int64_t min_frames;        /* of evidence before a probation may end, if a robot program is attached */
@@ -56,8 +57,8 @@ struct agent_config {
     double max_over_budget_share; /* of inferences slower than budgets.latency_p99_ms */
     double alpha;                 /* chance of rolling a healthy release back, per criterion */
     bool no_watch;
-    bool no_fallback;             /* saves memory: the previous release is not kept loaded */
-    bool stop;                    /* stop guard and runners of run_dir, then exit */
+    bool no_fallback; /* saves memory: the previous release is not kept loaded */
+    bool stop;        /* stop guard and runners of run_dir, then exit */
 };
 
 /* `argv` as main has it. Errors: USAGE; whatever the file says wrong. */

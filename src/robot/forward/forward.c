@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-static const uint64_t bound_strides[FORWARD_CLASSES] = {
-    [FORWARD_EVENT] = 0, [FORWARD_METRIC] = 64, [FORWARD_SAMPLE] = 16};
+const uint64_t forward_bound_strides[FORWARD_CLASSES] = {
+    [FORWARD_EVENT] = 0, [FORWARD_METRIC] = 8, [FORWARD_SAMPLE] = 4};
 
 /* Shared by the files of this room. */
 
@@ -220,7 +220,7 @@ static int raise_bound(struct forward *forward, enum forward_class class, struct
     if (class == FORWARD_EVENT || seq <= forward->marks.of[class].bound)
         return 0;
     struct marks marks = forward->marks;
-    marks.of[class].bound = seq + bound_strides[class] - 1;
+    marks.of[class].bound = seq + forward_bound_strides[class] - 1;
     return forward_save_marks(forward, &marks, err);
 }
 

@@ -46,6 +46,7 @@ struct forward {
     struct buf record; /* what forward_next lends */
 };
 
+extern const uint64_t forward_bound_strides[FORWARD_CLASSES]; /* how far ahead numbers are reserved */
 char *forward_path(const struct forward *forward, uint64_t number,
                    const char *suffix); /* NULL: out of memory */
 int forward_sync(struct lane *lane, struct err *err) must_check;

@@ -198,8 +198,10 @@ int forward_ack(struct forward *forward, enum forward_class class, uint64_t seq,
         return 0;
     struct marks marks = forward->marks;
     marks.of[class].acked = seq;
-    if (class != FORWARD_EVENT)
+    if (class != FORWARD_EVENT) { /* on the way, at no cost */
         marks.of[class].offered = MAX(marks.of[class].offered, seq + OFFERED_STRIDE);
+        marks.of[class].bound = MAX(marks.of[class].bound, lane->last + forward_bound_strides[class]);
+    }
     uint64_t before = forward->marks.of[class].acked;
     if (forward_save_marks(forward, &marks, err) < 0 || pass_over(forward, class, before, seq, err) < 0)
         return -1;

@@ -1,323 +1,143 @@
 #include "robot/store/reports.h"
 
-#include "base/buf.h"
-#include "base/hex.h"
 #include "base/str.h"
-#include "sys/file.h"
-#include "sys/hash.h"
+#include "robot/store/reports_inside.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/random.h>
-#include <sys/stat.h>
+#include <string.h>
 
-enum { CHECK_BYTES = 8, STREAM_BYTES = 16, HEADER_BYTES = 8 + STREAM_BYTES + 8 + CHECK_BYTES };
-enum { TEXT_BYTES = API_MAX_SUMMARY, VERSION_BYTES = 64 };
-enum { RECORD_BYTES = 8 + 8 + 4 + 32 + VERSION_BYTES + 8 + TEXT_BYTES + CHECK_BYTES };
-
-static const char magic[8] = {'M', 'R', 'E', 'P', 'O', 'R', 'T', '1'};
+enum { MAX_BATCH_BYTES = 256 << 10 };
 
 struct report_log {
-    char *path;
-    int fd;
-    uint8_t stream[STREAM_BYTES];
-    uint64_t first; /* seq of the first record in the file */
-    uint64_t count; /* records in the file */
-    uint64_t acked; /* ≥ first - 1 */
+    struct forward *forward;
 };
 
-/* Encoding. */
-
-static void put_number(uint8_t *out, uint64_t value, size_t bytes)
+int report_log_open(struct forward *forward, const char *old_path, struct report_log **out, struct err *err)
 {
-    for (size_t i = 0; i < bytes; i++)
-        out[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get_number(const uint8_t *in, size_t bytes)
-{
-    uint64_t value = 0;
-    for (size_t i = bytes; i > 0; i--)
-        value = value << 8 | in[i - 1];
-    return value;
-}
-
-static void seal(uint8_t *bytes, size_t len)
-{
-    struct digest digest = hash_bytes(bytes, len - CHECK_BYTES);
-    memcpy(bytes + len - CHECK_BYTES, digest.bytes, CHECK_BYTES);
-}
-
-static bool sealed(const uint8_t *bytes, size_t len)
-{
-    struct digest digest = hash_bytes(bytes, len - CHECK_BYTES);
-    return memcmp(bytes + len - CHECK_BYTES, digest.bytes, CHECK_BYTES) == 0;
-}
-
-static void encode_header(const struct report_log *log, uint8_t out[HEADER_BYTES])
-{
-    memcpy(out, magic, sizeof magic);
-    memcpy(out + 8, log->stream, STREAM_BYTES);
-    put_number(out + 8 + STREAM_BYTES, log->first, 8);
-    seal(out, HEADER_BYTES);
-}
-
-static bool decode_header(struct report_log *log, const uint8_t in[HEADER_BYTES])
-{
-    if (memcmp(in, magic, sizeof magic) != 0 || !sealed(in, HEADER_BYTES))
-        return false;
-    memcpy(log->stream, in + 8, STREAM_BYTES);
-    log->first = get_number(in + 8 + STREAM_BYTES, 8);
-    return log->first >= 1;
-}
-
-/* Text goes to JSON later: plain ASCII, so that a cut never leaves half a character. */
-static void put_text(uint8_t *out, size_t size, const char *text)
-{
-    memset(out, 0, size);
-    for (size_t i = 0; i + 1 < size && text[i]; i++)
-        out[i] = text[i] >= 0x20 && text[i] < 0x7f ? (uint8_t)text[i] : '?';
-}
-
-static void encode_record(const struct api_report *report, uint64_t seq, uint8_t out[RECORD_BYTES])
-{
-    put_number(out, seq, 8);
-    put_number(out + 8, (uint64_t)report->time_ms, 8);
-    put_number(out + 16, (uint64_t)report->kind, 2);
-    put_number(out + 18, (uint64_t)report->guard, 2);
-    memcpy(out + 20, report->release.bytes, 32);
-    put_text(out + 52, VERSION_BYTES, report->guard ? report->who : report->version);
-    put_number(out + 52 + VERSION_BYTES, report->bytes, 8);
-    put_text(out + 60 + VERSION_BYTES, TEXT_BYTES, report->text);
-    seal(out, RECORD_BYTES);
-}
-
-static bool decode_record(const uint8_t in[RECORD_BYTES], uint64_t seq, struct api_report *out)
-{
-    uint64_t kind = get_number(in + 16, 2), guard = get_number(in + 18, 2);
-    if (!sealed(in, RECORD_BYTES) || get_number(in, 8) != seq || kind >= REPORT_KIND_COUNT ||
-        guard >= API_GUARD_COUNT)
-        return false;
-    *out = (struct api_report){.seq = seq,
-                               .time_ms = (int64_t)get_number(in + 8, 8),
-                               .kind = (enum report_kind)kind,
-                               .guard = (enum api_guard)guard};
-    memcpy(out->release.bytes, in + 20, 32);
-    if (guard)
-        memcpy(out->who, in + 52, sizeof out->who - 1);
-    else
-        memcpy(out->version, in + 52, VERSION_BYTES - 1);
-    out->bytes = get_number(in + 52 + VERSION_BYTES, 8);
-    memcpy(out->text, in + 60 + VERSION_BYTES, TEXT_BYTES - 1);
-    return true;
-}
-
-/* The file. */
-
-static off_t record_offset(uint64_t index)
-{
-    return (off_t)(HEADER_BYTES + index * RECORD_BYTES);
-}
-
-static int read_at(int fd, uint8_t *out, size_t len, off_t offset, struct err *err)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t got = pread(fd, out + done, len - done, offset + (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_errno(err, "report log");
-        if (got == 0)
-            return err_set(err, ERR_CORRUPT, "report log: shorter than it was");
-        done += (size_t)got;
-    }
-    return 0;
-}
-
-static int write_at(int fd, const uint8_t *data, size_t len, off_t offset, struct err *err)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t put = pwrite(fd, data + done, len - done, offset + (off_t)done);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return err_errno(err, "report log");
-        done += (size_t)put;
-    }
-    return 0;
-}
-
-static int reopen(struct report_log *log, struct err *err)
-{
-    int fd = open(log->path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return err_errno(err, "report log %s", log->path);
-    if (log->fd >= 0)
-        close(log->fd);
-    log->fd = fd;
-    return 0;
-}
-
-/* Replaces the file by an empty one that continues at `first`. The log is as before on failure. */
-static int start_file(struct report_log *log, const uint8_t stream[STREAM_BYTES], uint64_t first,
-                      struct err *err)
-{
-    struct report_log fresh = *log;
-    memcpy(fresh.stream, stream, STREAM_BYTES);
-    fresh.first = first;
-    fresh.count = 0;
-    fresh.acked = first - 1;
-    uint8_t header[HEADER_BYTES];
-    encode_header(&fresh, header);
-    if (file_replace(log->path, header, sizeof header, 0600, err) < 0 || reopen(&fresh, err) < 0)
+    if (old_path && reports_import(forward, old_path, err) < 0)
         return -1;
-    *log = fresh;
-    return 0;
-}
-
-static int start_stream(struct report_log *log, struct err *err)
-{
-    uint8_t stream[STREAM_BYTES];
-    if (getrandom(stream, sizeof stream, 0) != sizeof stream)
-        return err_errno(err, "report log: no random numbers");
-    return start_file(log, stream, 1, err);
-}
-
-/* A new stream whose first record tells of the loss. */
-static int restart_stream(struct report_log *log, int64_t now_ms, const char *why, struct err *err)
-{
-    if (start_stream(log, err) < 0)
-        return -1;
-    struct api_report report = {.time_ms = now_ms, .kind = REPORT_RESTARTED};
-    snprintf(report.text, sizeof report.text, "reports were lost: %s", why);
-    return report_log_append(log, &report, err);
-}
-
-/* Counts the good records. *out_damaged: something other than a torn tail follows them. */
-static int scan(struct report_log *log, uint64_t size, bool *out_damaged, struct err *err)
-{
-    uint64_t whole = (size - HEADER_BYTES) / RECORD_BYTES;
-    for (log->count = 0; log->count < whole; log->count++) {
-        uint8_t bytes[RECORD_BYTES];
-        struct api_report report;
-        if (read_at(log->fd, bytes, sizeof bytes, record_offset(log->count), err) < 0)
-            return -1;
-        if (!decode_record(bytes, log->first + log->count, &report))
-            break;
-    }
-    *out_damaged = log->count + 1 < whole;
-    return 0;
-}
-
-static int cut_tail(struct report_log *log, struct err *err)
-{
-    if (ftruncate(log->fd, record_offset(log->count)) < 0)
-        return err_errno(err, "report log: cannot cut its torn end");
-    return 0;
-}
-
-static int load(struct report_log *log, int64_t now_ms, struct err *err)
-{
-    struct stat st;
-    if (fstat(log->fd, &st) < 0)
-        return err_errno(err, "report log %s", log->path);
-    uint8_t header[HEADER_BYTES];
-    if (st.st_size < HEADER_BYTES)
-        return restart_stream(log, now_ms, "the report log has no header", err);
-    if (read_at(log->fd, header, sizeof header, 0, err) < 0)
-        return -1;
-    if (!decode_header(log, header))
-        return restart_stream(log, now_ms, "the report log's header is damaged", err);
-    log->acked = log->first - 1;
-    bool damaged = false;
-    if (scan(log, (uint64_t)st.st_size, &damaged, err) < 0)
-        return -1;
-    if (damaged)
-        return restart_stream(log, now_ms, "the report log is damaged", err);
-    return cut_tail(log, err);
-}
-
-int report_log_open(const char *path, int64_t now_ms, struct report_log **out, struct err *err)
-{
-    cleanup_report_log struct report_log *log = mem_zalloc(1, sizeof *log);
+    struct report_log *log = mem_zalloc(1, sizeof *log);
     if (!log)
         return err_no_memory(err);
-    log->fd = -1;
-    log->path = mem_strdup(path);
-    if (!log->path)
-        return err_no_memory(err);
-    log->fd = open(path, O_RDWR | O_CLOEXEC);
-    if (log->fd < 0 && errno != ENOENT)
-        return err_errno(err, "report log %s", path);
-    if ((log->fd < 0 ? start_stream(log, err) : load(log, now_ms, err)) < 0)
-        return -1;
-    *out = TAKE_PTR(log);
+    log->forward = forward;
+    *out = log;
     return 0;
 }
 
 void report_log_free(struct report_log *log)
 {
-    if (!log)
-        return;
-    if (log->fd >= 0)
-        close(log->fd);
-    free(log->path);
     free(log);
+}
+
+int report_put(struct forward *forward, const struct api_report *report, struct err *err)
+{
+    struct api_report tame = *report;
+    tame.seq = 0;
+    tame.time_ms = MAX(tame.time_ms, (int64_t)0);
+    if (!str_is_name(tame.version, sizeof tame.version - 1))
+        tame.version[0] = 0;
+    if (!tame.guard)
+        tame.who[0] = 0;
+    cleanup_free char *text = api_report_format(&tame);
+    if (!text)
+        return err_no_memory(err);
+    return forward_append(forward, FORWARD_EVENT, REPORT_RECORD, tame.time_ms, text, strlen(text), err);
 }
 
 int report_log_append(struct report_log *log, const struct api_report *report, struct err *err)
 {
-    uint8_t bytes[RECORD_BYTES];
-    encode_record(report, log->first + log->count, bytes);
-    if (write_at(log->fd, bytes, sizeof bytes, record_offset(log->count), err) == 0) {
-        if (fdatasync(log->fd) == 0) {
-            log->count++;
-            return 0;
-        }
-        err_errno(err, "report log");
-    }
-    struct err ignored = {0};
-    if (cut_tail(log, &ignored) < 0) {
-        /* The next append overwrites it, and a scan cuts it. */
-    }
-    return -1;
+    return report_put(log->forward, report, err);
 }
 
 size_t report_log_pending(const struct report_log *log)
 {
-    return (size_t)(log->first + log->count - 1 - log->acked);
+    return (size_t)forward_pending(log->forward, FORWARD_EVENT);
 }
 
 uint64_t report_log_last_seq(const struct report_log *log)
 {
-    return log->first + log->count - 1;
+    return forward_last(log->forward, FORWARD_EVENT);
+}
+
+/* Reading back. */
+
+/* The word or number behind "key": in a GAP's text, which robot/forward wrote. */
+static void pick(const char *text, const char *key, char *out, size_t size)
+{
+    const char *at = strstr(text, key);
+    out[0] = 0;
+    if (!at)
+        return;
+    at += strlen(key);
+    size_t len = strcspn(at, at[0] == '"' ? "}" : ",}");
+    if (at[0] == '"')
+        len = strcspn(++at, "\"");
+    snprintf(out, size, "%.*s", (int)len, at);
+}
+
+static void decode_gap(const struct forward_record *record, struct api_report *out)
+{
+    char class[16], count[24], why[128];
+    snprintf(out->detail, sizeof out->detail, "%.*s", (int)record->len, (const char *)record->data);
+    pick(out->detail, "\"class\":", class, sizeof class);
+    pick(out->detail, "\"count\":", count, sizeof count);
+    pick(out->detail, "\"why\":", why, sizeof why);
+    out->time_ms = record->time_ms;
+    out->kind = REPORT_GAP;
+    snprintf(out->text, sizeof out->text, "%s %ss: %s", count, class, why);
+    if (!str_eq(class, "event"))
+        return;
+    *out = (struct api_report){.time_ms = record->time_ms, .kind = REPORT_RESTARTED};
+    snprintf(out->text, sizeof out->text, "reports were lost: %s", why);
+}
+
+static int decode(const struct forward_record *record, struct api_report *out, struct err *err)
+{
+    if (record->kind == REPORT_RECORD)
+        return api_report_parse(record->data, record->len, out, err);
+    if (record->kind == REPORT_WATCHED && record->len > REPORT_WATCHED_HEAD)
+        return api_report_from_event(record->data + REPORT_WATCHED_HEAD, record->len - REPORT_WATCHED_HEAD,
+                                     out, err);
+    if (record->kind != FORWARD_KIND_GAP)
+        return err_set(err, ERR_INVALID, "a record of kind %d", record->kind);
+    *out = (struct api_report){0};
+    decode_gap(record, out);
+    return 0;
+}
+
+static void decode_or_say_so(const struct forward_record *record, struct api_report *out)
+{
+    struct err err = {0};
+    if (decode(record, out, &err) < 0) {
+        *out = (struct api_report){.time_ms = MAX(record->time_ms, (int64_t)0), .kind = REPORT_GAP};
+        snprintf(out->text, sizeof out->text, "a report cannot be read: %.120s", err.text);
+    }
+    out->seq = record->seq;
 }
 
 int report_log_batch(struct report_log *log, struct api_reports *out, struct err *err)
 {
-    size_t count = MIN(report_log_pending(log), (size_t)API_MAX_RECORDS);
-    hex_encode(log->stream, STREAM_BYTES, out->stream);
-    out->count = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint8_t bytes[RECORD_BYTES];
-        uint64_t seq = log->acked + 1 + i;
-        if (read_at(log->fd, bytes, sizeof bytes, record_offset(seq - log->first), err) < 0)
+    struct forward_record record;
+    size_t bytes = 0;
+    uint64_t after = 0;
+    str_copy(out->stream, sizeof out->stream, forward_stream(log->forward));
+    for (out->count = 0; out->count < API_MAX_RECORDS && bytes < MAX_BATCH_BYTES; out->count++) {
+        int some = forward_next(log->forward, FORWARD_EVENT, after, &record, err);
+        if (some < 0)
             return -1;
-        if (!decode_record(bytes, seq, &out->records[i]))
-            return err_set(err, ERR_CORRUPT, "report log: record %llu is damaged", (unsigned long long)seq);
+        if (some == 0)
+            return 0;
+        decode_or_say_so(&record, &out->records[out->count]);
+        after = record.seq;
+        bytes += record.len;
     }
-    out->count = count;
     return 0;
 }
 
 int report_log_ack(struct report_log *log, uint64_t acked, int64_t now_ms, struct err *err)
 {
     if (acked > report_log_last_seq(log))
-        return restart_stream(log, now_ms, "the server knows more reports than the robot", err);
-    if (acked + 1 < log->first)
-        return restart_stream(log, now_ms, "the server lost reports that it had acknowledged", err);
-    log->acked = acked;
-    if (report_log_pending(log) == 0 && log->count * RECORD_BYTES > REPORT_LOG_COMPACT_BYTES)
-        return start_file(log, log->stream, acked + 1, err);
-    return 0;
+        return forward_restart(log->forward, now_ms, "the server knows more reports than the robot", err);
+    if (acked < forward_acked(log->forward, FORWARD_EVENT))
+        return forward_restart(log->forward, now_ms, "the server lost reports that it had acknowledged", err);
+    return forward_ack(log->forward, FORWARD_EVENT, acked, err);
 }

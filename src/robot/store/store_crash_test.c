@@ -182,12 +182,14 @@ static int collect(struct store *store, struct err *err)
 static int live(struct err *err)
 {
     cleanup_store struct store *store = NULL;
+    cleanup_forward struct forward *forward = NULL;
     cleanup_report_log struct report_log *log = NULL;
     bool recovered;
     if (store_open(work, &store, &recovered, err) < 0)
         return -1;
-    cleanup_free char *path = store_path(store, "reports.log");
-    if (report_log_open(path, 0, &log, err) < 0)
+    cleanup_free char *path = store_path(store, "forward");
+    const struct forward_options options = {.dir = path, .quota_bytes = 1 << 20, .boot = "1"};
+    if (forward_open(&options, 0, &forward, err) < 0 || report_log_open(forward, NULL, &log, err) < 0)
         return -1;
     enum install_action action;
     struct install_event event = {.kind = INSTALL_EV_RESTARTED};
@@ -249,9 +251,12 @@ static void check_after(bool at_rest)
     bool new = memcmp(install, &witness->states[witness->saved + 1], sizeof *install) == 0;
     if (!old && !new)
         fail_msg("state after save %d is neither the old nor the new one", witness->saved);
+    cleanup_forward struct forward *forward = NULL;
     cleanup_report_log struct report_log *log = NULL;
-    cleanup_free char *path = store_path(store, "reports.log");
-    assert_ok(report_log_open(path, 0, &log, &err), err);
+    cleanup_free char *path = store_path(store, "forward");
+    const struct forward_options options = {.dir = path, .quota_bytes = 1 << 20, .boot = "2"};
+    assert_ok(forward_open(&options, 0, &forward, &err), err);
+    assert_ok(report_log_open(forward, NULL, &log, &err), err);
     assert_true(report_log_last_seq(log) >= witness->reported);
     if (!at_rest)
         return;
