@@ -4,15 +4,21 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "fleet/engine/consent.h"
+#include "fleet/engine/drift.h"
 
 #include <event2/event.h>
 
-enum { TICK_MS = 250, IDLE_TICKS = 4 /* looks once a second when nothing came in: time passes too */ };
+enum {
+    TICK_MS = 250,
+    IDLE_TICKS = 4, /* looks once a second when nothing came in: time passes too */
+    DRIFT_MS = 60000
+};
 
 struct engine {
     struct fleet *fleet;
     struct event *timer;
     int idle;
+    int64_t drift_ms; /* the fleet is heard again then; monotonic */
 };
 
 static bool ended(enum rollout_state state)
@@ -100,7 +106,8 @@ static int store_next(struct fleet *fleet, struct rollout_row *row, const struct
 {
     if (!actions->changed)
         return 0;
-    if (tell_changes(fleet, &row->rollout, &actions->next, err) < 0 || engine_why(fleet, &row->rollout, actions, err) < 0)
+    if (tell_changes(fleet, &row->rollout, &actions->next, err) < 0 ||
+        engine_why(fleet, &row->rollout, actions, err) < 0)
         return -1;
     row->rollout = actions->next;
     if (ended(row->rollout.state)) {
@@ -208,7 +215,13 @@ int engine_step(struct fleet *fleet, struct err *err)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct engine *engine = arg;
-    struct err err = {0};
+    struct err err = {0}, unheard = {0};
+    int64_t now_ms = clock_mono_ms();
+    if (now_ms >= engine->drift_ms) {
+        engine->drift_ms = now_ms + DRIFT_MS;
+        if (engine_drift(engine->fleet, clock_wall_ms(), &unheard) < 0)
+            log_error("drift: %s", unheard.text);
+    }
     if (!engine->fleet->dirty && ++engine->idle < IDLE_TICKS)
         return;
     engine->idle = 0;
