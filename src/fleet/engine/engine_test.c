@@ -1,6 +1,9 @@
 /* The rollout engine on a real store, with robots played by rows: the good way, the bad way, and a server
  * that dies between any two steps. */
+#include "fleet/core/numbers.h"
+#include "fleet/engine/drift.h"
 #include "fleet/engine/engine.h"
+#include "stats/drift/drift.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -386,6 +389,84 @@ static void test_going_back_follows_the_plan_of_before(void **state)
     }
 }
 
+/* ---- drift ---- */
+
+static void say(struct fixture *f, const char *robot, double log10_e, int alarm, uint64_t seq)
+{
+    struct err err = {0};
+    const struct digest good = release_digest(1);
+    cleanup_free struct otlp_points *points = mem_zalloc(1, sizeof *points);
+    int64_t now_ms = clock_wall_ms();
+    const struct {
+        const char *name, *attribute, *word;
+        double value;
+    } said[] = {{"muster.drift.log_e", "muster.signal", "all", log10_e},
+                {"muster.drift.alarm", "", "", alarm}};
+    str_copy(points->robot, sizeof points->robot, robot);
+    snprintf(points->stream, sizeof points->stream, "%032x", 7);
+    points->seq = seq;
+    for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+        struct otlp_point *point = &points->points[points->count++];
+        *point = (struct otlp_point){
+            .kind = OTLP_GAUGE, .value = said[i].value, .start_ms = now_ms - 60000, .end_ms = now_ms};
+        str_copy(point->name, sizeof point->name, said[i].name);
+        str_copy(point->unit, sizeof point->unit, "1");
+        str_copy(point->attribute, sizeof point->attribute, said[i].attribute);
+        str_copy(point->word, sizeof point->word, said[i].word);
+        str_copy(point->release, sizeof point->release, digest_format(&good).text);
+    }
+    assert_ok(numbers_apply(f->fleet, robot, points, 0, &err), err);
+}
+
+struct drifts {
+    size_t count;
+    struct drift_row rows[8];
+};
+
+static int see_drift(const struct drift_row *row, void *arg)
+{
+    struct drifts *drifts = arg;
+    drifts->rows[drifts->count++] = *row;
+    return drifts->count == ARRAY_LEN(drifts->rows);
+}
+
+static struct drifts drifts_of(struct fixture *f)
+{
+    struct drifts drifts = {0};
+    struct err err = {0};
+    assert_ok(engine_drift(f->fleet, clock_wall_ms(), &err), err);
+    assert_ok(f->fleet->store->ops->drift_each(f->fleet->store, true, 8, see_drift, &drifts, &err), err);
+    return drifts;
+}
+
+/* Forty robots: nothing; then one of them; then many: one row per cause that gathers them, and no second one for what is known. */
+static void test_drift_of_robots_and_of_the_fleet(void **state)
+{
+    struct fixture *f = *state;
+    char robot[16];
+    for (int i = 0; i < 40; i++) {
+        snprintf(robot, sizeof robot, "d%02d", i);
+        say(f, robot, 0.4 + i % 3, 0, 1);
+    }
+    assert_int_equal(drifts_of(f).count, 0);
+    say(f, "d07", 11, DRIFT_SENSOR, 2);
+    struct drifts one = drifts_of(f);
+    assert_int_equal(one.count, 1);
+    assert_false(one.rows[0].common);
+    assert_string_equal(one.rows[0].robots, "d07");
+    assert_string_equal(one.rows[0].cause, "sensor");
+    assert_int_equal(drifts_of(f).rows[0].updated_ms, one.rows[0].updated_ms);
+    for (int i = 10; i < 25; i++) {
+        snprintf(robot, sizeof robot, "d%02d", i);
+        say(f, robot, 12, DRIFT_NOVELTY, 2);
+    }
+    struct drifts two = drifts_of(f);
+    assert_int_equal(two.count, 2);
+    assert_true(two.rows[0].common);
+    assert_string_equal(two.rows[0].cause, "novelty");
+    assert_int_equal(two.rows[0].robot_count, 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +477,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pause_holds_and_abort_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_going_back_follows_the_plan_of_before, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drift_of_robots_and_of_the_fleet, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
