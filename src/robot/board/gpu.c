@@ -33,7 +33,7 @@ static bool find_tegra(struct board *board)
             snprintf(board->gpu_hz, sizeof board->gpu_hz, "sys/class/devfreq/%s/cur_freq", dev);
             return true;
         }
-        if (!tree_text(&board->tree, name, sizeof name, "sys/class/devfreq/%s/device/of_node/name", dev) ||
+        if (!tree_line(&board->tree, name, sizeof name, "sys/class/devfreq/%s/device/of_node/name", dev) ||
             !is_tegra_gpu(name))
             continue;
         snprintf(board->gpu_load, sizeof board->gpu_load, "sys/class/devfreq/%s/device/load", dev);

@@ -8,10 +8,10 @@
 static void find_model(struct board *board)
 {
     char vendor[64], product[64];
-    if (tree_text(&board->tree, board->model, sizeof board->model, "sys/firmware/devicetree/base/model"))
+    if (tree_line(&board->tree, board->model, sizeof board->model, "sys/firmware/devicetree/base/model"))
         return;
-    bool has_vendor = tree_text(&board->tree, vendor, sizeof vendor, "sys/class/dmi/id/sys_vendor");
-    bool has_product = tree_text(&board->tree, product, sizeof product, "sys/class/dmi/id/product_name");
+    bool has_vendor = tree_line(&board->tree, vendor, sizeof vendor, "sys/class/dmi/id/sys_vendor");
+    bool has_product = tree_line(&board->tree, product, sizeof product, "sys/class/dmi/id/product_name");
     if (has_vendor || has_product) {
         cleanup_free char *both = mem_printf("%s%s%s", vendor, has_vendor && has_product ? " " : "", product);
         str_copy(board->model, sizeof board->model, both ? both : "");

@@ -16,7 +16,7 @@ static void find_ina3221(struct board *board, const char *hwmon)
 {
     char label[32];
     for (int n = 1; n <= 3 && board->rails.count < BOARD_MAX_RAILS; n++) {
-        if (!tree_text(&board->tree, label, sizeof label, "sys/class/hwmon/%s/in%d_label", hwmon, n) ||
+        if (!tree_line(&board->tree, label, sizeof label, "sys/class/hwmon/%s/in%d_label", hwmon, n) ||
             str_eq(label, "NC") || !tree_exists(&board->tree, "sys/class/hwmon/%s/curr%d_input", hwmon, n))
             continue;
         if (board_place_add(&board->rails, label, 1e-6, "sys/class/hwmon/%s/in%d_input", hwmon, n)) {
@@ -33,7 +33,7 @@ static void find_power(struct board *board, const char *hwmon, const char *name)
         bool input = tree_exists(&board->tree, "sys/class/hwmon/%s/power%d_input", hwmon, n);
         if (!input && !tree_exists(&board->tree, "sys/class/hwmon/%s/power%d_average", hwmon, n))
             continue;
-        if (!tree_text(&board->tree, label, sizeof label, "sys/class/hwmon/%s/power%d_label", hwmon, n))
+        if (!tree_line(&board->tree, label, sizeof label, "sys/class/hwmon/%s/power%d_label", hwmon, n))
             str_copy(label, sizeof label, name);
         board_place_add(&board->rails, label, 1e-6, "sys/class/hwmon/%s/power%d_%s", hwmon, n,
                         input ? "input" : "average");
@@ -47,7 +47,7 @@ static void find_iio(struct board *board)
     tree_list(&board->tree, &found, "iio:device", "sys/bus/iio/devices");
     for (size_t i = 0; i < found.count; i++)
         for (int n = 0; n < 3 && board->rails.count < BOARD_MAX_RAILS; n++)
-            if (tree_text(&board->tree, name, sizeof name, "sys/bus/iio/devices/%s/rail_name_%d",
+            if (tree_line(&board->tree, name, sizeof name, "sys/bus/iio/devices/%s/rail_name_%d",
                           found.names[i], n) &&
                 !str_eq(name, "NC"))
                 board_place_add(&board->rails, name, 1e-3, "sys/bus/iio/devices/%s/in_power%d_input",
@@ -61,11 +61,11 @@ static void find(struct board *board)
     board->rails.count = 0;
     tree_list(&board->tree, &found, "hwmon", "sys/class/hwmon");
     for (size_t i = 0; i < found.count; i++) {
-        if (!tree_text(&board->tree, name, sizeof name, "sys/class/hwmon/%s/name", found.names[i]))
+        if (!tree_line(&board->tree, name, sizeof name, "sys/class/hwmon/%s/name", found.names[i]))
             continue;
         if (str_eq(name, "ina3221"))
             find_ina3221(board, found.names[i]);
-        else if (tree_exists(&board->tree, "sys/class/hwmon/%s/name", found.names[i]))
+        else
             find_power(board, found.names[i], name);
     }
     find_iio(board);

@@ -34,7 +34,7 @@ static void find_zones(struct board *board)
     char type[32];
     tree_list(&board->tree, &found, "thermal_zone", "sys/class/thermal");
     for (size_t i = 0; i < found.count && board->zones.count < BOARD_MAX_ZONES; i++)
-        if (tree_text(&board->tree, type, sizeof type, "sys/class/thermal/%s/type", found.names[i]) &&
+        if (tree_line(&board->tree, type, sizeof type, "sys/class/thermal/%s/type", found.names[i]) &&
             !str_starts(type, "PMIC"))
             board_place_add(&board->zones, type, 1e-3, "sys/class/thermal/%s/temp", found.names[i]);
 }
@@ -44,7 +44,7 @@ static void find_sensor(struct board *board, const char *hwmon, const char *name
     char label[32];
     if (!tree_exists(&board->tree, "sys/class/hwmon/%s/temp%d_input", hwmon, n))
         return;
-    if (!tree_text(&board->tree, label, sizeof label, "sys/class/hwmon/%s/temp%d_label", hwmon, n))
+    if (!tree_line(&board->tree, label, sizeof label, "sys/class/hwmon/%s/temp%d_label", hwmon, n))
         snprintf(label, sizeof label, "temp%d", n);
     cleanup_free char *full = mem_printf("%s %s", name, label);
     board_place_add(&board->zones, full ? full : label, 1e-3, "sys/class/hwmon/%s/temp%d_input", hwmon, n);
@@ -57,7 +57,7 @@ static void find_sensors(struct board *board)
     size_t zone_count = board->zones.count;
     tree_list(&board->tree, &found, "hwmon", "sys/class/hwmon");
     for (size_t i = 0; i < found.count; i++) {
-        if (!tree_text(&board->tree, name, sizeof name, "sys/class/hwmon/%s/name", found.names[i]) ||
+        if (!tree_line(&board->tree, name, sizeof name, "sys/class/hwmon/%s/name", found.names[i]) ||
             is_zone(&board->zones, zone_count, name))
             continue;
         for (int n = 1; n <= 4 && board->zones.count < BOARD_MAX_ZONES; n++)
@@ -112,7 +112,7 @@ static void find_coolers(struct board *board)
     tree_list(&board->tree, &found, "cooling_device", "sys/class/thermal");
     board->cooler_count = 0;
     for (size_t i = 0; i < found.count && board->cooler_count < BOARD_COOLERS; i++)
-        if (tree_text(&board->tree, type, sizeof type, "sys/class/thermal/%s/type", found.names[i]) &&
+        if (tree_line(&board->tree, type, sizeof type, "sys/class/thermal/%s/type", found.names[i]) &&
             slows(type))
             str_copy(board->coolers[board->cooler_count++], TREE_NAME_SIZE, found.names[i]);
 }
@@ -129,7 +129,7 @@ static void find_throttle(struct board *board)
     board->rpi_volt[0] = '\0';
     tree_list(&board->tree, &found, "hwmon", "sys/class/hwmon");
     for (size_t i = 0; i < found.count; i++)
-        if (tree_text(&board->tree, name, sizeof name, "sys/class/hwmon/%s/name", found.names[i]) &&
+        if (tree_line(&board->tree, name, sizeof name, "sys/class/hwmon/%s/name", found.names[i]) &&
             str_eq(name, "rpi_volt"))
             str_copy(board->rpi_volt, sizeof board->rpi_volt, found.names[i]);
 }

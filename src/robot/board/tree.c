@@ -22,7 +22,9 @@ static int open_below(const struct tree *tree, const char *path, int flags)
         path++;
     if (!*path)
         path = ".";
-    flags |= O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    flags |= flags & O_PATH
+                 ? O_CLOEXEC
+                 : O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY; /* openat2 takes no useless ones */
     if (!tree->recorded)
         return openat(tree->root_fd, path, flags);
     struct open_how how = {.flags = (unsigned)flags, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
@@ -99,15 +101,30 @@ static bool text_at(const struct tree *tree, const char *path, char *out, size_t
     return *out != '\0';
 }
 
-bool tree_text(const struct tree *tree, char *out, size_t size, const char *path_format, ...)
+static bool text_of(const struct tree *tree, char *out, size_t size, const char *format, va_list args)
 {
     char path[PATH_BYTES];
+    *out = '\0';
+    return path_of(path, format, args) && text_at(tree, path, out, size);
+}
+
+bool tree_text(const struct tree *tree, char *out, size_t size, const char *path_format, ...)
+{
     va_list args;
     va_start(args, path_format);
-    bool fits = path_of(path, path_format, args);
+    bool there = text_of(tree, out, size, path_format, args);
     va_end(args);
-    *out = '\0';
-    return fits && text_at(tree, path, out, size);
+    return there;
+}
+
+bool tree_line(const struct tree *tree, char *out, size_t size, const char *path_format, ...)
+{
+    va_list args;
+    va_start(args, path_format);
+    bool there = text_of(tree, out, size, path_format, args);
+    va_end(args);
+    out[strcspn(out, "\n\t")] = '\0';
+    return there;
 }
 
 bool tree_number(const struct tree *tree, double *out, const char *path_format, ...)

@@ -31,6 +31,9 @@ void tree_close(struct tree *tree);
 /* The text without blanks at its ends; false if there is none. Longer files are cut. */
 bool tree_text(const struct tree *tree, char *out, size_t size, const char *path_format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Its first line. */
+bool tree_line(const struct tree *tree, char *out, size_t size, const char *path_format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* A file that holds one finite decimal number. */
 bool tree_number(const struct tree *tree, double *out, const char *path_format, ...)
     __attribute__((format(printf, 3, 4)));
