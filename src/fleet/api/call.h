@@ -192,6 +192,14 @@ int incident_list(struct call *call, struct err *err);
 int incident_get(struct call *call, struct err *err);
 int incident_file_get(struct call *call, struct err *err);
 
+int decision_list(struct call *call, struct err *err);
+int drift_list(struct call *call, struct err *err);
+int drift_get(struct call *call, struct err *err);
+int drift_acknowledge_post(struct call *call, struct err *err);
+/* What a robot's watcher said, out of a report of kind decision or drift. */
+int decision_take(struct call *call, const struct api_report *report, struct err *err);
+int drift_take(struct call *call, const struct api_report *report, struct err *err);
+
 int sample_post(struct call *call, struct err *err);
 int review_list(struct call *call, struct err *err);
 int review_get(struct call *call, struct err *err);
@@ -199,6 +207,9 @@ int review_picture_get(struct call *call, struct err *err);
 int review_post(struct call *call, struct err *err);
 int missed_post(struct call *call, struct err *err);
 int missed_list(struct call *call, struct err *err);
+int accuracy_get(struct call *call, struct err *err);
+int alarms_get(struct call *call, struct err *err);
+void alarms_tick(struct api *api); /* an event when alarms wait for too long */
 
 int series_get(struct call *call, struct err *err);
 

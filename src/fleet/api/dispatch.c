@@ -301,6 +301,7 @@ static void on_more(evutil_socket_t fd, short what, void *arg)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     events_tick(arg);
+    alarms_tick(arg);
 }
 
 int api_new(struct fleet *fleet, struct api **out, struct err *err)
