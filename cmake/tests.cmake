@@ -8,6 +8,7 @@
 # second) more than they compute. What computes all the time is below, and counts for two.
 set(MUSTER_TEST_BUSY
   bench.swap fuzz.tuf_update robot.guard.mutants robot.guard.spin robot.guard.spin_faults system.test_demo_calm system.test_demo_chaos
+  system.test_demo_fleets_drone system.test_demo_fleets_fall
   trust.tuf.signer_test)
 # Long ones start first: ctest takes these seconds (on a quiet machine, roughly) until it has measured its own.
 set(MUSTER_TEST_SECONDS
@@ -39,6 +40,8 @@ set(MUSTER_TEST_SECONDS
   system.test_corpus 50
   system.test_demo_calm 50
   system.test_demo_chaos 55
+  system.test_demo_fleets_drone 180
+  system.test_demo_fleets_fall 160
   system.test_derived 6
   system.test_errors 14
   system.test_faults 14
