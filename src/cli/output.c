@@ -1,6 +1,7 @@
 #include "cli/output.h"
 
 #include "base/mem.h"
+#include "wire/json.h"
 
 int output_print(struct json_writer *w, struct err *err)
 {
@@ -8,6 +9,18 @@ int output_print(struct json_writer *w, struct err *err)
     if (!text)
         return -1;
     return puts(text) < 0 ? err_errno(err, "write to standard output") : 0;
+}
+
+int output_answer(const struct buf *answer, struct err *err)
+{
+    struct json_reader reader;
+    if (json_read(&reader, "answer of the server", buf_text(answer), answer->len, err) < 0)
+        return -1;
+    cleanup_free char *text = json_canonical(json_root(&reader));
+    cleanup_json_writer struct json_writer out;
+    jsonw_init_indented(&out);
+    jsonw_raw(&out, NULL, text ? text : "null");
+    return json_finish(&reader, err) < 0 ? -1 : output_print(&out, err);
 }
 
 struct byte_text format_bytes(uint64_t bytes)

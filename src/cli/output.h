@@ -10,6 +10,7 @@
 #ifndef MUSTER_CLI_OUTPUT_H
 #define MUSTER_CLI_OUTPUT_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "wire/json_stream.h"
 
@@ -17,6 +18,8 @@
 
 /* The document and a newline. Tells the first error of the writing, too. */
 int output_print(struct json_writer *w, struct err *err) must_check;
+/* What a server answered, as such a document. */
+int output_answer(const struct buf *answer, struct err *err) must_check;
 
 /* "1.2 MB" for people. */
 struct byte_text {

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "cli/review.h"
 #include "sys/file.h"
 #include "wire/instant.h"
 #include "wire/json.h"
@@ -16,6 +17,7 @@ static const char help[] =
     "[--json]\n"
     "       muster review show REVIEW [-o PICTURE] [--blind] [--json]\n"
     "       muster review label REVIEW true|false|unsure [--missed N] [--note TEXT] [--json]\n"
+    "       muster review accuracy RELEASE [--json]\n"
     "       muster review missed ROBOT --label LABEL --from TIME [--until TIME] [--release DIGEST] [--note "
     "TEXT] [--json]\n"
     "\n"
@@ -29,6 +31,9 @@ static const char help[] =
     "  show    one, with what the model said; marks it as seen\n"
     "  label   true: all that the model said here is right; false: something is not; unsure: nobody can "
     "tell\n"
+    "  accuracy  of a release (NAME:VERSION or sha256:…), for the fleet and by site, with 95 % intervals; "
+    "without labels: in brackets\n"
+    "          where it is not to be believed\n"
     "  missed  an event that no release noticed. TIME is RFC 3339 or milliseconds since 1970\n"
     "\n"
     "      --state STATE    open (default) or decided\n"
@@ -42,6 +47,7 @@ static const char help[] =
     "  muster review list\n"
     "  muster review show 12 -o 12.jpg\n"
     "  muster review label 12 false --note \"sat down\"\n"
+    "  muster review accuracy detector:2.0.0\n"
     "  muster review missed r7 --label fall --from 2026-01-02T03:04:05Z\n";
 
 struct flags {
@@ -69,18 +75,6 @@ static int parse(int argc, char **argv, struct flags *flags, struct operands *op
                                          OPT_INT("limit", 0, &flags->limit, 1, 200),
                                          OPT_INT("missed", 0, &flags->missed, 0, 100)};
     return options_parse(argc, argv, options, ARRAY_LEN(options), operands, err);
-}
-
-static int print_as_it_is(const struct buf *answer, struct err *err)
-{
-    struct json_reader reader;
-    if (json_read(&reader, "answer of the server", buf_text(answer), answer->len, err) < 0)
-        return -1;
-    cleanup_free char *text = json_canonical(json_root(&reader));
-    cleanup_json_writer struct json_writer out;
-    jsonw_init_indented(&out);
-    jsonw_raw(&out, NULL, text ? text : "null");
-    return json_finish(&reader, err) < 0 ? -1 : output_print(&out, err);
 }
 
 /* ---- list ---- */
@@ -128,7 +122,7 @@ static int run_list(int argc, char **argv, struct err *err)
         client_call(client, "GET", path, NULL, &answer, err) < 0)
         return -1;
     if (flags.json)
-        return print_as_it_is(&answer, err);
+        return output_answer(&answer, err);
     struct json_reader reader;
     size_t count = 0;
     if (json_read(&reader, "answer of the server", buf_text(&answer), answer.len, err) < 0)
@@ -205,7 +199,7 @@ static int run_show(int argc, char **argv, struct err *err)
     if (flags.output && save_picture(client, id, flags.output, err) < 0)
         return -1;
     if (flags.json && !flags.blind)
-        return print_as_it_is(&answer, err);
+        return output_answer(&answer, err);
     struct json_reader reader;
     if (json_read(&reader, "answer of the server", buf_text(&answer), answer.len, err) < 0)
         return -1;
@@ -227,7 +221,7 @@ static int send(const struct flags *flags, const char *path, struct json_writer 
     if (client_open(&flags->where, &client, err) < 0 ||
         client_call(client, "POST", path, text, &answer, err) < 0)
         return -1;
-    return flags->json ? print_as_it_is(&answer, err) : 0;
+    return flags->json ? output_answer(&answer, err) : 0;
 }
 
 static int run_label(int argc, char **argv, struct err *err)
@@ -296,12 +290,13 @@ static int run(int argc, char **argv, struct err *err)
         {.name = "show", .run = run_show},
         {.name = "label", .run = run_label},
         {.name = "missed", .run = run_missed},
+        {.name = "accuracy", .run = review_accuracy_run},
     };
     return verb_dispatch(table, ARRAY_LEN(table), "muster review", argc - 1, argv + 1, err);
 }
 
-const struct verb verb_review = {.name = "review",
-                                 .summary =
-                                     "say what is right about frames and alarms: list, show, label, missed",
-                                 .help = help,
-                                 .run = run};
+const struct verb verb_review = {
+    .name = "review",
+    .summary = "say what is right about frames and alarms: list, show, label, missed, accuracy",
+    .help = help,
+    .run = run};

@@ -32,6 +32,7 @@ extern const struct verb verb_service;
 extern const struct verb verb_audit;
 extern const struct verb verb_incident;
 extern const struct verb verb_review;
+extern const struct verb verb_drift;
 extern const struct verb verb_tuf;
 
 #endif

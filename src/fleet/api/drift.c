@@ -1,9 +1,9 @@
 /* What drifts: opened by a robot's own alarm or by what the fleet says together, gathered into one per release and cause, acknowledged by people. */
+#include "stats/drift/drift.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
-#include "stats/drift/drift.h"
 #include "wire/decision.h"
 #include "wire/json.h"
 
@@ -142,13 +142,49 @@ int drift_list(struct call *call, struct err *err)
     return done;
 }
 
-/* Acknowledged is closed: what goes on drifting opens another one. */
-int drift_acknowledge_post(struct call *call, struct err *err)
+int drift_get(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;
     struct drift_row row;
     uint64_t id;
     if (call_id(call, &id, err) < 0 || store->ops->drift_get(store, id, &row, err) < 0)
+        return -1;
+    if (!concerns(call, &row))
+        return err_set(err, ERR_NOT_FOUND, "there is no such drift; see muster drift list");
+    cleanup_json_writer struct json_writer w;
+    jsonw_init(&w);
+    jsonw_object(&w, NULL);
+    view(&w, call, &row);
+    jsonw_close(&w);
+    return call_writer(call, 200, &w, err);
+}
+
+/* An empty body says nothing. */
+static int parse_note(struct call *call, char *out, size_t size, struct err *err)
+{
+    size_t len;
+    const uint8_t *body = http_body(call->request, &len);
+    struct json_reader reader;
+    if (len == 0)
+        return 0;
+    if (json_read(&reader, "request", body, len, err) < 0)
+        return -1;
+    struct json_at root = json_root(&reader);
+    JSON_ONLY(root, "note");
+    if (json_has(root, "note"))
+        json_get_line(root, "note", out, size);
+    return json_finish(&reader, err);
+}
+
+/* Acknowledged is closed: what goes on drifting opens another one. */
+int drift_acknowledge_post(struct call *call, struct err *err)
+{
+    struct store *store = call->fleet->store;
+    struct drift_row row;
+    char note[112] = "";
+    uint64_t id;
+    if (call_id(call, &id, err) < 0 || parse_note(call, note, sizeof note, err) < 0 ||
+        store->ops->drift_get(store, id, &row, err) < 0)
         return -1;
     if (row.closed_ms)
         return err_set(err, ERR_CONFLICT, "drift %llu is closed already", (unsigned long long)id);
@@ -157,6 +193,7 @@ int drift_acknowledge_post(struct call *call, struct err *err)
     const struct audit_entry entry = {.kind = "drift",
                                       .what = "acknowledged",
                                       .who = call->operator_name,
+                                      .why = note,
                                       .release = row.release,
                                       .text = row.cause};
     if (fleet_audit(call->fleet, &entry, err) < 0 || store->ops->drift_save(store, &row, err) < 0)
