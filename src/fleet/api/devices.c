@@ -194,6 +194,7 @@ int device_admit(struct call *call, bool renews, struct err *err)
         return -1;
     bool was_there = roster_presence(entry, clock_mono_ms()) == PRESENCE_LIVE;
     roster_touch(entry, clock_wall_ms(), clock_mono_ms());
+    roster_describe(entry, call->robot.labels, call->robot.label_count, call->robot.revoked);
     call->fleet->dirty = call->fleet->dirty || !was_there;
     call->fleet->counters.robot_requests++;
     return 0;

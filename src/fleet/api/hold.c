@@ -9,6 +9,8 @@ enum { MAX_HOLD_S = PRESENCE_PERIOD_MS / 1000 };
 
 struct waiting { /* argument of timer and gone callbacks */
     struct fleet *fleet;
+    struct roster_entry *entry;
+    uint64_t epoch;
     struct roster_held *held;
 };
 
@@ -47,13 +49,15 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 
 static void on_gone(struct http_request *request, void *arg)
 {
-    struct roster_held *held = ((struct waiting *)arg)->held;
-    if (held->request == request)
-        forget(held); /* the request is on its way out */
+    struct waiting waiting = *(struct waiting *)arg;
+    presence_closed(&waiting.entry->link,
+                    waiting.epoch); /* unless it is back by another connection already */
+    if (waiting.held->request == request)
+        forget(waiting.held); /* the request is on its way out */
 }
 
-static int start(struct call *call, struct roster_held *held, uint64_t after, uint64_t wait_s,
-                 struct err *err)
+static int start(struct call *call, struct roster_entry *entry, struct roster_held *held, uint64_t after,
+                 uint64_t wait_s, struct err *err)
 {
     answer_nothing(call->fleet, held); /* an older question of the same robot */
     struct waiting *waiting = mem_zalloc(1, sizeof *waiting);
@@ -61,7 +65,8 @@ static int start(struct call *call, struct roster_held *held, uint64_t after, ui
         free(waiting);
         return err_no_memory(err);
     }
-    *waiting = (struct waiting){.fleet = call->fleet, .held = held};
+    *waiting = (struct waiting){
+        .fleet = call->fleet, .entry = entry, .epoch = presence_opened(&entry->link), .held = held};
     struct timeval wait = {.tv_sec = (time_t)MIN(wait_s, (uint64_t)MAX_HOLD_S)};
     evtimer_add(held->timer, &wait);
     held->request = call->request;
@@ -78,7 +83,7 @@ int hold_question(struct call *call, enum roster_question question, uint64_t aft
     if (!entry)
         return err_no_memory(err);
     if (wait_s && !call->fleet->draining)
-        return start(call, &entry->held[question], after, wait_s, err);
+        return start(call, entry, &entry->held[question], after, wait_s, err);
     return call_bytes(call, 204, "application/json", NULL, 0);
 }
 

@@ -111,6 +111,23 @@ static int apply_export(struct call *call, const struct otlp_export *export, str
     return 0;
 }
 
+/* Whether models answer: facet `inference` (presence.h). */
+static void note_work(struct call *call, const struct otlp_export *export)
+{
+    struct roster_entry *entry = roster_get(call->fleet->roster, call->robot.id);
+    uint64_t frames = 0, results = 0;
+    int64_t end_ms = 0, length_ms = 0;
+    for (size_t i = 0; i < export->window_count; i++) {
+        const struct otlp_window *window = &export->windows[i];
+        frames += window->frames > 0;
+        results += window->results > 0;
+        end_ms = MAX(end_ms, window->end_ms);
+        length_ms = MAX(length_ms, window->end_ms - window->start_ms);
+    }
+    if (entry && export->window_count)
+        presence_told(&entry->work, frames, results, length_ms, clock_wall_ms() - end_ms, clock_mono_ms());
+}
+
 /* One export in its two readings. */
 struct export_parts {
     struct otlp_export windows;
@@ -135,6 +152,7 @@ static int apply_once(struct call *call, const struct export_parts *parts, struc
     if (apply_export(call, export, err) < 0 ||
         numbers_apply(call->fleet, call->robot.id, &parts->points, parts->skipped, err) < 0)
         return -1;
+    note_work(call, export);
     return store->ops->stream_set(store, call->robot.id, STREAM_TELEMETRY, export->stream, export->seq,
                                   clock_wall_ms(), err);
 }

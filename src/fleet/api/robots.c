@@ -144,6 +144,9 @@ int robot_revoke(struct call *call, struct err *err)
         (!was && fleet_event(call->fleet, "revoked", row.id, err, "by %s", call->operator_name) < 0) ||
         fleet_audit(call->fleet, &entry, err) < 0)
         return -1;
+    struct roster_entry *known = roster_get(call->fleet->roster, row.id);
+    if (known)
+        known->expected = true; /* to be silent from now on */
     fleet_cut(call->fleet, row.id);
     fleet_changed(call->fleet, row.id);
     return show_robot(call, &row, err);

@@ -122,6 +122,21 @@ static void write_quarantine(struct json_writer *w, const struct robot_row *row)
     jsonw_close(w);
 }
 
+/* Presence, taken apart: presence.h. */
+static void write_facets(struct json_writer *w, const struct roster_entry *entry)
+{
+    int64_t mono_ms = clock_mono_ms();
+    int64_t silence_ms = entry ? roster_silence_ms(entry, mono_ms) : -1;
+    static const struct presence_link none;
+    jsonw_object(w, "facets");
+    jsonw_text(w, "link", presence_facet_name(presence_link_facet(entry ? &entry->link : &none, silence_ms)));
+    jsonw_text(w, "agent", presence_facet_name(presence_agent_facet(silence_ms)));
+    jsonw_text(w, "inference",
+               presence_facet_name(entry ? presence_inference_facet(&entry->work, mono_ms) : FACET_UNKNOWN));
+    jsonw_close(w);
+    jsonw_boolean(w, "expected_offline", entry && entry->expected);
+}
+
 void view_robot(struct json_writer *w, struct fleet *fleet, const struct robot_row *row)
 {
     struct roster_entry *entry = roster_get(fleet->roster, row->id);
@@ -136,6 +151,7 @@ void view_robot(struct json_writer *w, struct fleet *fleet, const struct robot_r
     jsonw_close(w);
     jsonw_text(w, "presence",
                presence_name(entry ? roster_presence(entry, clock_mono_ms()) : PRESENCE_NEVER));
+    write_facets(w, entry);
     if (entry && entry->seen_ms)
         jsonw_i64(w, "last_seen_ms", entry->seen_ms);
     else

@@ -168,8 +168,10 @@ static int restore_one(const struct robot_row *row, void *arg)
 {
     struct restore *restore = arg;
     struct roster_entry *entry = roster_get(restore->fleet->roster, row->id);
-    if (entry)
+    if (entry) {
         roster_restore(entry, row->seen_ms, restore->alive_ms, clock_mono_ms());
+        roster_describe(entry, row->labels, row->label_count, row->revoked);
+    }
     return entry ? 0 : 1;
 }
 
@@ -179,6 +181,41 @@ static int restore_contacts(struct fleet *fleet, struct err *err)
     if (fleet->store->ops->number_get(fleet->store, "alive_ms", &restore.alive_ms, err) < 0)
         return -1;
     return fleet->store->ops->robot_each(fleet->store, "", -1, restore_one, &restore, err);
+}
+
+static int tell_absence(const char *kind, const char *robot, const char *text, void *arg, struct err *err)
+{
+    return fleet_event(arg, kind, robot, err, "%s", text);
+}
+
+static int look_for_absence(struct fleet *fleet, int64_t mono_ms, struct err *err)
+{
+    if (group_enter(fleet->group, err) < 0)
+        return -1;
+    if (absence_look(&fleet->absence, fleet->roster, mono_ms, tell_absence, fleet, err) < 0) {
+        group_cancel(fleet->group);
+        return -1;
+    }
+    return group_leave(fleet->group, err);
+}
+
+static void on_absence(evutil_socket_t fd, short what, void *arg)
+{
+    struct err err = {0};
+    if (look_for_absence(arg, clock_mono_ms(), &err) < 0)
+        log_error("presence: %s", err.text);
+}
+
+static int start_absence(struct fleet *fleet, struct err *err)
+{
+    int64_t now_ms = clock_mono_ms();
+    absence_init(&fleet->absence, now_ms);
+    fleet->absence_timer = event_new(fleet->base, -1, EV_PERSIST, on_absence, fleet);
+    if (!fleet->absence_timer)
+        return err_no_memory(err);
+    struct timeval period = {.tv_sec = ABSENCE_LOOK_S};
+    event_add(fleet->absence_timer, &period);
+    return look_for_absence(fleet, now_ms, err);
 }
 
 static int open_authority(struct fleet *fleet, const struct fleet_options *options, struct err *err)
@@ -226,7 +263,7 @@ static int open_parts(struct fleet *fleet, const struct fleet_options *options, 
         return err_no_memory(err);
     struct timeval period = {.tv_sec = FLUSH_PERIOD_S};
     event_add(fleet->flush_timer, &period);
-    return fleet_tend_start(fleet, err);
+    return start_absence(fleet, err) < 0 ? -1 : fleet_tend_start(fleet, err);
 }
 
 int fleet_open(struct event_base *base, const struct fleet_options *options, struct fleet **out,
@@ -258,6 +295,9 @@ void fleet_close(struct fleet *fleet)
     }
     if (fleet->audit_timer)
         event_free(fleet->audit_timer);
+    if (fleet->absence_timer)
+        event_free(fleet->absence_timer);
+    absence_fini(&fleet->absence);
     if (fleet->tend_timer)
         event_free(fleet->tend_timer);
     numbers_close(fleet->numbers);

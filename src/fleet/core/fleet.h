@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "fleet/audit/ledger.h"
 #include "fleet/blobs/blobs.h"
+#include "fleet/core/absence.h"
 #include "fleet/core/group.h"
 #include "fleet/core/roster.h"
 #include "fleet/store/store.h"
@@ -31,7 +32,8 @@ struct fleet_options {
     uint64_t max_blob_bytes;
     int64_t certificate_s,
         grace_s; /* how long a robot's certificate is good, and how long after that it may still be renewed */
-    const char *remote_url, *remote_ca, *remote_token; /* Prometheus remote write (fleet/remote/remote.h); NULL: none */
+    const char *remote_url, *remote_ca,
+        *remote_token; /* Prometheus remote write (fleet/remote/remote.h); NULL: none */
 };
 
 struct fleet_counters {
@@ -52,7 +54,8 @@ struct fleet {
     struct numbers *numbers;
     char *dir, *operators;
     struct event *flush_timer, *audit_timer;
-    struct event *tend_timer;
+    struct event *tend_timer, *absence_timer;
+    struct absence absence; /* who has fallen silent */
     unsigned flushes;
     bool dirty;                     /* something happened that a rollout may be waiting for */
     bool changed[ROSTER_QUESTIONS]; /* some roster entry is marked so */

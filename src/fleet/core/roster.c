@@ -51,12 +51,30 @@ void roster_touch(struct roster_entry *entry, int64_t wall_ms, int64_t mono_ms)
     entry->seen_ms = wall_ms;
     entry->seen_mono_ms = mono_ms;
     entry->dirty = true;
+    entry->heard = true;
+    if (!entry->link.open)
+        presence_opened(&entry->link);
+}
+
+int64_t roster_silence_ms(const struct roster_entry *entry, int64_t mono_ms)
+{
+    return entry->seen_mono_ms == INT64_MIN ? -1 : MAX(mono_ms - entry->seen_mono_ms, (int64_t)0);
 }
 
 enum presence roster_presence(const struct roster_entry *entry, int64_t mono_ms)
 {
-    return presence_of(entry->seen_mono_ms == INT64_MIN ? -1
-                                                        : MAX(mono_ms - entry->seen_mono_ms, (int64_t)0));
+    return presence_of(roster_silence_ms(entry, mono_ms));
+}
+
+void roster_describe(struct roster_entry *entry, const struct api_label *labels, size_t count, bool revoked)
+{
+    entry->site[0] = 0;
+    entry->expected = revoked;
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq(labels[i].key, "site"))
+            str_copy(entry->site, sizeof entry->site, labels[i].value);
+        entry->expected |= str_eq(labels[i].key, "maintenance");
+    }
 }
 
 struct visitor {

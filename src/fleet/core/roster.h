@@ -23,6 +23,8 @@ struct event;
 /* What a robot may ask and be kept waiting for. */
 enum roster_question { ROSTER_DIRECTOR, ROSTER_COMMANDS, ROSTER_QUESTIONS };
 
+enum roster_away { ROSTER_HERE, ROSTER_MISSING, ROSTER_TOLD, ROSTER_LOST_WITH_SITE };
+
 struct roster_held {
     struct http_request *request; /* NULL: none is held */
     uint64_t after;
@@ -39,6 +41,14 @@ struct roster_entry {
     struct instance_watch lives; /* of its agent */
     int64_t certified_ns; /* when its certificate changed last, monotonic; 0: before this server started */
     bool cut;             /* its connections end with the open transaction's commit */
+    bool heard;           /* by this server */
+    struct presence_link link;
+    struct presence_work work;
+    /* absence.h */
+    char site[64];
+    bool expected; /* to be away */
+    enum roster_away away;
+    int64_t missing_ms;
 };
 
 struct roster;
@@ -54,6 +64,9 @@ void roster_restore(struct roster_entry *entry, int64_t seen_ms, int64_t alive_m
                     int64_t mono_ms); /* at start */
 void roster_touch(struct roster_entry *entry, int64_t wall_ms, int64_t mono_ms);
 enum presence roster_presence(const struct roster_entry *entry, int64_t mono_ms);
+int64_t roster_silence_ms(const struct roster_entry *entry, int64_t mono_ms); /* -1: never heard */
+/* What its row says of where it is, and whether it may be away. */
+void roster_describe(struct roster_entry *entry, const struct api_label *labels, size_t count, bool revoked);
 
 /* In order of id. */
 void roster_each(struct roster *roster, void (*visit)(struct roster_entry *entry, void *arg), void *arg);

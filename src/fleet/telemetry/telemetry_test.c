@@ -60,12 +60,47 @@ static void test_downtime_is_not_silence(void **state)
     assert_int_equal(presence_silence_at_start(6000, 5000), 0);
 }
 
+static void test_a_late_farewell_of_an_old_connection_changes_nothing(void **state)
+{
+    struct presence_link link = {0};
+    uint64_t first = presence_opened(&link), second = presence_opened(&link);
+    presence_closed(&link, first);
+    assert_true(link.open);
+    assert_int_equal(presence_link_facet(&link, 0), FACET_UP);
+    presence_closed(&link, second);
+    assert_int_equal(presence_link_facet(&link, 0), FACET_DOWN);
+    presence_opened(&link);
+    assert_int_equal(presence_link_facet(&link, 30000), FACET_UP);
+    assert_int_equal(presence_link_facet(&link, 30001), FACET_DOWN); /* half open: nothing said goodbye */
+    assert_int_equal(presence_link_facet(&link, -1), FACET_UNKNOWN);
+}
+
+static void test_a_model_that_stalls_is_seen_behind_an_agent_that_lives(void **state)
+{
+    struct presence_work work = {0};
+    assert_int_equal(presence_inference_facet(&work, 5), FACET_UNKNOWN);
+    presence_told(&work, 300, 300, 10000, 50, 1000);
+    assert_int_equal(presence_inference_facet(&work, 31000), FACET_OK);
+    assert_int_equal(presence_inference_facet(&work, 31001), FACET_UNKNOWN);
+    presence_told(&work, 300, 0, 10000, 50, 20000);
+    assert_int_equal(presence_inference_facet(&work, 20001), FACET_STALLED);
+    assert_int_equal(presence_agent_facet(100), FACET_OK);
+    presence_told(&work, 300, 300, 10000, 86400000, 21000); /* yesterday's, told today */
+    assert_int_equal(presence_inference_facet(&work, 21001), FACET_STALLED);
+    presence_told(&work, 0, 0, 10000, 50, 22000);
+    assert_int_equal(presence_inference_facet(&work, 22001), FACET_UNKNOWN);
+    presence_told(&work, 9, 9, 600000, 50, 23000); /* long windows speak for longer */
+    assert_int_equal(presence_inference_facet(&work, 23000 + 1800000), FACET_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hist_survives_the_bytes),
         cmocka_unit_test(test_hist_refuses_damage),
         cmocka_unit_test(test_presence_only_gets_worse_with_silence),
+        cmocka_unit_test(test_a_late_farewell_of_an_old_connection_changes_nothing),
+        cmocka_unit_test(test_a_model_that_stalls_is_seen_behind_an_agent_that_lives),
         cmocka_unit_test(test_downtime_is_not_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
