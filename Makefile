@@ -45,8 +45,8 @@ mutants: deps ## mutation score of the guard
 mutants-trust: deps ## mutation score of the core of trust (hours)
 	@scripts/mutants --trust
 
-corpus: build ## muster optimize on nine real networks, with many samples
-	@CORPUS_WHOLE=1 /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/test_corpus.py
+corpus: build ## muster optimize on nine real networks, with many samples; accuracy without labels on one of them
+	@CORPUS_WHOLE=1 /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/test_corpus.py tests/test_labelfree.py
 
 bench: build ## every benchmark, as JSON
 	@for b in build/bin/bench-*; do $$b --json; done

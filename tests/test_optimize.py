@@ -372,7 +372,7 @@ def test_a_release_says_how_its_frames_are_made_and_takes_the_variants(tmp_path)
     source = ROOT / "models/detector-2.0.0"
     (folder / "model.onnx").write_bytes((source / "model.onnx").read_bytes())
     yaml = (source / "release.yaml").read_text().replace("../golden", str(ROOT / "models/golden"))
-    lines = [line for line in yaml.splitlines() if not line.startswith(("optimized:", "evaluation:", "recipe:", "variants:"))]
+    lines = [line for line in yaml.splitlines() if not line.startswith(("optimized:", "evaluation:", "recipe:", "variants:", "profile:"))]
     (folder / "release.yaml").write_text("\n".join(lines + ["optimized: optimized", ""]))
     subprocess.run([BIN / "muster-sim", "frames", "--seed", "5", "--count", "128", "-o", "frames"], cwd=tmp_path, check=True,
                    capture_output=True)
@@ -386,4 +386,5 @@ def test_a_release_says_how_its_frames_are_made_and_takes_the_variants(tmp_path)
     assert packed.returncode == 0, packed.stderr
     shown = json.loads(run("inspect", "packed", "--json", cwd=tmp_path).stdout)
     assert "cpu-arm" in json.dumps(shown)
+    assert shown["release"]["tap"] == shown["release"]["model"]["outputs"][-1]["name"]  # all of them have it
     fails(2, "optimize", "detector/release.yaml", "-c", "frames", "-o", "out", "--bgr", cwd=tmp_path, say="release.yaml")

@@ -4,6 +4,8 @@
 #include "cli/output.h"
 #include "cli/target.h"
 #include "forge/eval.h"
+#include "sys/file.h"
+#include "wire/profile.h"
 
 #include <math.h>
 
@@ -22,7 +24,9 @@ static const char help[] =
     "  classification  files and labels.json {\"FILE\": \"LABEL\", …}: accuracy, precision, recall, F1\n"
     "  timeseries      series and events.json (docs/forge.md): events found, false alarms per hour, delay\n"
     "\n"
-    "Intervals are exact and hold at 95 %.\n"
+    "Intervals are exact and hold at 95 %. Of a release whose reference profile was made with labelled data "
+    "it is told besides\n"
+    "what would be thought of this data without its labels (docs/accuracy.md).\n"
     "\n"
     "  -d, --data DIR       samples and what is true about them\n"
     "      --min-score X    detections from this score on make the precision curve (default: 0.01)\n"
@@ -97,7 +101,29 @@ static void json_measures(struct json_writer *out, const struct eval_report *rep
     }
 }
 
-static int print_json(const struct eval_report *report, struct err *err)
+static void json_share(struct json_writer *out, const char *key, double value)
+{
+    if (!isnan(value))
+        jsonw_real(out, key, value);
+}
+
+/* What a fleet would be told of this data, where nobody knows what is right. */
+static void json_estimate(struct json_writer *out, const struct labelfree_estimate *estimate)
+{
+    jsonw_object(out, "estimate");
+    json_share(out, "accuracy", estimate->accuracy);
+    json_share(out, "doc", estimate->doc);
+    json_share(out, "atc", estimate->atc);
+    json_share(out, "cbpe", estimate->cbpe);
+    jsonw_i64(out, "answers", (int64_t)estimate->answers);
+    jsonw_boolean(out, "valid", estimate->valid);
+    if (estimate->because)
+        jsonw_text(out, "because", estimate->because);
+    jsonw_close(out);
+}
+
+static int print_json(const struct eval_report *report, const struct labelfree_estimate *estimate,
+                      struct err *err)
 {
     cleanup_json_writer struct json_writer out;
     jsonw_init_indented(&out);
@@ -112,6 +138,8 @@ static int print_json(const struct eval_report *report, struct err *err)
     jsonw_real(&out, "latency_p99_ms", report->latency_p99_ms);
     jsonw_real(&out, "run_p50_ms", report->run_p50_ms);
     jsonw_real(&out, "run_p99_ms", report->run_p99_ms);
+    if (estimate)
+        json_estimate(&out, estimate);
     jsonw_array(&out, "classes");
     for (size_t i = 0; i < report->class_count; i++)
         json_class(&out, report->task, &report->classes[i]);
@@ -176,7 +204,16 @@ static void print_series(const struct eval_report *report)
         printf("found %.2f s late in the mean\n", report->mean_delay_s);
 }
 
-static void print_text(const struct eval_report *report)
+static void print_estimate(const struct labelfree_estimate *estimate)
+{
+    fputs("without labels: ", stdout);
+    if (!isnan(estimate->accuracy))
+        printf("%.4f by its confidence%s", estimate->accuracy, estimate->valid ? "\n" : "; ");
+    if (!estimate->valid)
+        printf("not to be believed: %s\n", estimate->because);
+}
+
+static void print_text(const struct eval_report *report, const struct labelfree_estimate *estimate)
 {
     printf("%s %s on %zu frames, %s\n\n", report->name, report->version, report->frames, report->backend);
     if (report->task == TASK_DETECTION)
@@ -185,8 +222,25 @@ static void print_text(const struct eval_report *report)
         print_classification(report);
     else
         print_series(report);
+    if (estimate)
+        print_estimate(estimate);
     printf("latency p50 %.2f ms, p99 %.2f ms (bare run %.2f, %.2f)\n", report->latency_p50_ms,
            report->latency_p99_ms, report->run_p50_ms, report->run_p99_ms);
+}
+
+/* *out_there: the release has a profile that was made with labelled data. */
+static int estimate(const char *profile_path, const struct eval_report *report,
+                    struct labelfree_estimate *out, bool *out_there, struct err *err)
+{
+    cleanup_file_map struct file_map map = {0};
+    cleanup_profile struct profile profile = {0};
+    if (!profile_path)
+        return 0;
+    if (file_map(profile_path, &map, err) < 0 || profile_parse(map.data, map.size, &profile, err) < 0)
+        return -1;
+    labelfree_estimate(&profile.accuracy, report->confidence, false, out);
+    *out_there = !isnan(profile.accuracy.accuracy);
+    return 0;
 }
 
 static int evaluate(const char *path, const char *data, const struct eval_options *how, bool json,
@@ -194,15 +248,18 @@ static int evaluate(const char *path, const char *data, const struct eval_option
 {
     cleanup_target struct target target = {0};
     cleanup_free struct eval_report *report = mem_zalloc(1, sizeof *report);
+    struct labelfree_estimate guess = {0};
+    bool guessed = false;
     if (!report)
         return err_no_memory(err);
     if (target_open(path, &target, err) < 0 ||
-        eval_model(target.model_path, &target.release, data, how, report, err) < 0)
+        eval_model(target.model_path, &target.release, data, how, report, err) < 0 ||
+        estimate(target.profile_path, report, &guess, &guessed, err) < 0)
         return -1;
     progress_clear();
     if (json)
-        return print_json(report, err);
-    print_text(report);
+        return print_json(report, guessed ? &guess : NULL, err);
+    print_text(report, guessed ? &guess : NULL);
     return 0;
 }
 

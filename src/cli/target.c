@@ -4,6 +4,9 @@
 #include "base/str.h"
 #include "forge/bench.h"
 #include "forge/recipe.h"
+#include "forge/tap.h"
+#include "sys/file.h"
+#include "wire/onnx/summary.h"
 
 int target_image(const char *operand, struct image *out, struct err *err)
 {
@@ -23,6 +26,8 @@ static int open_release(const char *path, const char *variant, struct target *ou
     if (target_image(path, &image, err) < 0 || image_check_blobs(&image, err) < 0)
         return -1;
     out->release = image.release;
+    if (image_profile_path(&image, &out->profile_path, err) < 0)
+        return -1;
     return image_variant_path(&image, variant, &out->model_path, err);
 }
 
@@ -37,6 +42,26 @@ static char *take_variant(struct recipe *recipe, const char *variant)
     return NULL;
 }
 
+/* Of a model that is not packed yet, the tap is an output only of what muster optimize made. */
+static int take_tap(const char *tap, struct target *out, struct err *err)
+{
+    cleanup_file_map struct file_map map = {0};
+    struct onnx_summary summary = {0};
+    if (file_map(out->model_path, &map, err) < 0 || onnx_summarize(map.data, map.size, &summary, err) < 0)
+        return -1;
+    for (size_t i = 0; i < summary.output_count; i++) {
+        const struct onnx_value *value = &summary.outputs[i];
+        struct tensor_spec spec = {.dtype = (enum tensor_dtype)value->elem_type,
+                                   .dim_count = value->dim_count};
+        if (!str_eq(value->name, tap))
+            continue;
+        str_copy(spec.name, sizeof spec.name, tap);
+        memcpy(spec.dims, value->dims, sizeof spec.dims);
+        return tap_release(&spec, &out->release, err);
+    }
+    return 0;
+}
+
 static int open_recipe(const char *path, const char *variant, struct target *out, struct err *err)
 {
     cleanup_recipe struct recipe recipe = {0};
@@ -44,9 +69,10 @@ static int open_recipe(const char *path, const char *variant, struct target *out
         return -1;
     out->release = recipe.release;
     out->model_path = take_variant(&recipe, variant);
+    out->profile_path = TAKE_PTR(recipe.profile.file);
     if (!out->model_path)
         return err_set(err, ERR_NOT_FOUND, "%s names no variant %s", path, variant);
-    return 0;
+    return recipe.tap[0] ? take_tap(recipe.tap, out, err) : 0;
 }
 
 static int open_model(const char *path, struct target *out, struct err *err)
@@ -87,5 +113,6 @@ int target_open(const char *operand, struct target *out, struct err *err)
 void target_fini(struct target *target)
 {
     free(target->model_path);
-    target->model_path = NULL;
+    free(target->profile_path);
+    target->model_path = target->profile_path = NULL;
 }

@@ -9,7 +9,8 @@
 
 struct target {
     struct release release;
-    char *model_path; /* owned */
+    char *model_path;   /* owned */
+    char *profile_path; /* the reference profile (wire/profile.h); owned; NULL: it has none */
 };
 
 /* The bytes of a packed release are checked against their digests; its signature is not. */

@@ -19,6 +19,20 @@ void eval_show(const struct eval_run *run, size_t done, size_t total)
         run->options->progress(done, total, run->options->progress_arg);
 }
 
+static void keep_confidence(struct eval_run *run, const struct pipeline_result *result)
+{
+    if (run->release->task == TASK_DETECTION) {
+        for (size_t i = 0; i < result->count; i++)
+            if ((double)result->detections[i].score >= run->release->postprocess.score_threshold)
+                run->confidence[labelfree_bin((double)result->detections[i].score)]++;
+        return;
+    }
+    float top = 0;
+    for (size_t i = 0; i < result->count; i++)
+        top = MAX(top, result->values[i]);
+    run->confidence[labelfree_bin((double)top)]++;
+}
+
 int eval_frame(struct eval_run *run, const struct pipeline_frame *frame, struct pipeline_result *result,
                struct err *err)
 {
@@ -26,6 +40,7 @@ int eval_frame(struct eval_run *run, const struct pipeline_frame *frame, struct 
     if (pipeline_process(run->pipeline, frame, result, &times, err) < 0 ||
         spread_add(&run->total, times.preprocess_ns + times.run_ns + times.decode_ns, err) < 0)
         return -1;
+    keep_confidence(run, result);
     return spread_add(&run->run, times.run_ns, err);
 }
 
@@ -46,6 +61,7 @@ static int open_pipeline(struct eval_run *run, const char *model_path, struct er
 static void report_run(struct eval_run *run, struct eval_report *out)
 {
     out->task = run->release->task;
+    memcpy(out->confidence, run->confidence, sizeof out->confidence);
     out->latency_p50_ms = spread_quantile_ms(&run->total, 0.5);
     out->latency_p99_ms = spread_quantile_ms(&run->total, 0.99);
     out->run_p50_ms = spread_quantile_ms(&run->run, 0.5);

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "forge/coco.h"
+#include "stats/labelfree.h"
 #include "wire/release.h"
 
 #include <stdbool.h>
@@ -54,6 +55,8 @@ struct eval_report {
     size_t frames;                         /* pictures, files, or frames of all series */
     double latency_p50_ms, latency_p99_ms; /* preprocess + run + decode */
     double run_p50_ms, run_p99_ms;         /* the bare run */
+    uint64_t confidence
+        [LABELFREE_BINS]; /* of what was answered: detections from score_threshold on, the top class */
     size_t class_count;
     struct eval_class classes[COCO_MAX_CATEGORIES];
 

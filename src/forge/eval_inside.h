@@ -13,6 +13,7 @@ struct eval_run {
     const struct eval_options *options;
     struct pipeline *pipeline;
     struct spread total, run;
+    uint64_t confidence[LABELFREE_BINS];
 };
 
 /* Runs one frame and keeps its times. */

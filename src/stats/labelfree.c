@@ -93,14 +93,6 @@ static double slope_of(const struct drop *drops, size_t count, bool atc)
                      : 1; /* less sure and yet better: chance, or another shift than these copies */
 }
 
-static double largest_error(const struct drop *drops, size_t count, double slope)
-{
-    double worst = 0;
-    for (size_t i = 0; i < count; i++)
-        worst = fmax(worst, fabs(drops[i].accuracy - slope * drops[i].confidence));
-    return worst;
-}
-
 /* By how far their confidence fell, nearest first. */
 static size_t sort_drops(const struct labelfree_copy *copies, size_t count,
                          const struct labelfree_reference *home, struct drop out[MAX_COPIES])
@@ -150,14 +142,36 @@ static void fit_bins(const struct drop *drops, size_t count, double out[LABELFRE
             out[bin] = all[i] > 0 ? right[i] / all[i] : 0;
 }
 
-/* As many copies, from home on, as one line can be true to. */
+static double at_bins(const uint64_t confidence[LABELFREE_BINS], const double accuracies[LABELFREE_BINS])
+{
+    double sum = 0;
+    for (int i = 0; i < LABELFREE_BINS; i++)
+        sum += (double)confidence[i] * accuracies[i];
+    return sum / total(confidence);
+}
+
+/* How far the worst of these copies is off, less what chance does to so few answers. */
+static double largest_error(const struct drop *drops, size_t count, const double accuracies[LABELFREE_BINS])
+{
+    double worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double true_one = accuracy(drops[i].copy);
+        const double chance = sqrt(true_one * (1 - true_one) / total(drops[i].copy->all));
+        worst = fmax(worst, fabs(at_bins(drops[i].copy->all, accuracies) - true_one) - chance);
+    }
+    return worst;
+}
+
+/* As many copies, from home on, as one accuracy at each confidence is true of. */
 static size_t reachable(const struct drop *drops, size_t count)
 {
-    size_t reach = 1;
-    for (size_t i = 1; i <= count; i++)
-        if (largest_error(drops, i, slope_of(drops, i, false)) <= LABELFREE_FIT_ERROR)
-            reach = i;
-    return reach;
+    double bins[LABELFREE_BINS];
+    for (size_t i = count; i > 1; i--) {
+        fit_bins(drops, i, bins);
+        if (largest_error(drops, i, bins) <= LABELFREE_FIT_ERROR)
+            return i;
+    }
+    return 1;
 }
 
 void labelfree_fit(const struct labelfree_copy *copies, size_t count, struct labelfree_reference *out)
@@ -173,9 +187,9 @@ void labelfree_fit(const struct labelfree_copy *copies, size_t count, struct lab
     const size_t reach = reachable(drops, count);
     out->slope = slope_of(drops, reach, false);
     out->atc_slope = slope_of(drops, reach, true);
-    out->error = fmin(largest_error(drops, reach, out->slope), 1);
-    out->reach = into_share(out->mean_confidence - fmax(drops[reach - 1].confidence, 0));
     fit_bins(drops, reach, out->bins_accuracy);
+    out->error = largest_error(drops, reach, out->bins_accuracy);
+    out->reach = into_share(out->mean_confidence - fmax(drops[reach - 1].confidence, 0));
 }
 
 /* ---- estimating ---- */
@@ -210,13 +224,10 @@ void labelfree_estimate(const struct labelfree_reference *reference,
         return;
     const double mean = mean_confidence(confidence);
     const double share = share_above(confidence, reference->atc_threshold);
-    double sum = 0;
-    for (int i = 0; i < LABELFREE_BINS; i++)
-        sum += (double)confidence[i] * reference->bins_accuracy[i];
     out->doc = into_share(reference->accuracy - reference->slope * (reference->mean_confidence - mean));
     out->atc = into_share(reference->accuracy - reference->atc_slope * (reference->accuracy - share));
-    out->cbpe = into_share(sum / answers);
-    out->accuracy = out->doc;
+    out->cbpe = into_share(at_bins(confidence, reference->bins_accuracy));
+    out->accuracy = out->cbpe;
     out->because = why_grey(reference, out, mean, drifted);
     out->valid = !out->because;
 }

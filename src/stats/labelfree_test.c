@@ -82,7 +82,7 @@ static double sure_but_wrong(double confidence)
     return 0.5 * confidence;
 }
 
-static void copies_that_no_line_fits_end_the_reach(void **state)
+static void copies_that_contradict_the_others_end_the_reach(void **state)
 {
     uint64_t random = 3;
     struct labelfree_copy copies[4];
@@ -172,7 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shifts_like_those_seen_are_estimated),
         cmocka_unit_test(what_lies_beyond_all_copies_is_not_known),
-        cmocka_unit_test(copies_that_no_line_fits_end_the_reach),
+        cmocka_unit_test(copies_that_contradict_the_others_end_the_reach),
         cmocka_unit_test(novelty_and_few_answers_turn_the_light_off),
         cmocka_unit_test(without_labels_nothing_is_said),
         cmocka_unit_test(at_home_it_says_what_was_measured),

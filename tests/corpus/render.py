@@ -75,13 +75,14 @@ def fit_line(picture, width, height):
     return out
 
 
-def direction(rng, _args):
+def direction(rng, args):
     upside_down = rng.random() < 0.5
     picture = line_of_text(rng, words(rng, 3, 9), 48)
-    picture = degrade(picture, rng, rng.uniform(0, 1.8), rng.uniform(0, 20), rng.uniform(0.6, 1.0))
+    blur, noise, gain = rng.uniform(0, 1.8), rng.uniform(0, 20), rng.uniform(0.6, 1.0)
+    picture = degrade(picture, rng, (blur**2 + args.blur**2) ** 0.5, (noise**2 + args.noise**2) ** 0.5, gain * args.gain)
     if upside_down:
         picture = picture.transpose(Image.ROTATE_180)
-    return fit_line(picture, 192, 48), {"label": "180" if upside_down else "0"}
+    return picture if args.png else fit_line(picture, 192, 48), {"label": "180" if upside_down else "0"}
 
 
 def lines(rng, args):
@@ -239,14 +240,21 @@ def main():
     parser.add_argument("--range", type=float, nargs=2, default=[0, 1], help="what black and white become")
     parser.add_argument("--nhwc", action="store_true")
     parser.add_argument("--alpha", action="store_true", help="a fourth channel, all ones")
+    parser.add_argument("--png", action="store_true", help="direction: the crops as pictures, for a release that fits them itself")
+    parser.add_argument("--blur", type=float, default=0, help="direction: more of it than a good camera has, in pixels")
+    parser.add_argument("--noise", type=float, default=0, help="direction: likewise, in 1/255")
+    parser.add_argument("--gain", type=float, default=1, help="direction: of the light")
     args = parser.parse_args()
     args.dir.mkdir(parents=True, exist_ok=True)
     truth = {}
     for i in range(args.count):
         rng = random.Random(args.seed * 1000003 + i)
-        name = f"{args.kind}-{i:04d}.npy"
+        name = f"{args.kind}-{i:04d}.{'png' if args.png else 'npy'}"
         sample, truth[name] = KINDS[args.kind](rng, args)
-        numpy.save(args.dir / name, numpy.ascontiguousarray(sample))
+        if args.png:
+            sample.save(args.dir / name)
+        else:
+            numpy.save(args.dir / name, numpy.ascontiguousarray(sample))
     (args.dir / "truth.json").write_text(json.dumps(truth, indent=1) + "\n")
     labels = {name: what["label"] for name, what in truth.items() if "label" in what}
     if labels:

@@ -6,7 +6,7 @@
 #include "infer/pipeline.h"
 #include "stats/labelfree.h"
 
-enum { ANSWERS_MAX_DETECTIONS = 128, ANSWERS_MAX_FRAMES = 600 };
+enum { ANSWERS_MAX_DETECTIONS = 128, ANSWERS_MAX_FRAMES = 1500 };
 
 /* Detections: right are those that lie on an object of their label (IoU ≥ 0.5; each object once, the surest first). Values: the largest one. */
 void answers_judge(const struct frames *frames, const struct frames_file *file,
