@@ -14,8 +14,8 @@ deps: ## Debian and npm packages (idempotent)
 console: deps ## the operators' page, embedded into musterd
 	@scripts/console
 
-demo: build ## ten robots take a good release and throw out a bad one
-	@build/bin/muster demo warehouse $(DEMO)
+demo: build ## a whole fleet on this machine: warehouse, or DEMO="drone", DEMO="fall"
+	@build/bin/muster demo $(DEMO)
 
 test: build ## unit, system and fuzz-corpus tests
 	@ctest --preset release -j $(TEST_JOBS) $(CTEST_FLAGS)
