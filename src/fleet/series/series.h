@@ -8,7 +8,7 @@
  * - Points may come in any order and late: each goes to its place in time. What is older than the ring goes to its hour only; what is older than
  *   SERIES_KEEP_HOURS is counted and left out. Times more than SERIES_AHEAD_MS ahead (a robot's clock jumped) are taken as now, and counted.
  * - An export is applied once by (stream, seq), also if the transaction around it failed and it comes again.
- * - A robot has at most SERIES_PER_ROBOT series, the fleet SERIES_MAX. What is beyond is counted in a series of its own, SERIES_OVERFLOW_NAME with
+ * - A robot has at most SERIES_PER_ROBOT series (two watched releases of some 130 and a machine of some 60 are 320), the fleet SERIES_MAX. What is beyond is counted in a series of its own, SERIES_OVERFLOW_NAME with
  *   otel.metric.overflow=true; one that was silent for two hours makes room.
  * Nothing a gate decides on is here: windows (wire/otlp.h) are in the store. A server that dies loses the minutes, and hours not yet flushed.
  */
@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SERIES_PER_ROBOT = 200, SERIES_MAX = 200000, SERIES_MINUTES = 120, SERIES_KEEP_HOURS = 90 * 24 };
+enum { SERIES_PER_ROBOT = 400, SERIES_MAX = 200000, SERIES_MINUTES = 120, SERIES_KEEP_HOURS = 90 * 24 };
 enum { SERIES_AHEAD_MS = 600000, SERIES_OPEN_HOURS = 4 };
 #define SERIES_OVERFLOW_NAME "muster.series.overflow"
 

@@ -153,16 +153,16 @@ static void what_is_silent_makes_room(void **state)
     bool overflow;
     size_t count;
     cleanup_series struct series_set *set = new_set();
-    begin(1);
     for (int i = 0; i < SERIES_PER_ROBOT; i++) {
         char name[32];
         snprintf(name, sizeof name, "old.%d", i);
+        begin((uint64_t)i + 1);
         point(name, OTLP_GAUGE, NOW, 1);
+        apply(set, "a");
     }
-    apply(set, "a");
     assert_ok(series_flush(set, 1000, drop, NULL, &count, &err), err);
     assert_int_equal(count, SERIES_PER_ROBOT);
-    begin(2);
+    begin(SERIES_PER_ROBOT + 1);
     point("new", OTLP_GAUGE, NOW + 3 * HOUR, 1);
     assert_ok(series_apply(set, "a", &points, NOW + 3 * HOUR, &overflow, &err), err);
     assert_false(overflow);
