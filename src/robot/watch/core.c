@@ -14,7 +14,8 @@ enum {
     DAY_MS = 86400000,
     QUARTER_DAYS = 90,
     MAX_BLOCK_FRAMES = 1 << 20,
-    OFF_PACE_WINDOWS = 10
+    OFF_PACE_WINDOWS = 10,
+    OTHER_CAUSE_BLOCKS = 30 /* in a row, before another cause is told */
 };
 
 /* ---- setting up ---- */
@@ -179,7 +180,9 @@ static void look_at_drift(struct core *core, struct subject *subject, int64_t wa
         subject->alarmed = false;
         return;
     }
-    if (subject->alarmed && subject->told == report.cause)
+    subject->other_blocks = subject->other == report.cause ? subject->other_blocks + 1 : 1;
+    subject->other = report.cause;
+    if (subject->alarmed && (subject->told == report.cause || subject->other_blocks < OTHER_CAUSE_BLOCKS))
         return;
     subject->alarmed = true;
     subject->told = report.cause;

@@ -35,10 +35,11 @@ struct subject {
     char engine[64];
     struct subject_about about;
     struct drift_options options;
-    struct drift *drift; /* NULL: no profile, or the pace of frames is not known yet */
-    void *memory;        /* owned: of the drift */
-    bool alarmed;        /* it was told */
-    enum drift_cause told;
+    struct drift *drift;          /* NULL: no profile, or the pace of frames is not known yet */
+    void *memory;                 /* owned: of the drift */
+    bool alarmed;                 /* it was told */
+    enum drift_cause told, other; /* other: what it looks like since so many blocks */
+    uint32_t other_blocks;
     int64_t last_ms, pace_since_ms; /* monotonic */
     uint64_t pace_frames;
     uint32_t off_pace; /* windows in a row with another pace than the blocks are made for */
