@@ -134,3 +134,42 @@ test('no sideways scrolling on a phone', () =>
     assert.deepEqual(wide, []);
     assert.ok(await view.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   }));
+
+test('frames are judged by keyboard alone, and axe has nothing to say of it', () =>
+  withConsole({}, async (view) => {
+    const { page, mock } = view;
+    const verdicts = () => mock.world.reviews.map((review) => review.verdict);
+    await pass(view, 20);
+    await page.focus('[data-review]');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog[open] canvas');
+    assert.match(await page.textContent('dialog'), /alarm[\s\S]*r3[\s\S]*fall 0.83/);
+    assert.deepEqual(await findings(page), []);
+    await page.fill('dialog input[type=text]', 'ft'); // letters in a field are no verdicts
+    await page.focus('dialog');
+    await page.keyboard.press('f');
+    await page.waitForFunction(() => /one in 10/.test(document.querySelector('dialog').textContent));
+    assert.deepEqual(verdicts(), ['false', 'open', 'open']);
+    assert.equal(mock.world.reviews[0].note, 'ft');
+    await page.keyboard.press('n');
+    await page.waitForFunction(() => /random audit/.test(document.querySelector('dialog').textContent));
+    await page.fill('dialog input[type=number]', '2');
+    await page.focus('dialog');
+    await page.keyboard.press('t');
+    await page.waitForFunction(() => /Nothing waits/.test(document.querySelector('dialog').textContent));
+    assert.deepEqual(verdicts(), ['false', 'open', 'true']);
+    assert.equal(mock.world.reviews[2].missed, 2);
+    await page.keyboard.press('Escape');
+    await page.waitForTimeout(50);
+    assert.ok(await page.evaluate(() => document.activeElement?.hasAttribute('data-review')));
+  }));
+
+test('what the model says can be hidden until there is a verdict', () =>
+  withConsole({}, async (view) => {
+    const { page } = view;
+    await pass(view, 20);
+    await page.click('[data-review]');
+    await page.waitForSelector('dialog[open] canvas');
+    await page.check('dialog input[type=checkbox]');
+    assert.doesNotMatch(await page.textContent('dialog'), /fall 0.83/);
+  }));

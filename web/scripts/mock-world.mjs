@@ -21,8 +21,14 @@ const WAVES = [
 
 const ref = (kind) => kind && { digest: kind.digest, name: kind.name, version: kind.version };
 
+function makeReviews(timeMs) {
+  const one = (id, reason, probability) => ({ id, robot: `r${id}`, site: 'north', release: ref(KINDS[0]), time_ms: timeMs, received_ms: timeMs, reason, probability, score: 0.83, count: 1, picture: true, seen_ms: 0, verdict: 'open', missed: 0, note: '' });
+  return [one(3, 'alarm', 1), one(2, 'unsure', 0.1), one(1, 'audit', 0.0005)];
+}
+
 export class World {
   constructor(count, startMs) {
+    this.reviews = makeReviews(startMs);
     this.startMs = startMs;
     this.second = 0;
     this.seed = 1;
@@ -246,6 +252,29 @@ export class World {
 
   weakest(rollout) {
     return this.fleet.filter((robot) => robot.target === rollout.kind).map((robot) => robot.by.get(rollout.kind)?.frames ?? 0);
+  }
+
+  alarms() {
+    const open = this.reviews.filter((review) => review.verdict === 'open' && review.reason === 'alarm').length;
+    return { open, unseen: open, late: open, per_operator_hour: 4.5 };
+  }
+
+  /** Six channels of a fall that is none. */
+  series() {
+    const numbers = Float32Array.from({ length: 600 }, (_, i) => Math.sin(i / 7) * (i % 100 > 60 ? 3 : 1));
+    return Buffer.from(numbers.buffer);
+  }
+
+  accuracy() {
+    const share = (value, low, high, evidence) => ({ value, low, high, evidence });
+    const group = (site) => ({
+      site,
+      operating_hours: 40,
+      alarms: { count: 30, open: 2, missed: 1, precision: share(0.8, 0.61, 0.92, 28), recall: share(0.96, 0.78, 0.997, 24), false_per_hour: share(0.14, 0.05, 0.31, 6) },
+      frames: { audits: 50, open: 10, precision: share(0.95, 0.8, 0.99, 40), recall: share(null, null, null, 0) },
+      unlabelled: { accuracy: 0.91, valid: site === 'north', because: site === 'north' ? '' : 'drift says that the model meets something new' },
+    });
+    return { groups: [null, 'north', 'south'].map(group) };
   }
 
   incidents() {

@@ -50,7 +50,25 @@ function api(world, path, request, reply) {
   if (what === 'releases') return sendJson(reply, { releases: world.releases() }, world.nowMs);
   if (what === 'rollouts') return sendJson(reply, { rollouts: world.rollouts() }, world.nowMs);
   if (what === 'incidents' && !id) return sendJson(reply, { incidents: world.incidents() }, world.nowMs);
+  if (what === 'alarms') return sendJson(reply, world.alarms(), world.nowMs);
+  if (what === 'accuracy') return sendJson(reply, world.accuracy(), world.nowMs);
+  if (what === 'reviews') return reviews(world, path, request, reply);
   return reply.writeHead(404).end();
+}
+
+async function reviews(world, path, request, reply) {
+  const [, id, picture] = path.split('/');
+  if (!id) return sendJson(reply, { reviews: world.reviews.filter((review) => review.verdict === 'open') }, world.nowMs);
+  const review = world.reviews.find((other) => other.id === Number(id));
+  if (!review) return reply.writeHead(404).end();
+  if (picture) return reply.writeHead(200, { 'Content-Type': 'application/octet-stream' }).end(world.series());
+  if (request.method === 'POST') {
+    let text = '';
+    for await (const part of request) text += part;
+    const said = JSON.parse(text);
+    if (said.verdict !== 'seen') Object.assign(review, said);
+  }
+  return sendJson(reply, { ...review, width: 600, height: 1, rate_hz: 50, values: [0.83], labels: ['fall'], shape: [1, 6, 100] }, world.nowMs);
 }
 
 export function startMock({ port = 0, robots = 10, manual = true, startMs = Date.now() } = {}) {

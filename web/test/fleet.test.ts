@@ -127,7 +127,7 @@ test('open rollouts come first, then the newest', () => {
 test('a gate bar stays within its track for any numbers', () => {
   for (const value of [null, 0, 1e-9, 0.05, 1, 1e9]) {
     for (const limit of [null, 0, 0.05, 500]) {
-      const bar = gateBar({ name: 'g', value, limit, evidence: 1, verdict: 'waiting' });
+      const bar = gateBar({ name: 'g', value, limit, low: null, high: null, evidence: 1, verdict: 'waiting' });
       assert.equal(bar === null, value === null || limit === null);
       if (bar) for (const part of [bar.value, bar.limit]) assert.ok(part >= 0 && part <= 1);
     }
@@ -135,12 +135,12 @@ test('a gate bar stays within its track for any numbers', () => {
 });
 
 test('a gate without evidence has no value, and its side is known under either name', () => {
-  const gate = { value: 0, limit: 0.05, evidence: 0, verdict: 'waiting' as const };
+  const gate = { value: 0, limit: 0.05, low: null, high: null, evidence: 0, verdict: 'waiting' as const };
   for (const name of ['intervention_share', 'max_over_budget_share', 'accuracy']) assert.equal(gateValue({ ...gate, name }), null);
   assert.equal(gateValue({ ...gate, name: 'failures' }), 0);
   assert.equal(gateValue({ ...gate, name: 'accuracy', evidence: 1 }), 0);
-  for (const name of ['accuracy', 'min_accuracy', 'evidence', 'min_frames']) assert.ok(isLowerLimit({ ...gate, name }), name);
-  for (const name of ['failures', 'max_failures', 'intervention_share']) assert.ok(!isLowerLimit({ ...gate, name }), name);
+  for (const name of ['accuracy', 'min_accuracy', 'recall', 'precision', 'evidence', 'min_frames']) assert.ok(isLowerLimit({ ...gate, name }), name);
+  for (const name of ['failures', 'max_failures', 'intervention_share', 'false_alarms_per_hour', 'false_alarm_ratio']) assert.ok(!isLowerLimit({ ...gate, name }), name);
 });
 
 test('groups hold every robot once, in natural order; the filter wants every word', () => {

@@ -1,4 +1,4 @@
-// GET /api/v1/… with the operator's token. Read-only: there is no other verb in this file.
+// GET /api/v1/… with the operator's token, and one POST: what a person says of a frame.
 
 import { strings } from './strings.ts';
 
@@ -28,10 +28,11 @@ async function errorOf(response: Response): Promise<ApiError> {
   return new ApiError(response.status, strings.error.http(response.status, typeof message === 'string' ? message : ''));
 }
 
-async function request(path: string, token: string, signal: AbortSignal): Promise<Response> {
+async function request(path: string, token: string, signal: AbortSignal, said?: object): Promise<Response> {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   try {
     return await fetch(apiUrl(path), {
+      ...(said && { method: 'POST', body: JSON.stringify(said) }),
       headers: { Authorization: `Bearer ${token}`, Accept: 'application/json' },
       signal: AbortSignal.any([signal, limit]),
       cache: 'no-store',
@@ -51,6 +52,12 @@ export async function apiGet(path: string, token: string, signal: AbortSignal): 
   } catch {
     throw new ApiError(response.status, strings.error.notJson);
   }
+}
+
+export async function apiSay(path: string, said: object, token: string, signal: AbortSignal): Promise<unknown> {
+  const response = await request(path, token, signal, said);
+  if (!response.ok) throw await errorOf(response);
+  return response.json();
 }
 
 /** The bytes of an incident's recording. Only the time to the first byte is limited: files take as long as they take. */

@@ -1,7 +1,7 @@
 // What the page knows at this moment: polled lists, the event stream, their ages and the link to the server. One instance per
 // signed-in session; `stop` ends every request and timer.
 
-import { ApiError, apiGet, openEvents, readFile } from './api.ts';
+import { ApiError, apiGet, apiSay, openEvents, readFile } from './api.ts';
 import { ServerClock } from './clock.ts';
 import { History } from './history.ts';
 import {
@@ -25,6 +25,7 @@ import { Progress } from './progress.ts';
 import { budgetOf, DEFAULT_INTERVENTION_LIMIT, robotStatus, type Status } from './status.ts';
 import { gateKey } from './rollouts.ts';
 import { followEvents, type LinkState } from './stream.ts';
+import { Reviews } from './reviews.svelte.ts';
 import { sumKnown, summarise } from './summary.ts';
 import { SseParser } from './sse.ts';
 
@@ -73,6 +74,13 @@ export class Fleet {
   readonly interventionLimit = $derived(this.#limitOfOpenRollout());
   readonly statuses = $derived(new Map(this.robots.map((robot) => [robot.id, this.#status(robot)])));
 
+  readonly reviews = new Reviews({
+    get: (path) => this.#get(path),
+    say: (path, said) => apiSay(path, said, this.#token, this.#abort.signal),
+    file: (path) => readFile(path, this.#token, this.#abort.signal),
+    now: () => this.nowMs,
+  });
+
   readonly #token: string;
   readonly #clock = new ServerClock();
   readonly #progress = new Progress();
@@ -89,12 +97,14 @@ export class Fleet {
   start(): void {
     this.#ticker = setInterval(() => (this.localMs = Date.now()), 1_000);
     this.#poller.start();
+    this.reviews.start();
     void this.#follow();
   }
 
   stop(): void {
     clearInterval(this.#ticker);
     this.#poller.stop();
+    this.reviews.stop();
     this.#abort.abort();
   }
 
@@ -178,6 +188,7 @@ export class Fleet {
     this.robots = robots;
     this.releases = releases;
     this.rollouts = rollouts;
+    this.reviews.releases = releases.filter((release) => release.telemetry.frames).map((release) => release.digest);
     this.answeredMs = this.localMs = nowMs;
     this.loaded = true;
     this.problem = '';
@@ -253,6 +264,7 @@ export class Fleet {
     if (!event || this.events.some((known) => known.id === event.id)) return;
     this.events = [event, ...this.events].slice(0, MAX_EVENTS);
     this.#poller.nudge();
+    if (event.kind === 'review') this.reviews.nudge();
   }
 }
 

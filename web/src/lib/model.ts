@@ -87,6 +87,9 @@ export interface Gate {
   value: number | null;
   limit: number | null;
   evidence: number | null;
+  /** An interval that may be looked at at any time, where there is one. */
+  low: number | null;
+  high: number | null;
   verdict: Verdict;
 }
 
@@ -122,6 +125,64 @@ export interface Incident {
   who: string;
   timeMs: number | null;
   bytes: number | null;
+}
+
+/** A frame or an alarm that a person is to look at. */
+export interface Review {
+  id: number;
+  robot: string;
+  site: string;
+  release: ReleaseRef | null;
+  timeMs: number | null;
+  receivedMs: number | null;
+  reason: string;
+  probability: number | null;
+  score: number | null;
+  picture: boolean;
+  verdict: string;
+  missed: number;
+  note: string;
+}
+
+export interface Box {
+  label: number;
+  score: number;
+  x0: number;
+  y0: number;
+  x1: number;
+  y1: number;
+}
+
+export interface ReviewDetail extends Review {
+  width: number | null;
+  height: number | null;
+  rateHz: number | null;
+  boxes: Box[];
+  values: number[];
+  labels: string[];
+  shape: number[];
+}
+
+export interface Estimate {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  evidence: number | null;
+}
+
+/** What verdicts say of a release, at one site or (site null) in the fleet. */
+export interface Accuracy {
+  site: string | null;
+  hours: number | null;
+  alarms: { count: number; open: number; missed: number; precision: Estimate; recall: Estimate; falsePerHour: Estimate };
+  frames: { audits: number; open: number; precision: Estimate; recall: Estimate };
+  unlabelled: { accuracy: number | null; valid: boolean; because: string };
+}
+
+export interface Duty {
+  open: number | null;
+  late: number | null;
+  perOperatorHour: number | null;
 }
 
 type Fields = Record<string, unknown>;
@@ -270,6 +331,8 @@ function readGate(x: unknown): Gate {
     value: number(f.value),
     limit: number(f.limit),
     evidence: number(f.evidence),
+    low: number(f.low),
+    high: number(f.high),
     verdict: oneOf(f.verdict, ['pass', 'fail', 'waiting'], 'unknown'),
   };
 }
@@ -314,6 +377,84 @@ export function readIncident(x: unknown): Incident | null {
     timeMs: number(f.time_ms),
     bytes: number(f.bytes),
   };
+}
+
+export function readReview(x: unknown): Review | null {
+  const f = fields(x);
+  const id = number(f.id);
+  if (id === null) return null;
+  return {
+    id,
+    robot: text(f.robot),
+    site: text(f.site),
+    release: readReleaseRef(f.release),
+    timeMs: number(f.time_ms),
+    receivedMs: number(f.received_ms),
+    reason: text(f.reason) || 'unknown',
+    probability: number(f.probability),
+    score: number(f.score),
+    picture: f.picture === true,
+    verdict: text(f.verdict) || 'unknown',
+    missed: number(f.missed) ?? 0,
+    note: text(f.note),
+  };
+}
+
+function readBox(x: unknown): Box | null {
+  const [label, score, x0, y0, x1, y1] = list(x).map(number);
+  if (label == null || score == null || x0 == null || y0 == null || x1 == null || y1 == null) return null;
+  return { label, score, x0, y0, x1, y1 };
+}
+
+export function readReviewDetail(x: unknown): ReviewDetail | null {
+  const review = readReview(x);
+  if (!review) return null;
+  const f = fields(x);
+  return {
+    ...review,
+    width: number(f.width),
+    height: number(f.height),
+    rateHz: number(f.rate_hz) || null, // 0: no time series
+    boxes: keep(list(f.detections).map(readBox)),
+    values: keep(list(f.values).map(number)),
+    labels: list(f.labels).map(text),
+    shape: keep(list(f.shape).map(number)),
+  };
+}
+
+function readEstimate(x: unknown): Estimate {
+  const f = fields(x);
+  return { value: number(f.value), low: number(f.low), high: number(f.high), evidence: number(f.evidence) };
+}
+
+export function readAccuracy(x: unknown): Accuracy | null {
+  const f = fields(x);
+  if (f.site !== null && typeof f.site !== 'string') return null;
+  const [alarms, frames, unlabelled] = [fields(f.alarms), fields(f.frames), fields(f.unlabelled)];
+  return {
+    site: f.site,
+    hours: number(f.operating_hours),
+    alarms: {
+      count: number(alarms.count) ?? 0,
+      open: number(alarms.open) ?? 0,
+      missed: number(alarms.missed) ?? 0,
+      precision: readEstimate(alarms.precision),
+      recall: readEstimate(alarms.recall),
+      falsePerHour: readEstimate(alarms.false_per_hour),
+    },
+    frames: {
+      audits: number(frames.audits) ?? 0,
+      open: number(frames.open) ?? 0,
+      precision: readEstimate(frames.precision),
+      recall: readEstimate(frames.recall),
+    },
+    unlabelled: { accuracy: number(unlabelled.accuracy), valid: unlabelled.valid === true, because: text(unlabelled.because) },
+  };
+}
+
+export function readDuty(x: unknown): Duty {
+  const f = fields(x);
+  return { open: number(f.open), late: number(f.late), perOperatorHour: number(f.per_operator_hour) };
 }
 
 /** The list under `key` of an answer such as {"robots": […]}; throws when the answer has no such list at all. */

@@ -47,12 +47,12 @@ export function gateKey(gate: Gate): string {
 }
 
 export function isLowerLimit(gate: Gate): boolean {
-  return /^min_/.test(gate.name) || ['accuracy', 'evidence', 'frames'].includes(gateKey(gate));
+  return /^min_/.test(gate.name) || ['accuracy', 'recall', 'precision', 'evidence', 'frames'].includes(gateKey(gate));
 }
 
 /** A share or score of nothing is unknown, whatever number stands for it. */
 export function gateValue(gate: Gate): number | null {
-  return gate.evidence === 0 && /share|accuracy/.test(gate.name) ? null : gate.value;
+  return gate.evidence === 0 && /share|accuracy|recall|precision|ratio|per_hour/.test(gate.name) ? null : gate.value;
 }
 
 /** Where value and limit lie on a bar of 0…1; null when either is unknown. */
@@ -64,7 +64,7 @@ export function gateBar(gate: Gate): { value: number; limit: number } | null {
 }
 
 export function formatGateNumber(gate: Gate, value: number | null): string {
-  if (/share/.test(gate.name)) return formatShare(value);
+  if (/share|recall|precision/.test(gate.name)) return formatShare(value);
   if (/accuracy/.test(gate.name)) return formatScore(value);
   if (/_ms$/.test(gate.name)) return formatMs(value);
   return value === null || Number.isInteger(value) ? formatCount(value) : value.toPrecision(3);
