@@ -68,8 +68,8 @@ static int tell(struct fleet *fleet, const struct duty *duty, struct err *err)
     if (fleet->store->ops->number_set(fleet->store, told_key, (int64_t)duty->late_newest, err) < 0)
         return -1;
     return fleet_event(fleet, "review", oldest->robot, err,
-                       "%llu alarms wait for a verdict for more than %d minutes; the oldest is %llu",
-                       (unsigned long long)duty->late, DUTY_LATE_MS / 60000, (unsigned long long)oldest->id);
+                       "alarms that wait for a verdict for more than %d minutes: %llu; the oldest is %llu",
+                       DUTY_LATE_MS / 60000, (unsigned long long)duty->late, (unsigned long long)oldest->id);
 }
 
 static int look_for_late(struct fleet *fleet, struct duty *duty, struct err *err)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "release/image.h"
 #include "wire/json.h"
 
 #include <math.h>
@@ -36,6 +37,25 @@ static void view_signals(struct json_writer *w, const struct frame_signals *sign
         if (isfinite(signals->values[i]))
             jsonw_real(w, signal_infos[i].name, (double)signals->values[i]);
     jsonw_close(w);
+}
+
+/* What numbers mean: names of labels, and the frame's shape. Left out of an answer about a release that is not here. */
+static void view_contract(struct json_writer *w, struct fleet *fleet, const struct digest *digest)
+{
+    cleanup_free struct image *image = mem_zalloc(1, sizeof *image);
+    struct err ignored = {0};
+    if (!image || image_open(blobs_dir(fleet->blobs), digest, image, &ignored) < 0)
+        return;
+    const struct release *release = &image->release;
+    jsonw_array(w, "labels");
+    for (size_t i = 0; i < release->label_count; i++)
+        jsonw_text(w, NULL, release->labels[i]);
+    jsonw_close(w);
+    jsonw_array(w, "shape");
+    for (size_t i = 0; release->input_count && i < release->inputs[0].dim_count; i++)
+        jsonw_i64(w, NULL, release->inputs[0].dims[i]);
+    jsonw_close(w);
+    image_close(image);
 }
 
 void review_view(struct json_writer *w, struct fleet *fleet, const struct review_row *row)
@@ -184,6 +204,7 @@ int review_get(struct call *call, struct err *err)
         jsonw_real(&w, "rate_hz", sample->rate_hz);
         view_said(&w, sample);
         view_signals(&w, &sample->signals);
+        view_contract(&w, call->fleet, &row.release);
     }
     jsonw_close(&w);
     return call_writer(call, 200, &w, err);

@@ -1152,6 +1152,158 @@ static void test_hashes_and_checkpoints_of_the_audit_log_stay(void **state)
     assert_true(seen.count == 1 && seen.ids[0] == 4);
 }
 
+static uint64_t add_review(struct fixture *f, const char *robot, uint8_t release, enum sample_reason reason)
+{
+    struct err err = {0};
+    uint64_t id = 0;
+    struct review_row row = {.release = digest_of(release),
+                             .sample = digest_of((uint8_t)(100 + reason)),
+                             .site = "north",
+                             .bytes = 100,
+                             .time_ms = 5,
+                             .received_ms = 6,
+                             .from_ms = 3,
+                             .until_ms = 4,
+                             .reason = reason,
+                             .probability = 0.125,
+                             .score = 0.5,
+                             .count = 2};
+    str_copy(row.robot, sizeof row.robot, robot);
+    assert_ok(OPS(f)->review_add(f->store, &row, &id, &err), err);
+    return id;
+}
+
+static void say(struct fixture *f, uint64_t id, enum review_verdict verdict)
+{
+    struct err err = {0};
+    struct review_row row;
+    assert_ok(OPS(f)->review_get(f->store, id, &row, &err), err);
+    row.verdict = verdict;
+    row.missed = 1;
+    row.seen_ms = 7;
+    row.decided_ms = 8;
+    str_copy(row.decided_by, sizeof row.decided_by, "ann");
+    assert_ok(OPS(f)->review_save(f->store, &row, &err), err);
+}
+
+static int see_review(const struct review_row *row, void *arg)
+{
+    struct seen_ids *seen = arg;
+    assert_true(seen->count < ARRAY_LEN(seen->ids));
+    seen->ids[seen->count++] = row->id;
+    return 0;
+}
+
+static void assert_reviews(struct fixture *f, const struct review_filter *filter, const uint64_t *ids,
+                           size_t count)
+{
+    struct err err = {0};
+    struct seen_ids seen = {0};
+    assert_ok(OPS(f)->review_each(f->store, filter, see_review, &seen, &err), err);
+    assert_int_equal(seen.count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(seen.ids[i], ids[i]);
+}
+
+static void test_reviews_are_listed_as_they_should_be_looked_at(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct review_row row;
+    begin(f);
+    add_robot(f, "r1");
+    add_robot(f, "r2");
+    uint64_t alarm = add_review(f, "r1", 1, SAMPLE_ALARM), audit = add_review(f, "r1", 1, SAMPLE_AUDIT),
+             novel = add_review(f, "r2", 2, SAMPLE_NOVEL), done = add_review(f, "r1", 1, SAMPLE_ALARM);
+    say(f, done, REVIEW_FALSE);
+    commit(f);
+    struct review_filter any = {.robot = "", .open = -1, .reason = -1, .limit = -1}, open = any, one = any,
+                         alarms = any, of_release = any, older = any;
+    open.open = 1;
+    one.robot = "r2";
+    alarms.reason = SAMPLE_ALARM;
+    of_release.release = digest_of(2);
+    older.before = novel;
+    older.limit = 1;
+    assert_reviews(f, &any, (uint64_t[]){done, novel, audit, alarm}, 4);
+    assert_reviews(f, &open, (uint64_t[]){alarm, novel, audit}, 3);
+    assert_reviews(f, &one, (uint64_t[]){novel}, 1);
+    assert_reviews(f, &alarms, (uint64_t[]){done, alarm}, 2);
+    assert_reviews(f, &of_release, (uint64_t[]){novel}, 1);
+    assert_reviews(f, &older, (uint64_t[]){audit}, 1);
+    assert_ok(OPS(f)->review_get(f->store, done, &row, &err), err);
+    assert_true(row.verdict == REVIEW_FALSE && row.missed == 1 && row.seen_ms == 7 && row.decided_ms == 8);
+    assert_true(row.probability == 0.125 && row.score == 0.5 && row.count == 2 && row.from_ms == 3);
+    assert_true(str_eq(row.decided_by, "ann") && str_eq(row.site, "north"));
+    assert_fails(OPS(f)->review_get(f->store, 99, &row, &err), err, ERR_NOT_FOUND);
+}
+
+static void test_an_alarm_that_nobody_judged_goes_last(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct review_row victim;
+    uint64_t count, bytes;
+    begin(f);
+    add_robot(f, "r1");
+    uint64_t alarm = add_review(f, "r1", 1, SAMPLE_ALARM), audit = add_review(f, "r1", 1, SAMPLE_AUDIT),
+             done = add_review(f, "r1", 1, SAMPLE_ALARM);
+    say(f, done, REVIEW_TRUE);
+    const uint64_t order[] = {done, audit, alarm};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        assert_ok(OPS(f)->review_sum(f->store, "r1", &count, &bytes, &err), err);
+        assert_true(count == 3 - i && bytes == 100 * (3 - i));
+        assert_ok(OPS(f)->review_victim(f->store, "r1", &victim, &err), err);
+        assert_int_equal(victim.id, order[i]);
+        assert_ok(OPS(f)->review_forget(f->store, victim.id, &err), err);
+    }
+    assert_fails(OPS(f)->review_victim(f->store, "r1", &victim, &err), err, ERR_NOT_FOUND);
+    commit(f);
+    assert_ok(OPS(f)->review_get(f->store, done, &victim, &err),
+              err); /* the verdict stays, the picture does not */
+    assert_true(victim.verdict == REVIEW_TRUE && digest_is_zero(&victim.sample) && victim.bytes == 0);
+    assert_fails(OPS(f)->review_get(f->store, audit, &victim, &err), err, ERR_NOT_FOUND);
+}
+
+static int see_missed(const struct missed_row *row, void *arg)
+{
+    struct seen_ids *seen = arg;
+    assert_true(str_eq(row->label, "fall") && str_eq(row->who, "ann") && row->until_ms == 9);
+    seen->ids[seen->count++] = row->id;
+    return 0;
+}
+
+static void test_what_was_missed_and_judged_is_counted_by_robot_and_release(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    struct rollout_alarms counts;
+    struct seen_ids seen = {0};
+    const enum review_verdict verdicts[] = {REVIEW_TRUE, REVIEW_TRUE, REVIEW_FALSE, REVIEW_UNSURE,
+                                            REVIEW_OPEN};
+    struct missed_row missed = {
+        .robot = "r1", .release = digest_of(1), .from_ms = 8, .until_ms = 9, .label = "fall", .who = "ann"};
+    begin(f);
+    add_robot(f, "r1");
+    add_robot(f, "r2");
+    for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
+        say(f, add_review(f, "r1", 1, SAMPLE_ALARM), verdicts[i]);
+    say(f, add_review(f, "r1", 1, SAMPLE_AUDIT), REVIEW_FALSE); /* no alarm */
+    say(f, add_review(f, "r2", 1, SAMPLE_ALARM), REVIEW_FALSE);
+    say(f, add_review(f, "r1", 2, SAMPLE_ALARM), REVIEW_FALSE);
+    assert_ok(OPS(f)->missed_add(f->store, &missed, &missed.id, &err), err);
+    missed.release = digest_of(2);
+    assert_ok(OPS(f)->missed_add(f->store, &missed, &missed.id, &err), err);
+    commit(f);
+    const struct digest one = digest_of(1), any = {0};
+    assert_ok(OPS(f)->alarm_counts(f->store, &one, "r1", &counts, &err), err);
+    assert_true(counts.judged_true == 2 && counts.judged_false == 1 && counts.missed == 1);
+    assert_ok(OPS(f)->missed_each(f->store, &one, see_missed, &seen, &err), err);
+    assert_int_equal(seen.count, 1);
+    assert_ok(OPS(f)->missed_each(f->store, &any, see_missed, &seen, &err), err);
+    assert_int_equal(seen.count, 3);
+}
+
 #define BOTH(test)                                                                                           \
     {#test " (file)", test, open_file, close_any, NULL},                                                     \
     {                                                                                                        \
@@ -1188,6 +1340,9 @@ int main(void)
         BOTH(test_hashes_and_checkpoints_of_the_audit_log_stay),
         BOTH(test_incidents),
         BOTH(test_one_upload_per_robot),
+        BOTH(test_reviews_are_listed_as_they_should_be_looked_at),
+        BOTH(test_an_alarm_that_nobody_judged_goes_last),
+        BOTH(test_what_was_missed_and_judged_is_counted_by_robot_and_release),
         FILE_ONLY(test_reopen_finds_everything_and_refuses_strangers),
         FILE_ONLY(test_acknowledged_survives_kill),
         FILE_ONLY(test_full_disk_changes_nothing),

@@ -249,7 +249,7 @@ export const strings = {
     close: 'Close',
     empty: 'Nothing waits for a word of yours.',
     waiting: (count: string) => `${count} waiting`,
-    late: (count: string) => `${count} alarms unanswered for long`,
+    late: (count: string) => `unanswered for long: ${count}`,
     fatigue: (rate: string) => `${rate} alarms per operator hour`,
     reason: {
       alarm: 'alarm',
