@@ -17,10 +17,11 @@ int output_answer(const struct buf *answer, struct err *err)
     if (json_read(&reader, "answer of the server", buf_text(answer), answer->len, err) < 0)
         return -1;
     cleanup_free char *text = json_canonical(json_root(&reader));
-    cleanup_json_writer struct json_writer out;
-    jsonw_init_indented(&out);
-    jsonw_raw(&out, NULL, text ? text : "null");
-    return json_finish(&reader, err) < 0 ? -1 : output_print(&out, err);
+    if (json_finish(&reader, err) < 0)
+        return -1;
+    if (!text)
+        return err_no_memory(err);
+    return puts(text) < 0 ? err_errno(err, "write to standard output") : 0;
 }
 
 struct byte_text format_bytes(uint64_t bytes)

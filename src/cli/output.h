@@ -18,7 +18,7 @@
 
 /* The document and a newline. Tells the first error of the writing, too. */
 int output_print(struct json_writer *w, struct err *err) must_check;
-/* What a server answered, as such a document. */
+/* What a server answered: the document in canonical form, on a line. */
 int output_answer(const struct buf *answer, struct err *err) must_check;
 
 /* "1.2 MB" for people. */
