@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELLS = 8, FINEST = 32, CORE_GRID = 12, CORE_PERCENT = 40, CORE_MIN_PASSES = 12 };
+enum { CELLS = 8, FINEST = 32, CORE_GRID = 8, CORE_PERCENT = 40, CORE_MIN_PASSES = 12 };
 #define CORE_GONE 0.1 /* of the score: then there is nothing left of it */
 
 struct making {
@@ -168,8 +168,9 @@ static int split(struct making *making, const struct saliency_tile *parent, stru
 static bool can_split(const struct making *making, const struct saliency_tile *tile)
 {
     const struct area *area = &tile->area;
-    return fabs(tile->effect) >= worth(making) && ((area->x1 - area->x0) * FINEST > making->scene->width ||
-                                                   (area->y1 - area->y0) * FINEST > making->scene->height);
+    return !tile->whole && fabs(tile->effect) >= worth(making) &&
+           ((area->x1 - area->x0) * FINEST > making->scene->width ||
+            (area->y1 - area->y0) * FINEST > making->scene->height);
 }
 
 /* The tile with the largest effect of those that may be split. */
@@ -182,6 +183,14 @@ static struct saliency_tile *best_tile(const struct making *making)
             best = tile;
     }
     return best;
+}
+
+static bool any_worth(const struct making *making, const struct saliency_tile *tiles, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fabs(tiles[i].effect) >= worth(making))
+            return true;
+    return false;
 }
 
 static int search_context(struct making *making, int passes, struct err *err)
@@ -197,9 +206,13 @@ static int search_context(struct making *making, int passes, struct err *err)
         size_t count = 0;
         if (split(making, tile, parts, &count, err) < 0)
             return -1;
-        *tile = out->tiles[--out->tile_count];
-        memcpy(&out->tiles[out->tile_count], parts, count * sizeof *parts);
-        out->tile_count += count;
+        if (any_worth(making, parts, count)) {
+            *tile = out->tiles[--out->tile_count];
+            memcpy(&out->tiles[out->tile_count], parts, count * sizeof *parts);
+            out->tile_count += count;
+        } else {
+            tile->whole = true;
+        }
     }
     return 0;
 }

@@ -3,7 +3,7 @@
  *   1. what is there to explain: the score of the whole frame, with the focus covered, with all but the focus covered (by both fills)
  *   2. context: everything outside the focus, by halving where there is an effect
  *          tile ─▶ four tiles; effect of one = ½ (score loses when it is covered + score gains when it alone is uncovered)
- *          best first, down to 1/32 of the frame, as long as a tile's effect is worth mentioning
+ *          best first, down to 1/32 of the frame, as long as a part's effect is worth mentioning
  *   3. focus: pairs of a smooth random mask and its complement, map += (score(mask) - score(complement)) * (mask - ½)
  *
  *   4. core: the smallest covering found (cover.h) of small cells of the focus under which the result is gone, by the map so far; what they lose
@@ -35,6 +35,7 @@ struct saliency_plan {
 struct saliency_tile {
     struct area area;
     double effect; /* of the score */
+    bool whole;    /* no part of it is worth mentioning alone */
 };
 
 struct saliency {
