@@ -79,7 +79,7 @@ static int put_row(const struct series *series, const char *name, struct buf *ou
     prom_label(series->attribute, label);
     if (series->attribute[0] && put_label(label, series->word, false, out, err) < 0)
         return -1;
-    return buf_printf(out, err, "} %.10g\n", prom_value(series));
+    return buf_printf(out, err, "} %.10g\n", prom_newest(series));
 }
 
 /* Names that become the same in Prometheus are one metric of the first one's kind; what then has the same labels is shown once. */

@@ -101,7 +101,7 @@ static void send_point(struct remote *remote, const char *robot, const struct ot
     prom_label(point->attribute, label);
     const struct remote_label labels[] = {
         {"__name__", name}, {"robot", robot}, {"release", point->release}, {label, point->word}};
-    remote_put(remote, labels, point->attribute[0] ? 4 : 3, value, point->end_ms);
+    remote_put(remote, labels, point->attribute[0] ? 4 : 3, prom_value(&named, value), point->end_ms);
 }
 
 struct lookup {

@@ -3,22 +3,24 @@
 
 #include <string.h>
 
+/* Base units, as Prometheus wants them. */
 static const struct {
     const char *unit, *word;
+    double scale;
 } units[] = {
-    {"s", "seconds"},
-    {"ms", "milliseconds"},
-    {"By", "bytes"},
-    {"Hz", "hertz"},
-    {"W", "watts"},
-    {"J", "joules"},
-    {"Cel", "celsius"},
-    {"V", "volts"},
-    {"A", "amperes"},
-    {"%", "percent"},
-    {"dBm", "dbm"},
-    {"bit/s", "bits_per_second"},
-    {"By/s", "bytes_per_second"},
+    {"s", "seconds", 1},
+    {"ms", "seconds", 1e-3},
+    {"By", "bytes", 1},
+    {"Hz", "hertz", 1},
+    {"W", "watts", 1},
+    {"J", "joules", 1},
+    {"Cel", "celsius", 1},
+    {"V", "volts", 1},
+    {"A", "amperes", 1},
+    {"%", "ratio", 1e-2},
+    {"dBm", "dbm", 1},
+    {"bit/s", "bytes_per_second", 0.125},
+    {"By/s", "bytes_per_second", 1},
 };
 
 static bool is_word(char c)
@@ -72,7 +74,15 @@ void prom_label(const char *attribute, char out[PROM_LABEL_SIZE])
     put_words(out, PROM_LABEL_SIZE, name);
 }
 
-double prom_value(const struct series *series)
+double prom_value(const struct series *series, double value)
 {
-    return series->kind == OTLP_GAUGE ? series->last : series->total;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (str_eq(units[i].unit, series->unit))
+            return value * units[i].scale;
+    return value;
+}
+
+double prom_newest(const struct series *series)
+{
+    return prom_value(series, series->kind == OTLP_GAUGE ? series->last : series->total);
 }

@@ -12,6 +12,8 @@ enum { PROM_NAME_SIZE = 128, PROM_LABEL_SIZE = 48 };
 
 void prom_name(const struct series *series, char out[PROM_NAME_SIZE]);
 void prom_label(const char *attribute, char out[PROM_LABEL_SIZE]); /* "muster.signal" → "signal" */
-double prom_value(const struct series *series);                    /* gauges: the last; sums: the total */
+double prom_value(const struct series *series,
+                  double value);                 /* in the unit that the name says: ms become seconds */
+double prom_newest(const struct series *series); /* gauges: the last; sums: the total */
 
 #endif

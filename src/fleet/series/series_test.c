@@ -279,6 +279,7 @@ static void names_are_prometheus_names(void **state)
         {"muster.system.cpu.utilization", "1", OTLP_GAUGE, "muster_robot_system_cpu_utilization_ratio"},
         {"muster.labels", "{detection}", OTLP_DELTA_SUM, "muster_robot_labels_total"},
         {"muster.battery.temperature", "Cel", OTLP_GAUGE, "muster_robot_battery_temperature_celsius"},
+        {"muster.link.receive", "bit/s", OTLP_GAUGE, "muster_robot_link_receive_bytes_per_second"},
         {"io.bytes", "By", OTLP_DELTA_SUM, "muster_robot_io_bytes_total"},
         {"x/y-z", "odd unit", OTLP_GAUGE, "muster_robot_x_y_z"},
     };
@@ -290,6 +291,8 @@ static void names_are_prometheus_names(void **state)
         prom_name(&series, name);
         assert_string_equal(name, rows[i].expected);
     }
+    struct series bits = {.unit = "bit/s", .kind = OTLP_GAUGE, .last = 800};
+    assert_true(prom_newest(&bits) == 100);
     char label[PROM_LABEL_SIZE];
     prom_label("muster.signal", label);
     assert_string_equal(label, "signal");
