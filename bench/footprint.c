@@ -102,7 +102,7 @@ int main(int argc, char **argv)
     struct cost cost[2];
     struct err err = {0};
     screen_init(true);
-    int rc = stage_open(&stage, 1, "", &err);
+    int rc = stage_open(&stage, &play_warehouse, 1, "", &err);
     if (rc == 0)
         rc = cast_new(&stage, &cast, &err);
     if (rc == 0)

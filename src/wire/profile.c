@@ -178,7 +178,7 @@ static int open_file(const uint8_t *data, size_t len, struct cursor *out, uint32
 int profile_parse(const void *data, size_t len, struct profile *out, struct err *err)
 {
     struct cursor cursor;
-    uint32_t count;
+    uint32_t count = 0;
     *out = (struct profile){.accuracy.accuracy = NAN};
     if (open_file(data, len, &cursor, &count, err) < 0)
         return -1;
