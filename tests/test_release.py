@@ -90,8 +90,16 @@ def test_from_a_model_to_a_verified_release(tmp_path):
     assert seen["digest"] == packed["digest"]
     assert [layer["path"] for layer in seen["layers"]][:3] == ["model.onnx", "release.json", "golden.bin"]
     assert seen["release"]["labels"] == ["person", "pallet", "forklift", "cone", "crate"]
-    assert (tmp_path / "rel/blobs/sha256" / seen["layers"][0]["digest"][7:]).read_bytes() == \
-        (MODEL / "model.onnx").read_bytes()
+    assert seen["release"]["tap"] == seen["release"]["model"]["outputs"][-1]["name"]
+    assert "profile.bin" in [layer["path"] for layer in seen["layers"]]
+
+
+def test_without_a_tap_the_model_is_carried_as_it_is(tmp_path):
+    model = ROOT / "models/detector-3.0.0"
+    ok("pack", model / "release.yaml", "-o", "rel", cwd=tmp_path)
+    seen = json.loads(ok("inspect", "rel", "--json", cwd=tmp_path))
+    assert (tmp_path / "rel/blobs/sha256" / seen["layers"][0]["digest"][7:]).read_bytes() == (model / "model.onnx").read_bytes()
+    assert "tap" not in seen["release"] and "profile.bin" not in [layer["path"] for layer in seen["layers"]]
 
 
 def test_the_time_in_a_release_is_told_not_taken(tmp_path):
