@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/client.h"
 #include "cli/explain_say.h"
 #include "cli/output.h"
 #include "cli/target.h"
@@ -11,66 +12,36 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DECISION_MAX = 64 << 10 };
-
 static const char help[] =
     "usage: muster explain RELEASE FRAME [--target N] [--passes N] [--seed N] [-o FILE.png] [--json]\n"
-    "       muster explain decision FILE.json [--json]\n"
+    "       muster explain decision FILE.json|NUMBER [--json]\n"
     "\n"
-    "Says why a model said what it said of one frame: which parts of the frame it hangs on (the map), how "
-    "far the map is to be trusted, the "
-    "smallest\n"
-    "covering found that changes the decision (run again before it is stated), and what known cases it is "
-    "like. RELEASE is a packed release "
-    "(RELEASE:VARIANT\n"
-    "for the variant that decided) or a release.yaml. FRAME is a picture (PNG, JPEG), or numbers (.npy, "
-    ".f32) for frames of floats; several "
-    "frames in one\n"
-    "file are a sequence for a model with memory, the last one is explained.\n"
+    "Says why a model said what it said of one frame: which parts of the frame it hangs on (the map),\n"
+    "how far the map is to be trusted, the smallest covering found that changes the decision (run again\n"
+    "before it is stated), and what known cases it is like. RELEASE is a packed release (RELEASE:VARIANT\n"
+    "for the variant that decided) or a release.yaml. FRAME is a picture (PNG, JPEG), or numbers (.npy,\n"
+    ".f32) for frames of floats; of a model with memory all frames of the file are the sequence, and its\n"
+    "end is explained.\n"
     "\n"
-    "  decision FILE.json   a decision record of a robot or of a rollout, in words\n"
+    "  decision             a decision record of a robot or of a rollout in words: from a file, or the one\n"
+    "                       of that number from the server (muster drift decisions lists them)\n"
     "\n"
-    "  -t, --target N       which result: a detection (0 is the strongest) or a label's number (default: the "
-    "strongest)\n"
+    "      --target N       which result: a detection (0: the strongest) or a label's number\n"
+    "                       (default: the strongest)\n"
     "      --passes N       of the model for the map (default: 100)\n"
     "      --seed N         of its masks; the same seed gives the same map (default: 1)\n"
-    "  -o, --output FILE    the frame with the map over it, as PNG; white: the box, green: what it hangs on "
-    "far from it, yellow: the cells "
-    "that\n"
-    "                       change the decision when they are covered\n"
+    "  -o, --output FILE    the frame with the map over it, as PNG. White: the box. Green: a place far from\n"
+    "                       it that it hangs on. Yellow: the cells that change the decision when covered\n"
     "      --threads N      of the runtime (default: 1)\n"
-    "      --runtime FILE   libonnxruntime.so.1 to use (MUSTER_ONNXRUNTIME)\n"
-    "      --json           as JSON, the map with it: result, saliency, faithfulness, counterfactual, "
-    "known_cases\n"
+    "      --runtime FILE   libonnxruntime.so.1 to use (MUSTER_ONNXRUNTIME)\n" CLIENT_HELP
+    "      --json           as JSON, the map with it: result, saliency, faithfulness, counterfactual,\n"
+    "                       known_cases\n"
     "\n"
     "examples:\n"
     "  muster explain detector-2 frame.png -o why.png\n"
     "  muster explain detector-2:cpu-x86 frame.png --target 1 --passes 300 --json\n"
     "  muster explain fall-2 window.npy -o why.png\n"
-    "  muster explain decision decision.json\n";
-
-/* ---- a decision record ---- */
-
-static int explain_decision(const char *path, bool json, struct err *err)
-{
-    cleanup_buf struct buf text = BUF_INIT(DECISION_MAX);
-    struct decision decision;
-    if (file_read(path, &text, err) < 0)
-        return -1;
-    if (decision_parse(text.data, text.len, &decision, err) < 0)
-        return err_prefix(err, "%s", path);
-    if (!json) {
-        explain_say_decision(&decision);
-        return 0;
-    }
-    cleanup_free char *canonical = decision_format(&decision);
-    if (!canonical)
-        return err_no_memory(err);
-    puts(canonical);
-    return 0;
-}
-
-/* ---- a frame ---- */
+    "  muster explain decision 17\n";
 
 struct wish {
     const char *release, *frame, *output;
@@ -165,10 +136,12 @@ static int explain_frame(struct wish *wish, struct err *err)
 static int run(int argc, char **argv, struct err *err)
 {
     struct wish wish = {.how.progress = show_progress};
+    if (argc > 1 && str_eq(argv[1], "decision"))
+        return explain_decision(argc - 1, argv + 1, err);
     int64_t target = -1, passes = 100, seed = 1, threads = 1;
     struct operands operands = {.usage = "RELEASE FRAME", .min = 2, .max = 2};
     const struct option_def options[] = {
-        OPT_INT("target", 't', &target, 0, INT32_MAX),
+        OPT_INT("target", 0, &target, 0, INT32_MAX),
         OPT_INT("passes", 0, &passes, SALIENCY_MIN_PASSES, SALIENCY_MAX_PASSES),
         OPT_INT("seed", 0, &seed, 0, INT64_MAX),
         OPT_TEXT("output", 'o', &wish.output),
@@ -180,8 +153,6 @@ static int run(int argc, char **argv, struct err *err)
         return -1;
     wish.release = operands.items[0];
     wish.frame = operands.items[1];
-    if (str_eq(wish.release, "decision") && !is_folder("decision"))
-        return explain_decision(wish.frame, wish.json, err);
     wish.subject.threads = (int)threads;
     wish.how.target = target < 0 ? EXPLAIN_STRONGEST : (size_t)target;
     wish.how.passes = (int)passes;

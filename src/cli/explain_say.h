@@ -20,4 +20,7 @@ int explain_say_json(const struct explain_said *said, struct err *err) must_chec
 void explain_say_text(const struct explain_said *said);
 void explain_say_decision(const struct decision *decision);
 
+/* muster explain decision FILE.json|NUMBER; argv[0] is "decision". */
+int explain_decision(int argc, char **argv, struct err *err) must_check;
+
 #endif
