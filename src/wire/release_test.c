@@ -515,8 +515,7 @@ static void a_tap_in_the_yaml_is_told_to_the_packer_only(void **state)
     struct err err = {0};
     struct release release;
     char path[64];
-    cleanup_free char *yaml =
-        mem_printf("%stap: features\nprofile: {calib: frames}\n", yaml_sample);
+    cleanup_free char *yaml = mem_printf("%stap: features\nprofile: {calib: frames}\n", yaml_sample);
     assert_ok(release_parse_yaml("release.yaml", yaml, strlen(yaml), &release, path, sizeof path, &err), err);
     assert_string_equal(release.tap, "");
     assert_int_equal(release.output_count, 1);
