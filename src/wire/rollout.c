@@ -17,6 +17,7 @@ static const struct rollout_spec defaults = {
               .min_precision = -1,
               .max_false_alarms_per_hour = -1,
               .max_false_alarm_ratio = -1,
+              .max_drift = -1,
               .min_frames = 1,
               .alpha = 0.01},
     .wave_timeout_s = 900,
@@ -130,7 +131,9 @@ static void decode_gates(struct json_at root, struct rollout_gates *out)
     struct json_at at = json_child(root, "gates");
     JSON_ONLY(at, "max_failures", "max_over_budget_share", "max_intervention_share", "min_accuracy",
               "min_recall", "min_precision", "max_false_alarms_per_hour", "max_false_alarm_ratio",
-              "min_frames", "alpha");
+              "max_drift", "min_frames", "alpha");
+    if (json_has(at, "max_drift"))
+        json_get_int(at, "max_drift", 0, MAX_ROBOTS, &out->max_drift);
     if (json_has(at, "max_failures"))
         json_get_int(at, "max_failures", 0, MAX_ROBOTS, &out->max_failures);
     get_share(at, "max_over_budget_share", &out->max_over_budget_share);
@@ -233,6 +236,8 @@ static json_t *from_gates(const struct rollout_gates *gates)
         put_share(out, "min_precision", gates->min_precision) < 0 ||
         put_share(out, "max_false_alarms_per_hour", gates->max_false_alarms_per_hour) < 0 ||
         put_share(out, "max_false_alarm_ratio", gates->max_false_alarm_ratio) < 0)
+        return NULL;
+    if (gates->max_drift >= 0 && json_object_set_new(out, "max_drift", json_integer(gates->max_drift)) < 0)
         return NULL;
     if (gates->max_failures >= 0 &&
         json_object_set_new(out, "max_failures", json_integer(gates->max_failures)) < 0)

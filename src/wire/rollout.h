@@ -16,6 +16,7 @@
  *   min_precision: 0.8               # alarms that people called true; refuted
  *   max_false_alarms_per_hour: 0.5   # of work, by people's verdicts; refuted
  *   max_false_alarm_ratio: 1         # against the release before, on the same robots; has to be proven: a wave waits for it
+ *   max_drift: 0                     # open findings that what this release meets is new to it, or that its results changed; a wave waits for people to acknowledge them
  *   min_frames: 50                   # evidence each robot of a wave must have shown before it passes
  *   alpha: 0.01                      # chance to stop a rollout wrongly, per gate
  * on_failure: rollback               # or pause
@@ -48,6 +49,7 @@ struct rollout_gates { /* negative: not asked */
     int64_t max_failures;
     double max_over_budget_share, max_intervention_share, min_accuracy;
     double min_recall, min_precision, max_false_alarms_per_hour, max_false_alarm_ratio;
+    int64_t max_drift;
     int64_t min_frames; /* default 1 */
     double alpha;       /* default 0.01 */
 };

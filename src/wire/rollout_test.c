@@ -111,6 +111,7 @@ static void random_spec(uint64_t *random, struct rollout_spec *out)
     str_copy(out->release + strlen(out->release), 16, ":1.2.3-rc.4");
     random_labels(random, out);
     random_waves(random, out);
+    out->gates.max_drift = (int64_t)random_below(random, 5) - 1;
     out->gates.max_failures = (int64_t)random_below(random, 9) - 1;
     out->gates.max_over_budget_share = maybe_share(random);
     out->gates.max_intervention_share = maybe_share(random);
@@ -148,6 +149,7 @@ static void every_message_is_strict(void **state)
                                            "gates",
                                            "alpha",
                                            "max_failures",
+                                           "max_drift",
                                            "max_intervention_share",
                                            "max_over_budget_share",
                                            "min_accuracy",

@@ -161,6 +161,18 @@ static size_t people_gates(const struct rollout_gates *gates, const struct rollo
     return count;
 }
 
+/* What robots' watchers found is a reason to wait for people, not to take a release back: they acknowledge it, or stop the rollout. */
+static struct gate_result drift_gate(int64_t most, uint64_t open, uint64_t members)
+{
+    return (struct gate_result){.name = "drift",
+                                .value = (double)open,
+                                .limit = (double)most,
+                                .low = NAN,
+                                .high = NAN,
+                                .evidence = members,
+                                .verdict = open > (uint64_t)most ? GATE_WAITING : GATE_PASS};
+}
+
 static struct gate_result evidence_gate(int64_t least, const struct fleet_view *view)
 {
     struct gate_result gate = {
@@ -205,6 +217,8 @@ size_t rollout_gates(const struct rollout *rollout, const struct fleet_view *vie
     if (gates->min_accuracy >= 0)
         out[count++] = accuracy_gate(&sum, gates->min_accuracy, gates->alpha);
     count += people_gates(gates, &sum, view, out + count);
+    if (gates->max_drift >= 0)
+        out[count++] = drift_gate(gates->max_drift, view->drift, members);
     out[count++] = evidence_gate(gates->min_frames, view);
     return count;
 }

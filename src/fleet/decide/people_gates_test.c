@@ -27,6 +27,7 @@ static struct trial *trial_of(void)
                                                        .min_precision = -1,
                                                        .max_false_alarms_per_hour = -1,
                                                        .max_false_alarm_ratio = -1,
+                                                       .max_drift = -1,
                                                        .min_frames = 1,
                                                        .alpha = 0.05};
     trial->robot = (struct fleet_robot){.id = "r1", .wave = 0};
@@ -153,9 +154,23 @@ static void nobody_asked_nobody_judged(void **state)
     assert_int_equal(rollout_gates(&trial->rollout, &trial->view, all), 1); /* evidence alone */
 }
 
+/* A finding holds the next wave back, and takes nothing back. */
+static void drift_waits_for_people(void **state)
+{
+    cleanup_free struct trial *trial = trial_of();
+    trial->rollout.spec.gates.max_drift = 0;
+    trial->robot.evidence.frames = 10;
+    assert_int_equal(gate(trial, "drift").verdict, GATE_PASS);
+    trial->view.drift = 1;
+    assert_int_equal(gate(trial, "drift").verdict, GATE_WAITING);
+    trial->rollout.spec.gates.max_drift = 1;
+    assert_int_equal(gate(trial, "drift").verdict, GATE_PASS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(drift_waits_for_people),
         cmocka_unit_test(a_recall_at_its_limit_is_rarely_stopped),
         cmocka_unit_test(a_release_that_misses_is_stopped),
         cmocka_unit_test(recall_counts_what_is_known),

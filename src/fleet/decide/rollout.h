@@ -84,6 +84,7 @@ struct fleet_view {
     const struct fleet_robot *robots; /* in a stable order (by id) */
     size_t count;
     const char *withheld; /* why no robot may be taken in; NULL: nothing stands against it */
+    uint64_t drift;       /* open findings about the release: novelty, model */
 };
 
 struct rollout_assign {
@@ -97,7 +98,7 @@ enum gate_verdict { GATE_WAITING, GATE_PASS, GATE_FAIL };
 struct gate_result {
     const char
         *name; /* "failures", "over_budget_share", "intervention_share", "accuracy", "recall", "precision",
-                         "false_alarms_per_hour", "false_alarm_ratio", "evidence" */
+                         "false_alarms_per_hour", "false_alarm_ratio", "drift", "evidence" */
     double value, limit;
     double low, high;  /* a confidence sequence for the value, where there is one (peek-safe); else NaN */
     uint64_t evidence; /* observations behind the value */

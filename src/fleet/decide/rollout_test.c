@@ -60,6 +60,7 @@ static void set_up(struct fleet *fleet)
                                                          .min_precision = -1,
                                                          .max_false_alarms_per_hour = -1,
                                                          .max_false_alarm_ratio = -1,
+                                                         .max_drift = -1,
                                                          .min_frames = 20,
                                                          .alpha = 0.01},
                                                .wave_timeout_s = 120}};
@@ -100,7 +101,7 @@ static void tick(struct fleet *fleet)
 {
     struct rollout_assign assigns[ROBOTS];
     struct rollout_actions actions = {.assigns = assigns};
-    struct fleet_view view = {fleet->robots, ROBOTS, fleet->withheld};
+    struct fleet_view view = {.robots = fleet->robots, .count = ROBOTS, .withheld = fleet->withheld};
     struct err err = {0};
     assert_ok(rollout_decide(&fleet->rollout, &view, fleet->now_ms, &actions, &err), err);
     assert_true(actions.assign_count <= ROBOTS);

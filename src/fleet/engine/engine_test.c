@@ -144,6 +144,7 @@ static struct rollout_spec spec_for(int version)
                   .min_precision = -1,
                   .max_false_alarms_per_hour = -1,
                   .max_false_alarm_ratio = -1,
+                  .max_drift = -1,
                   .min_frames = 50,
                   .alpha = 0.01},
         .wave_timeout_s = 900,

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "stats/drift/drift.h"
 
 #include <math.h>
 
@@ -166,6 +167,23 @@ static int load_words(struct fleet *fleet, const struct rollout *rollout, struct
     return 0;
 }
 
+/* Open ones of the causes that speak of the model. People close them (muster drift acknowledge). */
+static int load_drift(struct fleet *fleet, const struct rollout *rollout, struct engine_view *out,
+                      struct err *err)
+{
+    static const enum drift_cause causes[] = {DRIFT_MODEL, DRIFT_NOVELTY};
+    for (size_t i = 0; i < ARRAY_LEN(causes); i++) {
+        struct drift_row row;
+        struct err absent = {0};
+        if (fleet->store->ops->drift_open(fleet->store, &rollout->release, drift_cause_name(causes[i]), &row,
+                                          &absent) == 0)
+            out->view.drift++;
+        else if (absent.code != ERR_NOT_FOUND)
+            return *err = absent, -1;
+    }
+    return 0;
+}
+
 static int load_evidence(struct fleet *fleet, const struct rollout *rollout, struct engine_view *out,
                          struct err *err)
 {
@@ -201,6 +219,8 @@ int engine_view_load(struct fleet *fleet, const struct rollout *rollout, struct 
         rc = load_evidence(fleet, rollout, out, err);
     if (rc == 0 && asks_people(&rollout->spec.gates))
         rc = load_words(fleet, rollout, out, err);
+    if (rc == 0 && rollout->spec.gates.max_drift >= 0)
+        rc = load_drift(fleet, rollout, out, err);
     if (rc == 0 && !digest_is_zero(&rollout->plan))
         rc = store->ops->rollout_plan_each(store, rollout->id, join_plan, out, err);
     if (rc < 0) {

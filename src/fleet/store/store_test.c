@@ -478,6 +478,7 @@ static struct rollout_row rollout_sample(void)
                                                                .min_precision = -1,
                                                                .max_false_alarms_per_hour = -1,
                                                                .max_false_alarm_ratio = -1,
+                                                               .max_drift = -1,
                                                                .min_frames = 50,
                                                                .alpha = 0.01},
                                                      .wave_timeout_s = 900}},
@@ -567,7 +568,7 @@ static void test_plans_of_rollouts(void **state)
                                                   .release = "detector:1.0.0",
                                                   .wave_count = 1,
                                                   .waves = {{.name = "all", .percent = 100}},
-                                                  .gates = {-1, -1, -1, -1, -1, -1, -1, -1, 1, 0.01},
+                                                  .gates = {-1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 0.01},
                                                   .wave_timeout_s = 9}}};
     struct planned planned = {0};
     begin(f);

@@ -218,6 +218,7 @@ export const strings = {
       precision: 'Precision',
       false_alarms_per_hour: 'False alarms per hour',
       false_alarm_ratio: 'False alarms, against the release before',
+      drift: 'Open findings of drift',
       evidence: 'Frames, weakest robot',
       frames: 'Frames, weakest robot',
     } as Record<string, string>,
