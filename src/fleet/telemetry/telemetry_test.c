@@ -29,6 +29,21 @@ static void test_hist_survives_the_bytes(void **state)
     }
 }
 
+/* What a double has no room for is stored too: sums of a fleet merge exactly also from disk. */
+static void test_a_sum_beyond_a_double_survives(void **state)
+{
+    struct err err = {0};
+    struct exphist in = sample(3), out;
+    uint8_t bytes[HIST_MAX_BYTES];
+    exphist_add(&in, 0.25, 1);
+    exphist_add(&in, 1e20, 1);
+    assert_true(in.sum_rest != 0);
+    size_t len = hist_encode(&in, bytes);
+    assert_ok(hist_decode(bytes, len, &out, &err), err);
+    assert_memory_equal(&in, &out, sizeof in);
+    assert_fails(hist_decode(bytes, len - 8, &out, &err), err, ERR_CORRUPT);
+}
+
 static void test_hist_refuses_damage(void **state)
 {
     struct err err = {0};
@@ -97,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hist_survives_the_bytes),
+        cmocka_unit_test(test_a_sum_beyond_a_double_survives),
         cmocka_unit_test(test_hist_refuses_damage),
         cmocka_unit_test(test_presence_only_gets_worse_with_silence),
         cmocka_unit_test(test_a_late_farewell_of_an_old_connection_changes_nothing),
