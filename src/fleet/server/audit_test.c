@@ -246,6 +246,12 @@ static struct reply do_release_quarantine(struct scene *s)
     return post(s, "/api/v1/robots/r1/release-quarantine", NULL);
 }
 
+static struct reply do_missed(struct scene *s)
+{
+    return post(s, "/api/v1/missed",
+                "{\"robot\":\"r1\",\"from_ms\":1,\"until_ms\":2,\"label\":\"fall\"}");
+}
+
 /* In an order in which each can succeed. `said`: what its entry says. Without an act: why it leaves none. */
 static const struct {
     enum http_method method;
@@ -269,6 +275,10 @@ static const struct {
      "\\\"kind\\\":\\\"released\\\""},
     {HTTP_POST, "/api/v1/approvals", NULL, "approvals: fleet.server.trust_test"},
     {HTTP_POST, "/api/v1/tuf/:role", NULL, "metadata: fleet.server.trust_test"},
+    {HTTP_POST, "/api/v1/missed", do_missed, "missed: fall"},
+    {HTTP_POST, "/api/v1/reviews/:id", NULL, "verdicts: fleet.server.review_test"},
+    {HTTP_POST, "/api/v1/drift/:id/acknowledge", NULL, "findings of drift: fleet.server.drift_test"},
+    {HTTP_POST, "/api/v1/samples", NULL, "frames that mean nothing before somebody says what is on them"},
     {HTTP_POST, "/v1/metrics", NULL, "counts, not acts"},
     {HTTP_PUT, "/api/v1/incidents/:digest", NULL, "bytes that mean nothing before POST /api/v1/incidents"},
     {HTTP_PUT, "/api/v1/blobs/:digest", NULL, "bytes that mean nothing before POST /api/v1/releases"},
@@ -667,12 +677,14 @@ static void an_older_log_is_taken_over(void **state)
         assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
         int version = sqlite3_column_int(stmt, 0);
         sqlite3_finalize(stmt);
-        /* Undoes the migration that made the tree; it has to be the last one. */
+        /* Undoes the migrations from the one that made the tree on: that one, reviews, drift. */
         cleanup_free char *back = mem_printf(
+            "DROP TABLE decisions; DROP TABLE drift; DROP TABLE reviews; DROP TABLE missed;"
+            "ALTER TABLE telemetry DROP COLUMN operating_ms;"
             "DROP TABLE audit_log; DROP TABLE audit_hashes; DROP TABLE audit_checkpoints;"
             "CREATE TABLE audit (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
             "PRAGMA user_version = %d",
-            version - 1);
+            version - 3);
         run_sql(db, back);
         for (int seq = 1; seq <= 300; seq++) {
             char entry[96], hex[65];
