@@ -117,16 +117,20 @@ def test_a_model_that_stalls_is_seen(site):
     site.robot.start_program()
     site.robot.answers(site.release)
 
-    def stopped():
+    def runners(number):
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 program = (process / "cmdline").read_bytes().split(b"\0")[0]
                 of_this_robot = str(site.robot.dir)[1:] in (process / "mountinfo").read_text() + str((process / "cmdline").read_bytes())
                 if program.endswith(b"muster-runner") and of_this_robot:
-                    os.kill(int(process.name), signal.SIGSTOP)
+                    os.kill(int(process.name), number)
             except OSError:
                 continue
+
+    def stalled():
+        runners(signal.SIGSTOP)
         return site.robot.show()["facets"]["inference"] == "stalled"
-    wait_for(stopped, lambda: f"the facet: {site.robot.show()['facets']} {site.robot.tail()}")
+    wait_for(stalled, lambda: f"the facet: {site.robot.show()['facets']} {site.robot.tail()}")
     facets = site.robot.show()["facets"]
+    runners(signal.SIGCONT)
     assert facets["link"] == "up" and facets["agent"] == "ok"
