@@ -34,9 +34,9 @@ struct server_options {
     char revoke[OPTION_TEXT_SIZE]; /* token: end those of this name */
     char max_blob_mib[24];
     char certificate_hours[24], renew_grace_days[24]; /* numbers, maybe with a fraction */
-    char remote_write[OPTION_TEXT_SIZE]; /* "": nobody wants the numbers */
+    char remote_write[OPTION_TEXT_SIZE];              /* "": nobody wants the numbers */
     char remote_write_ca[OPTION_TEXT_SIZE], remote_write_token_file[OPTION_TEXT_SIZE];
-    bool list;                                        /* token: show them */
+    bool list; /* token: show them */
     bool help;
 };
 
