@@ -233,6 +233,7 @@ static void print_decision(struct json_at at)
     struct decision decision;
     struct json_at record = json_child(at, "decision");
     struct err bad = {0};
+    uint64_t id = 0;
     cleanup_free char *text = json_canonical(record);
     if (!text)
         return;
@@ -242,6 +243,8 @@ static void print_decision(struct json_at at)
     }
     if (!decision.robot[0])
         json_get_line(at, "robot", decision.robot, sizeof decision.robot);
+    json_get_u64(at, "id", INT64_MAX, &id);
+    printf("decision  %llu\n", (unsigned long long)id);
     explain_say_decision(&decision);
     puts("");
 }
