@@ -56,7 +56,19 @@ const char *drift_remedy(enum drift_cause cause)
     return (unsigned)cause < DRIFT_CAUSES ? causes[cause].remedy : "";
 }
 
-/* The size of the shift of a signal that moved, in its direction; 0: it did not, or not by much. */
+static const double LEAST_SD = 1.0 / 8; /* of the reference's */
+
+/* The sd of single frames here, where it is known and smaller than that of all places that the reference was made from: what is a large loss of sharpness
+ * for this dark aisle may be a small one between a dark and a bright site. */
+static double local_sd(const struct drift *drift, const struct channel *channel)
+{
+    const struct null *null = &channel->null[drift->last_context];
+    double independent = fmax(drift->options.block_frames / fmax(channel->reference.memory, 1), 1);
+    double here = null->known ? null->sd * sqrt(independent) : channel->reference.sd;
+    return fmin(fmax(here, LEAST_SD * channel->reference.sd), channel->reference.sd);
+}
+
+/* The size of the shift of a signal that moved, in its direction and in sd of single frames here; 0: it did not, or not by much. */
 static double moved(const struct drift *drift, enum signal signal)
 {
     struct drift_signal_report report;
@@ -64,7 +76,9 @@ static double moved(const struct drift *drift, enum signal signal)
     evidence_report(drift, signal, &report, &since);
     if (report.log10_e < SOME_EVIDENCE)
         return 0;
-    return fabs(report.shift) >= SOME_SHIFT || report.direction == 0 ? report.shift : 0;
+    double shift =
+        report.shift * drift->channels[signal].reference.sd / local_sd(drift, &drift->channels[signal]);
+    return fabs(shift) >= SOME_SHIFT || report.direction == 0 ? shift : 0;
 }
 
 static bool row_holds(const struct row *row, const double shift[SIGNALS])
