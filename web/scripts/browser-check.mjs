@@ -151,6 +151,12 @@ test('frames are judged by keyboard alone, and axe has nothing to say of it', ()
     await page.waitForFunction(() => /one in 10/.test(document.querySelector('dialog').textContent));
     assert.deepEqual(verdicts(), ['false', 'open', 'open']);
     assert.equal(mock.world.reviews[0].note, 'ft');
+    await page.waitForFunction(() => document.querySelector('dialog canvas')?.width === 512); // 64 pixels, eight times
+    const colour = (x, y) => page.evaluate(([x, y]) => [...document.querySelector('dialog canvas').getContext('2d').getImageData(x, y, 1, 1).data], [x, y]);
+    const [red, green] = await colour(500, 10);
+    assert.ok(red > 150 && green < 80, 'the picture');
+    assert.deepEqual((await colour(8 * 8, 100)).slice(0, 3), [0x3f, 0xd2, 0xff], 'the edge of a box');
+    assert.match(await page.textContent('dialog'), /crate 0.520/);
     await page.keyboard.press('n');
     await page.waitForFunction(() => /random audit/.test(document.querySelector('dialog').textContent));
     await page.fill('dialog input[type=number]', '2');
