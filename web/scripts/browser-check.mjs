@@ -179,3 +179,54 @@ test('what the model says can be hidden until there is a verdict', () =>
     await page.check('dialog input[type=checkbox]');
     assert.doesNotMatch(await page.textContent('dialog'), /fall 0.83/);
   }));
+
+test('drift is told first, and acknowledged only after a second word', () =>
+  withConsole({}, async (view) => {
+    const { page, mock } = view;
+    const open = () => mock.world.drift.filter((finding) => !finding.closed_ms).map((finding) => finding.id);
+    await pass(view, 20);
+    const finding = page.locator('[data-drift="2"]');
+    assert.match(await finding.textContent(), /Something new[\s\S]*common to the fleet[\s\S]*look at the novel frames[\s\S]*r1[\s\S]*r3/);
+    await finding.locator('button', { hasText: 'Acknowledge' }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('[data-drift="2"] form');
+    assert.deepEqual(await findings(page), []);
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('[data-drift="2"] form', { state: 'detached' });
+    assert.deepEqual(open(), [2, 1]);
+    await page.keyboard.press('Enter'); // the focus is back on its button
+    await page.waitForSelector('[data-drift="2"] form');
+    await page.keyboard.type('seen');
+    await page.keyboard.press('Enter');
+    await finding.waitFor({ state: 'detached' });
+    assert.deepEqual(open(), [1]);
+    assert.equal(await page.locator('[data-drift]').count(), 1);
+  }));
+
+test('a finding that the server will not close stays, with the reason', () =>
+  withConsole({}, async (view) => {
+    const { page } = view;
+    await pass(view, 20);
+    await page.route('**/acknowledge', (route) => route.fulfill({ status: 403, json: { error: { code: 'denied', message: 'the right to review is missing' } } }));
+    await page.click('[data-drift="1"] button:has-text("Acknowledge")');
+    await page.click('[data-drift="1"] form button:has-text("Close the finding")');
+    assert.match(await page.textContent('[data-drift="1"] [role=alert]'), /right to review is missing/);
+    assert.equal(await page.locator('[data-drift]').count(), 2);
+    assert.ok(view.problems.splice(0).every((problem) => problem.includes('403')));
+  }));
+
+test('why a rollout moved and a guard stepped in, and the numbers of a robot', () =>
+  withConsole({}, async (view) => {
+    const { page } = view;
+    await pass(view, 60);
+    assert.match(await page.textContent('article'), /because every gate of wave canary holds/);
+    await page.click('[data-robot="r1"]');
+    await pass(view, 2);
+    const drawer = await page.textContent('[role=dialog]');
+    assert.match(drawer, /because the result came 61.2 ms[\s\S]*otherwise: at most 60.0 ms/);
+    assert.match(drawer, /Link up, Agent ok, Inference ok/);
+    const charts = await page.locator('[role=dialog] .chart').evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')));
+    assert.equal(charts.length, 3);
+    assert.match(charts[0], /Battery: now 61 %, between 61 % and 90 %/);
+    assert.deepEqual(await findings(page), []);
+  }));

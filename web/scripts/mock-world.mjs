@@ -26,9 +26,15 @@ function makeReviews(timeMs) {
   return [one(3, 'alarm', 1), one(2, 'unsure', 0.1), one(1, 'audit', 0.0005)];
 }
 
+function makeDrift(timeMs) {
+  const one = (id, common, cause, remedy, robots) => ({ id, common, release: ref(KINDS[0]), cause, text: `pretended: ${cause} since a while`, remedy, opened_ms: timeMs, updated_ms: timeMs, closed_ms: 0, acknowledged_ms: 0, acknowledged_by: '', log10_e: 6.1, robot_count: robots.length, robots });
+  return [one(2, true, 'novelty', 'look at the novel frames (muster review): something is there that the model has not seen', ['r1', 'r2', 'r3']), one(1, false, 'sensor', 'clean the lens and look at the camera', ['r4'])];
+}
+
 export class World {
   constructor(count, startMs) {
     this.reviews = makeReviews(startMs);
+    this.drift = makeDrift(startMs);
     this.startMs = startMs;
     this.second = 0;
     this.seed = 1;
@@ -181,6 +187,7 @@ export class World {
       return {
         id: robot.id,
         labels: robot.labels,
+        facets: { link: 'up', agent: quietMs <= 15000 ? 'ok' : 'late', inference: 'ok' },
         presence: quietMs <= 15000 ? 'live' : quietMs <= 30000 ? 'late' : 'offline',
         last_seen_ms: robot.lastSeenMs,
         release: ref(robot.kind),
@@ -275,6 +282,24 @@ export class World {
       unlabelled: { accuracy: 0.91, valid: site === 'north', because: site === 'north' ? '' : 'drift says that the model meets something new' },
     });
     return { groups: [null, 'north', 'south'].map(group) };
+  }
+
+  decisions(of) {
+    const decision = of.get('robot')
+      ? { who: 'guard', rule: 'deadline', subject: 'frame 1234', count: 3, because: 'the result came 61.2 ms after its frame; 60 ms are allowed', otherwise: 'at most 60.0 ms, and it would have passed' }
+      : { who: 'rollout', rule: 'wave', subject: `rollout ${of.get('rollout')}, wave canary`, count: 1, because: 'every gate of wave canary holds' };
+    return [{ id: 1, robot: of.get('robot') ?? '', release: ref(KINDS[0]), rollout: Number(of.get('rollout') ?? 0), who: decision.who, rule: decision.rule, time_ms: this.startMs, received_ms: this.startMs, decision }];
+  }
+
+  /** An hour in which two minutes are missing. */
+  numbers(name) {
+    const units = { 'muster.battery.charge': '1', 'muster.system.temperature.max': 'Cel', 'muster.drift.log_e': '1' };
+    if (!units[name]) return [];
+    const minute = Math.floor(this.startMs / 60000) - 60;
+    const value = (i) => (name === 'muster.battery.charge' ? 0.9 - i / 200 : 40 + Math.sin(i / 9));
+    const points = Array.from({ length: 60 }, (_, i) => [(minute + i) * 60000, value(i)]).filter((_, i) => i !== 30 && i !== 31);
+    const attribute = name === 'muster.drift.log_e' ? { attribute: 'muster.signal', word: 'all' } : {};
+    return [{ robot: 'r1', name, unit: units[name], kind: 'gauge', ...attribute, last_ms: points.at(-1)[0], last: points.at(-1)[1], points }];
   }
 
   incidents() {

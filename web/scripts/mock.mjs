@@ -53,7 +53,20 @@ function api(world, path, request, reply) {
   if (what === 'alarms') return sendJson(reply, world.alarms(), world.nowMs);
   if (what === 'accuracy') return sendJson(reply, world.accuracy(), world.nowMs);
   if (what === 'reviews') return reviews(world, path, request, reply);
+  if (what === 'drift') return drift(world, path, request, reply);
+  const asked = new URL(request.url, 'http://mock').searchParams;
+  if (what === 'decisions') return sendJson(reply, { decisions: world.decisions(asked) }, world.nowMs);
+  if (what === 'series') return sendJson(reply, { series: world.numbers(asked.get('name')), step_ms: 60000, more: false }, world.nowMs);
   return reply.writeHead(404).end();
+}
+
+function drift(world, path, request, reply) {
+  const [, id, verb] = path.split('/');
+  if (!id) return sendJson(reply, { drift: world.drift.filter((finding) => !finding.closed_ms) }, world.nowMs);
+  const finding = world.drift.find((other) => other.id === Number(id));
+  if (!finding || verb !== 'acknowledge' || request.method !== 'POST') return reply.writeHead(404).end();
+  finding.closed_ms = finding.acknowledged_ms = world.nowMs;
+  return sendJson(reply, finding, world.nowMs);
 }
 
 /** A red field. */

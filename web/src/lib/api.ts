@@ -1,4 +1,4 @@
-// GET /api/v1/… with the operator's token, and one POST: what a person says of a frame.
+// GET /api/v1/… with the operator's token, and what a person says: of a frame, and that drift is known.
 
 import { strings } from './strings.ts';
 

@@ -26,6 +26,7 @@ import { budgetOf, DEFAULT_INTERVENTION_LIMIT, robotStatus, type Status } from '
 import { gateKey } from './rollouts.ts';
 import { followEvents, type LinkState } from './stream.ts';
 import { Reviews } from './reviews.svelte.ts';
+import { Watch } from './watch.svelte.ts';
 import { sumKnown, summarise } from './summary.ts';
 import { SseParser } from './sse.ts';
 
@@ -74,6 +75,13 @@ export class Fleet {
   readonly interventionLimit = $derived(this.#limitOfOpenRollout());
   readonly statuses = $derived(new Map(this.robots.map((robot) => [robot.id, this.#status(robot)])));
 
+  readonly watch = new Watch({
+    get: (path) => this.#get(path),
+    say: (path, said) => apiSay(path, said, this.#token, this.#abort.signal),
+    robot: () => this.selected,
+    rollouts: () => this.rollouts,
+  });
+
   readonly reviews = new Reviews({
     get: (path) => this.#get(path),
     say: (path, said) => apiSay(path, said, this.#token, this.#abort.signal),
@@ -98,6 +106,7 @@ export class Fleet {
     this.#ticker = setInterval(() => (this.localMs = Date.now()), 1_000);
     this.#poller.start();
     this.reviews.start();
+    this.watch.start();
     void this.#follow();
   }
 
@@ -105,6 +114,7 @@ export class Fleet {
     clearInterval(this.#ticker);
     this.#poller.stop();
     this.reviews.stop();
+    this.watch.stop();
     this.#abort.abort();
   }
 
@@ -113,6 +123,7 @@ export class Fleet {
     this.detail = null;
     this.detailProblem = '';
     if (id) void this.#readDetail();
+    this.watch.look();
   }
 
   #limitOfOpenRollout(): number {
@@ -265,6 +276,7 @@ export class Fleet {
     this.events = [event, ...this.events].slice(0, MAX_EVENTS);
     this.#poller.nudge();
     if (event.kind === 'review') this.reviews.nudge();
+    if (event.kind === 'drift' || event.kind === 'rollout') this.watch.nudge();
   }
 }
 

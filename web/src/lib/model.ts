@@ -22,6 +22,8 @@ export interface Robot {
   id: string;
   labels: Record<string, string>;
   presence: Presence;
+  /** Link, agent and inference, each by itself; '' from a server that does not say. */
+  facets: { link: string; agent: string; inference: string };
   lastSeenMs: number | null;
   release: ReleaseRef | null;
   target: ReleaseRef | null;
@@ -179,6 +181,45 @@ export interface Accuracy {
   unlabelled: { accuracy: number | null; valid: boolean; because: string };
 }
 
+/** Something that drifts: one for each release and cause, of one robot or of many. */
+export interface Drift {
+  id: number;
+  common: boolean;
+  release: ReleaseRef | null;
+  cause: string;
+  text: string;
+  remedy: string;
+  openedMs: number | null;
+  closedMs: number | null;
+  robotCount: number | null;
+  robots: string[];
+}
+
+/** Why something stepped in: a rollout, the guard of a robot, its watcher. */
+export interface Decision {
+  id: number;
+  robot: string;
+  who: string;
+  rule: string;
+  timeMs: number | null;
+  subject: string;
+  because: string;
+  otherwise: string;
+  count: number;
+}
+
+export interface Series {
+  name: string;
+  unit: string;
+  attribute: string;
+  word: string;
+  /** Digest, or '' for a series of no release. */
+  release: string;
+  lastMs: number | null;
+  last: number | null;
+  points: [timeMs: number, value: number][];
+}
+
 export interface Duty {
   open: number | null;
   late: number | null;
@@ -232,6 +273,11 @@ function readGuard(x: unknown): Guard | null {
   return state ? { state, sinceMs: number(f.since_ms), who: text(f.who), text: text(f.text) } : null;
 }
 
+function readFacets(x: unknown): Robot['facets'] {
+  const f = fields(x);
+  return { link: text(f.link), agent: text(f.agent), inference: text(f.inference) };
+}
+
 export function readRobot(x: unknown): Robot | null {
   const f = fields(x);
   const id = text(f.id);
@@ -240,6 +286,7 @@ export function readRobot(x: unknown): Robot | null {
     id,
     labels: readLabels(f.labels),
     presence: oneOf(f.presence, ['live', 'late', 'offline', 'never'], 'unknown'),
+    facets: readFacets(f.facets),
     lastSeenMs: number(f.last_seen_ms) || null, // 0 means never
     release: readReleaseRef(f.release),
     target: readReleaseRef(f.target),
@@ -449,6 +496,63 @@ export function readAccuracy(x: unknown): Accuracy | null {
       recall: readEstimate(frames.recall),
     },
     unlabelled: { accuracy: number(unlabelled.accuracy), valid: unlabelled.valid === true, because: text(unlabelled.because) },
+  };
+}
+
+export function readDrift(x: unknown): Drift | null {
+  const f = fields(x);
+  const id = number(f.id);
+  if (id === null) return null;
+  return {
+    id,
+    common: f.common === true,
+    release: readReleaseRef(f.release),
+    cause: text(f.cause) || 'unknown',
+    text: text(f.text),
+    remedy: text(f.remedy),
+    openedMs: number(f.opened_ms),
+    closedMs: number(f.closed_ms) || null, // 0: open
+    robotCount: number(f.robot_count),
+    robots: list(f.robots).map(text).filter(Boolean),
+  };
+}
+
+export function readDecision(x: unknown): Decision | null {
+  const f = fields(x);
+  const id = number(f.id);
+  if (id === null) return null;
+  const said = fields(f.decision);
+  return {
+    id,
+    robot: text(f.robot),
+    who: text(f.who) || 'unknown',
+    rule: text(f.rule) || 'unknown',
+    timeMs: number(f.time_ms),
+    subject: text(said.subject),
+    because: text(said.because),
+    otherwise: text(said.otherwise),
+    count: number(said.count) ?? 1,
+  };
+}
+
+function readPoint(x: unknown): [number, number] | null {
+  const [timeMs, value] = list(x).map(number);
+  return timeMs == null || value == null ? null : [timeMs, value];
+}
+
+export function readSeries(x: unknown): Series | null {
+  const f = fields(x);
+  const name = text(f.name);
+  if (!name) return null;
+  return {
+    name,
+    unit: text(f.unit),
+    attribute: text(f.attribute),
+    word: text(f.word),
+    release: text(f.release),
+    lastMs: number(f.last_ms),
+    last: number(f.last),
+    points: keep(list(f.points).map(readPoint)),
   };
 }
 

@@ -132,6 +132,10 @@ export const strings = {
     title: 'Robot',
     close: 'Close',
     facets: 'Facets',
+    link: 'Link',
+    agent: 'Agent',
+    inference: 'Inference',
+    facet: { up: 'up', down: 'down', ok: 'ok', late: 'late', silent: 'silent', stalled: 'stalled', unknown: 'unknown' } as Record<string, string>,
     presence: 'Presence',
     lastSeen: 'Last heard from',
     release: 'Runs',
@@ -296,6 +300,52 @@ export const strings = {
     interval: (low: string, high: string) => `${low} to ${high}`,
     open: (count: string) => `${count} open`,
     note: '95 % intervals; they hold however often one looks.',
+  },
+
+  drift: {
+    title: 'Drift',
+    cause: {
+      sensor: 'The sensor',
+      environment: 'The surroundings',
+      model: 'The model',
+      novelty: 'Something new',
+      machine: 'The machine',
+    } as Record<string, string>,
+    common: 'common to the fleet',
+    single: 'single robots',
+    since: (age: string) => `since ${age}`,
+    robots: (count: string) => `Robots (${count}):`,
+    more: (count: string) => `and ${count} more`,
+    acknowledge: 'Acknowledge…',
+    acknowledgeOf: (cause: string, release: string) => `Acknowledge: ${cause}, ${release}`,
+    confirm: 'This closes the finding for everybody; what goes on drifting opens another one.',
+    note: 'Note',
+    yes: 'Close the finding',
+    no: 'Cancel',
+    done: 'The finding is closed.',
+    failed: (message: string) => `Not acknowledged: ${message}`,
+  },
+
+  decisions: {
+    title: 'Why',
+    because: (why: string) => `because ${why}`,
+    otherwise: (what: string) => `otherwise: ${what}`,
+    times: (count: string) => `${count} times`,
+    who: { guard: 'guard', rollout: 'rollout', drift: 'drift', agent: 'agent' } as Record<string, string>,
+  },
+
+  series: {
+    title: 'The last hour',
+    waiting: 'No minute has been told yet.',
+    now: (value: string) => `now ${value}`,
+    name: {
+      'muster.battery.charge': 'Battery',
+      'muster.system.temperature.max': 'Hottest zone',
+      'muster.system.cpu.utilization': 'Processor',
+      'muster.gpu.utilization': 'GPU',
+      'muster.drift.log_e': 'Evidence of drift (powers of ten)',
+    } as Record<string, string>,
+    chart: (name: string, value: string, low: string, high: string) => `${name}: now ${value}, between ${low} and ${high} in the last hour`,
   },
 
   chart: {
