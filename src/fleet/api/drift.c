@@ -11,20 +11,10 @@
 
 enum { LIST_LIMIT = 200 };
 
-/* The names are separated by spaces; a robot's id has none. */
-static bool has_robot(const struct drift_row *row, const char *robot)
-{
-    size_t len = strlen(robot);
-    for (const char *at = row->robots; (at = strstr(at, robot)) != NULL; at += len)
-        if ((at == row->robots || at[-1] == ' ') && (at[len] == ' ' || at[len] == 0))
-            return true;
-    return false;
-}
-
 static void add_robot(struct drift_row *row, const char *robot)
 {
     size_t used = strlen(row->robots);
-    if (has_robot(row, robot))
+    if (drift_row_names(row, robot))
         return;
     row->robot_count++;
     if (used + strlen(robot) + 2 < sizeof row->robots)
@@ -176,7 +166,7 @@ static int parse_note(struct call *call, char *out, size_t size, struct err *err
     return json_finish(&reader, err);
 }
 
-/* Acknowledged is closed: what goes on drifting opens another one. */
+/* Acknowledged is closed: what is news after that opens another one (fleet/engine/drift.c). */
 int drift_acknowledge_post(struct call *call, struct err *err)
 {
     struct store *store = call->fleet->store;

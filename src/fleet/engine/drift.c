@@ -9,6 +9,7 @@
 #include <math.h>
 
 enum { FRESH_MS = 15 * 60000, BLOCK_S = 60, QUARTER_DAYS = 90, MAX_RELEASES = 16 };
+enum { QUIET_MS = 3600000, TOUCH_MS = 300000, LAST_ROWS = 200 };
 #define FALSE_DISCOVERIES 0.1
 
 struct speaker {
@@ -82,6 +83,53 @@ static void name_robots(const struct speaker *const *speakers, const size_t *fou
     }
 }
 
+/* ---- what people know already ---- */
+
+struct last {
+    const struct digest *release;
+    const char *cause;
+    bool known;
+    struct drift_row row; /* the newest of them */
+};
+
+static int on_row(const struct drift_row *row, void *arg)
+{
+    struct last *last = arg;
+    if (!digest_equal(&row->release, last->release) || !str_eq(row->cause, last->cause))
+        return 0;
+    last->known = true;
+    last->row = *row;
+    return 1;
+}
+
+static bool names_all(const struct drift_row *row, const struct speaker *const *speakers, const size_t *found,
+                      size_t count)
+{
+    bool cut = strlen(row->robots) + API_ID_SIZE + 2 >= sizeof row->robots;
+    for (size_t i = 0; i < count && !cut; i++)
+        if (!drift_row_names(row, speakers[found[i]]->robot))
+            return false;
+    return count <= row->robot_count;
+}
+
+/* Acknowledged, it stands as it was, and it never went away: a robot's alarm lasts until it is acknowledged there, and is no news before. */
+static int is_known(struct fleet *fleet, const struct digest *release, const struct watch_finding *finding,
+                    const struct speaker *const *speakers, const size_t *found, int64_t now_ms, bool *out,
+                    struct err *err)
+{
+    struct store *store = fleet->store;
+    struct last last = {.release = release, .cause = drift_cause_name(finding->cause)};
+    if (store->ops->drift_each(store, false, LAST_ROWS, on_row, &last, err) < 0)
+        return -1;
+    int64_t heard_ms = MAX(last.row.updated_ms, last.row.closed_ms);
+    *out = last.known && last.row.closed_ms && (last.row.common || !finding->common) &&
+           now_ms - heard_ms < QUIET_MS && names_all(&last.row, speakers, found, finding->count);
+    if (!*out || now_ms - heard_ms < TOUCH_MS)
+        return 0;
+    last.row.updated_ms = now_ms;
+    return store->ops->drift_save(store, &last.row, err);
+}
+
 static int keep(struct fleet *fleet, const struct digest *release, const struct watch_finding *finding,
                 size_t robots, const struct speaker *const *speakers, const size_t *found, int64_t now_ms,
                 struct err *err)
@@ -91,8 +139,13 @@ static int keep(struct fleet *fleet, const struct digest *release, const struct 
     struct err absent = {0};
     const char *cause = drift_cause_name(finding->cause);
     if (store->ops->drift_open(store, release, cause, &row, &absent) < 0) {
+        bool known = false;
         if (absent.code != ERR_NOT_FOUND)
             return *err = absent, -1;
+        if (is_known(fleet, release, finding, speakers, found, now_ms, &known, err) < 0)
+            return -1;
+        if (known)
+            return 0;
         row = (struct drift_row){.release = *release, .opened_ms = now_ms};
         str_copy(row.cause, sizeof row.cause, cause);
     }

@@ -468,6 +468,37 @@ static void test_drift_of_robots_and_of_the_fleet(void **state)
     assert_int_equal(two.rows[0].robot_count, 16);
 }
 
+static void acknowledge_all(struct fixture *f, const struct drifts *drifts, int64_t now_ms)
+{
+    struct err err = {0};
+    enter(f);
+    for (size_t i = 0; i < drifts->count; i++) {
+        struct drift_row row = drifts->rows[i];
+        row.closed_ms = row.acknowledged_ms = now_ms;
+        assert_ok(f->fleet->store->ops->drift_save(f->fleet->store, &row, &err), err);
+    }
+    leave(f);
+}
+
+/* A robot's alarm lasts: what people acknowledged is news again with another robot, or after it was gone for an hour. */
+static void test_acknowledged_drift_is_no_news(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t now_ms = clock_wall_ms();
+    say(f, "d01", 11, DRIFT_SENSOR, 1);
+    struct drifts first = drifts_of(f);
+    assert_int_equal(first.count, 1);
+    acknowledge_all(f, &first, now_ms);
+    assert_int_equal(drifts_of(f).count, 0);
+    say(f, "d02", 11, DRIFT_SENSOR, 1);
+    struct drifts second = drifts_of(f);
+    assert_int_equal(second.count, 1);
+    assert_string_equal(second.rows[0].robots, "d01 d02");
+    second.rows[0].updated_ms = now_ms - 7200000;
+    acknowledge_all(f, &second, now_ms - 7200000);
+    assert_int_equal(drifts_of(f).count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +510,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pause_holds_and_abort_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_going_back_follows_the_plan_of_before, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drift_of_robots_and_of_the_fleet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_acknowledged_drift_is_no_news, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

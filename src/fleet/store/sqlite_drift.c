@@ -2,6 +2,7 @@
 #include "fleet/store/db.h"
 
 #include <math.h>
+#include <string.h>
 
 int sqlite_decision_add(struct store *store, const struct decision_row *row, uint64_t *out_id,
                         struct err *err)
@@ -50,6 +51,16 @@ int sqlite_decision_prune(struct store *store, int64_t keep, struct err *err)
     return db_write(db_of(store), err, NULL,
                     "DELETE FROM decisions WHERE id <= (SELECT coalesce(max(id), 0) FROM decisions) - ?", "i",
                     keep);
+}
+
+/* The names are separated by spaces; a robot's id has none. */
+bool drift_row_names(const struct drift_row *row, const char *robot)
+{
+    size_t len = strlen(robot);
+    for (const char *at = row->robots; len && (at = strstr(at, robot)) != NULL; at += len)
+        if ((at == row->robots || at[-1] == ' ') && (at[len] == ' ' || at[len] == 0))
+            return true;
+    return false;
 }
 
 #define DRIFT_COLUMNS                                                                                        \

@@ -334,6 +334,7 @@ struct drift_row {
     uint64_t robot_count;
     char text[STORE_REASON_SIZE];
 };
+bool drift_row_names(const struct drift_row *row, const char *robot); /* among `robots` */
 
 struct store;
 
