@@ -53,40 +53,56 @@ static int ask(struct search *search, bool *out_enough, double *out_score, struc
     return 0;
 }
 
-static int ask_first(struct search *search, size_t count, bool *out_enough, struct err *err)
+static int ask_first(struct search *search, size_t count, bool *out_enough, double *out_score,
+                     struct err *err)
 {
     struct cover *cover = search->cover;
     for (size_t i = 0; i < cover->count; i++)
         cover->cells[i].covered = i < count;
-    return ask(search, out_enough, &cover->score, err);
+    return ask(search, out_enough, out_score, err);
+}
+
+/* Doubling: *high are enough, *low are not; *high 0: none are. */
+static int gallop(struct search *search, size_t *low, size_t *high, struct err *err)
+{
+    struct cover *cover = search->cover;
+    bool enough = false;
+    *low = *high = 0;
+    while (!enough && *high < cover->count && cover->left > 0) {
+        *low = *high;
+        *high = MIN(MAX(2 * *high, 1), cover->count);
+        if (ask_first(search, *high, &enough, &cover->score, err) < 0)
+            return -1;
+    }
+    if (!enough)
+        *high = 0;
+    return 0;
 }
 
 /* *out_count: of the fewest first cells that are enough; 0: none are. */
 static int fewest(struct search *search, size_t *out_count, struct err *err)
 {
     struct cover *cover = search->cover;
-    size_t low = 0, high = 0; /* `low` are not enough */
-    bool enough = false;
-    *out_count = 0;
-    while (!enough && high < cover->count && cover->left > 0) {
-        low = high;
-        high = MIN(MAX(2 * high, 1), cover->count);
-        if (ask_first(search, high, &enough, err) < 0)
+    size_t low, high;
+    if (gallop(search, &low, &high, err) < 0)
+        return -1;
+    while (high > low + 1 && cover->left > 0) {
+        const size_t middle = low + (high - low) / 2;
+        bool enough;
+        double score;
+        if (ask_first(search, middle, &enough, &score, err) < 0)
             return -1;
-    }
-    if (!enough)
-        return 0;
-    while (high - low > 1 && cover->left > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (ask_first(search, middle, &enough, err) < 0)
-            return -1;
-        if (enough)
+        if (enough) {
             high = middle;
-        else
+            cover->score = score;
+        } else {
             low = middle;
+        }
     }
+    for (size_t i = 0; i < cover->count; i++)
+        cover->cells[i].covered = i < high;
     *out_count = high;
-    return ask_first(search, high, &enough, err);
+    return 0;
 }
 
 static int prune(struct search *search, size_t count, struct err *err)
@@ -117,6 +133,13 @@ static int by_value(const void *a, const void *b)
     return (p->x0 > q->x0) - (p->x0 < q->x0);
 }
 
+static int open_search(struct search *search, size_t count, struct err *err)
+{
+    search->covered = mem_zalloc(count, sizeof *search->covered);
+    search->keep = mem_zalloc(scene_places(search->cover->scene), sizeof *search->keep);
+    return search->covered && search->keep ? 0 : err_no_memory(err);
+}
+
 int cover_find(struct cover *cover, bool *out_found, struct err *err)
 {
     cleanup_search struct search search = {.cover = cover};
@@ -124,13 +147,46 @@ int cover_find(struct cover *cover, bool *out_found, struct err *err)
     *out_found = false;
     if (!cover->count)
         return 0;
-    search.covered = mem_zalloc(cover->count, sizeof *search.covered);
-    search.keep = mem_zalloc(scene_places(cover->scene), sizeof *search.keep);
-    if (!search.covered || !search.keep)
-        return err_no_memory(err);
+    if (open_search(&search, cover->count, err) < 0)
+        return -1;
     qsort(cover->cells, cover->count, sizeof *cover->cells, by_value);
     if (fewest(&search, &count, err) < 0)
         return -1;
     *out_found = count > 0;
     return count ? prune(&search, count, err) : 0;
+}
+
+/* ---- finer ---- */
+
+/* The covered ones to the front; how many. */
+static size_t gather(struct cover *cover)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < cover->count; i++)
+        if (cover->cells[i].covered)
+            cover->cells[count++] = cover->cells[i];
+    return count;
+}
+
+int cover_refine(struct cover *cover, size_t room, struct err *err)
+{
+    cleanup_search struct search search = {.cover = cover};
+    const size_t count = gather(cover);
+    cover->count = count;
+    if (!count || 4 * count > room)
+        return 0;
+    cleanup_free struct cover_cell *whole = mem_dup(cover->cells, count * sizeof *whole);
+    if (!whole || open_search(&search, 4 * count, err) < 0)
+        return err_no_memory(err);
+    cover->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct area parts[4];
+        const size_t parts_count = area_quarter(&whole[i].cell.area, parts);
+        for (size_t k = 0; k < parts_count; k++) {
+            cover->cells[cover->count] = whole[i];
+            cover->cells[cover->count].cell.area = parts[k];
+            cover->cells[cover->count++].loss = whole[i].loss / (double)parts_count;
+        }
+    }
+    return prune(&search, cover->count, err);
 }

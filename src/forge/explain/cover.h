@@ -42,4 +42,8 @@ struct cover {
 /* *out_found false: not even all cells are enough, or the passes did not suffice. */
 int cover_find(struct cover *cover, bool *out_found, struct err *err) must_check;
 
+/* The set that was found, finer: quarters of its cells in place of all cells. Of them those are left out again that are not needed, as long
+ * as passes are left. `cells` has room for `room`; where that does not suffice nothing is done. */
+int cover_refine(struct cover *cover, size_t room, struct err *err) must_check;
+
 #endif

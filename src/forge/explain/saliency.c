@@ -117,21 +117,6 @@ static int tile_alone(struct making *making, const struct area *tile, double *ou
     return 0;
 }
 
-static size_t quarter(const struct area *area, struct area out[4])
-{
-    const int mid_x = area->x0 + (area->x1 - area->x0 + 1) / 2,
-              mid_y = area->y0 + (area->y1 - area->y0 + 1) / 2;
-    const struct area parts[] = {{area->x0, area->y0, mid_x, mid_y},
-                                 {mid_x, area->y0, area->x1, mid_y},
-                                 {area->x0, mid_y, mid_x, area->y1},
-                                 {mid_x, mid_y, area->x1, area->y1}};
-    size_t count = 0;
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        if (!area_empty(&parts[i]))
-            out[count++] = parts[i];
-    return count;
-}
-
 static bool inside(const struct area *inner, const struct area *outer)
 {
     return inner->x0 >= outer->x0 && inner->y0 >= outer->y0 && inner->x1 <= outer->x1 &&
@@ -144,7 +129,7 @@ static int split(struct making *making, const struct saliency_tile *parent, stru
                  size_t *out_count, struct err *err)
 {
     struct area parts[4];
-    size_t parts_count = quarter(&parent->area, parts), count = 0;
+    size_t parts_count = area_quarter(&parent->area, parts), count = 0;
     double sum = 0, loss;
     for (size_t i = 0; i < parts_count; i++) {
         if (inside(&parts[i], &making->focus))
@@ -336,7 +321,7 @@ static int search_core(struct making *making, struct err *err)
                           .cells = cells};
     bool found;
     cover.count = list_core(making, cells);
-    if (cover_find(&cover, &found, err) < 0)
+    if (cover_find(&cover, &found, err) < 0 || (found && cover_refine(&cover, ARRAY_LEN(cells), err) < 0))
         return -1;
     making->out->passes += making->left - cover.left;
     making->left = cover.left;

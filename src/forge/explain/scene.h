@@ -53,4 +53,20 @@ static inline bool area_has(const struct area *area, int x, int y)
     return x >= area->x0 && x < area->x1 && y >= area->y0 && y < area->y1;
 }
 
+/* Into up to four parts; how many. */
+static inline size_t area_quarter(const struct area *area, struct area out[4])
+{
+    const int mid_x = area->x0 + (area->x1 - area->x0 + 1) / 2,
+              mid_y = area->y0 + (area->y1 - area->y0 + 1) / 2;
+    const struct area parts[] = {{area->x0, area->y0, mid_x, mid_y},
+                                 {mid_x, area->y0, area->x1, mid_y},
+                                 {area->x0, mid_y, mid_x, area->y1},
+                                 {mid_x, mid_y, area->x1, area->y1}};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (!area_empty(&parts[i]))
+            out[count++] = parts[i];
+    return count;
+}
+
 #endif
