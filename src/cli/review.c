@@ -148,6 +148,20 @@ static int save_picture(struct client *client, uint64_t id, const char *output, 
     return file_replace(output, picture.data, picture.len, 0644, err);
 }
 
+/* By the name that the release gives it; its number where the release is not there any more. */
+static void print_label(struct json_at at, size_t label)
+{
+    size_t count = 0;
+    char name[40] = "";
+    struct json_at labels = json_has(at, "labels") ? json_list(at, "labels", 256, &count) : at;
+    if (label < count)
+        json_as_line(json_item(labels, label), name, sizeof name);
+    if (name[0])
+        printf("  %s", name);
+    else
+        printf("  label %zu", label);
+}
+
 static void print_said(struct json_at at)
 {
     size_t count = 0;
@@ -158,15 +172,16 @@ static void print_said(struct json_at at)
             double n[6] = {0};
             for (size_t k = 0; k < 6; k++)
                 json_as_double(json_item(json_item(list, i), k), -1e9, 1e9, &n[k]);
-            printf("  label %.0f, score %.3f, at %.0f,%.0f to %.0f,%.0f\n", n[0], n[1], n[2], n[3], n[4],
-                   n[5]);
+            print_label(at, n[0] >= 0 ? (size_t)n[0] : 0);
+            printf(", score %.3f, at %.0f,%.0f to %.0f,%.0f\n", n[1], n[2], n[3], n[4], n[5]);
         }
     } else if (json_has(at, "values")) {
         list = json_list(at, "values", 768, &count);
         for (size_t i = 0; i < MIN(count, (size_t)10); i++) {
             double value = 0;
             json_as_double(json_item(list, i), -1e30, 1e30, &value);
-            printf("  value %zu: %.4f\n", i, value);
+            print_label(at, i);
+            printf(": %.4f\n", value);
         }
     }
 }

@@ -233,7 +233,7 @@ void json_as_name(struct json_at at, char *out, size_t out_size)
     json_as_string(at, out, out_size);
 }
 
-static void as_line(struct json_at at, char *out, size_t out_size)
+void json_as_line(struct json_at at, char *out, size_t out_size)
 {
     const char *text = text_of(at);
     if (text && !json_is_line(text))
@@ -318,7 +318,7 @@ void json_get_name(struct json_at at, const char *key, char *out, size_t out_siz
 
 void json_get_line(struct json_at at, const char *key, char *out, size_t out_size)
 {
-    as_line(member(at, key), out, out_size);
+    json_as_line(member(at, key), out, out_size);
 }
 
 void json_get_int(struct json_at at, const char *key, int64_t min, int64_t max, int64_t *out)

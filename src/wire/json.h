@@ -78,6 +78,7 @@ void json_get_choice(struct json_at at, const char *key, const char *const *word
 
 /* The value at the place itself (list items). */
 void json_as_string(struct json_at at, char *out, size_t out_size);
+void json_as_line(struct json_at at, char *out, size_t out_size); /* as json_get_line */
 void json_as_int(struct json_at at, int64_t min, int64_t max, int64_t *out);
 void json_as_double(struct json_at at, double min, double max, double *out);
 void json_as_name(struct json_at at, char *out, size_t out_size);
