@@ -9,6 +9,7 @@
 #include "sys/file.h"
 #include "wire/instant.h"
 #include "wire/json.h"
+#include "wire/sample.h"
 
 #include <math.h>
 
@@ -99,6 +100,19 @@ static void print_row(struct json_at at)
            score, verdict);
 }
 
+static bool is_state(const char *word)
+{
+    return !word || str_eq(word, "open") || str_eq(word, "decided");
+}
+
+static bool is_reason(const char *word)
+{
+    bool found = !word;
+    for (int i = 0; word && i < SAMPLE_REASONS; i++)
+        found |= str_eq(word, sample_reason_name((enum sample_reason)i));
+    return found;
+}
+
 static int run_list(int argc, char **argv, struct err *err)
 {
     struct flags flags;
@@ -109,9 +123,10 @@ static int run_list(int argc, char **argv, struct err *err)
         return -1;
     if (flags.robot && !str_is_name(flags.robot, 63))
         return err_set(err, ERR_USAGE, "\"%.80s\" is no robot id", flags.robot);
-    if ((flags.state && !str_is_name(flags.state, 15)) || (flags.reason && !str_is_name(flags.reason, 15)))
-        return err_set(err, ERR_USAGE,
-                       "--state is open or decided; --reason is one word; see muster review --help");
+    if (!is_state(flags.state) || !is_reason(flags.reason))
+        return err_set(
+            err, ERR_USAGE,
+            "--state is open or decided; --reason audit, unsure, novel, intervention, operator or alarm");
     cleanup_free char *path = mem_printf("/api/v1/reviews?limit=%lld&state=%s%s%s%s%s",
                                          (long long)flags.limit, flags.state ? flags.state : "open",
                                          flags.robot ? "&robot=" : "", flags.robot ? flags.robot : "",
