@@ -25,8 +25,7 @@ int main(int argc, char **argv)
         verb_verify,   verb_oms,      verb_grant,    verb_push,    verb_eval,    verb_explain,
         verb_bench,    verb_robot,    verb_rollout,  verb_approve, verb_hold,    verb_release,
         verb_override, verb_rollback, verb_fallback, verb_stop,    verb_reset,   verb_restart,
-        verb_service,  verb_audit,    verb_incident, verb_review,  verb_drift,
-        verb_tuf,
+        verb_service,  verb_audit,    verb_incident, verb_review,  verb_drift,   verb_tuf,
     };
     char *asked[] = {argv[0], argc > 2 ? argv[2] : NULL, (char *)"--help", NULL};
     if (argc > 2 && str_eq(argv[1], "help")) { /* muster help VERB: muster VERB --help */

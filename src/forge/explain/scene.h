@@ -53,6 +53,12 @@ static inline bool area_has(const struct area *area, int x, int y)
     return x >= area->x0 && x < area->x1 && y >= area->y0 && y < area->y1;
 }
 
+static inline bool area_inside(const struct area *inner, const struct area *outer)
+{
+    return inner->x0 >= outer->x0 && inner->y0 >= outer->y0 && inner->x1 <= outer->x1 &&
+           inner->y1 <= outer->y1;
+}
+
 /* Into up to four parts; how many. */
 static inline size_t area_quarter(const struct area *area, struct area out[4])
 {
