@@ -129,11 +129,22 @@ bool story_is_quiet(const struct story *story)
     return story->begun && story->chapter < play->chapter_count && play->chapters[story->chapter].quiet;
 }
 
+/* A rollout takes in whoever is enrolled when it starts. Who does not come is noticed by the chapter's limit. */
+static bool everybody_is_there(struct story *story, const struct view *view, int64_t now_ms)
+{
+    if (!story->chapter_began_ms)
+        story->chapter_began_ms = now_ms;
+    return view->robot_count >= (size_t)story->stage->robots ||
+           now_ms - story->chapter_began_ms > CHAPTER_LIMIT_MS;
+}
+
 int story_step(struct story *story, const struct view *view, const struct chaos *chaos, int64_t now_ms,
                bool *out_more, struct err *err)
 {
     *out_more = story->chapter < story->stage->play->chapter_count;
     if (!*out_more)
+        return 0;
+    if (!story->begun && !everybody_is_there(story, view, now_ms))
         return 0;
     if (!story->begun)
         return begin(story, now_ms, err);
