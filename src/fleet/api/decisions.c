@@ -5,7 +5,7 @@
 #include "fleet/api/call.h"
 #include "wire/decision.h"
 
-enum { DEFAULT_LIMIT = 50, MAX_LIMIT = 500 };
+enum { DEFAULT_LIMIT = 50, MAX_LIMIT = 500, KEEP_OF_A_ROBOT = 1000, PRUNE_EVERY = 64 };
 
 /* A record that is none stays in the report alone. */
 int decision_take(struct call *call, const struct api_report *report, struct err *err)
@@ -23,7 +23,9 @@ int decision_take(struct call *call, const struct api_report *report, struct err
     str_copy(row.robot, sizeof row.robot, call->robot.id);
     str_copy(row.who, sizeof row.who, decider_name(decision.who));
     str_copy(row.rule, sizeof row.rule, decision.rule);
-    return store->ops->decision_add(store, &row, &id, err);
+    if (store->ops->decision_add(store, &row, &id, err) < 0)
+        return -1;
+    return id % PRUNE_EVERY ? 0 : store->ops->decision_prune(store, call->robot.id, KEEP_OF_A_ROBOT, err);
 }
 
 struct listing {

@@ -50,14 +50,16 @@ static int make_room(struct call *call, size_t len, struct err *err)
     for (;;) {
         uint64_t count = 0, bytes = 0;
         struct review_row victim;
+        bool last = false;
         if (store->ops->review_sum(store, call->robot.id, &count, &bytes, err) < 0)
             return -1;
         if (count == 0 || (count < MOST_OF_A_ROBOT && bytes + len <= MOST_BYTES_OF_A_ROBOT))
             return 0;
         if (store->ops->review_victim(store, call->robot.id, &victim, err) < 0 ||
-            store->ops->review_forget(store, victim.id, err) < 0)
+            store->ops->review_forget(store, victim.id, &last, err) < 0)
             return -1;
-        blobs_drop(call->fleet->samples, &victim.sample);
+        if (last) /* the same frame may have come from a robot whose log began anew */
+            blobs_drop(call->fleet->samples, &victim.sample);
     }
 }
 

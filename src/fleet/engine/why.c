@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-enum { KEEP_DECISIONS = 100000, PRUNE_EVERY = 256 };
+enum { KEEP_DECISIONS = 10000, PRUNE_EVERY = 8 };
 
 /* "at least" gates name what is wanted; the others what is the most. */
 static bool wants_more(const char *name)
@@ -77,7 +77,7 @@ static int keep(struct fleet *fleet, const struct rollout *next, const struct de
     str_copy(row.rule, sizeof row.rule, decision->rule);
     if (fleet->store->ops->decision_add(fleet->store, &row, &id, err) < 0)
         return -1;
-    return id % PRUNE_EVERY ? 0 : fleet->store->ops->decision_prune(fleet->store, KEEP_DECISIONS, err);
+    return id % PRUNE_EVERY ? 0 : fleet->store->ops->decision_prune(fleet->store, "", KEEP_DECISIONS, err);
 }
 
 int engine_why(struct fleet *fleet, const struct rollout *old, const struct rollout_actions *actions,

@@ -199,15 +199,16 @@ int sqlite_incident_upload_get(struct store *store, const char *robot, struct di
 int sqlite_incident_upload_set(struct store *store, const char *robot, const struct digest *digest,
                                struct err *err);
 
-int sqlite_decision_add(struct store *store, const struct decision_row *row, uint64_t *out_id, struct err *err);
+int sqlite_decision_add(struct store *store, const struct decision_row *row, uint64_t *out_id,
+                        struct err *err);
 int sqlite_decision_each(struct store *store, const struct decision_filter *filter,
                          int (*visit)(const struct decision_row *row, void *arg), void *arg, struct err *err);
-int sqlite_decision_prune(struct store *store, int64_t keep, struct err *err);
+int sqlite_decision_prune(struct store *store, const char *robot, int64_t keep, struct err *err);
 int sqlite_drift_add(struct store *store, const struct drift_row *row, uint64_t *out_id, struct err *err);
 int sqlite_drift_save(struct store *store, const struct drift_row *row, struct err *err);
 int sqlite_drift_get(struct store *store, uint64_t id, struct drift_row *out, struct err *err);
-int sqlite_drift_open(struct store *store, const struct digest *release, const char *cause, struct drift_row *out,
-                      struct err *err);
+int sqlite_drift_open(struct store *store, const struct digest *release, const char *cause,
+                      struct drift_row *out, struct err *err);
 int sqlite_drift_each(struct store *store, bool open_only, int64_t limit,
                       int (*visit)(const struct drift_row *row, void *arg), void *arg, struct err *err);
 
@@ -219,7 +220,7 @@ int sqlite_review_each(struct store *store, const struct review_filter *filter,
 int sqlite_review_sum(struct store *store, const char *robot, uint64_t *out_count, uint64_t *out_bytes,
                       struct err *err);
 int sqlite_review_victim(struct store *store, const char *robot, struct review_row *out, struct err *err);
-int sqlite_review_forget(struct store *store, uint64_t id, struct err *err);
+int sqlite_review_forget(struct store *store, uint64_t id, bool *out_last, struct err *err);
 int sqlite_alarm_counts(struct store *store, const struct digest *release, const char *robot,
                         struct rollout_alarms *out, struct err *err);
 int sqlite_missed_add(struct store *store, const struct missed_row *row, uint64_t *out_id, struct err *err);

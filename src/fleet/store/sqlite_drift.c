@@ -46,11 +46,12 @@ int sqlite_decision_each(struct store *store, const struct decision_filter *filt
     return got;
 }
 
-int sqlite_decision_prune(struct store *store, int64_t keep, struct err *err)
+int sqlite_decision_prune(struct store *store, const char *robot, int64_t keep, struct err *err)
 {
     return db_write(db_of(store), err, NULL,
-                    "DELETE FROM decisions WHERE id <= (SELECT coalesce(max(id), 0) FROM decisions) - ?", "i",
-                    keep);
+                    "DELETE FROM decisions WHERE robot = ?1 AND id <="
+                    " (SELECT id FROM decisions WHERE robot = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                    "ti", robot, keep);
 }
 
 /* The names are separated by spaces; a robot's id has none. */

@@ -133,9 +133,25 @@ int sqlite_review_victim(struct store *store, const char *robot, struct review_r
     return take_one(s, stmt, out, err);
 }
 
-/* Without a verdict there is nothing left to know about it. */
-int sqlite_review_forget(struct store *store, uint64_t id, struct err *err)
+static int is_last(struct store *store, uint64_t id, bool *out_last, struct err *err)
 {
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt =
+        db_query(s, err,
+                 "SELECT EXISTS (SELECT 1 FROM reviews AS other JOIN reviews AS it"
+                 " ON other.sample = it.sample WHERE it.id = ?1 AND other.id <> ?1)",
+                 "u", id);
+    if (!stmt || db_step(s, stmt, err) < 0)
+        return -1;
+    *out_last = db_i64(stmt, 0) == 0;
+    return 0;
+}
+
+/* Without a verdict there is nothing left to know about it. */
+int sqlite_review_forget(struct store *store, uint64_t id, bool *out_last, struct err *err)
+{
+    if (is_last(store, id, out_last, err) < 0)
+        return -1;
     if (db_write(db_of(store), err, NULL, "DELETE FROM reviews WHERE id = ? AND verdict = 0", "u", id) < 0)
         return -1;
     return db_write(db_of(store), err, NULL, "UPDATE reviews SET sample = NULL, bytes = 0 WHERE id = ?", "u",

@@ -555,7 +555,8 @@ struct store_ops {
     int (*decision_each)(struct store *store, const struct decision_filter *filter,
                          int (*visit)(const struct decision_row *row, void *arg), void *arg,
                          struct err *err) must_check; /* newest first */
-    int (*decision_prune)(struct store *store, int64_t keep, struct err *err) must_check;
+    int (*decision_prune)(struct store *store, const char *robot, int64_t keep,
+                          struct err *err) must_check; /* of this robot; "": of the fleet */
     int (*drift_add)(struct store *store, const struct drift_row *row, uint64_t *out_id,
                      struct err *err) must_check;
     int (*drift_save)(struct store *store, const struct drift_row *row, struct err *err) must_check;
@@ -581,8 +582,8 @@ struct store_ops {
     /* Which one of a robot goes first: decided before open, everything before alarms, then the oldest. NOT_FOUND: none. */
     int (*review_victim)(struct store *store, const char *robot, struct review_row *out,
                          struct err *err) must_check;
-    int (*review_forget)(struct store *store, uint64_t id,
-                         struct err *err) must_check; /* its picture; a verdict stays */
+    /* Its picture; a verdict stays. *out_last: no other review has the same picture. */
+    int (*review_forget)(struct store *store, uint64_t id, bool *out_last, struct err *err) must_check;
     /* Alarms of this release on this robot that people judged, and what they reported as missed. */
     int (*alarm_counts)(struct store *store, const struct digest *release, const char *robot,
                         struct rollout_alarms *out, struct err *err) must_check; /* operating_ms stays 0 */

@@ -1256,7 +1256,9 @@ static void test_an_alarm_that_nobody_judged_goes_last(void **state)
         assert_true(count == 3 - i && bytes == 100 * (3 - i));
         assert_ok(OPS(f)->review_victim(f->store, "r1", &victim, &err), err);
         assert_int_equal(victim.id, order[i]);
-        assert_ok(OPS(f)->review_forget(f->store, victim.id, &err), err);
+        bool last = i == 0;
+        assert_ok(OPS(f)->review_forget(f->store, victim.id, &last, &err), err);
+        assert_int_equal(last, i > 0); /* both alarms have the same picture */
     }
     assert_fails(OPS(f)->review_victim(f->store, "r1", &victim, &err), err, ERR_NOT_FOUND);
     commit(f);
@@ -1264,6 +1266,43 @@ static void test_an_alarm_that_nobody_judged_goes_last(void **state)
               err); /* the verdict stays, the picture does not */
     assert_true(victim.verdict == REVIEW_TRUE && digest_is_zero(&victim.sample) && victim.bytes == 0);
     assert_fails(OPS(f)->review_get(f->store, audit, &victim, &err), err, ERR_NOT_FOUND);
+}
+
+static int count_decision(const struct decision_row *row, void *arg)
+{
+    (void)row;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+static size_t decisions_of(struct fixture *f, const char *robot)
+{
+    struct err err = {0};
+    size_t count = 0;
+    const struct decision_filter filter = {.robot = robot, .limit = -1};
+    assert_ok(OPS(f)->decision_each(f->store, &filter, count_decision, &count, &err), err);
+    return count;
+}
+
+static void test_decisions_of_one_robot_push_out_nobody_elses(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    char detail[] = "{}";
+    static const char *const robots[] = {"", "r1", "loud", "loud", "loud", "loud", "loud", "loud"};
+    begin(f);
+    for (size_t i = 0; i < ARRAY_LEN(robots); i++) {
+        struct decision_row row = {.who = "guard", .rule = "deadline", .detail = detail};
+        uint64_t id;
+        str_copy(row.robot, sizeof row.robot, robots[i]);
+        assert_ok(OPS(f)->decision_add(f->store, &row, &id, &err), err);
+    }
+    assert_ok(OPS(f)->decision_prune(f->store, "r1", 2, &err), err); /* it has fewer */
+    assert_ok(OPS(f)->decision_prune(f->store, "loud", 2, &err), err);
+    commit(f);
+    assert_int_equal(decisions_of(f, "loud"), 2);
+    assert_int_equal(decisions_of(f, "r1"), 1);
+    assert_int_equal(decisions_of(f, ""), 4); /* any: the fleet's is there too */
 }
 
 static int see_missed(const struct missed_row *row, void *arg)
@@ -1343,6 +1382,7 @@ int main(void)
         BOTH(test_one_upload_per_robot),
         BOTH(test_reviews_are_listed_as_they_should_be_looked_at),
         BOTH(test_an_alarm_that_nobody_judged_goes_last),
+        BOTH(test_decisions_of_one_robot_push_out_nobody_elses),
         BOTH(test_what_was_missed_and_judged_is_counted_by_robot_and_release),
         FILE_ONLY(test_reopen_finds_everything_and_refuses_strangers),
         FILE_ONLY(test_acknowledged_survives_kill),
