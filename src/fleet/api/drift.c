@@ -9,16 +9,48 @@
 
 #include <math.h>
 
-enum { LIST_LIMIT = 200 };
+enum { LIST_LIMIT = 200, MOST_OPEN_OF_A_ROBOT = 32 };
 
 static void add_robot(struct drift_row *row, const char *robot)
 {
     size_t used = strlen(row->robots);
     if (drift_row_names(row, robot))
         return;
+    if (used + strlen(robot) + 2 >= sizeof row->robots)
+        return; /* it could not be told whether it was counted before; fleet/engine/drift.h counts them all */
     row->robot_count++;
-    if (used + strlen(robot) + 2 < sizeof row->robots)
-        snprintf(row->robots + used, sizeof row->robots - used, "%s%s", used ? " " : "", robot);
+    snprintf(row->robots + used, sizeof row->robots - used, "%s%s", used ? " " : "", robot);
+}
+
+static enum drift_cause cause_of(const char *name)
+{
+    for (int i = 0; i < DRIFT_CAUSES; i++)
+        if (str_eq(name, drift_cause_name((enum drift_cause)i)))
+            return (enum drift_cause)i;
+    return DRIFT_NONE;
+}
+
+struct opened {
+    const char *robot;
+    size_t count;
+};
+
+static int count_opened(const struct drift_row *row, void *arg)
+{
+    struct opened *opened = arg;
+    opened->count += drift_row_names(row, opened->robot);
+    return opened->count == MOST_OPEN_OF_A_ROBOT;
+}
+
+/* Only people close findings: a robot that names release after release must not fill their list. */
+static int may_open(struct call *call, bool *out, struct err *err)
+{
+    struct store *store = call->fleet->store;
+    struct opened opened = {.robot = call->robot.id};
+    if (store->ops->drift_each(store, true, -1, count_opened, &opened, err) < 0)
+        return -1;
+    *out = opened.count < MOST_OPEN_OF_A_ROBOT;
+    return 0;
 }
 
 static int extend(struct call *call, struct drift_row *row, const struct decision *alarm, struct err *err)
@@ -41,11 +73,16 @@ int drift_take(struct call *call, const struct api_report *report, struct err *e
     if (decision_take(call, report, err) < 0)
         return -1;
     if (decision_parse(report->detail, strlen(report->detail), &alarm, &bad) < 0 ||
-        alarm.who != DECIDER_DRIFT)
+        alarm.who != DECIDER_DRIFT || cause_of(alarm.rule) == DRIFT_NONE)
         return 0;
     if (store->ops->drift_open(store, &alarm.release, alarm.rule, &row, &bad) < 0) {
         if (bad.code != ERR_NOT_FOUND)
             return *err = bad, -1;
+        bool may = false;
+        if (may_open(call, &may, err) < 0)
+            return -1;
+        if (!may)
+            return 0;
         row = (struct drift_row){.release = alarm.release, .opened_ms = clock_wall_ms()};
         str_copy(row.cause, sizeof row.cause, alarm.rule);
         str_copy(row.text, sizeof row.text, alarm.because);
@@ -60,17 +97,13 @@ int drift_take(struct call *call, const struct api_report *report, struct err *e
 static void view(struct json_writer *w, struct call *call, const struct drift_row *row)
 {
     char names[sizeof row->robots], *rest = names, *name;
-    enum drift_cause cause = DRIFT_NONE;
-    for (int i = 0; i < DRIFT_CAUSES; i++)
-        if (str_eq(row->cause, drift_cause_name((enum drift_cause)i)))
-            cause = (enum drift_cause)i;
     str_copy(names, sizeof names, row->robots);
     jsonw_u64(w, "id", row->id);
     jsonw_boolean(w, "common", row->common);
     view_release_ref(w, "release", call->fleet, &row->release);
     jsonw_text(w, "cause", row->cause);
     jsonw_text(w, "text", row->text);
-    jsonw_text(w, "remedy", drift_remedy(cause));
+    jsonw_text(w, "remedy", drift_remedy(cause_of(row->cause)));
     jsonw_i64(w, "opened_ms", row->opened_ms);
     jsonw_i64(w, "updated_ms", row->updated_ms);
     jsonw_i64(w, "closed_ms", row->closed_ms);

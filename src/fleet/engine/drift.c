@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-enum { FRESH_MS = 15 * 60000, BLOCK_S = 60, QUARTER_DAYS = 90, MAX_RELEASES = 16 };
+enum { FRESH_MS = 15 * 60000, BLOCK_S = 60, QUARTER_DAYS = 90, MAX_RELEASES = 256 };
 enum { QUIET_MS = 3600000, TOUCH_MS = 300000, LAST_ROWS = 200 };
 #define FALSE_DISCOVERIES 0.1
 
@@ -27,11 +27,12 @@ struct hearing {
 static int hear_evidence(struct series *series, void *arg)
 {
     struct hearing *hearing = arg;
-    if (!str_eq(series->word, "all") || !series->release[0] || hearing->now_ms - series->last_ms > FRESH_MS)
-        return 0;
+    if (series->kind != OTLP_GAUGE || !str_eq(series->attribute, "muster.signal") ||
+        !str_eq(series->word, "all") || !series->release[0] || hearing->now_ms - series->last_ms > FRESH_MS)
+        return 0; /* one voice for each robot and release, whatever else it calls so */
     if (hearing->count == hearing->space) {
         size_t space = MAX(2 * hearing->space, (size_t)64);
-        struct speaker *more = realloc(hearing->speakers, space * sizeof *more);
+        struct speaker *more = mem_grow(hearing->speakers, space, sizeof *more);
         if (!more)
             return hearing->no_memory = true, 1;
         hearing->speakers = more;
@@ -55,12 +56,13 @@ static int by_name(const void *a, const void *b)
 static int hear_alarm(struct series *series, void *arg)
 {
     struct hearing *hearing = arg;
-    struct speaker key;
+    struct speaker key = {0};
     str_copy(key.robot, sizeof key.robot, series->robot);
     str_copy(key.release, sizeof key.release, series->release);
     struct speaker *speaker =
         hearing->count ? bsearch(&key, hearing->speakers, hearing->count, sizeof key, by_name) : NULL;
-    if (!speaker || !(series->last >= 1 && series->last < DRIFT_CAUSES))
+    if (!speaker || series->kind != OTLP_GAUGE || series->attribute[0] ||
+        !(series->last >= 1 && series->last < DRIFT_CAUSES))
         return 0;
     speaker->voice.alarm = true;
     speaker->voice.cause = (enum drift_cause)series->last;
@@ -192,6 +194,20 @@ static int judge_release(struct fleet *fleet, const struct hearing *hearing, con
     return keep(fleet, &digest, &finding, count, speakers, found, hearing->now_ms, err);
 }
 
+/* Robots may name any release: those that nobody pushed here are not spoken of. */
+static int is_known_release(struct fleet *fleet, const char *release, bool *out, struct err *err)
+{
+    struct release_row row;
+    struct digest digest;
+    struct err absent = {0};
+    *out = digest_parse(release, &digest) &&
+           fleet->store->ops->release_get(fleet->store, &digest, &row, &absent) == 0;
+    if (absent.code == ERR_NONE || absent.code == ERR_NOT_FOUND)
+        return 0;
+    *err = absent;
+    return -1;
+}
+
 static int judge_all(struct fleet *fleet, const struct hearing *hearing, struct err *err)
 {
     const char *done[MAX_RELEASES];
@@ -200,7 +216,12 @@ static int judge_all(struct fleet *fleet, const struct hearing *hearing, struct 
         bool seen = false;
         for (size_t k = 0; k < count && !seen; k++)
             seen = str_eq(done[k], hearing->speakers[i].release);
+        bool known = false;
         if (seen || count == MAX_RELEASES)
+            continue;
+        if (is_known_release(fleet, hearing->speakers[i].release, &known, err) < 0)
+            return -1;
+        if (!known)
             continue;
         done[count++] = hearing->speakers[i].release;
         if (judge_release(fleet, hearing, hearing->speakers[i].release, err) < 0)

@@ -468,6 +468,40 @@ static void test_drift_of_robots_and_of_the_fleet(void **state)
     assert_int_equal(two.rows[0].robot_count, 16);
 }
 
+/* A robot that says the same of many words, and names releases that nobody knows, is still one robot, and keeps nobody from being heard. */
+static void test_a_robot_has_one_voice(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    cleanup_free struct otlp_points *points = mem_zalloc(1, sizeof *points);
+    int64_t now_ms = clock_wall_ms();
+    char robot[16];
+    str_copy(points->robot, sizeof points->robot, "a-hostile-one");
+    snprintf(points->stream, sizeof points->stream, "%032x", 7);
+    points->seq = 1;
+    for (int i = 0; i < 200; i++) {
+        struct digest release = i % 2 ? release_digest(1) : release_digest(100 + i % 100);
+        struct otlp_point *point = &points->points[points->count++];
+        *point = (struct otlp_point){
+            .kind = OTLP_GAUGE, .value = 300, .start_ms = now_ms - 60000, .end_ms = now_ms};
+        str_copy(point->name, sizeof point->name, "muster.drift.log_e");
+        str_copy(point->unit, sizeof point->unit, "1");
+        snprintf(point->attribute, sizeof point->attribute, i % 2 ? "voice.%d" : "muster.signal", i);
+        str_copy(point->word, sizeof point->word, "all");
+        str_copy(point->release, sizeof point->release, digest_format(&release).text);
+    }
+    assert_ok(numbers_apply(f->fleet, "a-hostile-one", points, 0, &err), err);
+    for (int i = 0; i < 40; i++) {
+        snprintf(robot, sizeof robot, "d%02d", i);
+        say(f, robot, 0.4 + i % 3, 0, 1);
+    }
+    assert_int_equal(drifts_of(f).count, 0);
+    say(f, "d07", 11, DRIFT_SENSOR, 2);
+    struct drifts one = drifts_of(f);
+    assert_int_equal(one.count, 1);
+    assert_string_equal(one.rows[0].robots, "d07");
+}
+
 static void acknowledge_all(struct fixture *f, const struct drifts *drifts, int64_t now_ms)
 {
     struct err err = {0};
@@ -510,6 +544,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pause_holds_and_abort_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_going_back_follows_the_plan_of_before, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drift_of_robots_and_of_the_fleet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_robot_has_one_voice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_acknowledged_drift_is_no_news, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,22 @@ static void decisions_are_kept_as_they_were_made(void **state)
     assert_int_equal(count_in(f, all, cause), 0);
 }
 
+/* Whatever release it names and whatever it calls the cause: a robot fills no table and no list. */
+static void a_robot_does_not_fill_the_list(void **state)
+{
+    struct fixture *f = *state;
+    struct decision alarm = record(DECIDER_DRIFT, "no cause", 1);
+    tell(f, 0, &alarm);
+    assert_int_equal(count_in(f, all, cause), 0);
+    for (int i = 0; i < 60; i++) {
+        alarm = record(DECIDER_DRIFT, "sensor", i + 1);
+        tell(f, 0, &alarm);
+    }
+    assert_int_equal(count_in(f, open_ones, cause), 32);
+    tell(f, 1, &alarm); /* another robot is heard all the same */
+    assert_int_equal(count_in(f, open_ones, "\"robots\":[\"r11\"]"), 1);
+}
+
 /* ---- the verb ---- */
 
 static char *muster_drift(const struct fixture *f, const char *verb, const char *operand, const char *note)
@@ -224,6 +240,7 @@ int main(void)
         fresh(one_finding_per_release_and_cause),
         fresh(who_acknowledges_closes),
         fresh(decisions_are_kept_as_they_were_made),
+        fresh(a_robot_does_not_fill_the_list),
         fresh(people_hear_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
