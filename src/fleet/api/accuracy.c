@@ -107,12 +107,13 @@ static int on_bin(struct series *series, void *arg)
 {
     struct gathering *g = arg;
     const struct seen *robot = find(g, series->robot);
+    const float most = 1e12F; /* of a minute: robots may say anything */
     uint64_t bin, sum = 0;
     if (!robot || !str_eq(series->release, g->release_text) || !str_to_u64(series->word, &bin))
         return 0;
     for (size_t i = 0; i < series->minute_count; i++)
         if (is_recent(g, (int64_t)series->minutes[i].minute * 60000) && series->minutes[i].sum > 0)
-            sum += (uint64_t)series->minutes[i].sum;
+            sum += (uint64_t)MIN(series->minutes[i].sum, most);
     accuracy_add_answers(g->accuracy, robot->site, (size_t)bin, sum);
     return 0;
 }

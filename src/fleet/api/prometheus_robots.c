@@ -3,6 +3,7 @@
 #include "fleet/core/numbers.h"
 #include "fleet/series/prom.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,10 @@ static int count_one(struct series *series, void *arg)
 static int collect(struct series *series, void *arg)
 {
     struct rows *rows = arg;
-    if (rows->count == rows->space || series->heard_ms == 0)
-        return rows->count == rows->space;
+    if (rows->count == rows->space)
+        return 1;
+    if (series->heard_ms == 0 || !isfinite(prom_newest(series)))
+        return 0; /* a sum beyond all numbers: "-nan" would be the end of everybody's scrape */
     struct row *row = &rows->items[rows->count++];
     prom_name(series, row->name);
     row->series = series;

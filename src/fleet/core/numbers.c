@@ -31,7 +31,7 @@ static void flush(struct numbers *numbers, size_t limit)
 static void prune(struct numbers *numbers)
 {
     struct err err = {0};
-    if (numbers->hours && series_hours_prune(numbers->hours, clock_wall_ms(), &err) < 0)
+    if (numbers->hours && series_hours_prune(numbers->hours, numbers->series, clock_wall_ms(), &err) < 0)
         log_warn("%s", err.text);
 }
 
@@ -91,8 +91,11 @@ void numbers_close(struct numbers *numbers)
 
 /* ---- what robots say ---- */
 
+/* What is from the future is of now, as in series.h: a receiver would refuse everybody's samples with it. */
 static void send_point(struct remote *remote, const char *robot, const struct otlp_point *point, double value)
 {
+    int64_t now_ms = clock_wall_ms(),
+            time_ms = point->end_ms > now_ms + SERIES_AHEAD_MS ? now_ms : point->end_ms;
     struct series named = {.kind = point->kind};
     char name[PROM_NAME_SIZE], label[PROM_LABEL_SIZE];
     str_copy(named.name, sizeof named.name, point->name);
@@ -101,7 +104,7 @@ static void send_point(struct remote *remote, const char *robot, const struct ot
     prom_label(point->attribute, label);
     const struct remote_label labels[] = {
         {"__name__", name}, {"robot", robot}, {"release", point->release}, {label, point->word}};
-    remote_put(remote, labels, point->attribute[0] ? 4 : 3, prom_value(&named, value), point->end_ms);
+    remote_put(remote, labels, point->attribute[0] ? 4 : 3, prom_value(&named, value), time_ms);
 }
 
 struct lookup {

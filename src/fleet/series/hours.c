@@ -3,7 +3,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
-enum { HOUR_MS = 3600000 };
+enum { HOUR_MS = 3600000, BYTES_FOR_A_NAME = 1024 /* of the file's size, at least */ };
 
 enum statement { FIND, NAME, ADD, GET, STATEMENTS };
 static const char *const texts[STATEMENTS] = {
@@ -192,7 +192,24 @@ static bool is_too_big(struct series_hours *hours)
     return pages * number(hours, "PRAGMA page_size") > (int64_t)hours->max_bytes;
 }
 
-int series_hours_prune(struct series_hours *hours, int64_t now_ms, struct err *err)
+static int forget_id(struct series *series, void *arg)
+{
+    (void)arg;
+    series->stored_id = 0;
+    return 0;
+}
+
+/* A robot that calls its numbers something else every two hours would fill the file with names otherwise. */
+static int drop_names(struct series_hours *hours, struct series_set *set, struct err *err)
+{
+    int64_t names = number(hours, "SELECT count(*) FROM names");
+    if (names <= (int64_t)(hours->max_bytes / BYTES_FOR_A_NAME))
+        return 0;
+    series_each(set, NULL, NULL, forget_id, NULL);
+    return run(hours, "DELETE FROM names WHERE id NOT IN (SELECT series FROM hours)", err);
+}
+
+int series_hours_prune(struct series_hours *hours, struct series_set *set, int64_t now_ms, struct err *err)
 {
     if (drop_before(hours, now_ms / HOUR_MS - SERIES_KEEP_HOURS, err) < 0)
         return -1;
@@ -203,5 +220,5 @@ int series_hours_prune(struct series_hours *hours, int64_t now_ms, struct err *e
         if (drop_before(hours, first + 24, err) < 0)
             return -1;
     }
-    return 0;
+    return drop_names(hours, set, err);
 }

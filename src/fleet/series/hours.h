@@ -23,7 +23,8 @@ int series_hours_flush(struct series_hours *hours, struct series_set *set, size_
 int series_hours_each(struct series_hours *hours, struct series *series, uint32_t from, uint32_t until,
                       int (*visit)(const struct series_hour *hour, void *arg), void *arg,
                       struct err *err) must_check;
-/* Drops what is older than SERIES_KEEP_HOURS, and the oldest days while the file is over its size. */
-int series_hours_prune(struct series_hours *hours, int64_t now_ms, struct err *err) must_check;
+/* Drops what is older than SERIES_KEEP_HOURS, the oldest days while the file is over its size, and names without hours when there are many. */
+int series_hours_prune(struct series_hours *hours, struct series_set *set, int64_t now_ms,
+                       struct err *err) must_check;
 
 #endif

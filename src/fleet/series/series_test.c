@@ -4,7 +4,10 @@
 #include "fleet/series/prom.h"
 
 #include <math.h>
+#include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MINUTE = 60000, HOUR = 3600000 };
 static const int64_t NOW = 1700000000000 / HOUR * HOUR + 30 * MINUTE;
@@ -226,7 +229,7 @@ static void hours_survive_and_add_up(void **state)
         seen = (struct seen){0};
         assert_ok(series_hours_each(hours, find(set, "a", "s"), hour - 10, hour, see, &seen, &err), err);
         assert_true(seen.sum == total && seen.count == 5 && seen.least >= 1 && seen.most <= 30);
-        assert_ok(series_hours_prune(hours, NOW + (SERIES_KEEP_HOURS - 100) * (int64_t)HOUR, &err), err);
+        assert_ok(series_hours_prune(hours, set, NOW + (SERIES_KEEP_HOURS - 100) * (int64_t)HOUR, &err), err);
     }
     cleanup_series struct series_set *set = new_set();
     cleanup_series_hours struct series_hours *hours = NULL;
@@ -234,7 +237,7 @@ static void hours_survive_and_add_up(void **state)
     begin(1);
     point("s", OTLP_DELTA_SUM, NOW, 1);
     apply(set, "a");
-    assert_ok(series_hours_prune(hours, NOW + (SERIES_KEEP_HOURS + 1) * (int64_t)HOUR, &err), err);
+    assert_ok(series_hours_prune(hours, set, NOW + (SERIES_KEEP_HOURS + 1) * (int64_t)HOUR, &err), err);
     seen = (struct seen){0};
     assert_ok(series_hours_each(hours, find(set, "a", "s"), hour - 10, hour, see, &seen, &err), err);
     assert_int_equal(seen.count, 0);
@@ -259,12 +262,50 @@ static void a_file_that_is_too_big_loses_its_oldest_days(void **state)
         assert_ok(series_hours_flush(hours, set, 100, &count, &err), err);
     }
     uint32_t hour = (uint32_t)(NOW / HOUR);
-    assert_ok(series_hours_prune(hours, NOW, &err), err);
+    assert_ok(series_hours_prune(hours, set, NOW, &err), err);
     assert_ok(series_hours_each(hours, find(set, "a", "a"), hour - 2100, hour, see, &seen, &err), err);
     assert_true(seen.count > 24 && seen.count < 1500);
     seen = (struct seen){0};
     assert_ok(series_hours_each(hours, find(set, "a", "a"), hour, hour, see, &seen, &err), err);
     assert_int_equal(seen.count, 1); /* the newest are there */
+}
+
+static void names_that_nobody_uses_any_more_go(void **state)
+{
+    struct err err = {0};
+    size_t count;
+    struct seen seen = {0};
+    cleanup_series struct series_set *set = new_set();
+    cleanup_series_hours struct series_hours *hours = NULL;
+    char path[] = "/tmp/muster-names-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_ok(series_hours_open(path, 200000, &hours, &err), err);
+    for (uint64_t seq = 1; seq <= 1000; seq++) { /* 24 hours later each ten */
+        int64_t time_ms = NOW - (int64_t)(1000 - seq) / 10 * 24 * HOUR;
+        char name[16];
+        snprintf(name, sizeof name, "n%llu", (unsigned long long)seq);
+        begin(seq);
+        point(name, OTLP_GAUGE, time_ms, 1);
+        bool overflow;
+        assert_ok(series_apply(set, "a", &points, time_ms, &overflow, &err), err);
+        assert_ok(series_hours_flush(hours, set, 100, &count, &err), err);
+        if (seq % 10 == 0)
+            assert_ok(series_hours_prune(hours, set, time_ms, &err), err);
+    }
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM names", -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_true(sqlite3_column_int(stmt, 0) <= 910);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    uint32_t hour = (uint32_t)(NOW / HOUR);
+    assert_ok(series_hours_each(hours, find(set, "a", "n1000"), hour, hour, see, &seen, &err), err);
+    assert_int_equal(seen.count, 1);
+    unlink(path);
 }
 
 /* ---- names ---- */
@@ -313,6 +354,7 @@ int main(void)
         cmocka_unit_test(jumping_clocks_do_not_hide_what_is_true),
         cmocka_unit_test(hours_survive_and_add_up),
         cmocka_unit_test(a_file_that_is_too_big_loses_its_oldest_days),
+        cmocka_unit_test(names_that_nobody_uses_any_more_go),
         cmocka_unit_test(names_are_prometheus_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

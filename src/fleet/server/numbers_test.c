@@ -110,6 +110,20 @@ static void numbers_are_shown(void **state)
     assert_int_equal(wrong.status, 400);
 }
 
+static void sums_beyond_all_numbers_break_nobodys_scrape(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "r1", 1);
+    for (int i = 0; i < 2; i++)
+        point(f, "muster.confidence.bin", OTLP_DELTA_SUM, "3", 0, 1.7e308);
+    point(f, "muster.labels", OTLP_DELTA_SUM, "", 0, 3);
+    assert_int_equal(send(f), 200);
+    assert_true(says(f, "/metrics", "muster_robot_labels_total{robot=\"r1\"} 3\n"));
+    cleanup_reply struct reply reply = harness_call(&f->h, "GET", "/metrics", NULL, 0);
+    assert_null(strstr(reply.body, "} inf"));
+    assert_null(strstr(reply.body, "nan\n"));
+}
+
 static void hours_outlive_the_server(void **state)
 {
     struct fixture *f = *state;
@@ -173,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers_are_shown, setup, teardown),
+        cmocka_unit_test_setup_teardown(sums_beyond_all_numbers_break_nobodys_scrape, setup, teardown),
         cmocka_unit_test_setup_teardown(hours_outlive_the_server, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flood_is_told_and_hurts_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(names_of_others_and_odd_shapes, setup, teardown),
