@@ -75,9 +75,7 @@ static void read_head(struct json_at root, struct sample *out)
     json_get_digest(root, "release", &out->release);
     json_get_choice(root, "reason", reason_words, SAMPLE_REASONS, &reason);
     out->reason = (enum sample_reason)reason;
-    json_get_double(root, "probability", 0, 1, &out->probability);
-    if (!(out->probability > 0))
-        json_fail(root, "probability: must be more than 0");
+    json_get_double(root, "probability", SAMPLE_LEAST_PROBABILITY, 1, &out->probability);
     json_get_u64(root, "seq", INT64_MAX, &out->seq);
     json_get_u64(root, "stream", INT64_MAX, &out->stream);
     read_side(root, "width", &out->width);
@@ -173,7 +171,7 @@ static int check(const struct sample *sample, struct err *err)
     uint32_t most = sample->is_values ? SAMPLE_MAX_VALUES : SAMPLE_MAX_DETECTIONS;
     if ((unsigned)sample->reason >= SAMPLE_REASONS || sample->count > most)
         return err_set(err, ERR_INVALID, "sample: reason %d, %u answers", (int)sample->reason, sample->count);
-    if (!(sample->probability > 0 && sample->probability <= 1))
+    if (!(sample->probability >= SAMPLE_LEAST_PROBABILITY && sample->probability <= 1))
         return err_set(err, ERR_INVALID, "sample: a probability of %g", sample->probability);
     if (sample->time_ms < 0 || sample->from_ms < 0 || sample->until_ms < sample->from_ms)
         return err_set(err, ERR_INVALID, "sample: times that cannot be");

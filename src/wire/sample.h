@@ -5,7 +5,7 @@
  *   {"time_ms", "release": "sha256:…", "seq", "stream", "reason": "audit|unsure|novel|intervention|operator|alarm", "probability": 0.0005,
  *    "width", "height", "rate_hz", "detections": [[label, score, x0, y0, x1, y1], …] or "values": […], "signals": {"luma": …}, "from_ms", "until_ms"}
  *
- * `probability` is that of having been taken for its reason, > 0: what makes the estimates of precision and recall unbiased (stats/review.h). 1 for what
+ * `probability` is that of having been taken for its reason, ≥ SAMPLE_LEAST_PROBABILITY: what makes the estimates of precision and recall unbiased (stats/review.h). 1 for what
  * is always taken.
  */
 #ifndef MUSTER_WIRE_SAMPLE_H
@@ -21,7 +21,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SAMPLE_MAX_DETECTIONS = 128, SAMPLE_MAX_VALUES = 768, SAMPLE_MAX_PICTURE = 200 << 10, SAMPLE_MAX_BYTES = 256 << 10 };
+#define SAMPLE_LEAST_PROBABILITY                                                                             \
+    1e-9 /* one over it is a weight: a smaller one would outweigh whatever else was said */
+enum {
+    SAMPLE_MAX_DETECTIONS = 128,
+    SAMPLE_MAX_VALUES = 768,
+    SAMPLE_MAX_PICTURE = 200 << 10,
+    SAMPLE_MAX_BYTES = 256 << 10
+};
 enum sample_reason {
     SAMPLE_AUDIT,
     SAMPLE_UNSURE,

@@ -82,6 +82,8 @@ static void it_is_refused_to_write_what_cannot_be_read(void **state)
     some_sample(&seed, &first);
     first.probability = 0;
     assert_int_equal(sample_format(&first, &bytes, &err), -1);
+    first.probability = SAMPLE_LEAST_PROBABILITY / 2;
+    assert_int_equal(sample_format(&first, &bytes, &err), -1);
     first.probability = NAN;
     assert_int_equal(sample_format(&first, &bytes, &err), -1);
     first.probability = 1;
