@@ -4,6 +4,7 @@
 #include "infer/signals_inside.h"
 #include "infer/signals_loops.h"
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 
@@ -17,7 +18,8 @@ void novelty_quantize(const float in[PROFILE_DIMS], int8_t out[PROFILE_DIMS])
     for (size_t i = 0; i < PROFILE_DIMS; i++)
         squared += in[i] * in[i];
     const float length = sqrtf(squared);
-    const bool sound = isfinite(length) && length > 0;
+    const bool sound =
+        isfinite(length) && squared >= FLT_MIN; /* below it a length is too coarse to divide by */
     for (size_t i = 0; i < PROFILE_DIMS; i++)
         out[i] = sound ? (int8_t)(in[i] / length * UNIT + (in[i] < 0 ? -0.5f : 0.5f)) : 0;
 }

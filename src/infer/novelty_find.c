@@ -14,7 +14,9 @@ enum { AVERAGED_CELLS = 16, MOST_UNKNOWN = 2 };
 static size_t cell_of(float centre, float scale, float offset, int side, uint32_t cells)
 {
     float at = (centre * scale + offset) / (float)side * (float)cells;
-    return at > 0 ? MIN((size_t)at, (size_t)cells - 1) : 0; /* NaN: 0 */
+    if (!(at > 0)) /* nor NaN */
+        return 0;
+    return at < (float)cells ? MIN((size_t)at, (size_t)cells - 1) : (size_t)cells - 1;
 }
 
 static void point_at_cell(const struct signal_view *view, struct novelty_candidate *candidate)

@@ -98,6 +98,18 @@ static void no_features_are_far_from_everything(void **state)
     }
 }
 
+/* So small that their length is not known any more: nothing, rather than numbers beyond a byte. */
+static void what_is_all_but_nothing_is_nothing(void **state)
+{
+    int8_t out[PROFILE_DIMS], zeros[PROFILE_DIMS] = {0};
+    for (float size = 1e-18f; size > 0; size /= 3) {
+        float in[PROFILE_DIMS] = {[3] = size};
+        int8_t one[PROFILE_DIMS] = {[3] = 127};
+        novelty_quantize(in, out);
+        assert_true(memcmp(out, zeros, sizeof out) == 0 || memcmp(out, one, sizeof out) == 0);
+    }
+}
+
 static int dot(const int8_t *a, const int8_t *b)
 {
     int sum = 0;
@@ -359,6 +371,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_embedding_has_length_127),
         cmocka_unit_test(no_features_are_far_from_everything),
+        cmocka_unit_test(what_is_all_but_nothing_is_nothing),
         cmocka_unit_test(the_nearest_are_the_nearest),
         cmocka_unit_test(ends_of_the_scale),
         cmocka_unit_test(p_counts_what_is_as_large),
