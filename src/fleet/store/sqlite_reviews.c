@@ -197,7 +197,7 @@ int sqlite_missed_each(struct store *store, const struct digest *release,
     cleanup_stmt sqlite3_stmt *stmt = db_query(
         s, err,
         "SELECT id, robot, site, release, from_ms, until_ms, reported_ms, label, note, who FROM missed"
-        " WHERE (?1 IS NULL OR release = ?1) ORDER BY id",
+        " WHERE (?1 IS NULL OR release = ?1) ORDER BY id DESC",
         "D", release);
     int got = -1;
     while (stmt && (got = db_step(s, stmt, err)) == 1) {
