@@ -42,6 +42,24 @@ static char *take_variant(struct recipe *recipe, const char *variant)
     return NULL;
 }
 
+static bool fixed(const struct tensor_spec *spec)
+{
+    bool all = spec->dim_count > 0;
+    for (size_t i = 0; i < spec->dim_count; i++)
+        all = all && spec->dims[i] > 0;
+    return all;
+}
+
+/* The file does not say it: the model is run once. */
+static int ask_shape(const char *tap, const struct target *target, struct tensor_spec *out, struct err *err)
+{
+    cleanup_tapped struct tapped tapped = {.fd = -1};
+    if (tapped_open(target->model_path, tap, &target->release, NULL, NULL, &tapped, err) < 0)
+        return -1;
+    *out = tapped.spec;
+    return 0;
+}
+
 /* Of a model that is not packed yet, the tap is an output only of what muster optimize made. */
 static int take_tap(const char *tap, struct target *out, struct err *err)
 {
@@ -57,6 +75,8 @@ static int take_tap(const char *tap, struct target *out, struct err *err)
             continue;
         str_copy(spec.name, sizeof spec.name, tap);
         memcpy(spec.dims, value->dims, sizeof spec.dims);
+        if (!fixed(&spec) && ask_shape(tap, out, &spec, err) < 0)
+            return -1;
         return tap_release(&spec, &out->release, err);
     }
     return 0;
