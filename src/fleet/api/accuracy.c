@@ -74,9 +74,7 @@ static int on_robot(const struct robot_row *row, void *arg)
     struct seen *robot = &g->robots[g->count++];
     *robot = (struct seen){0};
     str_copy(robot->id, sizeof robot->id, row->id);
-    for (size_t i = 0; i < row->label_count; i++)
-        if (str_eq(row->labels[i].key, "site"))
-            str_copy(robot->site, sizeof robot->site, row->labels[i].value);
+    str_copy(robot->site, sizeof robot->site, view_site(row));
     return g->rc = add_work(g, robot);
 }
 

@@ -225,5 +225,6 @@ void view_telemetry(struct json_writer *w, const struct telemetry_row *row,
 void view_robot(struct json_writer *w, struct fleet *fleet, const struct robot_row *row); /* members only */
 double view_f1(uint64_t tp, uint64_t fp, uint64_t fn);                                    /* NaN: no labels */
 int view_budget(struct fleet *fleet, const struct digest *release, double *out_ms);       /* 0 or -1 */
+const char *view_site(const struct robot_row *row); /* its label; "": it has none; borrowed */
 
 #endif

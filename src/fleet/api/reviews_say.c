@@ -127,9 +127,7 @@ static int complete(struct call *call, struct missed_row *row, struct err *err)
         return -1;
     if (digest_is_zero(&row->release))
         row->release = robot.running;
-    for (size_t i = 0; i < robot.label_count; i++)
-        if (str_eq(robot.labels[i].key, "site"))
-            str_copy(row->site, sizeof row->site, robot.labels[i].value);
+    str_copy(row->site, sizeof row->site, view_site(&robot));
     str_copy(row->who, sizeof row->who, call->operator_name);
     return 0;
 }

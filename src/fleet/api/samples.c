@@ -37,9 +37,7 @@ static struct review_row row_of(const struct call *call, const struct sample *sa
                              .score = best_score(sample),
                              .count = sample->count};
     str_copy(row.robot, sizeof row.robot, call->robot.id);
-    for (size_t i = 0; i < call->robot.label_count; i++)
-        if (str_eq(call->robot.labels[i].key, "site"))
-            str_copy(row.site, sizeof row.site, call->robot.labels[i].value);
+    str_copy(row.site, sizeof row.site, view_site(&call->robot));
     return row;
 }
 

@@ -1,8 +1,17 @@
 /* What several answers show in the same way. */
 #include "base/clock.h"
+#include "base/str.h"
 #include "fleet/api/call.h"
 
 #include <math.h>
+
+const char *view_site(const struct robot_row *row)
+{
+    for (size_t i = 0; i < row->label_count; i++)
+        if (str_eq(row->labels[i].key, "site"))
+            return row->labels[i].value;
+    return "";
+}
 
 double view_f1(uint64_t tp, uint64_t fp, uint64_t fn)
 {
