@@ -69,6 +69,7 @@ int engine_wish(struct fleet *fleet, uint64_t id, enum engine_wish wish, const c
 int engine_record(struct fleet *fleet, const struct rollout *rollout, const char *who, const char *what,
                   struct err *err) must_check;
 /* Why it moved on, or was stopped: a decision record (wire/decision.h). Nothing if neither happened. */
-int engine_why(struct fleet *fleet, const struct rollout *old, const struct rollout_actions *actions, struct err *err) must_check;
+int engine_why(struct fleet *fleet, const struct rollout *old, const struct rollout_actions *actions,
+               struct err *err) must_check;
 
 #endif

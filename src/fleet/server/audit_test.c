@@ -248,8 +248,7 @@ static struct reply do_release_quarantine(struct scene *s)
 
 static struct reply do_missed(struct scene *s)
 {
-    return post(s, "/api/v1/missed",
-                "{\"robot\":\"r1\",\"from_ms\":1,\"until_ms\":2,\"label\":\"fall\"}");
+    return post(s, "/api/v1/missed", "{\"robot\":\"r1\",\"from_ms\":1,\"until_ms\":2,\"label\":\"fall\"}");
 }
 
 /* In an order in which each can succeed. `said`: what its entry says. Without an act: why it leaves none. */

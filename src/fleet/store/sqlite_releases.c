@@ -117,7 +117,8 @@ int sqlite_release_each(struct store *store, int (*visit)(const struct release_r
 
 #define TELEMETRY_COLUMNS                                                                                    \
     "release, robot, robots, first_ms, last_ms, frames, results, lost, i0, i1, i2, i3, i4, i5, i6, i7,"      \
-    " i8, i9, i10, score_frames, score_tp, score_fp, score_fn, detections, confidence_sum, latency, frame, operating_ms"
+    " i8, i9, i10, score_frames, score_tp, score_fp, score_fn, detections, confidence_sum, latency, frame, " \
+    "operating_ms"
 
 static int read_hist(sqlite3_stmt *stmt, int column, struct exphist *out, struct err *err)
 {

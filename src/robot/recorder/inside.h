@@ -8,12 +8,12 @@
 #ifndef MUSTER_ROBOT_RECORDER_INSIDE_H
 #define MUSTER_ROBOT_RECORDER_INSIDE_H
 
+#include "robot/observe/observe.h"
 #include "robot/recorder/capture.h"
 #include "robot/recorder/entry.h"
 #include "robot/recorder/governor.h"
 #include "robot/recorder/recorder.h"
 #include "robot/recorder/trigger.h"
-#include "robot/observe/observe.h"
 #include "trust/incident.h"
 
 #include <stdbool.h>
