@@ -138,27 +138,7 @@ static struct sensor expose_for(const struct drone *drone)
         .seed = prng_next(&rng)};
 }
 
-struct extent {
-    int x0, y0, x1, y1;
-    uint32_t pixels;
-};
-
-static void measure(const struct canvas *canvas, struct extent *extents)
-{
-    for (int i = 0; i <= CANVAS_MAX_OBJECTS; i++)
-        extents[i] = (struct extent){CANVAS_WIDTH, CANVAS_HEIGHT, 0, 0, 0};
-    for (int y = 0; y < CANVAS_HEIGHT; y++)
-        for (int x = 0; x < CANVAS_WIDTH; x++) {
-            struct extent *e = &extents[canvas->id[y][x]];
-            e->x0 = MIN(e->x0, x);
-            e->x1 = MAX(e->x1, x + 1);
-            e->y0 = MIN(e->y0, y);
-            e->y1 = y + 1;
-            e->pixels++;
-        }
-}
-
-static bool box_of(const struct canvas *canvas, const struct extent *extent, int id, int label,
+static bool box_of(const struct canvas *canvas, const struct canvas_extent *extent, int id, int label,
                    struct world_box *box)
 {
     if (!extent->pixels || 2 * extent->pixels < canvas->painted[id])
@@ -177,11 +157,11 @@ void drone_render(struct drone *drone, uint8_t *rgb, struct world_box *boxes, si
 {
     struct ground_view view = look(drone);
     struct ground_object objects[GROUND_MAX_OBJECTS];
-    struct extent extents[CANVAS_MAX_OBJECTS + 1];
+    struct canvas_extent extents[CANVAS_MAX_OBJECTS + 1];
     int painted = ground_paint(&view, &drone->canvas, objects);
     drone->sensor = expose_for(drone);
     sensor_expose(&drone->sensor, &drone->canvas, rgb);
-    measure(&drone->canvas, extents);
+    canvas_measure(&drone->canvas, extents);
     *count = 0;
     for (int i = 0; i < painted && *count < max; i++)
         *count += box_of(&drone->canvas, &extents[i + 1], i + 1, objects[i].label, &boxes[*count]);

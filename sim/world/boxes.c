@@ -2,27 +2,6 @@
 
 #include "sim/world/trig.h"
 
-struct seen {
-    int x0, y0, x1, y1;
-    uint32_t pixels;
-};
-
-static void look_at_mask(const struct canvas *canvas, struct seen *seen)
-{
-    for (int i = 0; i <= CANVAS_MAX_OBJECTS; i++)
-        seen[i] = (struct seen){CANVAS_WIDTH, CANVAS_HEIGHT, 0, 0, 0};
-    for (int y = 0; y < CANVAS_HEIGHT; y++)
-        for (int x = 0; x < CANVAS_WIDTH; x++) {
-            struct seen *s = &seen[canvas->id[y][x]];
-
-            s->x0 = MIN(s->x0, x);
-            s->x1 = MAX(s->x1, x + 1);
-            s->y0 = MIN(s->y0, y);
-            s->y1 = y + 1;
-            s->pixels++;
-        }
-}
-
 /* The share of the object's own rectangle that lies inside the frame. */
 static float inside_share(const struct view *view, const struct object *object)
 {
@@ -36,7 +15,7 @@ static float inside_share(const struct view *view, const struct object *object)
 }
 
 static bool box_of(const struct instant *instant, const struct canvas *canvas, int index,
-                   const struct seen *seen, struct world_box *box)
+                   const struct canvas_extent *seen, struct world_box *box)
 {
     const struct object *object = &instant->objects[index];
     uint32_t painted = canvas->painted[index + 1];
@@ -57,10 +36,10 @@ static bool box_of(const struct instant *instant, const struct canvas *canvas, i
 size_t boxes_collect(const struct instant *instant, const struct canvas *canvas, struct world_box *boxes,
                      size_t max)
 {
-    struct seen seen[CANVAS_MAX_OBJECTS + 1];
+    struct canvas_extent seen[CANVAS_MAX_OBJECTS + 1];
     size_t count = 0;
 
-    look_at_mask(canvas, seen);
+    canvas_measure(canvas, seen);
     for (int i = instant->object_count - 1; i >= 0 && count < max; i--)
         count += box_of(instant, canvas, i, &seen[i + 1], &boxes[count]);
     return count;

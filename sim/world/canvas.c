@@ -44,6 +44,22 @@ static void paint_span(struct canvas *canvas, struct span span, struct ink ink)
     canvas->painted[ink.id] += fresh;
 }
 
+void canvas_measure(const struct canvas *canvas, struct canvas_extent out[CANVAS_MAX_OBJECTS + 1])
+{
+    for (int i = 0; i <= CANVAS_MAX_OBJECTS; i++)
+        out[i] = (struct canvas_extent){CANVAS_WIDTH, CANVAS_HEIGHT, 0, 0, 0};
+    for (int y = 0; y < CANVAS_HEIGHT; y++)
+        for (int x = 0; x < CANVAS_WIDTH; x++) {
+            struct canvas_extent *extent = &out[canvas->id[y][x]];
+
+            extent->x0 = MIN(extent->x0, x);
+            extent->x1 = MAX(extent->x1, x + 1);
+            extent->y0 = MIN(extent->y0, y);
+            extent->y1 = y + 1;
+            extent->pixels++;
+        }
+}
+
 void canvas_clear_ids(struct canvas *canvas)
 {
     memset(canvas->id, 0, sizeof(canvas->id));

@@ -27,6 +27,13 @@ struct canvas {
     uint32_t painted[CANVAS_MAX_OBJECTS + 1]; /* pixels of each object when it was painted */
 };
 
+struct canvas_extent { /* of the visible pixels of one object; x1 and y1 are exclusive; pixels 0: none */
+    int x0, y0, x1, y1;
+    uint32_t pixels;
+};
+/* Of every object number, 0 (the background) included. */
+void canvas_measure(const struct canvas *canvas, struct canvas_extent out[CANVAS_MAX_OBJECTS + 1]);
+
 void canvas_clear_ids(struct canvas *canvas);
 
 /* A convex polygon (3..8 corners, any direction of turn). */
