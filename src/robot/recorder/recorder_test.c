@@ -51,7 +51,14 @@ static void start_recorder(struct scene *s)
                                 "50",
                                 NULL};
     struct proc_options options = {.argv = argv, .die_with_parent = true, .keep_fd = -1};
+    char sock[96];
+    snprintf(sock, sizeof sock, "%s/recorder.sock", s->h.dir);
+    unlink(sock); /* of one that was killed */
     assert_ok(proc_spawn(&options, &s->recorder, &err), err);
+    /* It has the lowest priority: on a busy machine it takes its time until it listens. */
+    for (int64_t until_ms = clock_mono_ms() + PATIENCE_MS; !file_exists(sock) && clock_mono_ms() < until_ms;)
+        poll(NULL, 0, 10);
+    assert_true(file_exists(sock));
 }
 
 static void give_identity(struct scene *s)
