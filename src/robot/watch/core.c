@@ -14,8 +14,7 @@ enum {
     DAY_MS = 86400000,
     QUARTER_DAYS = 90,
     MAX_BLOCK_FRAMES = 1 << 20,
-    OFF_PACE_WINDOWS = 10,
-    OTHER_CAUSE_BLOCKS = 30 /* in a row, before another cause is told */
+    OFF_PACE_WINDOWS = 10
 };
 
 /* ---- setting up ---- */
@@ -69,7 +68,7 @@ static struct subject *find(const struct core *core, const struct digest *releas
     return NULL;
 }
 
-static void save(struct core *core, const struct subject *subject)
+void core_save(struct core *core, const struct subject *subject)
 {
     struct err err = {0};
     if (subject_save(subject, core->options.keep_dir, &core->kept, &err) < 0)
@@ -95,6 +94,7 @@ static void judge(struct core *core, struct subject *subject, uint32_t block_fra
         tell_note(core, &subject->release, "state",
                   "what was learned of this release is damaged and was set aside; it is learned anew", NAN,
                   wall_ms);
+    alarm_seen(core, subject);
 }
 
 /* The place of the one that was silent for longest. */
@@ -108,7 +108,7 @@ static struct subject *make_room(struct core *core)
         if (subject->last_ms < oldest->last_ms)
             oldest = subject;
     }
-    save(core, oldest);
+    core_save(core, oldest);
     return oldest;
 }
 
@@ -172,23 +172,6 @@ static uint32_t context_of(const struct core *core, int64_t wall_ms)
     return (uint32_t)(of_day_ms * core->options.contexts / DAY_MS);
 }
 
-static void look_at_drift(struct core *core, struct subject *subject, int64_t wall_ms)
-{
-    struct drift_report report;
-    drift_read(subject->drift, &report);
-    if (!report.alarm) {
-        subject->alarmed = false;
-        return;
-    }
-    subject->other_blocks = subject->other == report.cause ? subject->other_blocks + 1 : 1;
-    subject->other = report.cause;
-    if (subject->alarmed && (subject->told == report.cause || subject->other_blocks < OTHER_CAUSE_BLOCKS))
-        return;
-    subject->alarmed = true;
-    subject->told = report.cause;
-    tell_alarm(core, subject, &report, wall_ms);
-}
-
 static void take_answer(struct core *core, struct subject *subject, const struct ring_verdict *verdict,
                         int64_t now_ms, int64_t wall_ms)
 {
@@ -196,7 +179,7 @@ static void take_answer(struct core *core, struct subject *subject, const struct
     window_add(&subject->window, verdict);
     if (verdict->signals.valid && subject->drift &&
         drift_frame(subject->drift, verdict->signals.values, context_of(core, wall_ms)))
-        look_at_drift(core, subject, wall_ms);
+        alarm_look(core, subject, wall_ms);
     if (subject_event_frame(subject, verdict, now_ms, wall_ms) == EDGE_BETTER)
         sample_event_frame(core, subject);
 }
@@ -229,13 +212,6 @@ void core_missed(struct core *core, uint64_t verdicts)
 void core_ask(struct core *core)
 {
     choice_ask(&core->choice);
-}
-
-void core_acknowledge(struct core *core)
-{
-    for (int i = 0; i < CORE_SUBJECTS; i++)
-        if (core->subjects[i].used && core->subjects[i].drift)
-            drift_acknowledge(core->subjects[i].drift);
 }
 
 /* ---- time ---- */
@@ -310,7 +286,7 @@ void core_tick(struct core *core, int64_t now_ms, int64_t wall_ms)
         return;
     core->save_ms = now_ms;
     for (int i = 0; i < CORE_SUBJECTS; i++)
-        save(core, &core->subjects[i]);
+        core_save(core, &core->subjects[i]);
 }
 
 int64_t core_due_ms(const struct core *core)
@@ -330,7 +306,7 @@ void core_end(struct core *core, int64_t now_ms, int64_t wall_ms)
             sample_event(core, &core->subjects[i], now_ms, wall_ms);
     end_window(core, now_ms, wall_ms, true);
     for (int i = 0; i < CORE_SUBJECTS; i++)
-        save(core, &core->subjects[i]);
+        core_save(core, &core->subjects[i]);
 }
 
 /* ---- for others ---- */

@@ -19,6 +19,7 @@
 #include "robot/watch/choice.h"
 #include "robot/watch/mailbox.h"
 #include "robot/watch/subject.h"
+#include "wire/seen.h"
 
 enum { CORE_SUBJECTS = 2 };
 
@@ -73,7 +74,10 @@ void core_verdict(struct core *core, const struct ring_verdict *verdict, int64_t
 void core_missed(struct core *core, uint64_t verdicts);
 void core_engine(struct core *core, const struct digest *release, const char *engine);
 void core_ask(struct core *core);         /* somebody wants the next frame to be looked at */
-void core_acknowledge(struct core *core); /* somebody saw the alarms */
+void core_acknowledge(struct core *core); /* somebody at the robot saw the alarms */
+/* What people acknowledged at the fleet, all that is known of it: an alarm that was told with just that time goes, now or when its release comes back; a
+ * newer one stands, and so does one whose cause was told anew since. The same list again changes nothing. */
+void core_seen(struct core *core, const struct seen_list *seen);
 void core_tick(struct core *core, int64_t now_ms, int64_t wall_ms);
 int64_t core_due_ms(const struct core *core);
 void core_end(struct core *core, int64_t now_ms, int64_t wall_ms); /* the open windows, and all is kept */

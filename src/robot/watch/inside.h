@@ -1,6 +1,7 @@
 /* The inside of the core, for its files:
  *
  *   core.c     releases come and go, verdicts, windows
+ *   alarm.c    alarms: told once, and gone when somebody has seen them
  *   tell.c     what is told: windows, alarms, decisions
  *   sample.c   a frame as a sample
  */
@@ -16,6 +17,7 @@ struct core {
     struct subject subjects[CORE_SUBJECTS];
     struct choice choice;
     struct cases cases;
+    struct seen_list acknowledged;   /* at the fleet; also of releases that come back later */
     struct core_counts counts, told; /* told: as of the last machine window */
     uint64_t stream, newest;         /* of frames; newest 0: none yet */
     uint64_t seen;                   /* bit i: frame newest - i was there */
@@ -30,6 +32,13 @@ struct core {
     struct sample sample;      /* scratch */
     uint8_t picture[SAMPLE_MAX_PICTURE];
 };
+
+/* core.c */
+void core_save(struct core *core, const struct subject *subject);
+
+/* alarm.c */
+void alarm_look(struct core *core, struct subject *subject, int64_t wall_ms); /* a block was judged */
+void alarm_seen(struct core *core, struct subject *subject); /* it may be one that somebody has seen */
 
 /* tell.c */
 void tell_windows(struct core *core, int64_t wall_ms, bool last);

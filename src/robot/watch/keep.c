@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { HEAD = 32, SUM = 8, FILES_MAX = 1024 };
+enum { HEAD = 48, OLD_HEAD = 32, SUM = 8, FILES_MAX = 1024 };
 
-static const char magic[8] = "MWATCH1";
+static const char magic[8] = "MWATCH2", old_magic[8] = "MWATCH1";
 
 static char *path_of(const char *dir, const struct digest *release, const char *suffix)
 {
@@ -44,28 +44,56 @@ int keep_save(const char *dir, const struct digest *release, const struct kept *
     put_u32(bytes + 16, kept->options.burn_in);
     put_u32(bytes + 20, (uint32_t)kept->len);
     memcpy(bytes + 24, &kept->options.arl_blocks, sizeof kept->options.arl_blocks);
+    memcpy(bytes + 32, &kept->told_ms, sizeof kept->told_ms);
+    put_u32(bytes + 40, (uint32_t)kept->told);
     memcpy(bytes + HEAD, kept->state, kept->len);
     struct digest sum = hash_bytes(bytes, HEAD + kept->len);
     memcpy(bytes + HEAD + kept->len, sum.bytes, SUM);
     return file_replace(path, bytes, len, 0600, err);
 }
 
+/* 0: it is none of ours. */
+static size_t head_of(const struct buf *bytes)
+{
+    size_t head = 0;
+    if (bytes->len >= HEAD + SUM && memcmp(bytes->data, magic, sizeof magic) == 0)
+        head = HEAD;
+    else if (bytes->len >= OLD_HEAD + SUM && memcmp(bytes->data, old_magic, sizeof old_magic) == 0)
+        head = OLD_HEAD;
+    return head;
+}
+
+static int parse_told(const uint8_t *bytes, struct kept *out, struct err *err)
+{
+    uint32_t told = get_u32(bytes + 40);
+    memcpy(&out->told_ms, bytes + 32, sizeof out->told_ms);
+    if (out->told_ms < 0 || told >= DRIFT_CAUSES)
+        return err_set(err, ERR_CORRUPT, "says that it told cause %u", told);
+    out->told = (enum drift_cause)told;
+    return 0;
+}
+
 static int parse(const struct buf *bytes, struct kept *out, struct err *err)
 {
-    if (bytes->len < HEAD + SUM || memcmp(bytes->data, magic, sizeof magic) != 0)
+    size_t head = head_of(bytes);
+    if (head == 0)
         return err_set(err, ERR_CORRUPT, "not a file of what was learned");
     size_t len = get_u32(bytes->data + 20);
-    if (len > DRIFT_STATE_MAX || bytes->len != HEAD + len + SUM)
-        return err_set(err, ERR_CORRUPT, "%zu bytes, and says %zu", bytes->len, HEAD + len + SUM);
-    struct digest sum = hash_bytes(bytes->data, HEAD + len);
-    if (memcmp(sum.bytes, bytes->data + HEAD + len, SUM) != 0)
+    if (len > DRIFT_STATE_MAX || bytes->len != head + len + SUM)
+        return err_set(err, ERR_CORRUPT, "%zu bytes, and says %zu", bytes->len, head + len + SUM);
+    struct digest sum = hash_bytes(bytes->data, head + len);
+    if (memcmp(sum.bytes, bytes->data + head + len, SUM) != 0)
         return err_set(err, ERR_CORRUPT, "its checksum does not hold");
+    out->told_ms = 0;
+    out->told = DRIFT_NONE;
+    if (head == HEAD && parse_told(bytes->data, out, err) < 0)
+        return -1;
     out->options = (struct drift_options){.block_frames = get_u32(bytes->data + 8),
                                           .contexts = get_u32(bytes->data + 12),
                                           .burn_in = get_u32(bytes->data + 16)};
     memcpy(&out->options.arl_blocks, bytes->data + 24, sizeof out->options.arl_blocks);
     out->len = len;
-    memcpy(out->state, bytes->data + HEAD, len);
+    memcpy(out->state, bytes->data + head, len);
     return 0;
 }
 

@@ -1,7 +1,8 @@
 /* What a drift detector has learned, over restarts and power cuts: one file per release, replaced as a whole.
  *
- *   DIR/HEX.drift   "MWATCH1\0"  u32 block_frames  u32 contexts  u32 burn_in  u32 bytes  f64 arl_blocks  drift_save's bytes, and the
- *                   first 8 bytes of SHA-256 over all before
+ *   DIR/HEX.drift   "MWATCH2\0"  u32 block_frames  u32 contexts  u32 burn_in  u32 bytes  f64 arl_blocks  i64 told_ms  u32 told  u32 0
+ *                   drift_save's bytes, and the first 8 bytes of SHA-256 over all before
+ *                   "MWATCH1\0": older, without told_ms, told and 0
  *
  * A file that is damaged, or of another model of the world (other references, other options), is set aside as HEX.drift.damaged: better to learn
  * anew than to judge by nonsense.
@@ -20,6 +21,9 @@ enum { KEEP_FILES = 8 };
 
 struct kept {
     struct drift_options options; /* site_sd and context_sd are not kept: 0 */
+    int64_t
+        told_ms; /* the alarm that stands in `state`, by the time that it was told with; 0: it was not told, or there is none */
+    enum drift_cause told; /* as what */
     size_t len;
     uint8_t state[DRIFT_STATE_MAX];
 };

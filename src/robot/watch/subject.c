@@ -34,14 +34,20 @@ static int restore(struct subject *subject, const char *dir, const struct drift_
     options.arl_blocks = kept->options.arl_blocks;
     if (begin(subject, &options, err) < 0)
         return -1;
-    return drift_restore(subject->drift, kept->state, kept->len, err);
+    if (drift_restore(subject->drift, kept->state, kept->len, err) < 0)
+        return -1;
+    subject->told_ms = kept->told_ms;
+    subject->told = kept->told;
+    subject->alarmed = kept->told_ms != 0;
+    return 0;
 }
 
 int subject_judge(struct subject *subject, const char *dir, const struct drift_options *options,
                   struct kept *kept, bool *out_damaged, struct err *err)
 {
     struct err why = {0};
-    *out_damaged = false;
+    *out_damaged = subject->alarmed = false;
+    subject->told_ms = 0;
     if (!subject->about.has_profile)
         return 0;
     if (dir && restore(subject, dir, options, kept, &why) == 0)
@@ -59,6 +65,8 @@ int subject_save(const struct subject *subject, const char *dir, struct kept *sc
     if (!subject->used || !subject->drift || !dir)
         return 0;
     scratch->options = subject->options;
+    scratch->told_ms = subject->told_ms;
+    scratch->told = subject->told;
     scratch->len = drift_save(subject->drift, scratch->state, sizeof scratch->state);
     if (scratch->len == 0)
         return err_set(err, ERR_INTERNAL, "what was learned does not fit into %d bytes", DRIFT_STATE_MAX);

@@ -37,7 +37,8 @@ struct subject {
     struct drift_options options;
     struct drift *drift;          /* NULL: no profile, or the pace of frames is not known yet */
     void *memory;                 /* owned: of the drift */
-    bool alarmed;                 /* it was told */
+    bool alarmed;                 /* it was told, */
+    int64_t told_ms;              /* by this time the last time; 0: none stands that was told */
     enum drift_cause told, other; /* other: what it looks like since so many blocks */
     uint32_t other_blocks;
     int64_t last_ms, pace_since_ms; /* monotonic */

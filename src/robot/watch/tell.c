@@ -72,7 +72,8 @@ void tell_alarm(struct core *core, struct subject *subject, const struct drift_r
                 int64_t wall_ms)
 {
     double limit = log10(subject->options.arl_blocks);
-    struct decision alarm = {.time_ms = MAX(wall_ms, 0),
+    int64_t time_ms = MAX(wall_ms, 1);
+    struct decision alarm = {.time_ms = time_ms + (time_ms == subject->told_ms), /* it is known by that */
                              .who = DECIDER_DRIFT,
                              .release = subject->release,
                              .value = report->log10_e,
@@ -91,6 +92,7 @@ void tell_alarm(struct core *core, struct subject *subject, const struct drift_r
         alarm.signals.values[i] = report->signals[i].log10_e != 0 ? (float)report->signals[i].mean : NAN;
     log_warn("drift, cause %s: %s", alarm.rule, alarm.because);
     subject->alarmed = put_decision(core, &alarm); /* else it is told with the next block */
+    subject->told_ms = subject->alarmed ? alarm.time_ms : subject->told_ms;
     core->counts.alarms += subject->alarmed;
 }
 

@@ -7,6 +7,7 @@
 #include "robot/board/board.h"
 #include "robot/observe/observe.h"
 #include "robot/watch/machine.h"
+#include "robot/watch/seen_file.h"
 #include "sys/file.h"
 
 #include <errno.h>
@@ -21,7 +22,14 @@
 #include <sys/syscall.h>
 
 #define MS_NS 1000000ll
-enum { IDLE_MS = 500, SHORTEST_LOOK_MS = 2, LONGEST_LOOK_MS = 100, BOARD_MS = 1000, ASK_MS = 10000 };
+enum {
+    IDLE_MS = 500,
+    SHORTEST_LOOK_MS = 2,
+    LONGEST_LOOK_MS = 100,
+    BOARD_MS = 1000,
+    SEEN_MS = 1000,
+    ASK_MS = 10000
+};
 
 struct watch {
     struct watch_options options;
@@ -35,8 +43,10 @@ struct watch {
     struct board_sample sample;
     struct machine machine;
     struct ring_verdict verdict;
-    int64_t board_ms, ask_ms;
-    double gap_ns; /* between two verdicts, smoothed */
+    int64_t board_ms, ask_ms, seen_ms;
+    struct seen_stamp seen_stamp;
+    struct seen_list seen; /* scratch */
+    double gap_ns;         /* between two verdicts, smoothed */
     int64_t verdict_ns;
     bool told_full;
 };
@@ -266,6 +276,19 @@ static void look_at_board(struct watch *w, int64_t now_ms)
     machine_add(&w->machine, &w->sample);
 }
 
+static void look_at_seen(struct watch *w, int64_t now_ms)
+{
+    struct err err = {0};
+    if (now_ms < w->seen_ms)
+        return;
+    w->seen_ms = now_ms + SEEN_MS;
+    int news = seen_file_look(w->options.run_dir, &w->seen_stamp, &w->seen, &err);
+    if (news < 0)
+        log_warn("what was acknowledged at the fleet: %s", err.text);
+    else if (news)
+        core_seen(w->core, &w->seen);
+}
+
 /* A run directory that was removed has no robot any more. */
 static bool orphaned(const struct watch *w)
 {
@@ -284,6 +307,7 @@ static void turn(struct watch *w)
     take_verdicts(w);
     int64_t now_ms = clock_mono_ms();
     look_at_board(w, now_ms);
+    look_at_seen(w, now_ms);
     if (now_ms >= w->ask_ms) {
         w->ask_ms = now_ms + ASK_MS;
         observer_ask(&w->observer);

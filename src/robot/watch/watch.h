@@ -3,6 +3,7 @@
  *   guard.sock ──verdicts with signals, frames──▶ core.h ──▶ RUN_DIR/watch/ (mailbox.h) ──▶ muster-agent ──▶ fleet
  *   /proc, /sys (robot/board) once a second ─────▶
  *   STATE_DIR/store: reference profiles ─────────▶
+ *   RUN_DIR/watch.seen (seen_file.h) ────────────▶         what people acknowledged at the fleet
  *
  * Its own process at the lowest priority, an observer that nobody waits for, like muster-recorder: if it is slow it misses verdicts and says how many;
  * if it dies the agent starts it again and it goes on from STATE_DIR/watch/. One per RUN_DIR (RUN_DIR/watch.lock).
