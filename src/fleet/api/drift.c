@@ -87,7 +87,8 @@ int drift_take(struct call *call, const struct api_report *report, struct err *e
         str_copy(row.cause, sizeof row.cause, alarm.rule);
         str_copy(row.text, sizeof row.text, alarm.because);
     }
-    if (extend(call, &row, &alarm, err) < 0)
+    if (extend(call, &row, &alarm, err) < 0 ||
+        store->ops->drift_alarm_save(store, row.id, call->robot.id, MAX(alarm.time_ms, 1), err) < 0)
         return -1;
     return fleet_event(call->fleet, "drift", call->robot.id, err, "%s: %s", row.cause, alarm.because);
 }
@@ -199,6 +200,27 @@ static int parse_note(struct call *call, char *out, size_t size, struct err *err
     return json_finish(&reader, err);
 }
 
+static int wake_robot(const char *robot, int64_t time_ms, void *arg)
+{
+    (void)time_ms;
+    fleet_commanded(arg, robot);
+    return 0;
+}
+
+/* The robots that raised it themselves hear of it with their next question for commands (orders.c): a number says how far each has come. A server that
+ * was put back goes on with numbers that it did not give before. */
+static int carry(struct call *call, struct drift_row *row, struct err *err)
+{
+    struct store *store = call->fleet->store;
+    uint64_t last = 0;
+    if (store->ops->drift_seen_last(store, &last, err) < 0)
+        return -1;
+    row->acknowledgement = MAX((uint64_t)MAX(row->acknowledged_ms, 1), last + 1);
+    if (store->ops->drift_save(store, row, err) < 0)
+        return -1;
+    return store->ops->drift_alarm_each(store, row->id, wake_robot, call->fleet, err);
+}
+
 /* Acknowledged is closed: what is news after that opens another one (fleet/engine/drift.c). */
 int drift_acknowledge_post(struct call *call, struct err *err)
 {
@@ -219,7 +241,7 @@ int drift_acknowledge_post(struct call *call, struct err *err)
                                       .why = note,
                                       .release = row.release,
                                       .text = row.cause};
-    if (fleet_audit(call->fleet, &entry, err) < 0 || store->ops->drift_save(store, &row, err) < 0)
+    if (fleet_audit(call->fleet, &entry, err) < 0 || carry(call, &row, err) < 0)
         return -1;
     cleanup_json_writer struct json_writer w;
     jsonw_init(&w);

@@ -4,13 +4,19 @@
  *        └───────────────expired, unanswered───────▶ expired
  *
  * A command that was handed over is not offered again behind its number; a robot that comes back from a restart asks from 0 and
- * is given what it never answered. It knows by the nonce what it has seen. */
+ * is given what it never answered. It knows by the nonce what it has seen.
+ *
+ * A robot that asks with seen=N is told besides which of its alarms of drift people have acknowledged by a number larger than N (wire/seen.h). */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "fleet/api/call.h"
 
-enum { MAX_ORDERS = 16, MAX_ORDERS_BYTES = 512 << 10 };
+enum { MAX_ORDERS = 16, MAX_ORDERS_BYTES = 512 << 10, MAX_SEEN = 16 };
+
+struct question {
+    uint64_t after, seen; /* seen: or ROSTER_SEEN_NOT_ASKED */
+};
 
 struct batch {
     struct json_writer *w;
@@ -30,9 +36,32 @@ static int add_order(const struct command_row *row, void *arg)
     return ++batch->count == MAX_ORDERS || batch->bytes > MAX_ORDERS_BYTES;
 }
 
-/* *out_text: the answer, free() it; NULL if there is nothing for this robot. */
-static int orders_text(struct fleet *fleet, const char *robot, uint64_t after, char **out_text,
-                       uint64_t *out_last, struct err *err)
+static int add_seen(const struct seen_alarm *seen, void *arg)
+{
+    struct batch *batch = arg;
+    seen_write(batch->w, seen);
+    batch->count++;
+    return 0;
+}
+
+/* A number that was never given: the server comes from a backup, and says all again. */
+static int write_seen(struct fleet *fleet, const char *robot, uint64_t seen, struct batch *batch,
+                      struct err *err)
+{
+    struct store *store = fleet->store;
+    uint64_t last = 0;
+    if (seen && store->ops->drift_seen_last(store, &last, err) < 0)
+        return -1;
+    jsonw_array(batch->w, "seen");
+    if (store->ops->drift_seen_each(store, robot, seen > last ? 0 : seen, MAX_SEEN, add_seen, batch, err) < 0)
+        return -1;
+    jsonw_close(batch->w);
+    return 0;
+}
+
+/* *out_text: the answer, free() it; NULL if there is nothing for this robot. *out_last: 0, no command is in it. */
+static int orders_text(struct fleet *fleet, const char *robot, const struct question *question,
+                       char **out_text, uint64_t *out_last, struct err *err)
 {
     cleanup_json_writer struct json_writer w;
     struct batch batch = {.w = &w};
@@ -40,10 +69,12 @@ static int orders_text(struct fleet *fleet, const char *robot, uint64_t after, c
     jsonw_init(&w);
     jsonw_object(&w, NULL);
     jsonw_array(&w, "commands");
-    if (fleet->store->ops->command_due(fleet->store, robot, after, clock_wall_ms(), MAX_ORDERS, add_order,
-                                       &batch, err) < 0)
+    if (fleet->store->ops->command_due(fleet->store, robot, question->after, clock_wall_ms(), MAX_ORDERS,
+                                       add_order, &batch, err) < 0)
         return -1;
     jsonw_close(&w);
+    if (question->seen != ROSTER_SEEN_NOT_ASKED && write_seen(fleet, robot, question->seen, &batch, err) < 0)
+        return -1;
     jsonw_close(&w);
     *out_last = batch.last;
     if (batch.count == 0)
@@ -80,20 +111,31 @@ static int sane_after(struct fleet *fleet, uint64_t *after, struct err *err)
     return 0;
 }
 
+static int hold(struct call *call, const struct question *question, uint64_t wait_s, struct err *err)
+{
+    struct roster_entry *entry = roster_get(call->fleet->roster, call->robot.id);
+    if (!entry)
+        return err_no_memory(err);
+    entry->held[ROSTER_COMMANDS].seen = question->seen;
+    return hold_question(call, ROSTER_COMMANDS, question->after, wait_s, err);
+}
+
 int orders_get(struct call *call, struct err *err)
 {
     struct fleet *fleet = call->fleet;
-    uint64_t after, wait_s, last;
+    struct question question;
+    uint64_t wait_s, last;
     cleanup_free char *text = NULL;
-    if (call_query_u64(call, "after", 0, INT64_MAX, &after, err) < 0 ||
+    if (call_query_u64(call, "after", 0, INT64_MAX, &question.after, err) < 0 ||
         call_query_u64(call, "wait", 0, HOLD_MAX_WAIT_S, &wait_s, err) < 0 ||
-        sane_after(fleet, &after, err) < 0 ||
-        orders_text(fleet, call->robot.id, after, &text, &last, err) < 0)
+        call_query_u64(call, "seen", ROSTER_SEEN_NOT_ASKED, INT64_MAX, &question.seen, err) < 0 ||
+        sane_after(fleet, &question.after, err) < 0 ||
+        orders_text(fleet, call->robot.id, &question, &text, &last, err) < 0)
         return -1;
     if (!text)
-        return hold_question(call, ROSTER_COMMANDS, after, wait_s, err);
+        return hold(call, &question, wait_s, err);
     const struct handed handed = {.robot = call->robot.id, .last = last};
-    if (mark_delivered(fleet, &handed, 1, err) < 0)
+    if (last && mark_delivered(fleet, &handed, 1, err) < 0)
         return -1;
     call->urgent = true;
     return call_json(call, 200, TAKE_PTR(text), err);
@@ -109,9 +151,10 @@ struct wake {
 static bool answer(struct fleet *fleet, struct roster_entry *entry, uint64_t *out_last)
 {
     struct roster_held *held = &entry->held[ROSTER_COMMANDS];
+    const struct question question = {.after = held->after, .seen = held->seen};
     struct err err = {0};
     char *text = NULL;
-    if (orders_text(fleet, entry->id, held->after, &text, out_last, &err) < 0)
+    if (orders_text(fleet, entry->id, &question, &text, out_last, &err) < 0)
         log_error("commands for %s: %s", entry->id, err.text); /* its next question will find them */
     if (!text)
         return false;
@@ -126,7 +169,7 @@ static void wake_one(struct roster_entry *entry, void *arg)
     uint64_t last = 0;
     bool changed = held->changed;
     held->changed = false;
-    if (!changed || !held->request || !answer(wake->fleet, entry, &last))
+    if (!changed || !held->request || !answer(wake->fleet, entry, &last) || last == 0)
         return;
     void *more = mem_grow(wake->handed, wake->count + 1, sizeof wake->handed[0]);
     if (!more)

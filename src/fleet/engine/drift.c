@@ -114,7 +114,8 @@ static bool names_all(const struct drift_row *row, const struct speaker *const *
     return count <= row->robot_count;
 }
 
-/* Acknowledged, it stands as it was, and it never went away: a robot's alarm lasts until it is acknowledged there, and is no news before. */
+/* Acknowledged, it stands as it was, and it never went away: no news. A robot's own alarm goes when it hears of that (api/orders.c), which may be hours
+ * later. */
 static int is_known(struct fleet *fleet, const struct digest *release, const struct watch_finding *finding,
                     const struct speaker *const *speakers, const size_t *found, int64_t now_ms, bool *out,
                     struct err *err)

@@ -9,9 +9,11 @@
 #include "sys/proc.h"
 #include "wire/api.h"
 #include "wire/decision.h"
+#include "wire/seen.h"
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char stream[] = "0123456789abcdef0123456789abcdef";
 
@@ -139,6 +141,96 @@ static void who_acknowledges_closes(void **state)
     assert_int_equal(acknowledge(f, 2, ""), 200);
 }
 
+/* ---- what is acknowledged reaches the robot ---- */
+
+static const char nothing[] = "";
+
+/* What a robot is told that has come so far; -1: as robots did that did not know of it. */
+static char *asked(const struct fixture *f, int robot, int64_t seen)
+{
+    char path[96];
+    snprintf(path, sizeof path, seen < 0 ? "/api/v1/commands?after=0" : "/api/v1/commands?after=0&seen=%lld",
+             (long long)seen);
+    cleanup_reply struct reply reply = robot_call(&f->h, robot ? &f->two : &f->one, "GET", path, NULL, 0);
+    assert_true(reply.status == 204 || reply.status == 200);
+    return mem_strdup(reply.status == 200 ? reply.body : nothing);
+}
+
+/* The one alarm that it is told of; 0: none. */
+static int64_t told_time(const struct fixture *f, int robot, int64_t seen, int64_t *out_number)
+{
+    struct seen_list list;
+    struct err err = {0};
+    cleanup_free char *text = asked(f, robot, seen);
+    if (!text[0])
+        return 0;
+    assert_ok(seen_parse(text, strlen(text), &list, &err), err);
+    assert_int_equal(list.count, 1);
+    assert_non_null(strstr(text, "\"commands\":[]"));
+    *out_number = (int64_t)list.items[0].number;
+    return list.items[0].time_ms;
+}
+
+static void what_is_acknowledged_reaches_those_who_raised_it(void **state)
+{
+    struct fixture *f = *state;
+    struct decision lens = record(DECIDER_DRIFT, "sensor", 1);
+    int64_t number = 0, again = 0;
+    lens.time_ms = 1000;
+    tell(f, 0, &lens);
+    lens.time_ms = 2000; /* told anew: this one is what people see */
+    tell(f, 0, &lens);
+    assert_int_equal(told_time(f, 0, 0, &number), 0);
+    assert_int_equal(acknowledge(f, 1, ""), 200);
+    assert_int_equal(told_time(f, 0, 0, &number), 2000);
+    assert_true(number > 0);
+    assert_int_equal(told_time(f, 0, 0, &again), 2000); /* the answer was lost */
+    assert_int_equal(again, number);
+    assert_int_equal(told_time(f, 0, number, &again), 0);
+    assert_int_equal(told_time(f, 1, 0, &again), 0); /* it raised none */
+    cleanup_free char *old = asked(f, 0, -1);
+    assert_string_equal(old, nothing);
+    harness_stop(&f->h, SIGKILL);
+    harness_start(&f->h);
+    assert_int_equal(told_time(f, 0, 0, &again), 2000);
+    assert_int_equal(again, number);
+    assert_int_equal(told_time(f, 0, number + 1000000, &again), 2000); /* a server that was put back */
+    assert_int_equal(again, number);
+    lens.time_ms = 3000;
+    tell(f, 0, &lens);
+    assert_int_equal(told_time(f, 0, number, &again), 0); /* nobody saw that one */
+    assert_int_equal(acknowledge(f, 2, ""), 200);
+    assert_int_equal(told_time(f, 0, number, &again), 3000);
+    assert_true(again > number);
+}
+
+static void who_waits_is_told_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct decision lens = record(DECIDER_DRIFT, "sensor", 1);
+    struct peer peer, old;
+    size_t len, old_len;
+    tell(f, 0, &lens);
+    tell(f, 1, &lens);
+    cleanup_free char *ask =
+        format_request("GET", "/api/v1/commands?after=0&wait=60&seen=0", "", NULL, 0, &len);
+    cleanup_free char *ask_old =
+        format_request("GET", "/api/v1/commands?after=0&wait=2", "", NULL, 0, &old_len);
+    assert_true(peer_open(&peer, f->h.robot_port, true, f->one.cert, f->one.key) &&
+                peer_send(&peer, ask, len));
+    assert_true(peer_open(&old, f->h.robot_port, true, f->two.cert, f->two.key) &&
+                peer_send(&old, ask_old, old_len));
+    usleep(100000); /* until both are held */
+    assert_int_equal(acknowledge(f, 1, ""), 200);
+    cleanup_reply struct reply reply = peer_read_reply(&peer);
+    assert_int_equal(reply.status, 200);
+    assert_int_equal(find_number(reply.body, "time_ms"), lens.time_ms);
+    cleanup_reply struct reply none = peer_read_reply(&old);
+    assert_int_equal(none.status, 204);
+    peer_close(&peer);
+    peer_close(&old);
+}
+
 static void decisions_are_kept_as_they_were_made(void **state)
 {
     struct fixture *f = *state;
@@ -239,6 +331,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fresh(one_finding_per_release_and_cause),
         fresh(who_acknowledges_closes),
+        fresh(what_is_acknowledged_reaches_those_who_raised_it),
+        fresh(who_waits_is_told_at_once),
         fresh(decisions_are_kept_as_they_were_made),
         fresh(a_robot_does_not_fill_the_list),
         fresh(people_hear_of_it),

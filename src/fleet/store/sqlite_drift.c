@@ -67,7 +67,7 @@ bool drift_row_names(const struct drift_row *row, const char *robot)
 #define DRIFT_COLUMNS                                                                                        \
     "id, common, release, cause, opened_ms, updated_ms, closed_ms, acknowledged_ms, acknowledged_by, "       \
     "log10_e,"                                                                                               \
-    " robots, robot_count, text"
+    " robots, robot_count, text, acknowledgement"
 
 static void read_drift(sqlite3_stmt *stmt, struct drift_row *out)
 {
@@ -78,7 +78,8 @@ static void read_drift(sqlite3_stmt *stmt, struct drift_row *out)
                               .closed_ms = db_i64(stmt, 6),
                               .acknowledged_ms = db_i64(stmt, 7),
                               .log10_e = sqlite3_column_double(stmt, 9),
-                              .robot_count = db_u64(stmt, 11)};
+                              .robot_count = db_u64(stmt, 11),
+                              .acknowledgement = db_u64(stmt, 13)};
     db_digest(stmt, 2, &out->release);
     db_text(stmt, 3, out->cause, sizeof out->cause);
     db_text(stmt, 8, out->acknowledged_by, sizeof out->acknowledged_by);
@@ -107,9 +108,10 @@ int sqlite_drift_save(struct store *store, const struct drift_row *row, struct e
     return db_write(db_of(store), err, NULL,
                     "UPDATE drift SET common = ?, updated_ms = ?, closed_ms = ?, acknowledged_ms = ?, "
                     "acknowledged_by = ?,"
-                    " log10_e = ?, robots = ?, robot_count = ?, text = ? WHERE id = ?",
-                    "iiiitdtutu", (int64_t)row->common, row->updated_ms, row->closed_ms, row->acknowledged_ms,
-                    row->acknowledged_by, row->log10_e, row->robots, row->robot_count, row->text, row->id);
+                    " log10_e = ?, robots = ?, robot_count = ?, text = ?, acknowledgement = ? WHERE id = ?",
+                    "iiiitdtutuu", (int64_t)row->common, row->updated_ms, row->closed_ms,
+                    row->acknowledged_ms, row->acknowledged_by, row->log10_e, row->robots, row->robot_count,
+                    row->text, row->acknowledgement, row->id);
 }
 
 static int take_one(struct sqlite_store *s, sqlite3_stmt *stmt, struct drift_row *out, struct err *err)
@@ -158,4 +160,69 @@ int sqlite_drift_each(struct store *store, bool open_only, int64_t limit,
             return 0;
     }
     return got;
+}
+
+/* ---- robots' own alarms ---- */
+
+int sqlite_drift_alarm_save(struct store *store, uint64_t finding, const char *robot, int64_t time_ms,
+                            struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    if (db_write(s, err, NULL,
+                 "INSERT OR REPLACE INTO drift_alarms (robot, finding, time_ms) VALUES (?, ?, ?)", "tui",
+                 robot, finding, time_ms) < 0)
+        return -1;
+    return db_write(
+        s, err, NULL,
+        "DELETE FROM drift_alarms WHERE robot = ?1 AND finding <= (SELECT finding FROM drift_alarms"
+        " WHERE robot = ?1 ORDER BY finding DESC LIMIT 1 OFFSET ?2)",
+        "ti", robot, (int64_t)STORE_ALARMS_PER_ROBOT);
+}
+
+int sqlite_drift_alarm_each(struct store *store, uint64_t finding,
+                            int (*visit)(const char *robot, int64_t time_ms, void *arg), void *arg,
+                            struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt =
+        db_query(s, err, "SELECT robot, time_ms FROM drift_alarms WHERE finding = ?", "u", finding);
+    int got = -1;
+    while (stmt && (got = db_step(s, stmt, err)) == 1) {
+        char robot[API_ID_SIZE];
+        db_text(stmt, 0, robot, sizeof robot);
+        if (visit(robot, db_i64(stmt, 1), arg) != 0)
+            return 0;
+    }
+    return got;
+}
+
+int sqlite_drift_seen_each(struct store *store, const char *robot, uint64_t after, int64_t limit,
+                           int (*visit)(const struct seen_alarm *seen, void *arg), void *arg, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt = db_query(
+        s, err,
+        "SELECT d.acknowledgement, d.release, a.time_ms FROM drift_alarms a JOIN drift d ON d.id = a.finding"
+        " WHERE a.robot = ? AND d.acknowledgement > ? ORDER BY d.acknowledgement LIMIT ?",
+        "tui", robot, after, limit);
+    int got = -1;
+    while (stmt && (got = db_step(s, stmt, err)) == 1) {
+        struct seen_alarm seen = {.number = db_u64(stmt, 0), .time_ms = db_i64(stmt, 2)};
+        db_digest(stmt, 1, &seen.release);
+        if (visit(&seen, arg) != 0)
+            return 0;
+    }
+    return got;
+}
+
+int sqlite_drift_seen_last(struct store *store, uint64_t *out, struct err *err)
+{
+    struct sqlite_store *s = db_of(store);
+    cleanup_stmt sqlite3_stmt *stmt =
+        db_query(s, err, "SELECT max(acknowledgement) FROM drift WHERE acknowledgement > 0", "");
+    int got = stmt ? db_step(s, stmt, err) : -1;
+    if (got < 0)
+        return -1;
+    *out = got ? db_u64(stmt, 0) : 0;
+    return 0;
 }

@@ -196,6 +196,14 @@ static const char *const migrations[] = {
     " acknowledged_ms INTEGER NOT NULL, acknowledged_by TEXT NOT NULL, log10_e REAL, robots TEXT NOT NULL,"
     " robot_count INTEGER NOT NULL, text TEXT NOT NULL) STRICT;"
     "CREATE INDEX drift_is_open ON drift (release, cause) WHERE closed_ms = 0;",
+
+    /* Which alarms of robots a finding stands for, so that acknowledging it reaches them. */
+    "ALTER TABLE drift ADD COLUMN acknowledgement INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX drift_acknowledged ON drift (acknowledgement) WHERE acknowledgement > 0;"
+    "CREATE TABLE drift_alarms (robot TEXT NOT NULL REFERENCES robots(id), finding INTEGER NOT NULL "
+    "REFERENCES drift(id),"
+    " time_ms INTEGER NOT NULL, PRIMARY KEY (robot, finding)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX drift_alarms_of_finding ON drift_alarms (finding);",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

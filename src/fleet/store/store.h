@@ -31,12 +31,13 @@
 #include "wire/command.h"
 #include "wire/otlp.h"
 #include "wire/sample.h"
+#include "wire/seen.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STORE_SERIAL_SIZE = 48, STORE_REASON_SIZE = 240 };
+enum { STORE_SERIAL_SIZE = 48, STORE_REASON_SIZE = 240, STORE_ALARMS_PER_ROBOT = 64 };
 
 /* How far a robot is with its newest assignment. */
 enum robot_phase {
@@ -333,6 +334,8 @@ struct drift_row {
     char robots[2048]; /* names, by spaces; the first that fit */
     uint64_t robot_count;
     char text[STORE_REASON_SIZE];
+    uint64_t
+        acknowledgement; /* grows with every finding that is acknowledged (wire/seen.h); 0: it is not, or was before there were numbers */
 };
 bool drift_row_names(const struct drift_row *row, const char *robot); /* among `robots` */
 
@@ -566,6 +569,17 @@ struct store_ops {
     int (*drift_each)(struct store *store, bool open_only, int64_t limit,
                       int (*visit)(const struct drift_row *row, void *arg), void *arg,
                       struct err *err) must_check; /* newest first */
+    /* The newest alarm that this robot raised itself of a finding, by the robot's clock. The last STORE_ALARMS_PER_ROBOT findings of a robot are kept. */
+    int (*drift_alarm_save)(struct store *store, uint64_t finding, const char *robot, int64_t time_ms,
+                            struct err *err) must_check;
+    int (*drift_alarm_each)(struct store *store, uint64_t finding,
+                            int (*visit)(const char *robot, int64_t time_ms, void *arg), void *arg,
+                            struct err *err) must_check;
+    /* Alarms of this robot that people acknowledged by a number larger than `after`, smallest first. */
+    int (*drift_seen_each)(struct store *store, const char *robot, uint64_t after, int64_t limit,
+                           int (*visit)(const struct seen_alarm *seen, void *arg), void *arg,
+                           struct err *err) must_check;
+    int (*drift_seen_last)(struct store *store, uint64_t *out, struct err *err) must_check; /* 0: none yet */
 
     /* Reviews. */
     int (*review_add)(struct store *store, const struct review_row *row, uint64_t *out_id,

@@ -1344,6 +1344,103 @@ static void test_what_was_missed_and_judged_is_counted_by_robot_and_release(void
     assert_int_equal(seen.count, 3);
 }
 
+struct seen_alarms {
+    size_t count;
+    struct seen_alarm alarms[STORE_ALARMS_PER_ROBOT + 1];
+};
+
+static int see_alarm(const struct seen_alarm *alarm, void *arg)
+{
+    struct seen_alarms *seen = arg;
+    seen->alarms[seen->count++] = *alarm;
+    return 0;
+}
+
+static uint64_t add_finding(struct fixture *f, uint8_t release, uint64_t acknowledgement)
+{
+    struct err err = {0};
+    struct drift_row row = {.release = digest_of(release), .cause = "sensor", .opened_ms = 1};
+    assert_ok(OPS(f)->drift_add(f->store, &row, &row.id, &err), err);
+    row.acknowledgement = acknowledgement;
+    row.closed_ms = acknowledgement ? 2 : 0;
+    assert_ok(OPS(f)->drift_save(f->store, &row, &err), err);
+    return row.id;
+}
+
+static void add_alarm(struct fixture *f, uint64_t finding, const char *robot, int64_t time_ms)
+{
+    struct err err = {0};
+    assert_ok(OPS(f)->drift_alarm_save(f->store, finding, robot, time_ms, &err), err);
+}
+
+static struct seen_alarms seen_of(struct fixture *f, const char *robot, uint64_t after)
+{
+    struct seen_alarms seen = {0};
+    struct err err = {0};
+    assert_ok(OPS(f)->drift_seen_each(f->store, robot, after, STORE_ALARMS_PER_ROBOT, see_alarm, &seen, &err),
+              err);
+    return seen;
+}
+
+static int count_alarms(const char *robot, int64_t time_ms, void *arg)
+{
+    assert_true(robot[0] == 'r' && time_ms > 0);
+    ++*(size_t *)arg;
+    return 0;
+}
+
+static void test_acknowledged_alarms_are_found_by_robot_and_number(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    uint64_t last = 9;
+    size_t count = 0;
+    assert_ok(OPS(f)->drift_seen_last(f->store, &last, &err), err);
+    assert_int_equal(last, 0);
+    begin(f);
+    add_robot(f, "r1");
+    add_robot(f, "r2");
+    uint64_t late = add_finding(f, 1, 700), early = add_finding(f, 2, 500), open = add_finding(f, 3, 0);
+    add_alarm(f, late, "r1", 10);
+    add_alarm(f, late, "r1", 11); /* the newest counts */
+    add_alarm(f, early, "r1", 20);
+    add_alarm(f, open, "r1", 30);
+    add_alarm(f, late, "r2", 40);
+    commit(f);
+    assert_ok(OPS(f)->drift_alarm_each(f->store, late, count_alarms, &count, &err), err);
+    assert_int_equal(count, 2);
+    assert_ok(OPS(f)->drift_seen_last(f->store, &last, &err), err);
+    assert_int_equal(last, 700);
+    struct seen_alarms all = seen_of(f, "r1", 0);
+    assert_int_equal(all.count, 2); /* by number, not by finding */
+    const struct digest one = digest_of(1);
+    assert_true(all.alarms[0].number == 500 && all.alarms[0].time_ms == 20);
+    assert_true(all.alarms[1].number == 700 && all.alarms[1].time_ms == 11);
+    assert_true(digest_equal(&all.alarms[1].release, &one));
+    assert_int_equal(seen_of(f, "r1", 500).count, 1);
+    assert_int_equal(seen_of(f, "r1", 700).count, 0);
+    assert_int_equal(seen_of(f, "r2", 0).count, 1);
+    assert_int_equal(seen_of(f, "r3", 0).count, 0);
+}
+
+static void test_alarms_of_a_robot_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    add_robot(f, "r1");
+    add_robot(f, "r2");
+    uint64_t first = add_finding(f, 1, 1);
+    add_alarm(f, first, "r1", 1);
+    add_alarm(f, first, "r2", 1);
+    for (uint64_t i = 2; i <= STORE_ALARMS_PER_ROBOT + 1; i++)
+        add_alarm(f, add_finding(f, 1, i), "r1", (int64_t)i);
+    commit(f);
+    struct seen_alarms left = seen_of(f, "r1", 0);
+    assert_int_equal(left.count, STORE_ALARMS_PER_ROBOT);
+    assert_int_equal(left.alarms[0].number, 2);
+    assert_int_equal(seen_of(f, "r2", 0).count, 1);
+}
+
 #define BOTH(test)                                                                                           \
     {#test " (file)", test, open_file, close_any, NULL},                                                     \
     {                                                                                                        \
@@ -1384,6 +1481,8 @@ int main(void)
         BOTH(test_an_alarm_that_nobody_judged_goes_last),
         BOTH(test_decisions_of_one_robot_push_out_nobody_elses),
         BOTH(test_what_was_missed_and_judged_is_counted_by_robot_and_release),
+        BOTH(test_acknowledged_alarms_are_found_by_robot_and_number),
+        BOTH(test_alarms_of_a_robot_are_bounded),
         FILE_ONLY(test_reopen_finds_everything_and_refuses_strangers),
         FILE_ONLY(test_acknowledged_survives_kill),
         FILE_ONLY(test_full_disk_changes_nothing),
