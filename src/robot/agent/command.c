@@ -1,34 +1,13 @@
-#include "robot/agent/command.h"
+#include "robot/agent/command_inside.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "robot/agent/backoff.h"
-#include "robot/agent/command_memory.h"
 #include "robot/decide/oversight.h"
 #include "sys/file.h"
 #include "trust/command.h"
-#include "wire/json.h"
 
-#include <sys/random.h>
-
-enum { CALL_MS = 500, POLL_GRACE_MS = 20000, MAX_ORDERS = 64, MAX_ANSWER_BYTES = 2 << 20 };
-
-/* Who answers, and so has to stand back. */
-struct answering {
-    uint64_t generation; /* 0: nobody */
-    struct digest release;
-};
-
-struct commands {
-    struct commands_options options;
-    struct command_memory *memory;
-    int transfer; /* the held question; 0: none */
-    struct backoff backoff;
-    enum err_code complained; /* the last error that was logged */
-    uint64_t after;
-    struct answering last; /* as the guard said last; a stop does not wait for a newer word */
-};
+enum { CALL_MS = 500 };
 
 int commands_new(const struct commands_options *options, struct commands **out, struct err *err)
 {
@@ -38,6 +17,7 @@ int commands_new(const struct commands_options *options, struct commands **out, 
         return err_no_memory(err);
     commands->options = *options;
     commands->backoff = (struct backoff){.min_ms = 200, .max_ms = 5000};
+    seen_book_open(&commands->seen, options->run_dir);
     if (command_memory_open(path, clock_wall_ms(), &commands->memory, err) < 0)
         return -1;
     *out = TAKE_PTR(commands);
@@ -242,8 +222,8 @@ static int obey(struct commands *commands, const struct command *command, struct
     return rc;
 }
 
-static void report(struct commands *commands, const struct command_outcome *outcome,
-                   const struct digest *release)
+void command_report(struct commands *commands, const struct command_outcome *outcome,
+                    const struct digest *release)
 {
     struct api_report out = {.kind = REPORT_OPERATOR, .release = *release};
     command_outcome_format(outcome, out.text, sizeof out.text);
@@ -280,7 +260,7 @@ static void set_text(struct command_outcome *outcome, const char *words)
     snprintf(outcome->text, sizeof outcome->text, "%s%s%s", said, said[0] ? "; " : "", words);
 }
 
-static void take_one(struct commands *commands, uint64_t id, const char *envelope)
+void command_take(struct commands *commands, uint64_t id, const char *envelope)
 {
     struct err err = {0};
     cleanup_command struct command command = {0};
@@ -294,102 +274,7 @@ static void take_one(struct commands *commands, uint64_t id, const char *envelop
     if (!outcome.accepted)
         outcome.lease = 0;
     set_text(&outcome, outcome.accepted ? command.reason : err.text);
-    report(commands, &outcome, &release);
-}
-
-/* ---- the question ---- */
-
-static uint32_t random_bits(void)
-{
-    uint32_t bits = 0;
-    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) < 0)
-        bits = (uint32_t)clock_mono_ns();
-    return bits;
-}
-
-/* Logs each new kind of trouble once. */
-static void settle(struct commands *commands, const struct err *err)
-{
-    if (err->code == ERR_NONE) {
-        backoff_reset(&commands->backoff);
-    } else {
-        if (commands->complained != err->code)
-            log_warn("commands: %s", err->text);
-        backoff_failed(&commands->backoff, clock_mono_ms(), random_bits());
-    }
-    commands->complained = err->code;
-}
-
-/* The server's mistake in one entry keeps nobody from what comes behind it. */
-static void skip_one(struct commands *commands, uint64_t id, const struct err *why)
-{
-    static const struct digest none;
-    struct command_outcome outcome = {.id = id, .who = "nobody"};
-    str_copy(outcome.text, sizeof outcome.text, why->text);
-    report(commands, &outcome, &none);
-}
-
-/* -1: it has no number, so it cannot be passed over for good. */
-static int take_entry(struct commands *commands, struct json_at at, struct err *err)
-{
-    uint64_t id = 0;
-    json_get_u64(at, "id", INT64_MAX, &id);
-    bool numbered = at.reader->err.code == ERR_NONE;
-    cleanup_free char *envelope = json_canonical(json_child(at, "envelope"));
-    struct err wrong = at.reader->err;
-    at.reader->err = (struct err){0};
-    if (!numbered || wrong.code == ERR_NO_MEMORY)
-        return err_set(err, wrong.code, "%s", wrong.text);
-    if (envelope)
-        take_one(commands, id, envelope);
-    else
-        skip_one(commands, id, &wrong);
-    commands->after = MAX(commands->after, id);
-    return 0;
-}
-
-static int take_all(struct commands *commands, const struct buf *body, struct err *err)
-{
-    struct json_reader reader;
-    size_t count = 0;
-    int rc = 0;
-    if (json_read(&reader, "commands", body->data, body->len, err) < 0)
-        return -1;
-    struct json_at list = json_list(json_root(&reader), "commands", MAX_ORDERS, &count);
-    for (size_t i = 0; i < count; i++)
-        if (take_entry(commands, json_as_object(json_item(list, i)), err) < 0)
-            rc = -1;
-    struct err *rest = rc < 0 ? &(struct err){0} : err;
-    return json_finish(&reader, rest) < 0 ? -1 : rc;
-}
-
-static void on_answer(const struct fetch_response *response, void *arg)
-{
-    struct commands *commands = arg;
-    struct err err = response->err;
-    commands->transfer = 0;
-    if (err.code == ERR_NONE && response->status == 200)
-        (void)!take_all(commands, &response->body, &err);
-    settle(commands, &err);
-}
-
-static void ask(struct commands *commands)
-{
-    struct err err = {0};
-    const struct commands_options *options = &commands->options;
-    cleanup_free char *url = mem_printf("%s/api/v1/commands?after=%llu&wait=%lld", options->server,
-                                        (unsigned long long)commands->after, (long long)options->poll_wait_s);
-    struct fetch_request request = {.method = "GET",
-                                    .url = url,
-                                    .max_bytes = MAX_ANSWER_BYTES,
-                                    .timeout_ms = options->poll_wait_s * 1000 + POLL_GRACE_MS,
-                                    .stall_s = (int)options->poll_wait_s + 15};
-    if (!url)
-        err_no_memory(&err);
-    else if (fetch_start(options->fetch, &request, on_answer, commands, &commands->transfer, &err) == 0)
-        return;
-    commands->transfer = 0;
-    settle(commands, &err);
+    command_report(commands, &outcome, &release);
 }
 
 void commands_tick(struct commands *commands, const struct ctl_status *status, int64_t now_ms)
@@ -399,7 +284,7 @@ void commands_tick(struct commands *commands, const struct ctl_status *status, i
         end_bridge(commands, status);
     }
     if (commands->transfer == 0 && backoff_ready(&commands->backoff, now_ms))
-        ask(commands);
+        command_ask(commands);
 }
 
 int64_t commands_next_ms(const struct commands *commands)

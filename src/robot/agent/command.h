@@ -1,7 +1,7 @@
 /* What people order this robot to do from afar: asked for at the server, believed only if their own key signed it, given to the
  * guard at once, and what became of it reported.
  *
- *   GET /api/v1/commands?after=N&wait=S ──held by the server──▶ {"commands": [{"id", "envelope"}]}
+ *   GET /api/v1/commands?after=N&wait=S&seen=K ──held by the server──▶ {"commands": [{"id", "envelope"}], "seen": […]}
  *        │  signature of the operator's key · names this robot · in its time · never seen before
  *        ▼
  *   guard: COMMAND of rank REMOTE (ctl.h)        rollback: the installer (see below)
@@ -15,6 +15,7 @@
  *   own clock ends it.
  * - Rollback: is the previous release still loaded, it answers with the next frame. Else the guard answers with the fallback
  *   (FORCED) until it is, and is released then, also by the next agent if this one dies.
+ * - "seen" is nobody's order: alarms of drift that people acknowledged, for muster-watch (seen.h). Older servers do not say it.
  * - Without an operators' keyring every command is refused, and the report says so.
  *
  * A server that does not know the question is asked again with back-off; so is one that cannot be reached. */
