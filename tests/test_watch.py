@@ -1,14 +1,16 @@
 """muster-watch on a robot: it comes with the agent and outlives it, tells windows, explains what the guard did, chooses frames for people, and its
-numbers go where they should. The agent is killed for most of it, so that what it would take away stays in the mailbox."""
+numbers go where they should. The agent is killed for most of it, so that what it would take away stays in the mailbox. And what people acknowledge at
+the server reaches the watcher that raised the alarm."""
 import json
 import os
 import signal
 import struct
+import subprocess
 
 import pytest
 
 from conftest import BIN, run
-from fleet import Place, Robot, Server, wait_for
+from fleet import Place, Robot, Server, ok, wait_for
 
 if not (BIN / "muster-watch").exists():
     pytest.skip("muster-watch is not built", allow_module_level=True)
@@ -130,6 +132,108 @@ def test_one_that_dies_is_started_again(site, alone):
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: watcher(site) != first and alive(watcher(site)), lambda: f"the next one: {site.robot.tail()}")
     assert run("muster-watch", "--run-dir", site.robot.run_dir, "--acknowledge").status == 0
+
+
+# ---- acknowledged at the server ----
+
+# Blocks of half a second, learned from for three seconds; a false alarm in some 15,000 of them.
+ALARMING = "--window-s 0.5 --block-s 0.5 --contexts 1 --burn-in 6 --fleet-robots 1 --false-alarms 1000"
+
+
+class Drifting:
+    """A robot with a profile whose camera goes dark when it is told to."""
+
+    def __init__(self, site):
+        self.server, dir = site.server, site.dir / "drifting"
+        dir.mkdir()
+        for name, light in (("day", "1"), ("dusk", "0.3")):
+            ok("muster-sim", "frames", "--site", "1", "--count", "120", "--light", light, "-o", dir / name)
+        self.frames = dir
+        self.release = site.place.pack("2.0.0", more=f"profile: {{calib: {dir / 'day'}, save: {dir / 'profile.bin'}}}\n")
+        self.server.push(self.release)
+        self.robot = Robot(self.server, "r2", site.dir / "r2", flags=["--watch-options", ALARMING])
+        self.robot.enroll()
+        self.robot.install(self.release)
+        self.see("day")
+        self.robot.answers(self.release)
+
+    def see(self, name):
+        robot = self.robot
+        if robot.program:
+            robot.program.kill()
+            robot.program.wait()
+        robot.program = subprocess.Popen(
+            [BIN / "muster-sim", "robot", "--run-dir", robot.run_dir, "--fps", "30", "--deadline-ms", "4000", "--camera",
+             f"images:{self.frames / name}", "--log", robot.frames], stderr=subprocess.DEVNULL)
+
+    def log(self):
+        return (self.robot.run_dir / "watch.log").read_text()
+
+    def alarms(self):
+        return self.log().count("drift, cause ")
+
+    def cleared(self):
+        return self.log().count("acknowledged at the fleet")
+
+    def known(self):
+        """What the agent has heard of acknowledgements."""
+        try:
+            return json.loads((self.robot.run_dir / "watch.seen").read_text())["seen"]
+        except FileNotFoundError:
+            return []
+
+    def findings(self, *args):
+        return [f for f in self.server.json("drift", "list", *args)["drift"] if f["release"]["version"] == "2.0.0"]
+
+    def acknowledge(self):
+        """All that is open, until the robot's alarm goes: what it took for something else meanwhile is to be seen as that, too."""
+        before = self.cleared()
+
+        def gone():
+            for finding in self.findings():
+                done = self.server.muster("drift", "acknowledge", str(finding["id"]), "--note", "dusk")
+                assert done.status == 0, done.lines
+            return self.cleared() > before
+        wait_for(gone, lambda: f"the robot's alarm to go: {self.log()} {self.robot.tail()}")
+
+
+@pytest.fixture(scope="module")
+def drifting(site):
+    drifting = Drifting(site)
+    yield drifting
+    drifting.robot.stop()
+
+
+def test_what_is_acknowledged_at_the_server_reaches_the_robot(drifting):
+    wait_for(lambda: list((drifting.robot.state / "watch").glob("*.drift")) or "watching" in drifting.log(), "a watcher")
+    drifting.see("dusk")
+    found = wait_for(drifting.findings, lambda: f"a finding: {drifting.log()} {drifting.robot.tail()}")
+    assert found[0]["robots"] == ["r2"]
+    told = drifting.alarms()
+    assert told >= 1 and drifting.cleared() == 0 and drifting.known() == []
+    drifting.acknowledge()
+    assert drifting.known()[-1]["release"] == drifting.release.digest
+    # The detectors begin anew: it is still dark, so that is news.
+    wait_for(lambda: drifting.alarms() > told, lambda: f"another alarm: {drifting.log()}")
+    wait_for(drifting.findings, "another finding")
+
+
+def test_an_older_acknowledgement_clears_no_newer_alarm(drifting):
+    """The robot loses what it knew, is told all again, and does nothing."""
+    wait_for(drifting.findings, "an open finding")
+    first = drifting.known()
+    before, robot = drifting.cleared(), drifting.robot
+    robot.stop_agent(signal.SIGKILL)
+    (robot.run_dir / "watch.seen").unlink()
+    robot.start_agent()
+    wait_for(lambda: all(alarm in drifting.known() for alarm in first), lambda: f"it is told again: {robot.tail()}")
+    mark = len(drifting.log().splitlines())
+    watcher = int((robot.run_dir / "watch.lock").read_text())
+    os.kill(watcher, signal.SIGKILL)  # the next one reads it from the beginning, and knows which alarm stands
+    wait_for(lambda: any("watching" in line for line in drifting.log().splitlines()[mark:]), "the next watcher")
+    robot.answers(drifting.release, frames=60)
+    assert drifting.cleared() == before, drifting.log()
+    drifting.acknowledge()
 
 
 def test_usage():

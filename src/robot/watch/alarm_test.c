@@ -38,7 +38,7 @@ static bool stands(const struct core *core)
 static void say_seen(struct core *core, const struct digest *of, int64_t time_ms)
 {
     static struct seen_list list;
-    list.items[0] = (struct seen){.number = 1, .release = *of, .time_ms = time_ms};
+    list.items[0] = (struct seen_alarm){.number = 1, .release = *of, .time_ms = time_ms};
     list.count = 1;
     core_seen(core, &list);
 }

@@ -31,7 +31,7 @@ static void what_is_new_is_read_once(void **state)
     static struct seen_list list, back;
     assert_int_equal(seen_file_look(dir, &stamp, &back, &err), 0);
     for (int i = 1; i <= 3; i++) {
-        struct seen one = {.number = (uint64_t)i, .release = {{1}}, .time_ms = 100 + i};
+        struct seen_alarm one = {.number = (uint64_t)i, .release = {{1}}, .time_ms = 100 + i};
         seen_add(&list, &one);
         assert_ok(seen_file_save(dir, &list, &err), err);
         assert_int_equal(seen_file_look(dir, &stamp, &back, &err), 1);
