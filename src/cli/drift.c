@@ -24,7 +24,8 @@ static const char help[] =
     "\n"
     "  list         what is open; with --all also what was acknowledged\n"
     "  show         one: since when, which robots, what to do about it\n"
-    "  acknowledge  somebody looks after it: it is closed. Another robot or a new alarm opens another one\n"
+    "  acknowledge  somebody looks after it: it is closed, and the alarms of robots that raised it go;\n"
+    "               another robot or a new alarm opens another one\n"
     "  decisions    why robots' guards stepped in, and why rollouts moved or stopped, newest first\n"
     "\n"
     "      --robot ROBOT  decisions: of this robot alone\n"
@@ -222,7 +223,8 @@ static int run_acknowledge(int argc, char **argv, struct err *err)
         return -1;
     if (flags.json)
         return output_answer(&answer, err);
-    printf("finding %llu is closed; another robot or a new alarm opens another one\n",
+    printf("finding %llu is closed, and the robots that raised it begin anew; another robot or a new alarm "
+           "opens another one\n",
            (unsigned long long)id);
     return 0;
 }

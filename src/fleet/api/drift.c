@@ -200,13 +200,6 @@ static int parse_note(struct call *call, char *out, size_t size, struct err *err
     return json_finish(&reader, err);
 }
 
-static int wake_robot(const char *robot, int64_t time_ms, void *arg)
-{
-    (void)time_ms;
-    fleet_commanded(arg, robot);
-    return 0;
-}
-
 /* The robots that raised it themselves hear of it with their next question for commands (orders.c): a number says how far each has come. A server that
  * was put back goes on with numbers that it did not give before. */
 static int carry(struct call *call, struct drift_row *row, struct err *err)
@@ -216,9 +209,7 @@ static int carry(struct call *call, struct drift_row *row, struct err *err)
     if (store->ops->drift_seen_last(store, &last, err) < 0)
         return -1;
     row->acknowledgement = MAX((uint64_t)MAX(row->acknowledged_ms, 1), last + 1);
-    if (store->ops->drift_save(store, row, err) < 0)
-        return -1;
-    return store->ops->drift_alarm_each(store, row->id, wake_robot, call->fleet, err);
+    return store->ops->drift_save(store, row, err);
 }
 
 /* Acknowledged is closed: what is news after that opens another one (fleet/engine/drift.c). */

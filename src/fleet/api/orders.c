@@ -6,7 +6,8 @@
  * A command that was handed over is not offered again behind its number; a robot that comes back from a restart asks from 0 and
  * is given what it never answered. It knows by the nonce what it has seen.
  *
- * A robot that asks with seen=N is told besides which of its alarms of drift people have acknowledged by a number larger than N (wire/seen.h). */
+ * A robot that asks with seen=N is told besides which of its alarms of drift people have acknowledged by a number larger than N (wire/seen.h). Nobody is woken
+ * for that: the next question, at most 10 s later, finds it, so that a hundred thousand robots do not come at once. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -14,8 +15,10 @@
 
 enum { MAX_ORDERS = 16, MAX_ORDERS_BYTES = 512 << 10, MAX_SEEN = 16 };
 
+#define SEEN_NOT_ASKED UINT64_MAX
+
 struct question {
-    uint64_t after, seen; /* seen: or ROSTER_SEEN_NOT_ASKED */
+    uint64_t after, seen; /* seen: or SEEN_NOT_ASKED */
 };
 
 struct batch {
@@ -73,7 +76,7 @@ static int orders_text(struct fleet *fleet, const char *robot, const struct ques
                                        add_order, &batch, err) < 0)
         return -1;
     jsonw_close(&w);
-    if (question->seen != ROSTER_SEEN_NOT_ASKED && write_seen(fleet, robot, question->seen, &batch, err) < 0)
+    if (question->seen != SEEN_NOT_ASKED && write_seen(fleet, robot, question->seen, &batch, err) < 0)
         return -1;
     jsonw_close(&w);
     *out_last = batch.last;
@@ -111,15 +114,6 @@ static int sane_after(struct fleet *fleet, uint64_t *after, struct err *err)
     return 0;
 }
 
-static int hold(struct call *call, const struct question *question, uint64_t wait_s, struct err *err)
-{
-    struct roster_entry *entry = roster_get(call->fleet->roster, call->robot.id);
-    if (!entry)
-        return err_no_memory(err);
-    entry->held[ROSTER_COMMANDS].seen = question->seen;
-    return hold_question(call, ROSTER_COMMANDS, question->after, wait_s, err);
-}
-
 int orders_get(struct call *call, struct err *err)
 {
     struct fleet *fleet = call->fleet;
@@ -128,16 +122,16 @@ int orders_get(struct call *call, struct err *err)
     cleanup_free char *text = NULL;
     if (call_query_u64(call, "after", 0, INT64_MAX, &question.after, err) < 0 ||
         call_query_u64(call, "wait", 0, HOLD_MAX_WAIT_S, &wait_s, err) < 0 ||
-        call_query_u64(call, "seen", ROSTER_SEEN_NOT_ASKED, INT64_MAX, &question.seen, err) < 0 ||
+        call_query_u64(call, "seen", SEEN_NOT_ASKED, INT64_MAX, &question.seen, err) < 0 ||
         sane_after(fleet, &question.after, err) < 0 ||
         orders_text(fleet, call->robot.id, &question, &text, &last, err) < 0)
         return -1;
     if (!text)
-        return hold(call, &question, wait_s, err);
+        return hold_question(call, ROSTER_COMMANDS, question.after, wait_s, err);
     const struct handed handed = {.robot = call->robot.id, .last = last};
     if (last && mark_delivered(fleet, &handed, 1, err) < 0)
         return -1;
-    call->urgent = true;
+    call->urgent = last > 0;
     return call_json(call, 200, TAKE_PTR(text), err);
 }
 
@@ -151,7 +145,7 @@ struct wake {
 static bool answer(struct fleet *fleet, struct roster_entry *entry, uint64_t *out_last)
 {
     struct roster_held *held = &entry->held[ROSTER_COMMANDS];
-    const struct question question = {.after = held->after, .seen = held->seen};
+    const struct question question = {.after = held->after, .seen = SEEN_NOT_ASKED};
     struct err err = {0};
     char *text = NULL;
     if (orders_text(fleet, entry->id, &question, &text, out_last, &err) < 0)
@@ -169,7 +163,7 @@ static void wake_one(struct roster_entry *entry, void *arg)
     uint64_t last = 0;
     bool changed = held->changed;
     held->changed = false;
-    if (!changed || !held->request || !answer(wake->fleet, entry, &last) || last == 0)
+    if (!changed || !held->request || !answer(wake->fleet, entry, &last))
         return;
     void *more = mem_grow(wake->handed, wake->count + 1, sizeof wake->handed[0]);
     if (!more)

@@ -89,7 +89,7 @@ int fleet_reissue(struct fleet *fleet, struct robot_row *row, uint64_t beyond, s
 
 /* The robot's held question is to be looked at after the commit. */
 void fleet_changed(struct fleet *fleet, const char *robot);   /* for its assignment */
-void fleet_commanded(struct fleet *fleet, const char *robot); /* for commands, and what comes with them */
+void fleet_commanded(struct fleet *fleet, const char *robot); /* for commands */
 
 /* What this robot asks is answered, and its connections end, with the commit: its rights or its certificate have changed. */
 void fleet_cut(struct fleet *fleet, const char *robot);

@@ -25,12 +25,9 @@ enum roster_question { ROSTER_DIRECTOR, ROSTER_COMMANDS, ROSTER_QUESTIONS };
 
 enum roster_away { ROSTER_HERE, ROSTER_MISSING, ROSTER_TOLD, ROSTER_LOST_WITH_SITE };
 
-#define ROSTER_SEEN_NOT_ASKED UINT64_MAX
-
 struct roster_held {
     struct http_request *request; /* NULL: none is held */
     uint64_t after;
-    uint64_t seen; /* COMMANDS: how far it is with alarms that people acknowledged; ROSTER_SEEN_NOT_ASKED */
     struct event *timer;
     bool changed; /* there may be news, with the open transaction's commit */
 };

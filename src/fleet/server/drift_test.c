@@ -13,7 +13,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char stream[] = "0123456789abcdef0123456789abcdef";
 
@@ -204,33 +203,6 @@ static void what_is_acknowledged_reaches_those_who_raised_it(void **state)
     assert_true(again > number);
 }
 
-static void who_waits_is_told_at_once(void **state)
-{
-    struct fixture *f = *state;
-    struct decision lens = record(DECIDER_DRIFT, "sensor", 1);
-    struct peer peer, old;
-    size_t len, old_len;
-    tell(f, 0, &lens);
-    tell(f, 1, &lens);
-    cleanup_free char *ask =
-        format_request("GET", "/api/v1/commands?after=0&wait=60&seen=0", "", NULL, 0, &len);
-    cleanup_free char *ask_old =
-        format_request("GET", "/api/v1/commands?after=0&wait=2", "", NULL, 0, &old_len);
-    assert_true(peer_open(&peer, f->h.robot_port, true, f->one.cert, f->one.key) &&
-                peer_send(&peer, ask, len));
-    assert_true(peer_open(&old, f->h.robot_port, true, f->two.cert, f->two.key) &&
-                peer_send(&old, ask_old, old_len));
-    usleep(100000); /* until both are held */
-    assert_int_equal(acknowledge(f, 1, ""), 200);
-    cleanup_reply struct reply reply = peer_read_reply(&peer);
-    assert_int_equal(reply.status, 200);
-    assert_int_equal(find_number(reply.body, "time_ms"), lens.time_ms);
-    cleanup_reply struct reply none = peer_read_reply(&old);
-    assert_int_equal(none.status, 204);
-    peer_close(&peer);
-    peer_close(&old);
-}
-
 static void decisions_are_kept_as_they_were_made(void **state)
 {
     struct fixture *f = *state;
@@ -332,7 +304,6 @@ int main(void)
         fresh(one_finding_per_release_and_cause),
         fresh(who_acknowledges_closes),
         fresh(what_is_acknowledged_reaches_those_who_raised_it),
-        fresh(who_waits_is_told_at_once),
         fresh(decisions_are_kept_as_they_were_made),
         fresh(a_robot_does_not_fill_the_list),
         fresh(people_hear_of_it),

@@ -213,9 +213,6 @@ int sqlite_drift_each(struct store *store, bool open_only, int64_t limit,
                       int (*visit)(const struct drift_row *row, void *arg), void *arg, struct err *err);
 int sqlite_drift_alarm_save(struct store *store, uint64_t finding, const char *robot, int64_t time_ms,
                             struct err *err);
-int sqlite_drift_alarm_each(struct store *store, uint64_t finding,
-                            int (*visit)(const char *robot, int64_t time_ms, void *arg), void *arg,
-                            struct err *err);
 int sqlite_drift_seen_each(struct store *store, const char *robot, uint64_t after, int64_t limit,
                            int (*visit)(const struct seen_alarm *seen, void *arg), void *arg,
                            struct err *err);

@@ -200,7 +200,6 @@ const struct store_ops db_ops = {
     .drift_open = sqlite_drift_open,
     .drift_each = sqlite_drift_each,
     .drift_alarm_save = sqlite_drift_alarm_save,
-    .drift_alarm_each = sqlite_drift_alarm_each,
     .drift_seen_each = sqlite_drift_seen_each,
     .drift_seen_last = sqlite_drift_seen_last,
     .review_add = sqlite_review_add,

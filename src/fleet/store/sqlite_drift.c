@@ -179,23 +179,6 @@ int sqlite_drift_alarm_save(struct store *store, uint64_t finding, const char *r
         "ti", robot, (int64_t)STORE_ALARMS_PER_ROBOT);
 }
 
-int sqlite_drift_alarm_each(struct store *store, uint64_t finding,
-                            int (*visit)(const char *robot, int64_t time_ms, void *arg), void *arg,
-                            struct err *err)
-{
-    struct sqlite_store *s = db_of(store);
-    cleanup_stmt sqlite3_stmt *stmt =
-        db_query(s, err, "SELECT robot, time_ms FROM drift_alarms WHERE finding = ?", "u", finding);
-    int got = -1;
-    while (stmt && (got = db_step(s, stmt, err)) == 1) {
-        char robot[API_ID_SIZE];
-        db_text(stmt, 0, robot, sizeof robot);
-        if (visit(robot, db_i64(stmt, 1), arg) != 0)
-            return 0;
-    }
-    return got;
-}
-
 int sqlite_drift_seen_each(struct store *store, const char *robot, uint64_t after, int64_t limit,
                            int (*visit)(const struct seen_alarm *seen, void *arg), void *arg, struct err *err)
 {

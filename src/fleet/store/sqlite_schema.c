@@ -202,8 +202,7 @@ static const char *const migrations[] = {
     "CREATE INDEX drift_acknowledged ON drift (acknowledgement) WHERE acknowledgement > 0;"
     "CREATE TABLE drift_alarms (robot TEXT NOT NULL REFERENCES robots(id), finding INTEGER NOT NULL "
     "REFERENCES drift(id),"
-    " time_ms INTEGER NOT NULL, PRIMARY KEY (robot, finding)) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX drift_alarms_of_finding ON drift_alarms (finding);",
+    " time_ms INTEGER NOT NULL, PRIMARY KEY (robot, finding)) STRICT, WITHOUT ROWID;",
 };
 
 static int pragma_get(struct sqlite_store *s, const char *sql, int64_t *out, struct err *err)

@@ -572,9 +572,6 @@ struct store_ops {
     /* The newest alarm that this robot raised itself of a finding, by the robot's clock. The last STORE_ALARMS_PER_ROBOT findings of a robot are kept. */
     int (*drift_alarm_save)(struct store *store, uint64_t finding, const char *robot, int64_t time_ms,
                             struct err *err) must_check;
-    int (*drift_alarm_each)(struct store *store, uint64_t finding,
-                            int (*visit)(const char *robot, int64_t time_ms, void *arg), void *arg,
-                            struct err *err) must_check;
     /* Alarms of this robot that people acknowledged by a number larger than `after`, smallest first. */
     int (*drift_seen_each)(struct store *store, const char *robot, uint64_t after, int64_t limit,
                            int (*visit)(const struct seen_alarm *seen, void *arg), void *arg,

@@ -318,7 +318,7 @@ export const strings = {
     more: (count: string) => `and ${count} more`,
     acknowledge: 'Acknowledge…',
     acknowledgeOf: (cause: string, release: string) => `Acknowledge: ${cause}, ${release}`,
-    confirm: 'This closes the finding for everybody; what goes on drifting opens another one.',
+    confirm: 'This closes the finding for everybody, and the robots that raised it begin anew; what goes on drifting opens another one.',
     note: 'Note',
     yes: 'Close the finding',
     no: 'Cancel',
