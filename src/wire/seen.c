@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static void read_one(struct json_at at, struct seen *out)
+static void read_one(struct json_at at, struct seen_alarm *out)
 {
     int64_t number = 0;
     json_get_int(at, "number", 1, INT64_MAX, &number);
@@ -34,7 +34,7 @@ int seen_parse(const void *text, size_t len, struct seen_list *out, struct err *
     return json_finish(&reader, err);
 }
 
-void seen_write(struct json_writer *w, const struct seen *seen)
+void seen_write(struct json_writer *w, const struct seen_alarm *seen)
 {
     jsonw_object(w, NULL);
     jsonw_u64(w, "number", seen->number);
@@ -72,7 +72,7 @@ static void drop(struct seen_list *list, size_t index)
     memmove(list->items + index, list->items + index + 1, (list->count - index) * sizeof list->items[0]);
 }
 
-void seen_add(struct seen_list *list, const struct seen *seen)
+void seen_add(struct seen_list *list, const struct seen_alarm *seen)
 {
     size_t same = find(list, &seen->release, seen->time_ms);
     if (same < list->count)

@@ -22,7 +22,7 @@
 
 enum { SEEN_MAX = 64, SEEN_MAX_BYTES = 16 << 10 };
 
-struct seen {
+struct seen_alarm {
     uint64_t number; /* from 1 */
     struct digest release;
     int64_t time_ms; /* of the alarm, by its robot's clock; from 1 */
@@ -30,17 +30,17 @@ struct seen {
 
 struct seen_list { /* in the order in which they came */
     size_t count;
-    struct seen items[SEEN_MAX];
+    struct seen_alarm items[SEEN_MAX];
 };
 
 int seen_parse(const void *text, size_t len, struct seen_list *out, struct err *err) must_check;
 char *seen_format(const struct seen_list *list); /* free() it; NULL: out of memory */
 /* Member "seen" of an object; none: an empty list. Errors go to the reader. */
 void seen_read(struct json_at object, struct seen_list *out);
-void seen_write(struct json_writer *w, const struct seen *seen); /* an item of a list */
+void seen_write(struct json_writer *w, const struct seen_alarm *seen); /* an item of a list */
 
 /* As the newest. The same alarm is in it once; if there is no room the oldest goes. */
-void seen_add(struct seen_list *list, const struct seen *seen);
+void seen_add(struct seen_list *list, const struct seen_alarm *seen);
 bool seen_has(const struct seen_list *list, const struct digest *release, int64_t time_ms);
 uint64_t seen_last(const struct seen_list *list); /* number of the newest; 0: none */
 

@@ -16,9 +16,9 @@ static int parse_any(const void *data, size_t len, struct err *err)
     return seen_parse(data, len, &list, err);
 }
 
-static struct seen item(uint64_t number, uint8_t release, int64_t time_ms)
+static struct seen_alarm item(uint64_t number, uint8_t release, int64_t time_ms)
 {
-    return (struct seen){.number = number, .release = {{release}}, .time_ms = time_ms};
+    return (struct seen_alarm){.number = number, .release = {{release}}, .time_ms = time_ms};
 }
 
 static void a_list_is_read_as_it_was_written(void **state)
@@ -63,7 +63,7 @@ static void an_alarm_is_known_by_release_and_time(void **state)
 {
     (void)state;
     struct seen_list list = {0};
-    struct seen one = item(5, 1, 100);
+    struct seen_alarm one = item(5, 1, 100);
     seen_add(&list, &one);
     assert_true(seen_has(&list, &one.release, 100));
     assert_false(seen_has(&list, &one.release, 99));
@@ -77,15 +77,15 @@ static void what_comes_again_is_there_once_and_the_oldest_goes(void **state)
     (void)state;
     struct seen_list list = {0};
     for (int i = 1; i <= SEEN_MAX; i++) {
-        struct seen one = item((uint64_t)i, 1, i);
+        struct seen_alarm one = item((uint64_t)i, 1, i);
         seen_add(&list, &one);
     }
-    struct seen again = item(3, 1, 1); /* the server was put back, and says it anew */
+    struct seen_alarm again = item(3, 1, 1); /* the server was put back, and says it anew */
     seen_add(&list, &again);
     assert_int_equal(list.count, SEEN_MAX);
     assert_int_equal(seen_last(&list), 3);
     assert_true(seen_has(&list, &again.release, 2));
-    struct seen more = item(100, 1, 1000);
+    struct seen_alarm more = item(100, 1, 1000);
     seen_add(&list, &more);
     assert_int_equal(list.count, SEEN_MAX);
     assert_int_equal(seen_last(&list), 100);
