@@ -6,6 +6,7 @@
  *             box; areas under the deletion and insertion curves relative to the whole frame's score, mean-colour fill, 52 steps; pointing game: the
  *             map's peak lies in the true box
  *   objects   frames of muster-sim's warehouse, the strongest detection of models/detector-2.0.0: the same
+ *   small     and the smallest one that is sure and true
  *   planted   the same detector made to hang on a patch in the corner furthest from the box, 10 to 28 pixels wide: the map's peak outside of the focus lies
  *             in that patch, and the context is named; and how often a context is named where nothing was planted
  *   flips     counterfactuals that were stated, and how many of them flip when another session of the model is asked
@@ -37,7 +38,7 @@ struct bench {
     char dir[64];
     struct recipe recipe;
     struct subject *subject, *again; /* two sessions of the same model */
-    struct table objects, text;
+    struct table objects, small, text;
     char no_text[128]; /* why there is none */
     struct {
         int cases, located, named, controls, controls_named;
@@ -50,15 +51,14 @@ struct bench {
     uint64_t random;
 };
 
-/* What the detector says first. */
-static struct explained first_of(struct subject *subject)
+static struct explained explained_of(struct subject *subject, size_t target)
 {
     size_t count = 0;
-    const struct detection *first = subject_detections(subject, &count);
+    const struct detection *box = &subject_detections(subject, &count)[target];
     return (struct explained){.scene = subject_scene(subject),
                               .focus = subject_focus(subject),
-                              .box = first[0],
-                              .full = (double)first[0].score,
+                              .box = *box,
+                              .full = (double)box->score,
                               .subject = subject};
 }
 
@@ -149,7 +149,7 @@ static int look_at_planted(struct bench *bench, struct subject *subject, struct 
 {
     cleanup_saliency struct saliency saliency = {0};
     const struct area focus = subject_focus(subject);
-    const struct explained what = first_of(subject);
+    const struct explained what = explained_of(subject, 0);
     if (make_ours(&what, CASE_PASSES, bench->random, &saliency, err) < 0)
         return -1;
     const size_t place = peak_of(saliency.map, subject_scene(subject), &focus);
@@ -182,7 +182,7 @@ static int run_planted(struct bench *bench, const struct picture *picture, const
 static int one_case(struct bench *bench, const struct picture *picture, struct err *err)
 {
     cleanup_saliency struct saliency saliency = {0};
-    const struct explained what = first_of(bench->subject);
+    const struct explained what = explained_of(bench->subject, 0);
     const struct area patch = far_patch(bench, &what.box);
     if (bench->planted.cases >= bench->cases || overlap(&what.focus, &patch))
         return 0;
@@ -197,38 +197,68 @@ static int one_case(struct bench *bench, const struct picture *picture, struct e
 
 /* ---- frames ---- */
 
-/* The true box of the strongest detection; false: it is not sure enough, or not true. */
-static bool truth_of(const struct bench *bench, const struct frames_one *frame, struct detection *out)
+/* The true box of a detection; false: it is not sure enough, or not true. */
+static bool truth_of(const struct bench *bench, const struct frames_one *frame, const struct detection *found,
+                     struct detection *out)
 {
-    size_t count = 0;
-    const struct detection *found = subject_detections(bench->subject, &count);
-    if (!count || found[0].score < sure)
-        return false;
-    for (size_t i = 0; i < frame->count; i++) {
+    for (size_t i = 0; i < frame->count && found->score >= sure; i++) {
         const struct world_box *box = &frame->boxes[i];
         *out = (struct detection){.x0 = box->x0, .y0 = box->y0, .x1 = box->x1, .y1 = box->y1};
-        if (str_eq(world_class_name(box->label), bench->recipe.release.labels[found[0].label]) &&
-            detection_iou(out, &found[0]) >= CANDIDATES_SAME_IOU)
+        if (str_eq(world_class_name(box->label), bench->recipe.release.labels[found->label]) &&
+            detection_iou(out, found) >= CANDIDATES_SAME_IOU)
             return true;
     }
     return false;
 }
 
+static float size_of(const struct detection *box)
+{
+    return (box->x1 - box->x0) * (box->y1 - box->y0);
+}
+
+/* The smallest one that is sure and true; the first one is both. */
+static size_t smallest(const struct bench *bench, const struct frames_one *frame, struct detection *out)
+{
+    size_t count = 0, best = 0;
+    const struct detection *found = subject_detections(bench->subject, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct detection truth;
+        if ((i == 0 || size_of(&found[i]) < size_of(&found[best])) &&
+            truth_of(bench, frame, &found[i], &truth)) {
+            *out = truth;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static int add_to(struct bench *bench, struct table *table, size_t target, const struct detection *truth,
+                  struct err *err)
+{
+    if (table->frames >= bench->frames)
+        return 0;
+    if (subject_aim(bench->subject, target, err) < 0)
+        return -1;
+    const struct explained what = explained_of(bench->subject, target);
+    return table_add(table, &what, truth, err);
+}
+
 static int take(void *arg, const struct frames_one *frame, struct err *err)
 {
     struct bench *bench = arg;
-    struct detection truth;
+    struct detection truth, small_truth;
+    size_t count = 0;
     const struct picture picture = {WORLD_WIDTH, WORLD_HEIGHT, (uint8_t *)(uintptr_t)frame->rgb};
     if (bench->objects.frames >= bench->frames && bench->planted.cases >= bench->cases)
         return 0;
     if (subject_show(bench->subject, &picture, err) < 0)
         return -1;
-    if (!truth_of(bench, frame, &truth))
+    const struct detection *found = subject_detections(bench->subject, &count);
+    if (!count || !truth_of(bench, frame, &found[0], &truth))
         return 0;
-    if (subject_aim(bench->subject, 0, err) < 0)
-        return -1;
-    const struct explained what = first_of(bench->subject);
-    if (bench->objects.frames < bench->frames && table_add(&bench->objects, &what, &truth, err) < 0)
+    const size_t small = smallest(bench, frame, &small_truth);
+    if (add_to(bench, &bench->small, small, &small_truth, err) < 0 ||
+        add_to(bench, &bench->objects, 0, &truth, err) < 0 || subject_aim(bench->subject, 0, err) < 0)
         return -1;
     return one_case(bench, &picture, err);
 }
@@ -345,6 +375,7 @@ static int print_json(const struct bench *bench, struct err *err)
     if (bench->no_text[0])
         jsonw_text(&out, "no_text_because", bench->no_text);
     json_table(&out, "objects", &bench->objects);
+    json_table(&out, "small", &bench->small);
     json_rest(&out, bench);
     jsonw_close(&out);
     cleanup_free char *text = jsonw_take(&out, err);
@@ -373,7 +404,8 @@ static void print_text(const struct bench *bench)
         print_table("words, PP-OCRv4's text detector", &bench->text);
     else
         printf("no words: %s\n", bench->no_text);
-    print_table("the warehouse, detector 2.0.0", &bench->objects);
+    print_table("the warehouse, detector 2.0.0: the strongest", &bench->objects);
+    print_table("the warehouse, detector 2.0.0: the smallest", &bench->small);
     printf("planted: %d of %d located; without: a context named in %d of %d\n", bench->planted.located,
            bench->planted.cases, bench->planted.controls_named, bench->planted.controls);
     printf("counterfactuals: %d of %d asked for stated, %d flip in another session; %.1f cells, %.2f %% of "

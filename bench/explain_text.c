@@ -8,6 +8,7 @@
 #include "sys/proc.h"
 #include "wire/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static const double readable = 0.3; /* a word that the detector does not see is 
 struct reading {
     struct lab *lab;
     const float *pixels; /* [3][SIDE][SIDE], as the model takes them */
-    float covered[LAYERS * SIDE * SIDE], fill[LAYERS];
+    float covered[LAYERS * SIDE * SIDE], fill[LAYERS], contrast[SIDE * SIDE];
     struct detection box;
 };
 
@@ -62,13 +63,17 @@ static void see(struct reading *at, const float *pixels)
             sum += (double)pixels[layer * SIDE * SIDE + i];
         at->fill[layer] = (float)(sum / (SIDE * SIDE));
     }
+    memset(at->contrast, 0, sizeof at->contrast);
+    for (int i = 0; i < LAYERS * SIDE * SIDE; i++)
+        at->contrast[i % (SIDE * SIDE)] += fabsf(pixels[i] - at->fill[i / (SIDE * SIDE)]);
 }
 
 /* The first word of a scene that is seen. */
 static int explain_scene(struct reading *at, const struct detection *boxes, size_t count, struct table *table,
                          struct err *err)
 {
-    const struct scene scene = {.width = SIDE, .height = SIDE, .ask = ask, .arg = at};
+    const struct scene scene = {
+        .width = SIDE, .height = SIDE, .contrast = at->contrast, .ask = ask, .arg = at};
     cleanup_free float *keep = mem_zalloc(scene_places(&scene), sizeof *keep);
     if (!keep)
         return err_no_memory(err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { CELLS = 8 };
+#define FAINT 0.1 /* of the score: differences among scores far below it say little */
 
 static void making_fini(struct making *making)
 {
@@ -85,6 +86,14 @@ static void add_pair(struct making *making, const float *mask, double difference
         }
 }
 
+/* Where any half of an object is enough to lose it, nearly all masks leave next to nothing of the score: which of them leaves less is seen in its
+ * logarithm. A model's values that are not above 0 are taken as they are. */
+static double part_of(const struct making *making, double score)
+{
+    const double full = making->out->full;
+    return full > 0 ? log(MAX(score, 0) / full + FAINT) : score;
+}
+
 static int search_focus(struct making *making, int keep_passes, struct err *err)
 {
     const struct scene *scene = making->scene;
@@ -103,7 +112,7 @@ static int search_focus(struct making *making, int keep_passes, struct err *err)
         mask_complement(&making->focus, scene->width, making->keep);
         if (making_pass(making, FILL_MEAN, &without, err) < 0)
             return -1;
-        add_pair(making, making->keep, without - with);
+        add_pair(making, making->keep, part_of(making, without) - part_of(making, with));
     }
     return 0;
 }
@@ -120,6 +129,22 @@ static void put_focus(struct making *making)
         return;
     for (size_t i = 0; i < places; i++)
         making->out->map[i] = (float)(making->sum[i] / positive * fabs(effect));
+}
+
+/* A place that looks like what covers it cannot have been missed: effect goes to places as they are far from it. */
+static void put_contrast(struct making *making)
+{
+    const float *contrast = making->scene->contrast;
+    float *map = making->out->map;
+    double before = 0, after = 0;
+    const size_t places = contrast ? scene_places(making->scene) : 0;
+    for (size_t i = 0; i < places; i++) {
+        before += (double)MAX(map[i], 0);
+        after += (double)MAX(map[i], 0) * (double)contrast[i];
+    }
+    for (size_t i = 0; i < places && after > 0; i++)
+        if (map[i] > 0)
+            map[i] *= (float)((double)contrast[i] * before / after);
 }
 
 static void put_tile(struct making *making, const struct saliency_tile *tile)
@@ -156,6 +181,7 @@ static int make(struct making *making, struct err *err)
     put_focus(making);
     if (passes && saliency_search_core(making, err) < 0)
         return -1;
+    put_contrast(making);
     for (size_t i = 0; i < making->out->tile_count; i++)
         put_tile(making, &making->out->tiles[i]);
     return 0;

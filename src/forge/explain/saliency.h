@@ -4,10 +4,10 @@
  *   2. context: everything outside the focus, by halving where there is an effect
  *          tile ─▶ four tiles; effect of one = ½ (score loses when it is covered + score gains when it alone is uncovered)
  *          best first, down to 1/32 of the frame, as long as a part's effect is worth mentioning
- *   3. focus: pairs of a smooth random mask and its complement, map += (score(mask) - score(complement)) * (mask - ½)
- *
+ *   3. focus: pairs of a smooth random mask and its complement, map += (log score(mask) - log score(complement)) * (mask - ½)
  *   4. core: the smallest covering found (cover.h) of small cells of the focus under which the result is gone, by the map so far; what they lose
  *      together is theirs, the rest of the focus shares what is left
+ *   5. places of the focus that look like what covers them get less of it, others more (scene.h: contrast)
  *
  * Both parts are in the same unit: the map's sum over the focus is what the score loses without the focus, likewise for a tile. Passes go to
  * context and focus as their effects are. A second pair's mask is what makes the estimate centred: whatever all masks have in common cancels

@@ -5,7 +5,8 @@
 #include "forge/explain/cover.h"
 
 enum { GRID = 8, PERCENT = 40, MIN_PASSES = 12 };
-#define GONE 0.1 /* of the score: then there is nothing left of it */
+#define GONE 0.1   /* of the score: then there is nothing left of it */
+#define MOST 0.625 /* of the focus: more than that is no core */
 
 static double sum_over(const struct making *making, const struct area *area)
 {
@@ -38,6 +39,20 @@ static size_t list_core(const struct making *making, struct cover_cell *cells)
     return count;
 }
 
+static double places_of(const struct area *area)
+{
+    return (double)(area->x1 - area->x0) * (double)(area->y1 - area->y0);
+}
+
+static double share_of_focus(const struct cover *cover)
+{
+    double covered = 0;
+    for (size_t i = 0; i < cover->count; i++)
+        if (cover->cells[i].covered)
+            covered += places_of(&cover->cells[i].cell.area);
+    return covered / places_of(&cover->focus);
+}
+
 /* The cells lose `loss` together: each as much of it as the score rose without it, and a part of them all. */
 static void put_core(struct making *making, const struct cover *cover, double loss)
 {
@@ -58,8 +73,8 @@ static void put_core(struct making *making, const struct cover *cover, double lo
             continue;
         const struct area *area = &cell->cell.area;
         double share = 0.5 / (double)count + (sum > 0 ? 0.5 * MAX(cell->loss, 0) / sum : 0.5 / (double)count);
-        double places = (double)(area->x1 - area->x0) * (double)(area->y1 - area->y0);
-        mask_set(area, making->scene->width, (float)MAX(loss * share / places, 2 * most), making->out->map);
+        mask_set(area, making->scene->width, (float)MAX(loss * share / places_of(area), 2 * most),
+                 making->out->map);
     }
     making->out->core_count = count;
 }
@@ -79,7 +94,7 @@ int saliency_search_core(struct making *making, struct err *err)
         return -1;
     making->out->passes += making->left - cover.left;
     making->left = cover.left;
-    if (found)
+    if (found && share_of_focus(&cover) <= MOST)
         put_core(making, &cover, making->out->full - cover.score);
     return 0;
 }

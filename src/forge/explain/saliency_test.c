@@ -121,6 +121,31 @@ static void test_map(void **state)
     }
 }
 
+/* The same sum; nothing for what looks like what covers it. */
+static void test_contrast(void **state)
+{
+    struct err err = {0};
+    struct made_up made_up = {.spots = {object}, .count = 1};
+    struct scene scene = scene_of(&made_up);
+    cleanup_saliency struct saliency plain = {0};
+    cleanup_saliency struct saliency contrasted = {0};
+    const struct saliency_plan plan = {.passes = 60, .seed = 3, .focus = around};
+    float contrast[WIDTH * HEIGHT];
+    double before = 0, after = 0;
+    for (int i = 0; i < WIDTH * HEIGHT; i++)
+        contrast[i] = (float)(i % 3);
+    assert_ok(saliency_make(&scene, &plan, &plain, &err), err);
+    scene.contrast = contrast;
+    assert_ok(saliency_make(&scene, &plan, &contrasted, &err), err);
+    for (int i = 0; i < WIDTH * HEIGHT; i++) {
+        before += MAX((double)plain.map[i], 0);
+        after += MAX((double)contrasted.map[i], 0);
+        assert_true(contrast[i] > 0 || contrasted.map[i] <= 0);
+        assert_true(plain.map[i] > 0 || contrasted.map[i] == plain.map[i]);
+    }
+    assert_true(fabs(before - after) < 1e-4 * before);
+}
+
 static void test_same_seed(void **state)
 {
     struct err err = {0};
@@ -260,11 +285,12 @@ static void test_no_flip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_masks),   cmocka_unit_test(test_masks_rows_apart),
-        cmocka_unit_test(test_map),     cmocka_unit_test(test_same_seed),
-        cmocka_unit_test(test_context), cmocka_unit_test(test_context_of_either),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_faith),
-        cmocka_unit_test(test_flip),    cmocka_unit_test(test_no_flip),
+        cmocka_unit_test(test_masks),    cmocka_unit_test(test_masks_rows_apart),
+        cmocka_unit_test(test_map),      cmocka_unit_test(test_same_seed),
+        cmocka_unit_test(test_context),  cmocka_unit_test(test_context_of_either),
+        cmocka_unit_test(test_refused),  cmocka_unit_test(test_faith),
+        cmocka_unit_test(test_flip),     cmocka_unit_test(test_no_flip),
+        cmocka_unit_test(test_contrast),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,8 @@ struct answer {
 struct scene {
     int width, height;
     bool rows_apart; /* neighbouring rows have nothing to do with each other: channels of a series */
+    const float
+        *contrast; /* per place, how far it is from the mean that covers, in any unit; NULL: nobody knows */
     int (*ask)(void *arg, const float *keep, enum fill fill, struct answer *out, struct err *err);
     void *arg;
 };

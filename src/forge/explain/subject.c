@@ -56,6 +56,7 @@ void subject_free(struct subject *subject)
     picture_fini(&subject->picture);
     picture_fini(&subject->covered);
     free(subject->scratch);
+    free(subject->contrast);
     free(subject->values);
     free(subject->covered_values);
     for (int i = 0; i < FILLS; i++)
@@ -169,7 +170,8 @@ size_t subject_strongest(const struct subject *subject)
 
 static struct scene picture_scene(const struct subject *subject)
 {
-    return (struct scene){.width = subject->picture.width, .height = subject->picture.height};
+    return (struct scene){
+        .width = subject->picture.width, .height = subject->picture.height, .contrast = subject->contrast};
 }
 
 static struct scene floats_scene(const struct subject *subject)

@@ -25,6 +25,18 @@ static void fill_picture(struct subject *subject)
     }
 }
 
+static int measure_contrast(struct subject *subject, struct err *err)
+{
+    const size_t pixels = (size_t)subject->picture.width * (size_t)subject->picture.height;
+    free(subject->contrast);
+    subject->contrast = mem_zalloc(pixels, sizeof *subject->contrast);
+    if (!subject->contrast)
+        return err_no_memory(err);
+    for (size_t i = 0; i < 3 * pixels; i++)
+        subject->contrast[i / 3] += (float)abs(subject->picture.rgb[i] - subject->fill_rgb[FILL_MEAN][i % 3]);
+    return 0;
+}
+
 int subject_show(struct subject *subject, const struct picture *picture, struct err *err)
 {
     if (subject->release.frame != FRAME_RGB8)
@@ -37,6 +49,8 @@ int subject_show(struct subject *subject, const struct picture *picture, struct 
         return -1;
     memcpy(subject->picture.rgb, picture->rgb, 3 * (size_t)picture->width * (size_t)picture->height);
     fill_picture(subject);
+    if (measure_contrast(subject, err) < 0)
+        return -1;
     return subject_begin(subject, err);
 }
 

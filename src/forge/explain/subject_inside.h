@@ -22,6 +22,7 @@ struct subject {
 
     struct picture picture, covered; /* rgb8: the frame, and what the model is shown */
     uint8_t fill_rgb[FILLS][3];
+    float *contrast; /* owned: of each pixel to the mean, see scene.h */
 
     struct layout layout;                         /* float32 */
     size_t count;                                 /* numbers, of all frames of a sequence */
