@@ -174,6 +174,7 @@ static void add_value(struct channel *channel, float value)
 static void close_channel(struct drift *drift, struct channel *channel)
 {
     struct block block = {.frames = channel->frames};
+    channel->recent.z[drift->blocks % RECENT_BLOCKS] = NAN;
     if (block.frames && block.frames >= drift->options.block_frames / 4) {
         block.mean = channel->sum / block.frames;
         for (int i = 0; i < DRIFT_BINS; i++)
@@ -249,15 +250,9 @@ void drift_read(const struct drift *drift, struct drift_report *out)
                                  .results_moved = drift->alarm && drift->results_moved};
     for (int i = 0; i < FAMILIES; i++)
         out->log10_family[i] = evidence_log10(evidence_family(drift, (enum signal_family)i));
-    double most = -1;
-    for (int i = 0; i < SIGNALS; i++) {
-        uint32_t since;
+    uint32_t since;
+    for (int i = 0; i < SIGNALS; i++)
         evidence_report(drift, (enum signal)i, &out->signals[i], &since);
-        double share = drift->weight[i] * evidence_signal(&drift->channels[i]);
-        if (!drift->channels[i].watched || share <= most)
-            continue;
-        most = share;
-        out->worst = (enum signal)i;
-        out->since_blocks = (uint32_t)drift->blocks - since;
-    }
+    out->worst = evidence_worst(drift, &since);
+    out->since_blocks = (uint32_t)drift->blocks - since;
 }

@@ -76,6 +76,7 @@ static void judge_mean(const struct drift *drift, struct channel *channel, const
     double up = (residual - null->tolerance) / sd, down = (-residual - null->tolerance) / sd;
     judge_direction(drift, channel, 0, up, residual);
     judge_direction(drift, channel, SIZES, down, residual);
+    channel->recent.z[drift->blocks % RECENT_BLOCKS] = null->known ? (float)(residual / sd) : NAN;
 }
 
 /* ---- the shape ---- */
@@ -153,6 +154,12 @@ void evidence_judge(const struct drift *drift, struct channel *channel, uint32_t
     judge_shape(drift, channel, context, block);
 }
 
+void evidence_recent_clear(struct channel *channel)
+{
+    for (int i = 0; i < RECENT_BLOCKS; i++)
+        channel->recent.z[i] = NAN;
+}
+
 void evidence_clear(struct drift *drift)
 {
     for (int i = 0; i < SIGNALS; i++) {
@@ -160,11 +167,29 @@ void evidence_clear(struct drift *drift)
         for (int k = 0; k < TRACKS; k++)
             channel->tracks[k] = (struct track){.since = (uint32_t)drift->blocks};
         struct shape *shape = &channel->shape;
+        evidence_recent_clear(channel);
         shape->m = shape->run = shape->weight = 0;
         shape->since = (uint32_t)drift->blocks;
         for (int k = 0; k < DRIFT_BINS; k++)
             shape->excess[k] = 0;
     }
+}
+
+/* ---- recent blocks ---- */
+
+uint32_t evidence_recent(const struct drift *drift, const struct channel *channel, uint32_t blocks,
+                         double *out_sum)
+{
+    uint32_t count = 0;
+    *out_sum = 0;
+    for (uint32_t ago = 0; ago < blocks && ago < RECENT_BLOCKS && ago < drift->blocks; ago++) {
+        float z = channel->recent.z[(drift->blocks - 1 - ago) % RECENT_BLOCKS];
+        if (isfinite(z)) {
+            *out_sum += (double)z;
+            count++;
+        }
+    }
+    return count;
 }
 
 /* ---- averages ---- */
@@ -233,4 +258,21 @@ void evidence_report(const struct drift *drift, enum signal signal, struct drift
     double run = shape > mean ? channel->shape.run : best->run;
     if (run > 0)
         *out_since = shape > mean ? channel->shape.since : best->since;
+}
+
+enum signal evidence_worst(const struct drift *drift, uint32_t *out_since)
+{
+    struct drift_signal_report report;
+    enum signal worst = 0;
+    double most = -1;
+    *out_since = (uint32_t)drift->blocks;
+    for (int i = 0; i < SIGNALS; i++) {
+        double share = drift->weight[i] * evidence_signal(&drift->channels[i]);
+        if (!drift->channels[i].watched || share <= most)
+            continue;
+        most = share;
+        worst = (enum signal)i;
+        evidence_report(drift, worst, &report, out_since);
+    }
+    return worst;
 }

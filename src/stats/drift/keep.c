@@ -179,7 +179,7 @@ size_t drift_save(const struct drift *drift, uint8_t *out, size_t max)
     return walk.bad ? 0 : walk.at;
 }
 
-static void open_block_away(struct drift *drift)
+static void forget_what_is_not_saved(struct drift *drift)
 {
     drift->open_frames = 0;
     for (int i = 0; i < SIGNALS; i++) {
@@ -187,6 +187,7 @@ static void open_block_away(struct drift *drift)
         channel->sum = 0;
         channel->frames = 0;
         memset(channel->bins, 0, sizeof channel->bins);
+        evidence_recent_clear(channel);
     }
 }
 
@@ -209,7 +210,7 @@ int drift_restore(struct drift *drift, const uint8_t *data, size_t len, struct e
         return err_set(err, ERR_CORRUPT, "the drift detector's state has impossible numbers; it learns anew");
     walk = (struct walk){.mode = WALK_READ, .in = data, .at = HEAD, .len = len - TAIL};
     walk_drift(&walk, drift);
-    open_block_away(drift);
+    forget_what_is_not_saved(drift);
     for (int i = 0; i < SIGNALS; i++)
         learn_settle(drift, &drift->channels[i]);
     return 0;

@@ -11,7 +11,7 @@
 
 #include "stats/drift/drift.h"
 
-enum { SIZES = 5, TRACKS = 2 * SIZES, REPLAY_LEVELS = 5 };
+enum { SIZES = 5, TRACKS = 2 * SIZES, REPLAY_LEVELS = 5, RECENT_BLOCKS = 16 };
 
 struct learned {
     uint32_t blocks;
@@ -52,6 +52,11 @@ struct shape {
     uint32_t dispersion_count;
 };
 
+struct
+    recent { /* the last blocks' distance from what is expected, in sd of a block; in a ring, by block; not saved */
+    float z[RECENT_BLOCKS]; /* NaN: not judged, or in a context that is not known */
+};
+
 struct channel {
     struct drift_reference reference;
     bool watched, continuous; /* continuous: no two edges are the same */
@@ -63,6 +68,7 @@ struct channel {
     double discount[TRACKS], log_discount[TRACKS]; /* of e-values, from the tails; ≤ 1 */
     struct track tracks[TRACKS];
     struct shape shape;
+    struct recent recent;
     double sum; /* of the open block */
     uint32_t frames, bins[DRIFT_BINS];
 };
@@ -113,6 +119,13 @@ double evidence_family(const struct drift *drift, enum signal_family family);
 double evidence_log10(double m); /* at least -99 */
 void evidence_report(const struct drift *drift, enum signal signal, struct drift_signal_report *out,
                      uint32_t *out_since);
+
+/* The signal that has most of all evidence, and the block in which its change seems to have begun. */
+enum signal evidence_worst(const struct drift *drift, uint32_t *out_since);
+void evidence_recent_clear(struct channel *channel);
+/* Of the newest `blocks` (at most RECENT_BLOCKS): the sum of z, of how many. */
+uint32_t evidence_recent(const struct drift *drift, const struct channel *channel, uint32_t blocks,
+                         double *out_sum);
 
 /* triage.c */
 enum drift_cause triage(const struct drift *drift, bool *out_results_moved);

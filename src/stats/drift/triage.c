@@ -7,6 +7,10 @@
  *     results moved, neither picture nor novelty                               model
  *     the machine alone                                                        machine
  *
+ * Evidence allows for all that a site may be (tolerance), so that nothing is alarmed for it. Once there is an alarm, a signal also counts as moved if the mean
+ * of recent blocks is surely not what is usual at this very place: a picture's evidence may be slower than that of results that sink because of it, and a
+ * dirty lens would be told as the model's fault.
+ *
  * Light and dirt move results and novelty too: that is their consequence (results_moved), not the cause. */
 #include "stats/drift/state.h"
 
@@ -14,6 +18,8 @@
 
 static const double SOME_EVIDENCE = 1; /* log10: with an alarm raised, ten to one is enough to belong to it */
 static const double SOME_SHIFT = 0.5;
+static const double SURELY = 4; /* standard errors of the mean of recent blocks */
+enum { SOME_BLOCKS = 3 };
 static const double DARKER = 1.0 / 3; /* luma moved so much of what sharpness did: it is the light */
 
 struct row {
@@ -68,17 +74,28 @@ static double local_sd(const struct drift *drift, const struct channel *channel)
     return fmin(fmax(here, LEAST_SD * channel->reference.sd), channel->reference.sd);
 }
 
-/* The size of the shift of a signal that moved, in its direction and in sd of single frames here; 0: it did not, or not by much. */
-static double moved(const struct drift *drift, enum signal signal)
+/* Of the mean of the last `blocks`, in sd of single frames here; 0: chance may have done it. */
+static double recent_shift(const struct drift *drift, const struct channel *channel, uint32_t blocks)
 {
+    double sum;
+    const uint32_t count = evidence_recent(drift, channel, blocks, &sum);
+    if (count < SOME_BLOCKS || fabs(sum) < SURELY * sqrt(count))
+        return 0;
+    return sum / count * channel->null[drift->last_context].sd / local_sd(drift, channel);
+}
+
+/* The size of the shift of a signal that moved, in its direction and in sd of single frames here; 0: it did not, or not by much. `blocks`: since when
+ * something has moved. */
+static double moved(const struct drift *drift, enum signal signal, uint32_t blocks)
+{
+    const struct channel *channel = &drift->channels[signal];
     struct drift_signal_report report;
     uint32_t since;
     evidence_report(drift, signal, &report, &since);
-    if (report.log10_e < SOME_EVIDENCE)
-        return 0;
-    double shift =
-        report.shift * drift->channels[signal].reference.sd / local_sd(drift, &drift->channels[signal]);
-    return fabs(shift) >= SOME_SHIFT || report.direction == 0 ? shift : 0;
+    bool evident = report.log10_e >= SOME_EVIDENCE;
+    double shift = evident ? report.shift * channel->reference.sd / local_sd(drift, channel)
+                           : recent_shift(drift, channel, blocks);
+    return fabs(shift) >= SOME_SHIFT || (evident && report.direction == 0) ? shift : 0;
 }
 
 static bool row_holds(const struct row *row, const double shift[SIGNALS])
@@ -114,8 +131,11 @@ static enum drift_cause likeliest(const struct drift *drift)
 enum drift_cause triage(const struct drift *drift, bool *out_results_moved)
 {
     double shift[SIGNALS];
+    uint32_t since;
+    evidence_worst(drift, &since);
     for (int i = 0; i < SIGNALS; i++)
-        shift[i] = drift->channels[i].watched ? moved(drift, (enum signal)i) : 0;
+        shift[i] =
+            drift->channels[i].watched ? moved(drift, (enum signal)i, (uint32_t)drift->blocks - since) : 0;
     *out_results_moved = family_moved(drift, shift, FAMILY_RESULT);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (row_holds(&rows[i], shift))
