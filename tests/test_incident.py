@@ -98,6 +98,35 @@ def test_it_is_exported_and_verified(site, sent, tmp_path):
     one_line(run("muster", "incident", "verify", file), 3, "no MCAP file")
 
 
+def test_its_last_frame_is_explained(site, sent, tmp_path):
+    file, frames = tmp_path / "out.mcap", tmp_path / "frames"
+    assert site.server.muster("incident", "export", sent["id"], "-o", file, "--frames", frames).status == 0
+    numbers = [int(picture.stem) for picture in sorted(frames.iterdir())]
+    release = ROOT / "models/detector-1.0.0/release.yaml"
+    picture = tmp_path / "why.png"
+
+    def explain(*args):
+        """None: nothing stood in front of the camera then."""
+        done = run("muster", "explain", release, file, "--passes", "20", "-o", picture, *args)
+        assert done.status == 0 or (done.status == 4 and "sees nothing in this frame" in str(done.lines)), done.lines
+        return done if done.status == 0 else None
+
+    last = explain("--json")
+    if last:
+        why = last.json()["incident"]
+        assert why["seq"] in numbers and why["at_s"] <= 0 and why["answer"]
+    told = {number: explain("--frame", str(number)) for number in numbers[:20]}
+    assert any(told.values())
+    assert all(f"frame {number}, " in done.out and "answered" in done.out for number, done in told.items() if done)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    one_line(run("muster", "explain", release, file, "--frame", "99999999"), 4, "no picture of frame 99999999")
+    one_line(run("muster", "explain", release, frames / f"{numbers[0]:06}.jpg", "--frame", "1"), 2, "for recordings")
+    changed = bytearray(file.read_bytes())
+    changed[len(changed) // 2] ^= 4
+    file.write_bytes(changed)
+    one_line(run("muster", "explain", release, file), 3, "was changed")
+
+
 @pytest.mark.skipif(not shutil.which("node") or not (ROOT / "node_modules/@mcap/core").exists(), reason="no stock reader")
 def test_a_stock_reader_reads_it(site, sent):
     own = next((site.robot.state / "incidents").glob("*.mcap"))

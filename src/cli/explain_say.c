@@ -20,6 +20,17 @@ static void json_area(struct json_writer *out, const char *key, const struct are
     jsonw_close(out);
 }
 
+static void json_incident(struct json_writer *out, const struct incident_frame *frame)
+{
+    jsonw_object(out, "incident");
+    jsonw_u64(out, "seq", frame->seq);
+    jsonw_real(out, "at_s", frame->at_s);
+    jsonw_text(out, "answer", frame->answer);
+    jsonw_text(out, "reason", frame->reason);
+    jsonw_text(out, "state", frame->state);
+    jsonw_close(out);
+}
+
 static void json_result(struct json_writer *out, const struct explanation *explanation)
 {
     const struct detection *box = &explanation->box;
@@ -142,6 +153,8 @@ int explain_say_json(const struct explain_said *said, struct err *err)
     jsonw_digest(&out, "model", &said->model);
     jsonw_text(&out, "engine", pipeline_backend(subject_pipeline(said->subject)));
     jsonw_text(&out, "frame", said->frame);
+    if (said->incident)
+        json_incident(&out, said->incident);
     jsonw_u64(&out, "seed", said->seed);
     jsonw_i64(&out, "passes", said->passes);
     jsonw_i64(&out, "passes_of_all", said->explanation->passes);
@@ -157,6 +170,17 @@ int explain_say_json(const struct explain_said *said, struct err *err)
 }
 
 /* ---- text ---- */
+
+static void say_incident(const struct incident_frame *frame)
+{
+    printf("frame %llu, %.3f s %s the trigger", (unsigned long long)frame->seq, fabs(frame->at_s),
+           frame->at_s <= 0 ? "before" : "after");
+    if (frame->answer[0])
+        printf(": was answered %s%s%s%s, state %s\n", frame->answer, frame->reason[0] ? " (" : "",
+               frame->reason, frame->reason[0] ? ")" : "", frame->state);
+    else
+        puts("; its verdict is not in the recording");
+}
 
 static void say_result(const struct explanation *explanation)
 {
@@ -213,6 +237,8 @@ void explain_say_text(const struct explain_said *said)
     const struct explanation *explanation = said->explanation;
     const struct faith *faith = &explanation->faith;
     printf("%s %s, %s\n", release->name, release->version, pipeline_backend(subject_pipeline(said->subject)));
+    if (said->incident)
+        say_incident(said->incident);
     say_result(explanation);
     say_context(&explanation->saliency, !area_empty(&explanation->focus));
     say_flip(&explanation->flip);

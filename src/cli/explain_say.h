@@ -3,15 +3,17 @@
 #define MUSTER_CLI_EXPLAIN_SAY_H
 
 #include "base/digest.h"
+#include "cli/incident_file.h"
 #include "forge/explain/explain.h"
 #include "wire/decision.h"
 
 struct explain_said {
     const struct subject *subject;
     const struct explanation *explanation;
-    struct digest release, model; /* release zero: not a packed one */
-    const char *frame;            /* its path */
-    const char *overlay;          /* where the picture went; NULL: nowhere */
+    struct digest release, model;          /* release zero: not a packed one */
+    const char *frame;                     /* its path */
+    const struct incident_frame *incident; /* NULL: the path is the frame itself */
+    const char *overlay;                   /* where the picture went; NULL: nowhere */
     uint64_t seed;
     int passes;
 };
