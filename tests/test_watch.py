@@ -3,9 +3,12 @@ numbers go where they should. The agent is killed for most of it, so that what i
 the server reaches the watcher that raised the alarm."""
 import json
 import os
+import re
 import signal
+import socket
 import struct
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -95,6 +98,58 @@ def test_windows_come(site, alone):
         text = b"".join(p.read_bytes() for p in mail(site, "metric"))
         return b"muster.watch.verdicts" in text and b"muster.system.cpu.utilization" in text
     wait_for(told, lambda: f"windows of frames and of the machine: {log(site)}")
+
+
+COLLECTOR = """
+receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:%d"}}}}
+exporters: {debug: {verbosity: detailed}}
+service:
+  telemetry: {metrics: {level: none}}
+  pipelines: {metrics: {receivers: [otlp], exporters: [debug]}}
+"""
+
+
+def logged_windows(robot):
+    """What of the agent's own lies in the robot's log (robot/forward/segment.h): class METRIC, as it goes to the server."""
+    for path in (robot.state / "forward").glob("*.seg"):
+        data, at = path.read_bytes(), 56
+        while at + 32 <= len(data):
+            size, _, kind = struct.unpack("<IIH", data[at:at + 10])
+            if kind == 0x0101:  # u8 class METRIC, u8 kind: the agent's own
+                yield data[at + 32:at + 32 + size]
+            at += 32 + size
+
+
+@pytest.mark.skipif("MUSTER_OTELCOL" not in os.environ, reason="no stock collector: tests/otelcol/main.go")
+def test_a_stock_collector_takes_them(site, alone):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (site.dir / "collector.yaml").write_text(COLLECTOR % port)
+    printed = site.dir / "collector.log"
+    wait_for(lambda: len(mail(site, "metric")) >= 5, "five windows")
+    with open(printed, "w") as out:
+        collector = subprocess.Popen([os.environ["MUSTER_OTELCOL"], "--config", site.dir / "collector.yaml"], stdout=out, stderr=out)
+    try:
+        wait_for(lambda: "Everything is ready" in printed.read_text(), printed.read_text)
+        bodies = [path.read_bytes() for path in mail(site, "metric")] + list(logged_windows(site.robot))  # nobody takes them away
+        for body in bodies:
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/metrics", body, {"Content-Type": "application/x-protobuf"})
+            with urllib.request.urlopen(request, timeout=10) as response:
+                assert response.status == 200 and response.read() in (b"", b"\x0a\x00")  # all of it: no partial success, or one of nothing
+        wait_for(lambda: printed.read_text().count('"resource metrics"') >= len(bodies), "what it says of them")
+    finally:
+        collector.terminate()
+        collector.wait()
+    text = printed.read_text()
+    assert {"muster.watch.verdicts", "muster.system.cpu.utilization"} <= set(re.findall(r"-> Name: (\S+)", text))
+    assert "service.name: Str(muster-agent)" in text and "muster.robot: Str(" in text
+    histograms = text.split("ExponentialHistogramDataPoints #")[1:]
+    assert histograms
+    for one in histograms:  # ends where anything else begins
+        one = re.split(r"NumberDataPoints|Metric #|Resource", one)[0]
+        counts = [int(n) for n in re.findall(r"^Bucket .*Count: (\d+)", one, re.M)]
+        assert sum(counts) == int(re.search(r"^Count: (\d+)", one, re.M)[1]), one
 
 
 def test_frames_for_people(site, alone):
