@@ -36,13 +36,13 @@ struct fixture {
     double shift[SIGNALS], scale[SIGNALS];
 };
 
-static void set_up_tolerant(struct fixture *f, const struct drift_options *options, double tolerance)
+static void set_up_with(struct fixture *f, const struct drift_options *options,
+                        const struct drift_reference *reference)
 {
     struct err err = {0};
     *f = (struct fixture){.options = *options};
     for (int i = 0; i < SIGNALS; i++) {
-        f->references[i] = reference_of(1);
-        f->references[i].tolerance = tolerance;
+        f->references[i] = *reference;
         f->scale[i] = 1;
     }
     void *memory = malloc(drift_size());
@@ -52,7 +52,8 @@ static void set_up_tolerant(struct fixture *f, const struct drift_options *optio
 
 static void set_up(struct fixture *f, const struct drift_options *options)
 {
-    set_up_tolerant(f, options, 0.15);
+    const struct drift_reference reference = reference_of(1);
+    set_up_with(f, options, &reference);
 }
 
 static void tear_down(struct fixture *f)
@@ -250,6 +251,42 @@ static void rare_events_of_ordinary_days_are_learned(void **unused)
     tear_down(&f);
 }
 
+/* Nothing but 0 until something happens: that begins in one block of ten, takes one to four, and each of its frames is 1 with probability 0.3. */
+static size_t shapes_of_a_life_in_bursts(size_t blocks)
+{
+    const struct drift_options options = {.block_frames = 50, .burn_in = 60, .arl_blocks = 10000};
+    struct drift_report report;
+    struct fixture f;
+    float values[SIGNALS];
+    int left = 0;
+    size_t alarms = 0;
+    set_up_with(&f, &options,
+                &(struct drift_reference){.mean = 0.06, .sd = 0.24, .tolerance = 0.02, .memory = 10});
+    for (size_t block = 0; block < blocks; block++) {
+        left = left ? left - 1 : uniform() < 0.1 ? 1 + (int)(uniform() * 4) : 0;
+        for (int frame = 0; frame < 50; frame++) {
+            for (int k = 0; k < SIGNALS; k++)
+                values[k] = left && uniform() < 0.3;
+            drift_frame(f.drift, values, 0);
+        }
+        drift_read(f.drift, &report);
+        alarms += report.alarm && report.signals[report.worst].direction == 0;
+        if (report.alarm)
+            drift_acknowledge(f.drift);
+    }
+    tear_down(&f);
+    return alarms;
+}
+
+static void bursts_are_no_change_of_shape(void **unused)
+{
+    enum { LIVES = 40, BLOCKS = 500 };
+    size_t alarms = 0;
+    for (int i = 0; i < LIVES; i++)
+        alarms += shapes_of_a_life_in_bursts(BLOCKS);
+    assert_true(alarms <= 2);
+}
+
 /* ---- causes ---- */
 
 static enum drift_cause cause_of(const double shift[SIGNALS], bool *out_results_moved)
@@ -314,7 +351,9 @@ static void tell_with_few_frames(const double shift[SIGNALS], enum drift_cause c
     const struct drift_options options = {.block_frames = 12, .burn_in = 48, .arl_blocks = 10000};
     struct drift_report report;
     struct fixture f;
-    set_up_tolerant(&f, &options, 0.5);
+    struct drift_reference reference = reference_of(1);
+    reference.tolerance = 0.5;
+    set_up_with(&f, &options, &reference);
     few_frames(&f, none, 192);
     drift_read(f.drift, &report);
     assert_false(report.alarm);
@@ -463,6 +502,7 @@ int main(void)
         cmocka_unit_test(no_number_does_harm),
         cmocka_unit_test(a_stream_without_numbers_is_not_judged),
         cmocka_unit_test(rare_events_of_ordinary_days_are_learned),
+        cmocka_unit_test(bursts_are_no_change_of_shape),
         cmocka_unit_test(causes_are_told_apart),
         cmocka_unit_test(few_frames_do_not_blame_the_model),
         cmocka_unit_test(a_restored_one_goes_on_alike),

@@ -9,6 +9,8 @@
  * are about right): where the average is above 1 because the tails are heavier than normal ones, e-values are divided by it. */
 #include "stats/drift/state.h"
 
+#include "base/mem.h"
+
 #include <math.h>
 
 enum { PRIOR_BLOCKS = 8, POOL_BLOCKS = 16, REPLAY_LEAST = 16, SHARES_LEAST = 8 };
@@ -183,15 +185,20 @@ void learn_settle(const struct drift *drift, struct channel *channel)
 
 /* ---- learning ---- */
 
+/* Pearson's statistic per degree of freedom: of a signal that has two values there is one. */
 static void learn_dispersion(struct channel *channel, const struct learned *learned,
                              const struct block *block)
 {
     double sum = 0;
+    int bins = 0;
     for (int i = 0; i < DRIFT_BINS; i++) {
         double expected = fmax(learned->share[i], LEAST_SHARE), more = block->share[i] - expected;
+        if (learned->share[i] <= 0 && block->share[i] <= 0)
+            continue;
         sum += more * more / expected;
+        bins++;
     }
-    channel->shape.dispersion += sum * block->frames / (DRIFT_BINS - 1) / (1 + 1.0 / learned->blocks);
+    channel->shape.dispersion += sum * block->frames / MAX(bins - 1, 1) / (1 + 1.0 / learned->blocks);
     channel->shape.dispersion_count++;
 }
 
