@@ -676,14 +676,15 @@ static void an_older_log_is_taken_over(void **state)
         assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
         int version = sqlite3_column_int(stmt, 0);
         sqlite3_finalize(stmt);
-        /* Undoes the migrations from the one that made the tree on: that one, reviews, drift. */
+        /* Undoes the migrations from the one that made the tree on: that one, reviews, drift, alarms. */
         cleanup_free char *back = mem_printf(
-            "DROP TABLE decisions; DROP TABLE drift; DROP TABLE reviews; DROP TABLE missed;"
+            "DROP TABLE decisions; DROP TABLE drift_alarms; DROP TABLE drift; DROP TABLE reviews;"
+            "DROP TABLE missed;"
             "ALTER TABLE telemetry DROP COLUMN operating_ms;"
             "DROP TABLE audit_log; DROP TABLE audit_hashes; DROP TABLE audit_checkpoints;"
             "CREATE TABLE audit (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
             "PRAGMA user_version = %d",
-            version - 3);
+            version - 4);
         run_sql(db, back);
         for (int seq = 1; seq <= 300; seq++) {
             char entry[96], hex[65];
