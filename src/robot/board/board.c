@@ -124,7 +124,7 @@ void board_sample(struct board *board, int64_t now_ms, struct board_sample *out)
         }
         int64_t before = clock_mono_ns();
         sources[i]->read(board, now_ms, out);
-        if (clock_mono_ns() - before > BOARD_SLOW_NS)
+        if (clock_mono_ns() - before > BOARD_SLOW_NS && !board->tree.recorded) /* there no bus is sick */
             board->skip[i] = BOARD_SLOW_TURNS - 1;
     }
     if (isnan(out->power_w) && out->battery_w < 0)
