@@ -5,11 +5,11 @@
 #include "infer/signals_loops.h"
 
 #include <float.h>
-#include <limits.h>
 #include <math.h>
 
 _Static_assert((int)PROFILE_DIMS == (int)LOOPS_DIMS, "the loops are made for it");
 _Static_assert((int)PROFILE_MAX_PROTOTYPES % (int)LOOPS_BLOCK == 0, "whole blocks");
+_Static_assert((int)NOVELTY_NEIGHBOURS == (int)LOOPS_TOP, "as many as are found");
 #define UNIT 127
 
 void novelty_quantize(const float in[PROFILE_DIMS], int8_t out[PROFILE_DIMS])
@@ -38,68 +38,56 @@ void novelty_embed(const struct profile *profile, const float *features, size_t 
     novelty_quantize(projected, out);
 }
 
-/* ---- the nearest: in the blocks that have the largest ones ---- */
+/* ---- the nearest ---- */
 
 struct nearest {
     const int16_t *dots;
     size_t count;
-    int least; /* what does not exceed it is none of them */
     uint32_t at[NOVELTY_NEIGHBOURS];
 };
 
 /* Kept in order; of equal ones the first. */
-static void insert(struct nearest *nearest, uint32_t at)
+static void offer(struct nearest *nearest, uint32_t at)
 {
     const int16_t dot = nearest->dots[at];
-    size_t i = nearest->count < NOVELTY_NEIGHBOURS ? nearest->count++ : NOVELTY_NEIGHBOURS - 1;
+    size_t i = nearest->count;
+    if (i == NOVELTY_NEIGHBOURS && dot <= nearest->dots[nearest->at[--i]])
+        return;
+    nearest->count = i + 1;
     for (; i > 0 && nearest->dots[nearest->at[i - 1]] < dot; i--)
         nearest->at[i] = nearest->at[i - 1];
     nearest->at[i] = at;
-    if (nearest->count == NOVELTY_NEIGHBOURS)
-        nearest->least = nearest->dots[nearest->at[NOVELTY_NEIGHBOURS - 1]];
 }
 
-static void offer(struct nearest *nearest, uint32_t from, uint32_t to)
+float novelty_mean_distance(const int16_t *dots, size_t count)
 {
-    for (uint32_t at = from; at < to; at++)
-        if (nearest->dots[at] > nearest->least)
-            insert(nearest, at);
-}
-
-float novelty_nearest(const int16_t *dots, const int16_t *most, size_t count,
-                      uint32_t out_nearest[NOVELTY_NEIGHBOURS])
-{
-    struct nearest blocks = {.dots = most, .least = INT_MIN}, nearest = {.dots = dots, .least = INT_MIN};
     int32_t sum = 0;
-    offer(&blocks, 0, (uint32_t)((count + LOOPS_BLOCK - 1) / LOOPS_BLOCK));
-    for (size_t i = 0; i < blocks.count; i++) {
-        const uint32_t from = blocks.at[i] * LOOPS_BLOCK;
-        offer(&nearest, from, MIN(from + LOOPS_BLOCK, (uint32_t)count));
-    }
-    for (size_t i = 0; i < nearest.count; i++)
-        sum += dots[nearest.at[i]];
-    if (out_nearest)
-        memcpy(out_nearest, nearest.at, sizeof nearest.at);
-    if (nearest.count == 0)
+    if (count == 0)
         return 2;
-    float mean = (float)sum / (float)nearest.count / (UNIT * UNIT);
+    for (size_t i = 0; i < count; i++)
+        sum += dots[i];
+    float mean = (float)sum / (float)count / (UNIT * UNIT);
     return 1 - MIN(mean, 1.0f);
 }
 
 float novelty_distance(const struct profile *profile, const int8_t embedded[PROFILE_DIMS],
                        uint32_t out_nearest[NOVELTY_NEIGHBOURS])
 {
-    int16_t dots[PROFILE_MAX_PROTOTYPES], most[PROFILE_MAX_PROTOTYPES / LOOPS_BLOCK];
-    const size_t count = MIN(profile->prototype_count, (uint32_t)PROFILE_MAX_PROTOTYPES);
-    for (size_t i = 0; i < count; i++) {
+    int16_t dots[PROFILE_MAX_PROTOTYPES], most[NOVELTY_NEIGHBOURS];
+    struct nearest nearest = {.dots = dots};
+    const uint32_t count = MIN(profile->prototype_count, (uint32_t)PROFILE_MAX_PROTOTYPES);
+    for (uint32_t i = 0; i < count; i++) {
         int32_t sum = 0;
         for (size_t d = 0; d < PROFILE_DIMS; d++)
             sum += profile->prototypes[i][d] * embedded[d];
         dots[i] = (int16_t)sum;
-        if (i % LOOPS_BLOCK == 0 || dots[i] > most[i / LOOPS_BLOCK])
-            most[i / LOOPS_BLOCK] = dots[i];
+        offer(&nearest, i);
     }
-    return novelty_nearest(dots, most, count, out_nearest);
+    for (size_t i = 0; i < nearest.count; i++)
+        most[i] = dots[nearest.at[i]];
+    if (out_nearest)
+        memcpy(out_nearest, nearest.at, sizeof nearest.at);
+    return novelty_mean_distance(most, nearest.count);
 }
 
 /* The first one that is at least as large: all from there on are. */

@@ -151,16 +151,16 @@ int novelty_index_init(struct novelty_index *index, const struct profile *profil
     const size_t count = profile->prototype_count;
     const size_t padded = (count + LOOPS_BLOCK - 1) / LOOPS_BLOCK * LOOPS_BLOCK;
     *index = (struct novelty_index){.profile = profile, .padded = padded};
-    index->columns = mem_zalloc(MAX(padded, (size_t)1), PROFILE_DIMS);
+    index->blocks = mem_zalloc(MAX(padded, (size_t)1), PROFILE_DIMS);
     index->projection = mem_zalloc(MAX(profile->channels, 1U), PROFILE_DIMS * sizeof(float));
     index->scratch = mem_zalloc(MAX(profile->channels, 1U), 2 * sizeof(float));
-    if (!index->columns || !index->projection || !index->scratch) {
+    if (!index->blocks || !index->projection || !index->scratch) {
         novelty_index_fini(index);
         return err_no_memory(err);
     }
     for (size_t d = 0; d < PROFILE_DIMS; d++) {
         for (size_t i = 0; i < count; i++)
-            index->columns[d * padded + loops_place(i)] = profile->prototypes[i][d];
+            index->blocks[loops_place(i, d)] = profile->prototypes[i][d];
         for (size_t c = 0; c < profile->channels; c++)
             index->projection[c * PROFILE_DIMS + d] = profile->projection[d * profile->channels + c];
     }
@@ -169,7 +169,7 @@ int novelty_index_init(struct novelty_index *index, const struct profile *profil
 
 void novelty_index_fini(struct novelty_index *index)
 {
-    free(index->columns);
+    free(index->blocks);
     free(index->projection);
     free(index->scratch);
     *index = (struct novelty_index){0};
@@ -188,20 +188,30 @@ void novelty_index_embed(const struct novelty_index *index, const float *feature
     novelty_quantize(projected, out);
 }
 
+/* Of two at once, of which one may not count. */
+static void distances_of(const struct novelty_index *index, const int8_t queries[LOOPS_QUERIES][PROFILE_DIMS],
+                         size_t count, float *out)
+{
+    const size_t prototypes = index->profile->prototype_count;
+    int16_t dots[LOOPS_QUERIES][PROFILE_MAX_PROTOTYPES], most[LOOPS_TOP];
+    int16_t *const both[LOOPS_QUERIES] = {dots[0], dots[1]};
+    loops_dots(index->blocks, index->padded, queries, both);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = prototypes; k < index->padded; k++)
+            dots[i][k] = INT16_MIN;
+        loops_top(dots[i], index->padded, most);
+        out[i] = novelty_mean_distance(most, MIN(prototypes, (size_t)LOOPS_TOP));
+    }
+}
+
 void novelty_index_distances(const struct novelty_index *index, const int8_t (*embedded)[PROFILE_DIMS],
                              size_t count, float *out)
 {
-    int16_t dots[LOOPS_QUERIES][PROFILE_MAX_PROTOTYPES];
-    int16_t most[LOOPS_QUERIES][PROFILE_MAX_PROTOTYPES / LOOPS_BLOCK];
-    const struct loops_dots both[LOOPS_QUERIES] = {{dots[0], most[0]}, {dots[1], most[1]}};
     for (size_t from = 0; from < count; from += LOOPS_QUERIES) {
-        int16_t queries[LOOPS_QUERIES][PROFILE_DIMS] = {{0}};
+        int8_t queries[LOOPS_QUERIES][PROFILE_DIMS] = {{0}};
         const size_t these = MIN((size_t)LOOPS_QUERIES, count - from);
-        for (size_t i = 0; i < these * PROFILE_DIMS; i++)
-            queries[i / PROFILE_DIMS][i % PROFILE_DIMS] = embedded[from + i / PROFILE_DIMS][i % PROFILE_DIMS];
-        loops_dots(index->columns, index->padded, (const int16_t(*)[PROFILE_DIMS])queries, both);
-        for (size_t i = 0; i < these; i++)
-            out[from + i] = novelty_nearest(dots[i], most[i], index->profile->prototype_count, NULL);
+        memcpy(queries, embedded + from, these * sizeof *queries);
+        distances_of(index, (const int8_t(*)[PROFILE_DIMS])queries, these, out + from);
     }
 }
 

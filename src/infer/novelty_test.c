@@ -158,6 +158,54 @@ static void the_nearest_are_the_nearest(void **state)
     }
 }
 
+/* Numbers of any size, -128 among the prototypes: products wrap where they have to, the same in every copy. */
+static void products_by_the_book(void **state)
+{
+    enum { PADDED = 3 * LOOPS_BLOCK };
+    int8_t prototypes[PADDED][LOOPS_DIMS], blocks[PADDED * LOOPS_DIMS], queries[LOOPS_QUERIES][LOOPS_DIMS];
+    int16_t out[LOOPS_QUERIES][PADDED], plain[LOOPS_QUERIES][PADDED];
+    int16_t *const to[LOOPS_QUERIES] = {out[0], out[1]}, *const to_plain[LOOPS_QUERIES] = {plain[0],
+                                                                                           plain[1]};
+    for (int turn = 0; turn < 20; turn++) {
+        for (size_t i = 0; i < PADDED * LOOPS_DIMS; i++) {
+            const size_t at = i / LOOPS_DIMS, d = i % LOOPS_DIMS;
+            prototypes[at][d] = (int8_t)(turn == 0 ? -128 : (int)(uniform() * 256) - 128);
+            blocks[loops_place(at, d)] = prototypes[at][d];
+        }
+        for (size_t i = 0; i < LOOPS_QUERIES * LOOPS_DIMS; i++)
+            queries[i / LOOPS_DIMS][i % LOOPS_DIMS] =
+                (int8_t)(turn == 0 ? (i % 3 ? -127 : 127) : (int)(uniform() * 255) - 127);
+        loops_dots(blocks, PADDED, (const int8_t(*)[LOOPS_DIMS])queries, to);
+        loops_dots_plain(blocks, PADDED, (const int8_t(*)[LOOPS_DIMS])queries, to_plain);
+        for (size_t k = 0; k < LOOPS_QUERIES; k++)
+            for (size_t i = 0; i < PADDED; i++)
+                assert_int_equal(out[k][i], (int16_t)dot(queries[k], prototypes[i]));
+        assert_memory_equal(out, plain, sizeof out);
+    }
+}
+
+static int descending(const void *a, const void *b)
+{
+    return *(const int16_t *)b - *(const int16_t *)a;
+}
+
+/* Wherever they lie, however many are equal. */
+static void the_five_largest(void **state)
+{
+    int16_t values[4 * LOOPS_BLOCK], top[LOOPS_TOP], plain[LOOPS_TOP];
+    for (int turn = 0; turn < 500; turn++) {
+        const size_t padded = (size_t)(1 + turn % 4) * LOOPS_BLOCK;
+        const float spread = turn % 3 ? 60000 : 8;
+        for (size_t i = 0; i < padded; i++)
+            values[i] = turn % 7 == 0 && i > 2 ? INT16_MIN : (int16_t)(spread * (uniform() - 0.5f));
+        loops_top(values, padded, top);
+        loops_top_plain(values, padded, plain);
+        qsort(values, padded, sizeof *values, descending);
+        assert_memory_equal(top, values, sizeof top);
+        assert_memory_equal(plain, values, sizeof plain);
+    }
+}
+
 /* A prototype itself is at home; its opposite is as far as can be. Sums of the largest vectors there are stay within int16. */
 static void ends_of_the_scale(void **state)
 {
@@ -373,6 +421,8 @@ int main(void)
         cmocka_unit_test(no_features_are_far_from_everything),
         cmocka_unit_test(what_is_all_but_nothing_is_nothing),
         cmocka_unit_test(the_nearest_are_the_nearest),
+        cmocka_unit_test(products_by_the_book),
+        cmocka_unit_test(the_five_largest),
         cmocka_unit_test(ends_of_the_scale),
         cmocka_unit_test(p_counts_what_is_as_large),
         cmocka_unit_test(ordinary_ones_are_seldom_new),

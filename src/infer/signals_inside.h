@@ -82,7 +82,7 @@ void result_read(struct result_memory *memory, const struct signal_view *view,
 struct novelty_index { /* the prototypes, laid out for many at once */
     const struct profile *profile;
     size_t padded;     /* prototypes, in whole blocks */
-    int8_t *columns;   /* owned: [PROFILE_DIMS][padded] */
+    int8_t *blocks;    /* owned: [padded] * PROFILE_DIMS, see loops_place */
     float *projection; /* owned: [channels][PROFILE_DIMS] */
     float *scratch;    /* owned: 2 * channels */
 };
@@ -104,9 +104,8 @@ void novelty_score(const struct novelty_index *index, const struct signal_view *
                    const struct best_columns *best, const struct pipeline_frame *frame,
                    const struct pipeline_result *result, uint32_t turn, struct frame_signals *out);
 
-/* Distance of the k largest of `dots`, of which there are `count`, `most` being those of each block; out_nearest may be NULL. */
-float novelty_nearest(const int16_t *dots, const int16_t *most, size_t count,
-                      uint32_t out_nearest[NOVELTY_NEIGHBOURS]);
+/* Of those whose products these are. */
+float novelty_mean_distance(const int16_t *dots, size_t count);
 /* To length 127: what is NaN, infinite or of no length becomes zeros, which are far from everything. */
 void novelty_quantize(const float in[PROFILE_DIMS], int8_t out[PROFILE_DIMS]);
 

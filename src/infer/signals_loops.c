@@ -1,39 +1,9 @@
 #include "infer/signals_loops.h"
 
 #include "base/mem.h"
+#include "infer/signals_copies.h"
 
 #include <stdbool.h>
-
-#define LOOP static inline __attribute__((always_inline))
-
-/* A plain copy and, on x86, one for AVX2. */
-#if defined(__x86_64__)
-#define COPIES(type, name, parameters, arguments)                                                            \
-    static type name##_plain parameters                                                                      \
-    {                                                                                                        \
-        return name##_loop arguments;                                                                        \
-    }                                                                                                        \
-    __attribute__((target("avx2"))) static type name##_avx2 parameters                                       \
-    {                                                                                                        \
-        return name##_loop arguments;                                                                        \
-    }                                                                                                        \
-    type loops_##name parameters                                                                             \
-    {                                                                                                        \
-        return (__builtin_cpu_supports("avx2") ? name##_avx2 : name##_plain)arguments;                       \
-    }
-#else
-#define COPIES(type, name, parameters, arguments)                                                            \
-    type loops_##name parameters                                                                             \
-    {                                                                                                        \
-        return name##_loop arguments;                                                                        \
-    }
-#endif
-
-/* What the compiler does not find by itself: sums that stay in registers. */
-typedef float lanes_f32 __attribute__((vector_size(32), aligned(4)));
-typedef int32_t lanes_i32 __attribute__((vector_size(32), aligned(4)));
-typedef uint16_t lanes_u16 __attribute__((vector_size(32), aligned(2)));
-typedef int16_t lanes_i16 __attribute__((vector_size(32), aligned(1)));
 
 /* ---- pixels ---- */
 
@@ -218,65 +188,3 @@ COPIES(void, scores,
        (const float *scores, size_t count, float threshold, float *out_most, float *out_below,
         uint32_t *out_unsure),
        (scores, count, threshold, out_most, out_below, out_unsure))
-
-/* ---- prototypes ---- */
-
-LOOP void project_loop(const float *restrict rows, const float *restrict x, size_t count, float *restrict out)
-{
-    lanes_f32 first = {0}, second = {0}, third = {0}, fourth = {0};
-    for (size_t c = 0; c < count; c++, rows += LOOPS_DIMS) {
-        const lanes_f32 *row = (const lanes_f32 *)(const void *)rows;
-        first += row[0] * x[c];
-        second += row[1] * x[c];
-        third += row[2] * x[c];
-        fourth += row[3] * x[c];
-    }
-    lanes_f32 *sums = (lanes_f32 *)(void *)out;
-    sums[0] = first;
-    sums[1] = second;
-    sums[2] = third;
-    sums[3] = fourth;
-}
-COPIES(void, project, (const float *rows, const float *x, size_t count, float out[LOOPS_DIMS]),
-       (rows, x, count, out))
-
-LOOP int16_t most_of(const int16_t *restrict values)
-{
-    int16_t most = values[0];
-    for (size_t i = 0; i < LOOPS_BLOCK; i++)
-        most = values[i] > most ? values[i] : most;
-    return most;
-}
-
-/* Whatever is carried away on the way comes back: the sums fit. */
-LOOP void dots_loop(const int8_t *restrict columns, size_t padded,
-                    const int16_t queries[LOOPS_QUERIES][LOOPS_DIMS], const struct loops_dots *out)
-{
-    for (size_t block = 0; block < padded; block += LOOPS_BLOCK) {
-        lanes_u16 first_low = {0}, first_high = {0}, second_low = {0}, second_high = {0};
-        const int8_t *at = columns + block;
-        for (size_t d = 0; d < LOOPS_DIMS; d++, at += padded) {
-            const lanes_i16 both = *(const lanes_i16 *)(const void *)at;
-            const lanes_u16 low = (lanes_u16)((lanes_i16)((lanes_u16)both << 8) >> 8);
-            const lanes_u16 high = (lanes_u16)(both >> 8);
-            const uint16_t by = (uint16_t)queries[0][d], by_second = (uint16_t)queries[1][d];
-            first_low += low * by;
-            first_high += high * by;
-            second_low += low * by_second;
-            second_high += high * by_second;
-        }
-        lanes_u16 *first = (lanes_u16 *)(void *)(out[0].dots + block),
-                  *second = (lanes_u16 *)(void *)(out[1].dots + block);
-        first[0] = first_low;
-        first[1] = first_high;
-        second[0] = second_low;
-        second[1] = second_high;
-    }
-    for (size_t k = 0; k < LOOPS_QUERIES; k++)
-        for (size_t block = 0; block < padded / LOOPS_BLOCK; block++)
-            out[k].most[block] = most_of(out[k].dots + block * LOOPS_BLOCK);
-}
-COPIES(void, dots,
-       (const int8_t *columns, size_t padded, const int16_t queries[LOOPS_QUERIES][LOOPS_DIMS],
-        const struct loops_dots out[LOOPS_QUERIES]),
-       (columns, padded, queries, out))

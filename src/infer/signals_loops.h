@@ -11,6 +11,7 @@ enum {
     LOOPS_LANES = 8,
     LOOPS_DIMS = 32,
     LOOPS_QUERIES = 2,
+    LOOPS_TOP = 5,
     LOOPS_RUN = 192,
     LOOPS_SCORE_ROWS = 32,
     LOOPS_SCORES = LOOPS_SCORE_ROWS * LOOPS_LANES
@@ -46,17 +47,22 @@ void loops_scores(const float *scores, size_t count, float threshold, float *out
 /* out[d] = Σ rows[c][d] * x[c], in the order of c. */
 void loops_project(const float *rows, const float *x, size_t count, float out[LOOPS_DIMS]);
 
-/* dots[k][i] = Σ queries[k][d] * column i of row d, and the largest of each block; `padded` is a multiple of LOOPS_BLOCK. In each block of a row the
- * columns lie as 0 16 1 17 2 18 …, see loops_place. Sums are within int16 for vectors of length 127. */
-static inline size_t loops_place(size_t column)
+/* out[k][i] = Σ queries[k][d] * prototype i's number d; `padded` is a multiple of LOOPS_BLOCK. Block by block lie the first pair of numbers of each
+ * prototype, the second pair of each, …; no query's is -128. Sums are within int16 for vectors of length 127. */
+static inline size_t loops_place(size_t i, size_t d)
 {
-    const size_t in_block = column % LOOPS_BLOCK, half = LOOPS_BLOCK / 2;
-    return column - in_block + (in_block < half ? 2 * in_block : 2 * (in_block - half) + 1);
+    const size_t block = i / LOOPS_BLOCK, in_block = i % LOOPS_BLOCK;
+    return ((block * (LOOPS_DIMS / 2) + d / 2) * LOOPS_BLOCK + in_block) * 2 + d % 2;
 }
-struct loops_dots {
-    int16_t *dots, *most;
-};
-void loops_dots(const int8_t *columns, size_t padded, const int16_t queries[LOOPS_QUERIES][LOOPS_DIMS],
-                const struct loops_dots out[LOOPS_QUERIES]);
+void loops_dots(const int8_t *blocks, size_t padded, const int8_t queries[LOOPS_QUERIES][LOOPS_DIMS],
+                int16_t *const out[LOOPS_QUERIES]);
+
+/* The largest values, in descending order. What is INT16_MIN is none. */
+void loops_top(const int16_t *values, size_t padded, int16_t out[LOOPS_TOP]);
+
+/* Where the copies are not of one loop: the plain ones, to be held against the others. */
+void loops_dots_plain(const int8_t *blocks, size_t padded, const int8_t queries[LOOPS_QUERIES][LOOPS_DIMS],
+                      int16_t *const out[LOOPS_QUERIES]);
+void loops_top_plain(const int16_t *values, size_t padded, int16_t out[LOOPS_TOP]);
 
 #endif
