@@ -40,6 +40,7 @@
 /* What the compiler does not find by itself: sums that stay in registers. */
 typedef float lanes_f32 __attribute__((vector_size(32), aligned(4)));
 typedef int32_t lanes_i32 __attribute__((vector_size(32), aligned(4)));
+typedef uint32_t lanes_u32 __attribute__((vector_size(32), aligned(4)));
 typedef uint16_t lanes_u16 __attribute__((vector_size(32), aligned(2)));
 typedef int16_t lanes_i16 __attribute__((vector_size(32), aligned(1)));
 

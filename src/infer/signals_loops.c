@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "infer/signals_copies.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 /* ---- pixels ---- */
@@ -134,11 +135,24 @@ struct score_limits {
     int32_t threshold, low, high;
 };
 
-#define LARGER(a, b) (((a) & ((a) > (b))) | ((b) & ~((a) > (b))))
-
 struct score_lanes {
     lanes_i32 most, below, unsure;
 };
+
+/* Lane by lane, so that the compiler sees what the one instruction for it does. */
+LOOP void take_larger(lanes_i32 *restrict most, const lanes_i32 *restrict at)
+{
+    for (size_t k = 0; k < LOOPS_LANES; k++)
+        (*most)[k] = (*at)[k] > (*most)[k] ? (*at)[k] : (*most)[k];
+}
+
+/* Between two limits in one comparison: all is moved up so far that what lies above the upper one becomes negative. */
+LOOP void count_between(lanes_i32 *restrict count, const lanes_i32 *restrict at,
+                        const struct score_limits *limits)
+{
+    const uint32_t up = (uint32_t)(INT32_MAX - limits->high);
+    *count -= (lanes_i32)((lanes_u32)*at + up) > (int32_t)((uint32_t)limits->low + up - 1);
+}
 
 /* Every second row has sums of its own, so that none waits for the one before it. `unsure` is counted on. */
 LOOP void score_chunk(const int32_t *restrict bits, const struct score_limits *limits,
@@ -150,15 +164,17 @@ LOOP void score_chunk(const int32_t *restrict bits, const struct score_limits *l
         const lanes_i32 at = row[i], other = row[i + 1];
         const lanes_i32 under = at & (at < limits->threshold),
                         under_other = other & (other < limits->threshold);
-        most = LARGER(at, most);
-        most_other = LARGER(other, most_other);
-        below = LARGER(under, below);
-        below_other = LARGER(under_other, below_other);
-        unsure -= (at >= limits->low) & (at <= limits->high);
-        unsure -= (other >= limits->low) & (other <= limits->high);
+        take_larger(&most, &at);
+        take_larger(&most_other, &other);
+        take_larger(&below, &under);
+        take_larger(&below_other, &under_other);
+        count_between(&unsure, &at, limits);
+        count_between(&unsure, &other, limits);
     }
-    lanes->most = LARGER(most, most_other);
-    lanes->below = LARGER(below, below_other);
+    take_larger(&most, &most_other);
+    take_larger(&below, &below_other);
+    lanes->most = most;
+    lanes->below = below;
     lanes->unsure = unsure;
 }
 
@@ -188,3 +204,31 @@ COPIES(void, scores,
        (const float *scores, size_t count, float threshold, float *out_most, float *out_below,
         uint32_t *out_unsure),
        (scores, count, threshold, out_most, out_below, out_unsure))
+
+LOOP float floor_loop(const float *restrict lanes, size_t count, size_t room)
+{
+    float most[LOOPS_LANES], least;
+    for (size_t k = 0; k < LOOPS_LANES; k++)
+        most[k] = -INFINITY;
+    for (size_t i = 0; i < count; i += LOOPS_LANES)
+        for (size_t k = 0; k < LOOPS_LANES; k++)
+            most[k] = lanes[i + k] > most[k] ? lanes[i + k] : most[k];
+    for (size_t half = LOOPS_LANES / 2; half >= room; half /= 2)
+        for (size_t k = 0; k < half; k++)
+            most[k] = most[k + half] > most[k] ? most[k + half] : most[k];
+    least = most[0];
+    for (size_t k = 1; k < room; k++)
+        least = most[k] < least ? most[k] : least;
+    return least;
+}
+COPIES(float, floor, (const float *lanes, size_t count, size_t room), (lanes, count, room))
+
+size_t loops_reach(const float *values, size_t count, float least, uint32_t *out)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) { /* no branch: which ones do is any pattern */
+        out[found] = (uint32_t)i;
+        found += values[i] >= least;
+    }
+    return found;
+}

@@ -29,6 +29,17 @@ static void insert(struct ranking *ranking, uint32_t at)
         ranking->least = ranking->values[ranking->at[ranking->room - 1]];
 }
 
+/* Of lanes as of columns: what does not reach a floor that enough of them reach is not looked at any further. */
+static void rank_lanes(struct ranking *ranking, size_t lane_count)
+{
+    uint32_t reach[MOST_LANES + 1];
+    const float floor = MAX(loops_floor(ranking->values, lane_count, ranking->room), ranking->least);
+    const size_t count = loops_reach(ranking->values, lane_count, floor, reach);
+    for (size_t i = 0; i < count; i++)
+        if (ranking->values[reach[i]] > ranking->least)
+            insert(ranking, reach[i]);
+}
+
 /* The largest scores above `least` and below `below`, from the lanes with the largest ones. */
 static size_t rank_columns(const struct signal_view *view, const float *lanes, size_t lane_count, float least,
                            float below, size_t room, uint32_t *out)
@@ -36,14 +47,13 @@ static size_t rank_columns(const struct signal_view *view, const float *lanes, s
     uint32_t best_lanes[RESULT_BEST];
     struct ranking of_lanes = {.values = lanes, .room = room, .least = least, .at = best_lanes};
     struct ranking of_columns = {.values = view->best, .room = room, .least = least, .at = out};
-    for (uint32_t lane = 0; lane < lane_count; lane++)
-        if (lanes[lane] > of_lanes.least)
-            insert(&of_lanes, lane);
+    rank_lanes(&of_lanes, lane_count);
+    const float floor = of_lanes.count == room ? of_lanes.least : least;
     for (size_t i = 0; i < of_lanes.count; i++) {
         const size_t chunk = best_lanes[i] / LOOPS_LANES * LOOPS_SCORES, first = best_lanes[i] % LOOPS_LANES;
         const size_t to = MIN(chunk + LOOPS_SCORES, view->columns);
         for (size_t at = chunk + first; at < to; at += LOOPS_LANES)
-            if (view->best[at] > of_columns.least && view->best[at] < below)
+            if (view->best[at] >= floor && view->best[at] < below && view->best[at] > of_columns.least)
                 insert(&of_columns, (uint32_t)at);
     }
     return of_columns.count;

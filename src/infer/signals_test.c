@@ -248,6 +248,30 @@ static void the_best_columns_are_the_best(void **state)
     }
 }
 
+/* As many as there is room for reach it; numbers that are none change nothing. */
+static void a_floor_is_reached(void **state)
+{
+    for (int turn = 0; turn < 400; turn++) {
+        float lanes[5 * LOOPS_LANES];
+        uint32_t reach[ARRAY_LEN(lanes) + 1];
+        const size_t count = (size_t)(1 + turn % 5) * LOOPS_LANES, room = (size_t)1 << turn % 4;
+        for (size_t i = 0; i < count; i++)
+            lanes[i] = turn % 3 ? uniform() : (float)(next_random() >> 31);
+        if (turn % 2)
+            lanes[next_random() % count] = NAN;
+        const float floor = loops_floor(lanes, count, room);
+        const size_t found = loops_reach(lanes, count, floor, reach);
+        size_t there = 0;
+        for (size_t i = 0; i < count; i++)
+            if (lanes[i] >= floor)
+                assert_int_equal(reach[there++], i);
+        assert_int_equal(found, there);
+        assert_true(found >= room - (turn % 2));
+        if (turn % 3 && count == ARRAY_LEN(lanes))
+            assert_true(found < count); /* and it does keep something out */
+    }
+}
+
 static void read_detections(struct result_memory *memory, struct detection *items, size_t count)
 {
     const struct pipeline_result result = {.detections = items, .count = count};
@@ -407,6 +431,7 @@ int main(void)
     };
     const struct CMUnitTest results[] = {
         cmocka_unit_test_setup(the_best_columns_are_the_best, result_setup),
+        cmocka_unit_test(a_floor_is_reached),
         cmocka_unit_test_setup(detections_in_numbers, result_setup),
         cmocka_unit_test_setup(entropy_and_energy_of_columns, result_setup),
         cmocka_unit_test(scores_in_numbers),
