@@ -61,17 +61,31 @@ LOOP void run_loop(const struct loops_run *run, struct loops_sums *out)
 }
 COPIES(void, run, (const struct loops_run *run, struct loops_sums *out), (run, out))
 
+/* Of three bytes from each byte on: two of three are of no use, and yet that is quicker than to take the channels apart. */
+LOOP void extremes_of(const uint8_t *restrict rgb, size_t count, uint8_t *restrict most,
+                      uint8_t *restrict least)
+{
+    for (size_t i = 0; i + 2 < 3 * count; i++) {
+        const uint8_t first = rgb[i], second = rgb[i + 1], third = rgb[i + 2];
+        const uint8_t larger = first > second ? first : second, smaller = first > second ? second : first;
+        most[i] = larger > third ? larger : third;
+        least[i] = smaller < third ? smaller : third;
+    }
+}
+
 LOOP void colour_loop(const uint8_t *restrict rgb, size_t count, int32_t *out_saturation,
                       int32_t *out_clipped)
 {
-    int32_t saturation = 0, clipped = 0;
+    uint8_t most[LOOPS_RUN], least[LOOPS_RUN];
+    int32_t all[LOOPS_RUN / 3], spread[LOOPS_RUN / 3], saturation = 0, clipped = 0;
+    extremes_of(rgb, count, most, least);
     for (size_t i = 0; i < count; i++) {
-        int32_t red = rgb[3 * i], green = rgb[3 * i + 1], blue = rgb[3 * i + 2];
-        int32_t most = red > green ? red : green, least = red > green ? green : red;
-        most = most > blue ? most : blue;
-        least = least < blue ? least : blue;
-        saturation += (int32_t)((float)(SATURATION_ONE * (most - least)) / (float)(most > 0 ? most : 1));
-        clipped += (most == 255) | (most == 0);
+        all[i] = most[3 * i];
+        spread[i] = most[3 * i] - least[3 * i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        saturation += (int32_t)((float)(SATURATION_ONE * spread[i]) / (float)(all[i] > 0 ? all[i] : 1));
+        clipped += (all[i] == 255) | (all[i] == 0);
     }
     *out_saturation = saturation;
     *out_clipped = clipped;
@@ -205,21 +219,26 @@ COPIES(void, scores,
         uint32_t *out_unsure),
        (scores, count, threshold, out_most, out_below, out_unsure))
 
+LOOP void take_larger_f32(lanes_f32 *restrict most, const lanes_f32 *restrict at)
+{
+    for (size_t k = 0; k < LOOPS_LANES; k++)
+        (*most)[k] = (*at)[k] > (*most)[k] ? (*at)[k] : (*most)[k];
+}
+
 LOOP float floor_loop(const float *restrict lanes, size_t count, size_t room)
 {
-    float most[LOOPS_LANES], least;
-    for (size_t k = 0; k < LOOPS_LANES; k++)
-        most[k] = -INFINITY;
-    for (size_t i = 0; i < count; i += LOOPS_LANES)
-        for (size_t k = 0; k < LOOPS_LANES; k++)
-            most[k] = lanes[i + k] > most[k] ? lanes[i + k] : most[k];
+    const lanes_f32 *row = (const lanes_f32 *)(const void *)lanes;
+    lanes_f32 all = (lanes_f32){0} - INFINITY;
+    float most[LOOPS_LANES];
+    for (size_t i = 0; i < count / LOOPS_LANES; i++)
+        take_larger_f32(&all, &row[i]);
+    memcpy(most, &all, sizeof most);
     for (size_t half = LOOPS_LANES / 2; half >= room; half /= 2)
         for (size_t k = 0; k < half; k++)
             most[k] = most[k + half] > most[k] ? most[k + half] : most[k];
-    least = most[0];
     for (size_t k = 1; k < room; k++)
-        least = most[k] < least ? most[k] : least;
-    return least;
+        most[0] = most[k] < most[0] ? most[k] : most[0];
+    return most[0];
 }
 COPIES(float, floor, (const float *lanes, size_t count, size_t room), (lanes, count, room))
 
@@ -232,3 +251,46 @@ size_t loops_reach(const float *values, size_t count, float least, uint32_t *out
     }
     return found;
 }
+
+/* ---- logarithms ---- */
+
+#define CHOSEN(mask, yes, no) ((lanes_f32)(((mask) & (lanes_i32)(yes)) | (~(mask) & (lanes_i32)(no))))
+
+/* signals_log2, step by step. */
+LOOP void log2_of(const lanes_f32 *restrict x, lanes_f32 *restrict out)
+{
+    const lanes_u32 bits = (lanes_u32)*x;
+    lanes_i32 exponent = (lanes_i32)(bits >> 23) - 127;
+    const lanes_u32 one_up = (bits & 0x7fffff) | 0x3f800000;
+    const lanes_i32 large = (lanes_f32)one_up > 1.41421356f;
+    const lanes_f32 m = (lanes_f32)(one_up + ((lanes_u32)large << 23)); /* halved */
+    exponent -= large;
+    const lanes_f32 t = (m - 1) / (m + 1), t2 = t * t;
+    const lanes_f32 log = __builtin_convertvector(exponent, lanes_f32) +
+                          2.88539008f * t * (1 + t2 * (1.0f / 3 + t2 * (0.2f + t2 / 7)));
+    *out = CHOSEN(*x >= 1.1754944e-38f, log, (lanes_f32){0} - 126);
+}
+
+LOOP void logs_loop(const float *restrict rows, size_t stride, size_t count, const uint32_t *restrict at,
+                    struct loops_logs *restrict out)
+{
+    const lanes_f32 none = {0};
+    lanes_f32 sum = none, bits = none, rest = none, log;
+    for (size_t i = 0; i < count; i++, rows += stride) {
+        const lanes_f32 p = {rows[at[0]], rows[at[1]], rows[at[2]], rows[at[3]],
+                             rows[at[4]], rows[at[5]], rows[at[6]], rows[at[7]]};
+        const lanes_f32 left = 1 - CHOSEN(p < LOOPS_NEARLY_SURE, p, none + LOOPS_NEARLY_SURE);
+        log2_of(&p, &log);
+        sum += p;
+        bits += CHOSEN(p > 0, 0 - p * log, none);
+        log2_of(&left, &log);
+        rest += log;
+    }
+    memcpy(out->sum, &sum, sizeof sum);
+    memcpy(out->bits, &bits, sizeof bits);
+    memcpy(out->rest, &rest, sizeof rest);
+}
+COPIES(void, logs,
+       (const float *rows, size_t stride, size_t count, const uint32_t at[LOOPS_LANES],
+        struct loops_logs *out),
+       (rows, stride, count, at, out))

@@ -28,7 +28,7 @@ struct loops_sums {
 };
 void loops_run(const struct loops_run *run, struct loops_sums *out);
 
-/* Of `count` pixels: Σ 4096 (max - min) / max, and how many have 255 in a channel or 0 in all. */
+/* Of `count` pixels, LOOPS_RUN / 3 at most: Σ 4096 (max - min) / max, and how many have 255 in a channel or 0 in all. */
 void loops_colour(const uint8_t *rgb, size_t count, int32_t *out_saturation, int32_t *out_clipped);
 
 /* Sums over x[0 … count), count a multiple of LOOPS_LANES; x[-1] and x[count] are read too. */
@@ -48,6 +48,14 @@ void loops_scores(const float *scores, size_t count, float threshold, float *out
 float loops_floor(const float *lanes, size_t count, size_t room);
 /* Which values are ≥ least, in order: how many. `out` has room for one more than all of them. */
 size_t loops_reach(const float *values, size_t count, float least, uint32_t *out);
+
+/* Of several columns of `count` rows, all sums in the order of the rows: Σ p, Σ -p log2 p and Σ log2(1 - p), p at most nearly sure there; by signals_log2. */
+#define LOOPS_NEARLY_SURE 0.999999f
+struct loops_logs {
+    float sum[LOOPS_LANES], bits[LOOPS_LANES], rest[LOOPS_LANES];
+};
+void loops_logs(const float *rows, size_t stride, size_t count, const uint32_t at[LOOPS_LANES],
+                struct loops_logs *out);
 
 /* out[d] = Σ rows[c][d] * x[c], in the order of c. */
 void loops_project(const float *rows, const float *x, size_t count, float out[LOOPS_DIMS]);

@@ -6,7 +6,8 @@
 #include <math.h>
 
 enum { MOST_LANES = 2048, GATHERED = 256 }; /* of more columns only the first 65,536 */
-#define NEARLY_SURE 0.999999f
+#define LN_2 0.69314718f
+_Static_assert((int)RESULT_BEST == (int)LOOPS_LANES, "a column in each lane");
 #define SAME_IOU 0.3f
 
 /* ---- the best of many columns: of the best lanes ---- */
@@ -87,28 +88,33 @@ static float binary_entropy(float p)
     return bits_of(p) + bits_of(1 - p);
 }
 
-/* 0: one label has it all; 1: all have the same. */
-static float entropy(const float *p, size_t stride, size_t labels)
+/* Of numbers with these sums. 0: one label has it all; 1: all have the same. */
+static float entropy_of(float total, float bits, size_t labels)
 {
-    float sum = 0, total = 0;
+    if (!(total > 0))
+        return 1;
+    return (bits / total + signals_log2(total)) / signals_log2((float)labels); /* of p / total */
+}
+
+static float entropy(const float *p, size_t labels)
+{
+    float bits = 0, total = 0;
     if (labels == 1)
         return binary_entropy(p[0]);
     for (size_t i = 0; i < labels; i++) {
-        total += p[i * stride];
-        sum += bits_of(p[i * stride]);
+        total += p[i];
+        bits += bits_of(p[i]);
     }
-    if (!(total > 0))
-        return 1;
-    return (sum / total + signals_log2(total)) / signals_log2((float)labels); /* of p / total */
+    return entropy_of(total, bits, labels);
 }
 
 /* Σ ln(1 - p): the energy of a head of sigmoids. */
-static float sigmoid_energy(const float *p, size_t stride, size_t labels)
+static float sigmoid_energy(const float *p, size_t labels)
 {
     float sum = 0;
     for (size_t i = 0; i < labels; i++)
-        sum += signals_log2(1 - MIN(p[i * stride], NEARLY_SURE));
-    return sum * 0.69314718f; /* ln 2 */
+        sum += signals_log2(1 - MIN(p[i], LOOPS_NEARLY_SURE));
+    return sum * LN_2;
 }
 
 static float logit_energy(const float *logits, size_t count)
@@ -181,24 +187,35 @@ static void read_boxes(const struct pipeline_frame *frame, const struct pipeline
     values[SIGNAL_BOX_ASPECT] = aspect / count;
 }
 
+static void read_probabilities(const struct signal_view *view, const uint32_t *best, size_t count,
+                               float values[SIGNALS])
+{
+    const float *rows = view->output + 4 * view->columns;
+    uint32_t at[LOOPS_LANES];
+    struct loops_logs logs;
+    float spread = 0, energy = 0;
+    for (size_t i = 0; i < LOOPS_LANES; i++)
+        at[i] = best[i < count ? i : 0];
+    loops_logs(rows, view->columns, view->labels, at, &logs);
+    for (size_t i = 0; i < count; i++) {
+        spread += view->labels == 1 ? binary_entropy(rows[at[i]])
+                                    : entropy_of(logs.sum[i], logs.bits[i], view->labels);
+        energy += logs.rest[i] * LN_2;
+    }
+    values[SIGNAL_ENTROPY] = spread / (float)count;
+    values[SIGNAL_ENERGY] = energy / (float)count;
+}
+
 /* The best columns, as many as do not cost too much: each label is in another row of the output. */
 static void read_columns(const struct signal_view *view, const struct best_columns *best,
                          float values[SIGNALS])
 {
     const size_t affordable = MAX(GATHERED / MAX(view->labels, (size_t)1), (size_t)1);
     const size_t count = MIN(best->count, affordable);
-    float spread = 0, energy = 0;
-    for (size_t i = 0; i < count; i++) {
-        const float *p = view->output + 4 * view->columns + best->best[i];
-        spread += entropy(p, view->columns, view->labels);
-        energy += sigmoid_energy(p, view->columns, view->labels);
-    }
     values[SIGNAL_SCORE_MAX] = best->most;
     values[SIGNAL_UNSURE] = (float)best->unsure;
-    if (count == 0)
-        return;
-    values[SIGNAL_ENTROPY] = spread / (float)count;
-    values[SIGNAL_ENERGY] = energy / (float)count;
+    if (count > 0)
+        read_probabilities(view, best->best, count, values);
 }
 
 /* ---- scores ---- */
@@ -218,9 +235,9 @@ static void read_scores(struct result_memory *memory, const struct signal_view *
         second = 1 - p[0];
     values[SIGNAL_SCORE_MAX] = p[top];
     values[SIGNAL_UNSURE] = 1 - fabsf(p[top] - second);
-    values[SIGNAL_ENTROPY] = entropy(p, 1, result->count);
+    values[SIGNAL_ENTROPY] = entropy(p, result->count);
     values[SIGNAL_ENERGY] =
-        softmax ? logit_energy(view->output, result->count) : sigmoid_energy(p, 1, result->count);
+        softmax ? logit_energy(view->output, result->count) : sigmoid_energy(p, result->count);
     if (memory->known)
         values[SIGNAL_FLICKER] = top != memory->top;
     memory->known = true;

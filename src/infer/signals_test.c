@@ -126,6 +126,27 @@ static void runs_are_a_fair_sample(void **state)
     assert_float_equal(values[SIGNAL_LUMA], light / count / 255, 0.01);
 }
 
+/* Every length, all that colours can be. */
+static void colours_by_the_book(void **state)
+{
+    uint8_t rgb[LOOPS_RUN];
+    for (int turn = 0; turn < 2000; turn++) {
+        const size_t count = 1 + (size_t)turn % (LOOPS_RUN / 3);
+        int32_t saturation = 0, clipped = 0, got, got_clipped;
+        for (size_t i = 0; i < 3 * count; i++)
+            rgb[i] = (uint8_t)(turn % 3 ? next_random() >> 24 : 255 * (next_random() >> 31));
+        for (size_t i = 0; i < count; i++) {
+            const uint8_t *at = rgb + 3 * i;
+            const int most = MAX(MAX(at[0], at[1]), at[2]), least = MIN(MIN(at[0], at[1]), at[2]);
+            saturation += 4096 * (most - least) / MAX(most, 1);
+            clipped += most == 255 || most == 0;
+        }
+        loops_colour(rgb, count, &got, &got_clipped);
+        assert_int_equal(got, saturation);
+        assert_int_equal(got_clipped, clipped);
+    }
+}
+
 /* Every size that a frame may have, down to nothing: bounds are AddressSanitizer's business, numbers are finite or missing. */
 static void any_size(void **state)
 {
@@ -380,6 +401,36 @@ static void logarithms(void **state)
     assert_float_equal(signals_log2(NAN), -126, 0);
 }
 
+/* Many at once give the same bits as one by one, and sums go down the rows. */
+static void logarithms_of_columns(void **state)
+{
+    enum { ROWS = 7, STRIDE = 300 };
+    static const float odd[] = {0,          1,    0.5f,   1e-40f,      1.1754944e-38f,
+                                0.9999995f, 1.5f, -0.25f, 1.41421356f, NAN};
+    static float rows[ROWS * STRIDE];
+    for (int turn = 0; turn < 300; turn++) {
+        uint32_t at[LOOPS_LANES];
+        struct loops_logs logs;
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+            rows[i] = next_random() >> 29 ? powf(uniform(), 20) : odd[(next_random() >> 8) % ARRAY_LEN(odd)];
+        for (size_t k = 0; k < LOOPS_LANES; k++)
+            at[k] = (next_random() >> 8) % STRIDE;
+        loops_logs(rows, STRIDE, ROWS, at, &logs);
+        for (size_t k = 0; k < LOOPS_LANES; k++) {
+            float sum = 0, bits = 0, rest = 0;
+            for (size_t i = 0; i < ROWS; i++) {
+                const float p = rows[i * STRIDE + at[k]];
+                sum += p;
+                bits += p > 0 ? 0 - p * signals_log2(p) : 0;
+                rest += signals_log2(1 - MIN(p, LOOPS_NEARLY_SURE));
+            }
+            assert_true(isnan(sum) ? isnan(logs.sum[k]) : logs.sum[k] == sum);
+            assert_true(logs.bits[k] == bits);
+            assert_true(logs.rest[k] == rest);
+        }
+    }
+}
+
 /* ---- all of it, through a model ---- */
 
 static void a_model_of_values(void **state)
@@ -426,6 +477,7 @@ int main(void)
         cmocka_unit_test(a_grey_wall),
         cmocka_unit_test(each_way_of_going_wrong_moves_its_signal),
         cmocka_unit_test(runs_are_a_fair_sample),
+        cmocka_unit_test(colours_by_the_book),
         cmocka_unit_test(any_size),
         cmocka_unit_test(floats_of_any_length),
     };
@@ -436,6 +488,7 @@ int main(void)
         cmocka_unit_test_setup(entropy_and_energy_of_columns, result_setup),
         cmocka_unit_test(scores_in_numbers),
         cmocka_unit_test(logarithms),
+        cmocka_unit_test(logarithms_of_columns),
         cmocka_unit_test(a_model_of_values),
     };
     int failed = cmocka_run_group_tests(sensor, sensor_setup, sensor_teardown);
