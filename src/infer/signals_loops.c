@@ -84,8 +84,9 @@ LOOP void colour_loop(const uint8_t *restrict rgb, size_t count, int32_t *out_sa
         spread[i] = most[3 * i] - least[3 * i];
     }
     for (size_t i = 0; i < count; i++) {
-        saturation += (int32_t)((float)(SATURATION_ONE * spread[i]) / (float)(all[i] > 0 ? all[i] : 1));
-        clipped += (all[i] == 255) | (all[i] == 0);
+        const int32_t black = all[i] == 0;
+        saturation += (int32_t)((float)(SATURATION_ONE * spread[i]) / (float)(all[i] + black));
+        clipped += black + (all[i] == 255);
     }
     *out_saturation = saturation;
     *out_clipped = clipped;
@@ -219,19 +220,16 @@ COPIES(void, scores,
         uint32_t *out_unsure),
        (scores, count, threshold, out_most, out_below, out_unsure))
 
-LOOP void take_larger_f32(lanes_f32 *restrict most, const lanes_f32 *restrict at)
-{
-    for (size_t k = 0; k < LOOPS_LANES; k++)
-        (*most)[k] = (*at)[k] > (*most)[k] ? (*at)[k] : (*most)[k];
-}
-
 LOOP float floor_loop(const float *restrict lanes, size_t count, size_t room)
 {
-    const lanes_f32 *row = (const lanes_f32 *)(const void *)lanes;
-    lanes_f32 all = (lanes_f32){0} - INFINITY;
+    const lanes_i32 *row = (const lanes_i32 *)(const void *)lanes;
+    const int32_t beyond = bits_of(INFINITY);
+    lanes_i32 all = {0};
     float most[LOOPS_LANES];
-    for (size_t i = 0; i < count / LOOPS_LANES; i++)
-        take_larger_f32(&all, &row[i]);
+    for (size_t i = 0; i < count / LOOPS_LANES; i++) {
+        const lanes_i32 number = row[i] & (row[i] <= beyond);
+        take_larger(&all, &number);
+    }
     memcpy(most, &all, sizeof most);
     for (size_t half = LOOPS_LANES / 2; half >= room; half /= 2)
         for (size_t k = 0; k < half; k++)

@@ -44,7 +44,7 @@ uint32_t loops_count_equal(const float *x, size_t count, float a, float b);
 void loops_scores(const float *scores, size_t count, float threshold, float *out_most, float *out_below,
                   uint32_t *out_unsure);
 
-/* Of `count` lanes, whole chunks of LOOPS_LANES, at least `room` are as large as this one; room: 1, 2, 4 or 8. Not a number is none. */
+/* Of `count` lanes ≥ 0, whole chunks of LOOPS_LANES, at least `room` are as large as this; room: 1, 2, 4 or 8. What is no number is none of them. */
 float loops_floor(const float *lanes, size_t count, size_t room);
 /* Which values are ≥ least, in order: how many. `out` has room for one more than all of them. */
 size_t loops_reach(const float *values, size_t count, float least, uint32_t *out);
