@@ -52,8 +52,6 @@ void loops_dots_plain(const int8_t *blocks, size_t padded, const int8_t queries[
 }
 
 #if defined(__x86_64__)
-#define AVX2 __attribute__((target("avx2")))
-
 /* A query as the instruction wants it, which multiplies by numbers without sign: a prototype's numbers get the signs, -x as ~x + 1. */
 struct wide_query {
     __m256i size[LOOPS_DIMS / 2], flip[LOOPS_DIMS / 2]; /* one pair of numbers, all over */

@@ -9,6 +9,7 @@
 
 /* CHOICE: a plain function and, on x86, name_avx2 are there. COPIES: both are made of name_loop. */
 #if defined(__x86_64__)
+#define AVX2 __attribute__((target("avx2")))
 #define CHOICE(type, name, plain, parameters, arguments)                                                     \
     type loops_##name parameters                                                                             \
     {                                                                                                        \
@@ -19,7 +20,7 @@
     {                                                                                                        \
         return name##_loop arguments;                                                                        \
     }                                                                                                        \
-    __attribute__((target("avx2"))) static type name##_avx2 parameters                                       \
+    AVX2 static type name##_avx2 parameters                                                                  \
     {                                                                                                        \
         return name##_loop arguments;                                                                        \
     }                                                                                                        \

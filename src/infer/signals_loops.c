@@ -6,6 +6,10 @@
 #include <math.h>
 #include <stdbool.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 /* ---- pixels ---- */
 
 enum { SATURATION_ONE = 4096 };
@@ -51,15 +55,62 @@ LOOP void sum_run(const struct loops_run *run, size_t count, struct loops_sums *
     memcpy(run->before, run->at, count);
 }
 
-/* Nearly every run is as long as can be: that one is compiled for its length. */
-LOOP void run_loop(const struct loops_run *run, struct loops_sums *out)
+void loops_run_plain(const struct loops_run *run, struct loops_sums *out)
 {
-    if (run->count == LOOPS_RUN)
-        sum_run(run, LOOPS_RUN, out);
-    else
-        sum_run(run, run->count, out);
+    sum_run(run, run->count, out);
 }
-COPIES(void, run, (const struct loops_run *run, struct loops_sums *out), (run, out))
+
+#if defined(__x86_64__)
+AVX2 static inline __m256i wide(const uint8_t *bytes)
+{
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)bytes));
+}
+
+/* Added up: the squares of sixteen numbers. */
+AVX2 static inline __m256i add_squares(__m256i sum, __m256i values)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(values, values));
+}
+
+AVX2 static inline __m256i bend_at(const struct loops_run *run, size_t i, __m256i at)
+{
+    const __m256i beside = _mm256_add_epi16(wide(run->at + i - 3), wide(run->at + i + 3));
+    const __m256i above = _mm256_add_epi16(wide(run->up + i), wide(run->down + i));
+    return _mm256_sub_epi16(_mm256_slli_epi16(at, 2), _mm256_add_epi16(beside, above));
+}
+
+AVX2 static inline int32_t total(__m256i sums)
+{
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
+}
+
+/* Nearly every run is as long as can be: this one is for those. */
+AVX2 static void run_avx2(const struct loops_run *run, struct loops_sums *out)
+{
+    const __m256i none = _mm256_setzero_si256();
+    __m256i sum = none, squared = none, bend_squared = none, change = none;
+    if (run->count != LOOPS_RUN) {
+        loops_run_plain(run, out);
+        return;
+    }
+    for (size_t i = 0; i < LOOPS_RUN; i += 32) {
+        const __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(run->at + i));
+        __m256i *before = (__m256i *)(void *)(run->before + i);
+        sum = _mm256_add_epi32(sum, _mm256_sad_epu8(bytes, none));
+        change = _mm256_add_epi32(change, _mm256_sad_epu8(bytes, _mm256_loadu_si256(before)));
+        _mm256_storeu_si256(before, bytes);
+        for (size_t k = i; k < i + 32; k += 16) {
+            const __m256i at = wide(run->at + k);
+            squared = add_squares(squared, at);
+            bend_squared = add_squares(bend_squared, bend_at(run, k, at));
+        }
+    }
+    *out = (struct loops_sums){total(sum), total(squared), total(bend_squared), total(change)};
+}
+#endif
+CHOICE(void, run, loops_run_plain, (const struct loops_run *run, struct loops_sums *out), (run, out))
 
 /* Of three bytes from each byte on: two of three are of no use, and yet that is quicker than to take the channels apart. */
 LOOP void extremes_of(const uint8_t *restrict rgb, size_t count, uint8_t *restrict most,

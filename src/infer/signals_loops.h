@@ -74,6 +74,7 @@ void loops_dots(const int8_t *blocks, size_t padded, const int8_t queries[LOOPS_
 void loops_top(const int16_t *values, size_t padded, int16_t out[LOOPS_TOP]);
 
 /* Where the copies are not of one loop: the plain ones, to be held against the others. */
+void loops_run_plain(const struct loops_run *run, struct loops_sums *out);
 void loops_dots_plain(const int8_t *blocks, size_t padded, const int8_t queries[LOOPS_QUERIES][LOOPS_DIMS],
                       int16_t *const out[LOOPS_QUERIES]);
 void loops_top_plain(const int16_t *values, size_t padded, int16_t out[LOOPS_TOP]);

@@ -126,6 +126,40 @@ static void runs_are_a_fair_sample(void **state)
     assert_float_equal(values[SIGNAL_LUMA], light / count / 255, 0.01);
 }
 
+/* Every length and the extremes of bytes, to the last digit. */
+static void runs_by_the_book(void **state)
+{
+    uint8_t rows[3][LOOPS_RUN + 6], before[LOOPS_RUN], before_plain[LOOPS_RUN];
+    for (int turn = 0; turn < 1000; turn++) {
+        const size_t count = turn % 4 ? LOOPS_RUN : 1 + (size_t)turn % LOOPS_RUN;
+        struct loops_sums sums, plain;
+        int32_t sum = 0, squared = 0, bend_squared = 0, change = 0;
+        for (size_t i = 0; i < sizeof rows; i++)
+            rows[i / sizeof *rows][i % sizeof *rows] =
+                (uint8_t)(turn % 3 ? next_random() >> 24 : 255 * (next_random() >> 31));
+        for (size_t i = 0; i < LOOPS_RUN; i++)
+            before[i] = before_plain[i] = (uint8_t)(next_random() >> 24);
+        for (size_t i = 0; i < count; i++) {
+            const uint8_t *at = rows[1] + 3 + i;
+            const int bend = 4 * at[0] - at[-3] - at[3] - rows[0][3 + i] - rows[2][3 + i];
+            sum += at[0];
+            squared += at[0] * at[0];
+            bend_squared += bend * bend;
+            change += abs(at[0] - before[i]);
+        }
+        const struct loops_run run = {rows[0] + 3, rows[1] + 3, rows[2] + 3, count, before};
+        struct loops_run other = run;
+        other.before = before_plain;
+        loops_run(&run, &sums);
+        loops_run_plain(&other, &plain);
+        const struct loops_sums want = {sum, squared, bend_squared, change};
+        assert_memory_equal(&sums, &want, sizeof sums);
+        assert_memory_equal(&plain, &want, sizeof plain);
+        assert_memory_equal(before, rows[1] + 3, count);
+        assert_memory_equal(before_plain, before, sizeof before);
+    }
+}
+
 /* Every length, all that colours can be. */
 static void colours_by_the_book(void **state)
 {
@@ -477,6 +511,7 @@ int main(void)
         cmocka_unit_test(a_grey_wall),
         cmocka_unit_test(each_way_of_going_wrong_moves_its_signal),
         cmocka_unit_test(runs_are_a_fair_sample),
+        cmocka_unit_test(runs_by_the_book),
         cmocka_unit_test(colours_by_the_book),
         cmocka_unit_test(any_size),
         cmocka_unit_test(floats_of_any_length),
