@@ -46,11 +46,16 @@ static size_t count_over(const int64_t *values, size_t count, int64_t limit)
     return over;
 }
 
+static bool is_faster(double candidate, double parent)
+{
+    return candidate * GATE_MIN_SPEEDUP < parent;
+}
+
 static size_t count_faster(const struct gate_pairs *pairs, size_t first)
 {
     size_t faster = 0;
     for (size_t i = first; i < pairs->count; i++)
-        faster += pairs->candidate_ns[i] < pairs->parent_ns[i];
+        faster += is_faster((double)pairs->candidate_ns[i], (double)pairs->parent_ns[i]);
     return faster;
 }
 
@@ -109,15 +114,15 @@ static bool latency_holds(const struct gate_pairs *pairs, struct gate_answer *ou
     if (n < GATE_MIN_PAIRS)
         return refuse(out, "too few runs: %zu pairs, %d are needed", n, GATE_MIN_PAIRS);
     if (out->faster_share_lower <= 0.5)
-        return refuse(out, "not faster: p50 %.3f ms, the parent's is %.3f ms; faster in %.0f %% of %zu pairs",
-                      out->candidate_p50_ms, out->parent_p50_ms, 100 * out->faster_share, n);
+        return refuse(out, "not faster: p50 %.3f ms, the parent's is %.3f ms; faster by %.0f %% in %.0f %% of %zu pairs",
+                      out->candidate_p50_ms, out->parent_p50_ms, 100 * (GATE_MIN_SPEEDUP - 1), 100 * out->faster_share, n);
     if (bound_share_lower(count_faster(pairs, half), n - half, GATE_ALPHA) <= 0.5)
         return refuse(out, "fast only at first: p50 of the later half %.3f ms, the parent's is %.3f ms",
                       quantile_ms(pairs->candidate_ns + half, n - half, 0.5),
                       quantile_ms(pairs->parent_ns + half, n - half, 0.5));
-    if (!(out->candidate_p50_ms < out->parent_p50_ms))
-        return refuse(out, "slower: p50 %.3f ms, the parent's is %.3f ms", out->candidate_p50_ms,
-                      out->parent_p50_ms);
+    if (!is_faster(out->candidate_p50_ms, out->parent_p50_ms))
+        return refuse(out, "not faster by %.0f %%: p50 %.3f ms, the parent's is %.3f ms",
+                      100 * (GATE_MIN_SPEEDUP - 1), out->candidate_p50_ms, out->parent_p50_ms);
     if (out->candidate_p99_ms > out->parent_p99_ms && tail_is_worse(pairs))
         return refuse(out, "slower at worst: p99 %.3f ms, the parent's is %.3f ms", out->candidate_p99_ms,
                       out->parent_p99_ms);

@@ -3,9 +3,10 @@
  *
  *     latencies come in pairs: parent and candidate run in turn, so that whatever else the machine does hits both. Warm-up is not in them.
  *
- *     pairs       the candidate was the faster one in more than half of them: exact lower bound > 1/2, over all pairs and over the later half
- *                 alone (a candidate that is only fast at first is not fast)
- *     p50         candidate < parent
+ *     pairs       the candidate was faster by GATE_MIN_SPEEDUP in more than half of them: exact lower bound > 1/2, over all pairs and over the
+ *                 later half alone (a candidate that is only fast at first is not fast). Less than that is not worth another model, and chance
+ *                 and a busy machine make as much of two copies.
+ *     p50         the same
  *     p99         candidate ≤ parent, or no evidence that it is worse: runs beyond the parent's p99 by an exact test (hypergeometric)
  *     memory      candidate ≤ parent, with room for what measuring cannot tell (GATE_MEMORY_SLACK, GATE_MEMORY_ROOM)
  *     fidelity    exact lower bound on held-out samples ≥ 1 - max_drop
@@ -19,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define GATE_MIN_SPEEDUP 1.03
 #define GATE_MEMORY_SLACK 1.05
 #define GATE_MEMORY_ROOM (4 << 20) /* bytes: what measuring a whole process cannot tell */
 #define GATE_ALPHA 0.05

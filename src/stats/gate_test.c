@@ -102,6 +102,38 @@ static void slower_ones_and_copies_are_refused(void **state)
     is_refused(&play, "not faster");
 }
 
+static void a_gain_too_small_to_be_worth_it_is_refused(void **state)
+{
+    struct play play;
+    for (int i = 1; i <= 8; i++) {
+        double speedup = 1 + (GATE_MIN_SPEEDUP - 1) * i / 10;
+        begin(&play, 1);
+        for (int k = 0; k < PAIRS; k++)
+            play.candidate[k] = (int64_t)((double)play.parent[k] / speedup);
+        is_refused(&play, "not faster");
+    }
+    begin(&play, 1);
+    for (int k = 0; k < PAIRS; k++)
+        play.candidate[k] = (int64_t)((double)play.parent[k] / (1 + (GATE_MIN_SPEEDUP - 1) * 1.2));
+    is_promoted(&play);
+}
+
+/* Two copies on a machine that is busy now and then, with noise of a few per cent, and as few pairs as a robot measures. */
+static void copies_on_a_busy_machine_are_not_promoted(void **state)
+{
+    struct play play;
+    begin(&play, 1);
+    play.question.pairs.count = 64;
+    for (int run = 0; run < 2000; run++) {
+        for (int i = 0; i < 64; i++) {
+            double busy = i / 8 % 2 ? 1.3 : 1;
+            play.parent[i] = (int64_t)(1.5e6 * busy * (1 + 0.04 * uniform()));
+            play.candidate[i] = (int64_t)(1.5e6 * busy * (1 + 0.04 * uniform()));
+        }
+        is_refused(&play, "not faster");
+    }
+}
+
 static void a_copy_is_promoted_by_chance_more_rarely_than_alpha(void **state)
 {
     struct play play;
@@ -249,6 +281,8 @@ int main(void)
         cmocka_unit_test(a_good_one_is_promoted_with_its_figures),
         cmocka_unit_test(quantiles_are_those_of_the_sorted_runs),
         cmocka_unit_test(slower_ones_and_copies_are_refused),
+        cmocka_unit_test(a_gain_too_small_to_be_worth_it_is_refused),
+        cmocka_unit_test(copies_on_a_busy_machine_are_not_promoted),
         cmocka_unit_test(a_copy_is_promoted_by_chance_more_rarely_than_alpha),
         cmocka_unit_test(what_is_fast_only_at_first_is_refused),
         cmocka_unit_test(a_worse_tail_is_refused_by_evidence_only),
