@@ -440,7 +440,8 @@ class Proxy:
         ("status", 404, "not_found")   this status instead
         ("noise",)           bytes that are no HTTP
     offer: (assignment, Release): handed out as the newest assignment (Director), with its blobs, as a server would that has
-        gone over to the enemy.
+        gone over to the enemy. A function instead of the assignment makes it at the robot's next question: what the robot was
+        told before that is settled then.
     """
 
     def __init__(self, server):
@@ -507,6 +508,9 @@ class Proxy:
             return None
         assignment, release = self.offer
         if "/director?after=" in path:
+            if callable(assignment):
+                assignment = assignment()
+                self.offer = assignment, release
             after = int(path.split("after=")[1].split("&")[0])
             if after < assignment["signed"]["version"]:
                 return 200, "application/json", {}, json.dumps({"assignment": assignment, "approvals": []}).encode()

@@ -206,11 +206,10 @@ def test_a_download_that_fails_for_a_while(site, fault, say):
 # ---- two keys ----
 
 
-def offered(site, release, /, assignment=None, **lies):
+def offered(site, release, /, change=lambda assignment: assignment, **lies):
     """A server that has gone over to the enemy, with the director's key: it assigns what it likes. The robot refuses; its report's text."""
-    assignment = assignment or site.director.assign(site.robot, release, **lies)
     mark = site.robot.mark()
-    site.proxy.offer = assignment, release
+    site.proxy.offer = lambda: change(site.director.assign(site.robot, release, **lies)), release
     wait_for(lambda: site.robot.reports("failed", after=mark), lambda: f"a refusal: {site.robot.tail()}")
     site.proxy.offer = None
     wait_for(lambda: site.robot.show()["target"]["digest"] == site.good.digest and site.robot.phase() == "idle", lambda: site.robot.tail())
@@ -242,10 +241,11 @@ def test_an_assignment_for_others_or_of_the_past(site, lies, rule):
 
 
 def test_an_assignment_that_the_director_did_not_sign(site):
-    assignment = site.director.assign(site.robot, site.good)
-    sig = assignment["signatures"][0]["sig"]
-    assignment["signatures"][0]["sig"] = ("0" if sig[0] != "0" else "1") + sig[1:]
-    assert offered(site, site.good, assignment).startswith("[assignment.signatures]")
+    def forge(assignment):
+        sig = assignment["signatures"][0]["sig"]
+        assignment["signatures"][0]["sig"] = ("0" if sig[0] != "0" else "1") + sig[1:]
+        return assignment
+    assert offered(site, site.good, forge).startswith("[assignment.signatures]")
 
 
 def test_an_older_release_that_was_good_once(site):
