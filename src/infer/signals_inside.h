@@ -60,7 +60,7 @@ struct result_memory { /* one frame ago */
     bool known;
     size_t count;
     struct detection items[RESULT_TRACKED];
-    uint32_t top; /* scores: the largest one */
+    uint32_t answer; /* scores: the largest one; of a single score: is it more likely than not? */
 };
 
 struct best_columns { /* of a yolov8 output, by descending score */

@@ -238,10 +238,11 @@ static void read_scores(struct result_memory *memory, const struct signal_view *
     values[SIGNAL_ENTROPY] = entropy(p, result->count);
     values[SIGNAL_ENERGY] =
         softmax ? logit_energy(view->output, result->count) : sigmoid_energy(p, result->count);
+    const uint32_t answer = result->count == 1 ? p[0] > second : top;
     if (memory->known)
-        values[SIGNAL_FLICKER] = top != memory->top;
+        values[SIGNAL_FLICKER] = answer != memory->answer;
     memory->known = true;
-    memory->top = top;
+    memory->answer = answer;
 }
 
 void result_read(struct result_memory *memory, const struct signal_view *view,

@@ -421,6 +421,11 @@ static void scores_in_numbers(void **state)
     assert_float_equal(values[SIGNAL_UNSURE], 1 - (0.8 - 0.2), 1e-6);
     assert_float_equal(values[SIGNAL_ENTROPY], -0.8 * log2(0.8) - 0.2 * log2(0.2), 1e-5);
     assert_float_equal(values[SIGNAL_ENERGY], log(0.2), 1e-5);
+    scores(&memory, ACTIVATION_SIGMOID, fall, fall, 1);
+    assert_float_equal(values[SIGNAL_FLICKER], 0, 0);
+    fall[0] = 0.3f; /* it is over */
+    scores(&memory, ACTIVATION_SIGMOID, fall, fall, 1);
+    assert_float_equal(values[SIGNAL_FLICKER], 1, 0);
     float sure[2] = {1, 0}; /* certainty is a number too */
     scores(&memory, ACTIVATION_SIGMOID, sure, sure, 2);
     assert_true(isfinite(values[SIGNAL_ENERGY]) && isfinite(values[SIGNAL_ENTROPY]));

@@ -287,6 +287,37 @@ static void bursts_are_no_change_of_shape(void **unused)
     assert_true(alarms <= 2);
 }
 
+/* A signal of 0 and, with probability `often`, 1, in long blocks: the shapes that were called another in so many blocks of it. */
+static size_t shapes_of_two_values(double often, size_t blocks)
+{
+    const struct drift_options options = {.block_frames = 300, .burn_in = 18, .arl_blocks = 10000};
+    struct drift_report report;
+    struct fixture f;
+    float values[SIGNALS];
+    size_t alarms = 0;
+    set_up_with(&f, &options, &(struct drift_reference){.mean = often, .sd = 0.02, .tolerance = 0.0005});
+    for (size_t frame = 0; frame < blocks * 300; frame++) {
+        for (int k = 0; k < SIGNALS; k++)
+            values[k] = uniform() < often;
+        if (!drift_frame(f.drift, values, 0))
+            continue;
+        drift_read(f.drift, &report);
+        alarms += report.alarm && report.signals[report.worst].direction == 0;
+        if (report.alarm)
+            drift_acknowledge(f.drift);
+    }
+    tear_down(&f);
+    return alarms;
+}
+
+/* What the least share of a bin takes from the others is no drift, however long a block is. */
+static void one_value_and_two_are_ordinary_shapes(void **unused)
+{
+    assert_int_equal(shapes_of_two_values(0, 1000), 0);
+    assert_int_equal(shapes_of_two_values(0.001, 1000), 0);
+    assert_int_equal(shapes_of_two_values(0.05, 1000), 0);
+}
+
 /* ---- causes ---- */
 
 static enum drift_cause cause_of(const double shift[SIGNALS], bool *out_results_moved)
@@ -503,6 +534,7 @@ int main(void)
         cmocka_unit_test(a_stream_without_numbers_is_not_judged),
         cmocka_unit_test(rare_events_of_ordinary_days_are_learned),
         cmocka_unit_test(bursts_are_no_change_of_shape),
+        cmocka_unit_test(one_value_and_two_are_ordinary_shapes),
         cmocka_unit_test(causes_are_told_apart),
         cmocka_unit_test(few_frames_do_not_blame_the_model),
         cmocka_unit_test(a_restored_one_goes_on_alike),

@@ -116,6 +116,8 @@ static double shape_log_e(const double expected[DRIFT_BINS], const double instea
 {
     double sum = 0, low = INFINITY, high = 0;
     for (int i = 0; i < DRIFT_BINS; i++) {
+        if (expected[i] <= 0)
+            continue;
         double ratio = instead[i] / expected[i];
         sum += share[i] > 0 ? share[i] * log(ratio) : 0;
         low = fmin(low, ratio);
@@ -128,11 +130,11 @@ static void judge_shape(const struct drift *drift, struct channel *channel, uint
                         const struct block *block)
 {
     struct shape *shape = &channel->shape;
-    double expected[DRIFT_BINS], instead[DRIFT_BINS];
-    if (!learn_shares(drift, channel, context, expected))
+    double expected[DRIFT_BINS], instead[DRIFT_BINS], moved;
+    if (!learn_shares(drift, channel, context, expected, &moved))
         return;
     double independent = block->frames / shape_dispersion(channel);
-    double tolerance = shape_tolerance(channel, context, independent);
+    double tolerance = shape_tolerance(channel, context, independent) + moved;
     alternative(shape, expected, instead);
     double log_e = independent * shape_log_e(expected, instead, block->share, tolerance);
     log_e = fmin(fmax(log_e, -99), drift->log_cap);

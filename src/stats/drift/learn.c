@@ -241,8 +241,15 @@ void learn_cycle(struct drift *drift, uint32_t context)
         learn_settle(drift, &drift->channels[i]);
 }
 
+/* Of equal edges only the first and the last bin can hold anything: a signal with two values has two. */
+static bool bin_exists(const struct channel *channel, int bin)
+{
+    const float *edges = channel->reference.edges;
+    return bin == 0 || bin == DRIFT_BINS - 1 || edges[bin] > edges[bin - 1];
+}
+
 bool learn_shares(const struct drift *drift, const struct channel *channel, uint32_t context,
-                  double out[DRIFT_BINS])
+                  double out[DRIFT_BINS], double *out_moved)
 {
     const struct learned *learned = &channel->learned[context];
     if (!learn_known(drift, channel, context) || (!learned->blocks && !channel->continuous))
@@ -250,10 +257,13 @@ bool learn_shares(const struct drift *drift, const struct channel *channel, uint
     double prior = channel->continuous ? PRIOR_BLOCKS / 2.0 : 0, sum = 0;
     for (int i = 0; i < DRIFT_BINS; i++) {
         double share = prior / DRIFT_BINS + learned->blocks * (double)learned->share[i];
-        out[i] = fmax(share / (prior + learned->blocks), LEAST_SHARE);
+        out[i] = bin_exists(channel, i) ? fmax(share / (prior + learned->blocks), LEAST_SHARE) : 0;
         sum += out[i];
     }
-    for (int i = 0; i < DRIFT_BINS; i++)
+    *out_moved = 0;
+    for (int i = 0; i < DRIFT_BINS; i++) {
         out[i] /= sum;
+        *out_moved += learned->blocks ? fabs(out[i] - (double)learned->share[i]) / 2 : 0;
+    }
     return true;
 }

@@ -101,9 +101,9 @@ void learn_settle(const struct drift *drift, struct channel *channel);
 bool learn_known(const struct drift *drift, const struct channel *channel, uint32_t context);
 /* Blocks of `context` go on: has the site been seen as a whole? */
 void learn_cycle(struct drift *drift, uint32_t context);
-/* Expected shares; false: they are not known. */
+/* Expected shares, and the total variation by which prior and least share moved them from those that were seen; false: they are not known. */
 bool learn_shares(const struct drift *drift, const struct channel *channel, uint32_t context,
-                  double out[DRIFT_BINS]);
+                  double out[DRIFT_BINS], double *out_moved);
 
 /* evidence.c */
 extern const double evidence_sizes[SIZES]; /* of shifts, in sd of a block mean */
