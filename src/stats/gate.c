@@ -114,8 +114,11 @@ static bool latency_holds(const struct gate_pairs *pairs, struct gate_answer *ou
     if (n < GATE_MIN_PAIRS)
         return refuse(out, "too few runs: %zu pairs, %d are needed", n, GATE_MIN_PAIRS);
     if (out->faster_share_lower <= 0.5)
-        return refuse(out, "not faster: p50 %.3f ms, the parent's is %.3f ms; faster by %.0f %% in %.0f %% of %zu pairs",
-                      out->candidate_p50_ms, out->parent_p50_ms, 100 * (GATE_MIN_SPEEDUP - 1), 100 * out->faster_share, n);
+        return refuse(
+            out,
+            "not faster: p50 %.3f ms, the parent's is %.3f ms; faster by %.0f %% in %.0f %% of %zu pairs",
+            out->candidate_p50_ms, out->parent_p50_ms, 100 * (GATE_MIN_SPEEDUP - 1), 100 * out->faster_share,
+            n);
     if (bound_share_lower(count_faster(pairs, half), n - half, GATE_ALPHA) <= 0.5)
         return refuse(out, "fast only at first: p50 of the later half %.3f ms, the parent's is %.3f ms",
                       quantile_ms(pairs->candidate_ns + half, n - half, 0.5),
