@@ -1,17 +1,17 @@
-/* Does muster-watch notice what it should, and nothing else? Robots drive through the rendered warehouse with the real model, engine and signals, and
- * the watcher's core (src/robot/watch/core.h) judges, in accelerated time.
+/* Does muster-watch notice what it should, and nothing else? Robots live in a simulated world with the real model, engine and signals, and the watcher's core
+ * (src/robot/watch/core.h) judges, in accelerated time.
  *
- *     bench-watch --release DIR [--robots N] [--days N] [--hours N] [--step-min N] [--frames N] [--check]
+ *     bench-watch --release DIR [--world warehouse|falls] [--robots N] [--days N] [--hours N] [--step-min N] [--frames N] [--check]
  *
- * Simulated: every --step-min (10) minutes of each robot's day one block of --frames (20) frames, spread over one minute of its drive; each with the frame
- * 0.1 s before it, so that change and flicker are what they are. Of the other minutes nothing is rendered, so all counts are in blocks. A robot has its own
- * site, goods, camera and round (15 to 25 s from dock to dock; its goods are the same again after 4 h). Light follows the hours (±10 %), the day (2 %) and the
- * hour (1 %). First --days (2) ordinary days of all, of which the first is the one that is learned; then for --hours (12) one robot of each four has
- * a dirty lens, one works at night, one meets a new kind of object, and one goes on as it was. The machine's own time is left out (SIGNAL_RUN_MS): it is that of
- * a bench.
+ * Simulated: every --step-min (10) minutes of each robot's day one block of --frames (20; falls: 300) frames, spread over one minute of it; in the warehouse
+ * each with the frame 0.1 s before it, so that change and flicker are what they are. Of the other minutes nothing is made, so all counts are in blocks.
+ * First --days (2) ordinary days of all, of which the first is the one that is learned; then for --hours (12) something is wrong with one robot of each four
+ * or the next (watch_warehouse.c, watch_falls.c), and the others go on as they were. The machine's own time is left out (SIGNAL_RUN_MS): it is that of a
+ * bench.
  *
  * One JSON object: ordinary {robot_days, blocks, false_alarms}, rows[] {robot, site, change, cause, first_cause, delay_blocks, log10_e}, pointed[] (e-BH over
  * the robots at the end, false discovery rate 0.05), frame_ms. --check: exit status 1 unless every change is found with its cause and nothing else is. */
+#include "watch.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -20,41 +20,20 @@
 #include "robot/watch/catalog.h"
 #include "robot/watch/core.h"
 #include "sim/world/prng.h"
-#include "sim/world/world.h"
 #include "stats/drift/fleet.h"
 #include "usage.h"
 #include "wire/decision.h"
 
 #include <getopt.h>
 #include <math.h>
-#include <stdlib.h>
 
-enum {
-    MAX_ROBOTS = 64,
-    MINUTE_MS = 60000,
-    HOUR_MS = 60 * MINUTE_MS,
-    DAY_MS = 24 * HOUR_MS,
-    PAIR_MS = 100,
-    ROUND_MS = 4 * HOUR_MS /* a float holds where a robot is for so long */
-};
+enum { MAX_ROBOTS = 64, HOUR_MS = 60 * WATCH_MINUTE_MS, DAY_MS = 24 * HOUR_MS };
 
 static const int64_t monday_ms = 1767571200000;
 
-enum change { STAYS, LENS, NIGHT, STRANGE, CHANGES };
-static const struct {
-    const char *name, *cause;
-    struct world_change change;
-} changes[CHANGES] = {
-    [STAYS] = {"none", "", {0}},
-    [LENS] = {"dirty_lens", "sensor", {.dirty_lens = true}},
-    [NIGHT] = {"night", "environment", {.night = true}},
-    [STRANGE] = {"new_object", "novelty", {.strange = 4}},
-};
-
 struct robot {
-    int number, site, period_ms;
-    enum change change;
-    struct world *world;
+    int number, change;
+    void *world;
     struct core *core;
     uint64_t seq;
     int alarms; /* in this part */
@@ -64,20 +43,21 @@ struct robot {
 
 struct bench {
     const char *release;
+    const struct watch_scene *scene;
     uint64_t robots, days, hours, step_min, frames;
     bool check;
     struct engine engine;
     struct runner_engine run;
     struct catalog catalog;
     struct robot robot[MAX_ROBOTS];
-    int64_t spent_ns, rendered;
+    int64_t spent_ns, seen;
     uint64_t ordinary_blocks;
     int ordinary_alarms;
 };
 
 /* ---- what the core wants ---- */
 
-static struct bench bench = {.robots = 8, .days = 2, .hours = 12, .step_min = 10, .frames = 20};
+static struct bench bench = {.scene = &watch_warehouse, .robots = 8, .days = 2, .hours = 12, .step_min = 10};
 
 static int load(const struct digest *release, struct subject_about *out, void *arg, struct err *err)
 {
@@ -125,59 +105,30 @@ static int open_robot(int number, struct robot *robot, struct err *err)
                                          .choice = {.seed = (uint64_t)number}};
     const struct core_outside outside = {
         .load = load, .frame = no_frame, .still = not_still, .put = put, .arg = robot};
-    *robot = (struct robot){.number = number,
-                            .site = (number + number / CHANGES) % world_site_count(),
-                            .period_ms = 15000 + 2500 * (number % 5),
-                            .change = (enum change)(number % CHANGES)};
-    robot->world = world_new(100 + (uint64_t)number, robot->site);
-    if (!robot->world || !world_set_dock(robot->world, robot->period_ms, 4000))
-        return err_no_memory(err);
+    *robot = (struct robot){.number = number, .change = number % WATCH_CHANGES};
+    if (bench.scene->open(number, &robot->world, err) < 0)
+        return -1;
     return core_new(&options, &outside, 0, monday_ms, &robot->core, err);
-}
-
-static float gauss(struct prng *rng)
-{
-    float sum = -6;
-    for (int i = 0; i < 12; i++)
-        sum += prng_unit(rng);
-    return sum;
-}
-
-/* Light of this hour at this robot. */
-static float light_of(const struct robot *robot, int64_t time_ms)
-{
-    struct prng day = prng_of((uint64_t)robot->number, 7000 + (uint64_t)(time_ms / DAY_MS));
-    struct prng hour = prng_of((uint64_t)robot->number, 900000 + (uint64_t)(time_ms / HOUR_MS));
-    float of_day = (float)(time_ms % DAY_MS) / (float)DAY_MS;
-    return 1 + 0.1f * sinf(6.2831853f * (of_day - 0.25f)) + 0.02f * gauss(&day) + 0.01f * gauss(&hour);
 }
 
 static int one_frame(struct robot *robot, int64_t time_ms, struct ring_verdict *out, struct err *err)
 {
-    static _Alignas(64) uint8_t rgb[WORLD_FRAME_BYTES];
     static struct ring_result result;
-    struct world_box boxes[WORLD_MAX_BOXES];
-    size_t count;
+    struct runner_frame frame;
     int64_t from_ns = clock_mono_ns();
-    world_seek(robot->world, time_ms % ROUND_MS);
-    world_render(robot->world, rgb, boxes, WORLD_MAX_BOXES, &count);
-    const struct runner_frame frame = {.payload = rgb,
-                                       .payload_bytes = sizeof rgb,
-                                       .width = WORLD_WIDTH,
-                                       .height = WORLD_HEIGHT,
-                                       .format = RING_RGB8};
+    bench.scene->see(robot->world, time_ms, &frame);
     result.signals = (struct frame_signals){0};
     if (bench.run.run(bench.run.self, &frame, &result, err) < 0)
         return -1;
     bench.spent_ns += clock_mono_ns() - from_ns;
-    bench.rendered++;
+    bench.seen++;
     *out = (struct ring_verdict){.seq = ++robot->seq,
                                  .stream = 1,
                                  .release = bench.engine.image.digest,
                                  .status = RING_VERDICT_OK,
                                  .kind = result.kind,
                                  .count = result.count,
-                                 .label_count = WORLD_CLASSES,
+                                 .label_count = bench.scene->label_count,
                                  .signals = result.signals};
     memcpy(out->detections, result.detections, sizeof out->detections);
     out->signals.values[SIGNAL_RUN_MS] = NAN;
@@ -187,13 +138,14 @@ static int one_frame(struct robot *robot, int64_t time_ms, struct ring_verdict *
 static int one_block(struct robot *robot, int64_t block_ms, struct err *err)
 {
     static struct ring_verdict verdict;
-    int64_t apart_ms = MINUTE_MS / (int64_t)bench.frames;
-    struct prng rng = prng_of((uint64_t)robot->number, 50000000 + (uint64_t)(block_ms / MINUTE_MS));
-    world_set_daylight(robot->world, light_of(robot, block_ms));
+    int64_t apart_ms = WATCH_MINUTE_MS / (int64_t)bench.frames, pair_ms = bench.scene->pair_ms;
+    struct prng rng = prng_of((uint64_t)robot->number, 50000000 + (uint64_t)(block_ms / WATCH_MINUTE_MS));
+    bench.scene->begin_block(robot->world, block_ms);
     robot->blocks++;
     for (uint64_t i = 0; i < bench.frames; i++) {
-        int64_t time_ms = block_ms + (int64_t)i * apart_ms + prng_below(&rng, (int)apart_ms) + PAIR_MS;
-        if (one_frame(robot, time_ms - PAIR_MS, &verdict, err) < 0 ||
+        int64_t time_ms = block_ms + (int64_t)i * apart_ms;
+        time_ms += pair_ms ? pair_ms + prng_below(&rng, (int)apart_ms) : 0;
+        if ((pair_ms && one_frame(robot, time_ms - pair_ms, &verdict, err) < 0) ||
             one_frame(robot, time_ms, &verdict, err) < 0)
             return -1;
         core_verdict(robot->core, &verdict, time_ms, monday_ms + time_ms);
@@ -204,7 +156,7 @@ static int one_block(struct robot *robot, int64_t block_ms, struct err *err)
 
 static int play(int64_t from_ms, int64_t until_ms, struct err *err)
 {
-    for (int64_t at_ms = from_ms; at_ms < until_ms; at_ms += (int64_t)bench.step_min * MINUTE_MS) {
+    for (int64_t at_ms = from_ms; at_ms < until_ms; at_ms += (int64_t)bench.step_min * WATCH_MINUTE_MS) {
         for (uint64_t i = 0; i < bench.robots; i++)
             if (one_block(&bench.robot[i], at_ms, err) < 0)
                 return -1;
@@ -223,7 +175,7 @@ static void end_ordinary(void)
         robot->alarms = 0;
         robot->blocks = 0;
         robot->cause[0] = robot->first_cause[0] = 0;
-        world_set_change(robot->world, &changes[robot->change].change);
+        bench.scene->set_change(robot->world, robot->change);
     }
 }
 
@@ -234,10 +186,19 @@ static double evidence(const struct robot *robot, struct drift_report *out)
     return core_drift(robot->core, &bench.engine.image.digest, out) ? out->log10_e : NAN;
 }
 
+static const struct watch_change *change_of(const struct robot *robot)
+{
+    return &bench.scene->change[robot->change];
+}
+
+static bool stays(const struct robot *robot)
+{
+    return !change_of(robot)->cause[0];
+}
+
 static bool as_it_should(const struct robot *robot)
 {
-    return robot->change == STAYS ? robot->alarms == 0
-                                  : robot->alarms > 0 && str_eq(robot->cause, changes[robot->change].cause);
+    return (robot->alarms == 0) == stays(robot) && str_eq(robot->cause, change_of(robot)->cause);
 }
 
 static void print_row(const struct robot *robot, bool last)
@@ -246,7 +207,7 @@ static void print_row(const struct robot *robot, bool last)
     double log10_e = evidence(robot, &report);
     printf("  {\"robot\": %d, \"site\": \"%s\", \"change\": \"%s\", \"cause\": \"%s\", \"first_cause\": "
            "\"%s\", ",
-           robot->number, world_site_name(robot->site), changes[robot->change].name, robot->cause,
+           robot->number, bench.scene->site(robot->world), change_of(robot)->name, robot->cause,
            robot->first_cause);
     if (robot->alarms)
         printf("\"delay_blocks\": %lld, ", (long long)robot->first_block);
@@ -265,14 +226,14 @@ static bool print_pointed(void)
     for (uint64_t i = 0; i < bench.robots; i++)
         log10_e[i] = evidence(&bench.robot[i], &report);
     size_t count = fleet_drift_point(log10_e, bench.robots, 0.05,
-                                     drift_budget(1, 100, 90, (double)MINUTE_MS / 1e3), order);
+                                     drift_budget(1, 100, 90, WATCH_MINUTE_MS / 1e3), order);
     uint64_t expected = 0;
     for (uint64_t i = 0; i < bench.robots; i++)
-        expected += bench.robot[i].change != STAYS;
+        expected += !stays(&bench.robot[i]);
     printf(" \"pointed\": [");
     for (size_t i = 0; i < count; i++) {
         printf("%s%zu", i ? ", " : "", order[i]);
-        right &= bench.robot[order[i]].change != STAYS;
+        right &= !stays(&bench.robot[order[i]]);
     }
     printf("],\n");
     return right && count == expected;
@@ -281,16 +242,16 @@ static bool print_pointed(void)
 static bool print_report(void)
 {
     bool right = bench.ordinary_alarms == 0;
-    printf("{\"release\": \"%s %s\", \"robots\": %llu, \"step_min\": %llu, \"frames_per_block\": %llu,\n",
-           bench.engine.image.release.name, bench.engine.image.release.version,
+    printf("{\"release\": \"%s %s\", \"world\": \"%s\", \"robots\": %llu, \"step_min\": %llu, "
+           "\"frames_per_block\": %llu,\n",
+           bench.engine.image.release.name, bench.engine.image.release.version, bench.scene->name,
            (unsigned long long)bench.robots, (unsigned long long)bench.step_min,
            (unsigned long long)bench.frames);
     printf(" \"ordinary\": {\"robot_days\": %llu, \"blocks\": %llu, \"false_alarms\": %d},\n",
            (unsigned long long)(bench.robots * bench.days), (unsigned long long)bench.ordinary_blocks,
            bench.ordinary_alarms);
     right &= print_pointed();
-    printf(" \"frame_ms\": %.2f, \"rows\": [\n",
-           (double)bench.spent_ns / 1e6 / (double)MAX(bench.rendered, 1));
+    printf(" \"frame_ms\": %.2f, \"rows\": [\n", (double)bench.spent_ns / 1e6 / (double)MAX(bench.seen, 1));
     for (uint64_t i = 0; i < bench.robots; i++) {
         print_row(&bench.robot[i], i + 1 == bench.robots);
         right &= as_it_should(&bench.robot[i]);
@@ -315,13 +276,29 @@ static int work(struct err *err)
     return play(ordinary_ms, ordinary_ms + (int64_t)bench.hours * HOUR_MS, err);
 }
 
+static bool take_scene(const char *name)
+{
+    static const struct watch_scene *const scenes[] = {&watch_warehouse, &watch_falls};
+    for (size_t i = 0; i < ARRAY_LEN(scenes); i++)
+        if (str_eq(name, scenes[i]->name)) {
+            bench.scene = scenes[i];
+            return true;
+        }
+    return false;
+}
+
 static bool parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"release", required_argument, NULL, 'r'},  {"robots", required_argument, NULL, 'n'},
-        {"days", required_argument, NULL, 'd'},     {"hours", required_argument, NULL, 'h'},
-        {"step-min", required_argument, NULL, 's'}, {"frames", required_argument, NULL, 'f'},
-        {"check", no_argument, NULL, 'c'},          {0},
+        {"release", required_argument, NULL, 'r'},
+        {"world", required_argument, NULL, 'w'},
+        {"robots", required_argument, NULL, 'n'},
+        {"days", required_argument, NULL, 'd'},
+        {"hours", required_argument, NULL, 'h'},
+        {"step-min", required_argument, NULL, 's'},
+        {"frames", required_argument, NULL, 'f'},
+        {"check", no_argument, NULL, 'c'},
+        {0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         uint64_t *number = opt == 'n'   ? &bench.robots
@@ -330,13 +307,14 @@ static bool parse(int argc, char **argv)
                            : opt == 's' ? &bench.step_min
                            : opt == 'f' ? &bench.frames
                                         : NULL;
-        if (opt == '?' || (number && !str_to_u64(optarg, number)))
+        if (opt == '?' || (number && !str_to_u64(optarg, number)) || (opt == 'w' && !take_scene(optarg)))
             return false;
         bench.release = opt == 'r' ? optarg : bench.release;
         bench.check |= opt == 'c';
     }
+    bench.frames = bench.frames ? bench.frames : bench.scene->block_frames;
     return bench.release && bench.robots >= 1 && bench.robots <= MAX_ROBOTS && bench.step_min >= 1 &&
-           bench.step_min <= 180 && bench.frames >= 1 && bench.frames <= 600 && bench.days <= 1000;
+           bench.step_min <= 180 && bench.frames <= 600 && bench.days <= 1000;
 }
 
 int main(int argc, char **argv)
@@ -344,10 +322,12 @@ int main(int argc, char **argv)
     struct err err = {0};
     usage_on_help(
         argc, argv,
-        "usage: bench-watch --release DIR [--robots N] [--days N] [--hours N] [--step-min N] [--frames N] "
-        "[--check]\n"
-        "example: muster pack models/detector-2.0.0/release.yaml -o /tmp/r && bench-watch --release "
-        "/tmp/r\n");
+        "usage: bench-watch --release DIR [--world warehouse|falls] [--robots N] [--days N] [--hours N]\n"
+        "                   [--step-min N] [--frames N] [--check]\n"
+        "example: muster pack models/detector-2.0.0/release.yaml -o /tmp/r && bench-watch --release /tmp/r\n"
+        "         muster pack models/fall-2.0.0/release.yaml -o /tmp/f && bench-watch --release /tmp/f "
+        "--world "
+        "falls\n");
     if (!parse(argc, argv)) {
         fputs("bench-watch: an option is missing or wrong; see --help\n", stderr);
         return err_exit_status(ERR_USAGE);
@@ -360,7 +340,7 @@ int main(int argc, char **argv)
         if (bench.robot[i].core)
             core_free(bench.robot[i].core);
         if (bench.robot[i].world)
-            world_free(bench.robot[i].world);
+            bench.scene->close(bench.robot[i].world);
     }
     engine_close(&bench.engine);
     return done < 0 ? err_exit_status(err.code) : bench.check && !right;

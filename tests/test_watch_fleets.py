@@ -1,4 +1,5 @@
-"""Drift is watched on the drone's model: ordinary rounds raise nothing, a lens that is fogged does, as the sensor's fault."""
+"""Drift is watched on the models of all fleets: an ordinary life of a humanoid and of a drone raises nothing, an accelerometer that is stuck and a lens
+that is fogged do, with their cause."""
 import subprocess
 import time
 
@@ -10,8 +11,9 @@ from fleet import Place, Release, Robot, Server, ok, wait_for
 if not (BIN / "muster-watch").exists():
     pytest.skip("muster-watch is not built", allow_module_level=True)
 
-# Four seconds are two rounds of a drone at twenty times its pace. A false alarm in some 100,000 blocks.
-DRONE = "--window-s 1 --block-s 4 --contexts 1 --burn-in 8 --fleet-robots 1 --false-alarms 20"
+# Four seconds are a minute of a humanoid at sixteen times its pace, five of its acts, and two rounds of a drone at twenty times its own. A false alarm in
+# some 100,000 blocks.
+OPTIONS = "--window-s 1 --block-s 4 --contexts 1 --burn-in 8 --fleet-robots 1 --false-alarms 20"
 ORDINARY_S = 48
 
 
@@ -21,14 +23,14 @@ class Fleet:
         self.place = Place(dir)
         self.server = Server(self.place)
 
-    def robot(self, name, model, options):
+    def robot(self, name, model):
         """One that does not run its program yet."""
         out = self.dir / model
         ok("muster", "pack", ROOT / "models" / model / "release.yaml", "-o", out)
         self.place.sign(out)
         release = Release(out)
         self.server.push(release)
-        robot = Robot(self.server, name, self.dir / name, flags=["--watch-options", options])
+        robot = Robot(self.server, name, self.dir / name, flags=["--watch-options", OPTIONS])
         robot.enroll()
         robot.install(release)
         return robot, release
@@ -42,6 +44,15 @@ def fleet(tmp_path_factory):
 
 
 @pytest.fixture
+def humanoid(fleet):
+    robot, release = fleet.robot("h1", "fall-2.0.0")
+    live(robot)
+    robot.answers(release)
+    yield robot
+    robot.stop()
+
+
+@pytest.fixture
 def drone(fleet):
     """Two rounds of a flight, over and over; and what a fogged lens makes of them."""
     Image = pytest.importorskip("PIL.Image")
@@ -51,7 +62,7 @@ def drone(fleet):
     fogged.mkdir()
     for path in sorted(flight.glob("*.png")):
         Image.open(path).filter(ImageFilter.GaussianBlur(2)).save(fogged / path.name)
-    robot, release = fleet.robot("d1", "drone-2.0.0", DRONE)
+    robot, release = fleet.robot("d1", "drone-2.0.0")
     fly(robot, flight)
     robot.answers(release)
     yield robot
@@ -66,6 +77,10 @@ def start(robot, *args):
         [BIN / "muster-sim", "robot", "--run-dir", robot.run_dir, "--deadline-ms", "4000", "--log", robot.frames, *args], stderr=subprocess.DEVNULL)
 
 
+def live(robot, *fault):
+    start(robot, "--world", "fall", "--seed", "77", "--speed", "16", *fault)
+
+
 def fly(robot, flight):
     start(robot, "--camera", f"images:{flight}", "--fps", "100")
 
@@ -74,8 +89,8 @@ def log(robot):
     return (robot.run_dir / "watch.log").read_text()
 
 
-def test_every_release_of_the_drone_has_a_profile(tmp_path):
-    for name in ("drone-1.0.0", "drone-2.0.0"):
+def test_every_release_has_a_profile(tmp_path):
+    for name in ("drone-1.0.0", "drone-2.0.0", "fall-1.0.0", "fall-2.0.0", "fall-3.0.0"):
         out = tmp_path / name
         ok("muster", "pack", ROOT / f"models/{name}/release.yaml", "-o", out)
         assert "application/vnd.muster.profile.v1" in run("muster", "inspect", out, "--json").out
@@ -91,6 +106,10 @@ def expect(robot, go_wrong, cause):
     found = wait_for(lambda: [f for f in robot.server.json("drift", "list")["drift"] if f["robots"] == [robot.name]],
                      "a finding at the fleet")
     assert found[0]["cause"] == cause
+
+
+def test_a_stuck_accelerometer_is_told_as_the_sensors_fault(humanoid):
+    expect(humanoid, lambda: live(humanoid, "--imu", "stuck"), "sensor")
 
 
 def test_a_fogged_lens_of_a_drone_is_told_as_the_sensors_fault(drone, fleet):

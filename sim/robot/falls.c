@@ -8,7 +8,8 @@
 
 #include <math.h>
 
-enum { WINDOWS_PER_S = FALL_RATE_HZ / FALL_HOP, AFTER_S = 3 };
+enum { WINDOWS_PER_S = FALL_RATE_HZ / FALL_HOP, AFTER_S = 3, VERTICAL = 2 };
+#define STUCK_AT_G 1.0f /* as if it stood still */
 #define ALARM_AT 0.5f
 
 struct faller {
@@ -29,6 +30,14 @@ static int64_t index_at(const struct faller *faller, int64_t wall_ms)
     double world_s = (double)(wall_ms % (24 * 3600 * 1000ll)) / 1000 * faller->options->speed;
     int64_t start = (int64_t)(faller->options->seed % 1000) * 3701 * FALL_RATE_HZ;
     return start + (int64_t)(world_s * WINDOWS_PER_S) * FALL_HOP;
+}
+
+/* What a broken sensor makes of a window. */
+static void break_imu(const struct faller *faller, float *window)
+{
+    float *vertical = window + VERTICAL * FALL_WINDOW;
+    for (int i = 0; faller->options->stuck && i < FALL_WINDOW; i++)
+        vertical[i] = STUCK_AT_G;
 }
 
 /* Independent of the guard: one probability, or nothing. */
@@ -89,7 +98,9 @@ static void follow(struct faller *faller, int64_t index, int64_t wall_ms)
 static void one_window(struct faller *faller)
 {
     int64_t wall_ms = clock_wall_ms(), index = index_at(faller, wall_ms);
-    fall_window(&faller->world, index, muster_values_begin(faller->robot));
+    float *window = muster_values_begin(faller->robot);
+    fall_window(&faller->world, index, window);
+    break_imu(faller, window);
     uint64_t seq = muster_frame_submit(faller->robot, 0, faller->options->deadline_ms * 1000);
     muster_verdict_wait(faller->robot, seq, &faller->verdict);
     wall_ms = clock_wall_ms();

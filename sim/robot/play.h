@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct play_options {
@@ -22,6 +23,7 @@ struct play_options {
     int site;
     double fps;
     double speed; /* of the humanoid's world against the clock */
+    bool stuck;   /* its vertical accelerometer tells the same number for ever */
     uint32_t deadline_ms;
     int dock_period_ms, dock_ms; /* 0: as the world has it */
     uint64_t frames;             /* 0: until *stop */

@@ -17,8 +17,9 @@ static const char help[] =
     "  --seed N --site S     which robot, which site (default 1, 0)\n"
     "  --world W             warehouse (default); fall: a humanoid that walks, works, and now and then "
     "falls\n"
-    "  --speed X             fall: its world goes so much faster than the clock (default 1)\n"
     "                        drone: flies rounds from its pad, is busy in the air\n"
+    "  --speed X             fall: its world goes so much faster than the clock (default 1)\n"
+    "  --imu stuck           fall: its vertical accelerometer tells the same number for ever\n"
     "  --board DIR           drone: shows its battery below DIR/sys, for muster-agent --board-root DIR\n"
     "  --camera SOURCE       images:DIR or video:FILE, over and over, instead of the rendered warehouse\n"
     "  --fps F               frames per second, 0.1 to 1000 (default 10)\n"
@@ -74,6 +75,8 @@ static bool take(struct play_options *out, int opt)
         out->world = optarg;
     else if (opt == 'x')
         ok = str_to_double(optarg, &out->speed) && out->speed >= 0.1 && out->speed <= 100;
+    else if (opt == 'i')
+        ok = out->stuck = str_eq(optarg, "stuck");
     else if (opt == 's')
         ok = str_to_u64(optarg, &out->seed);
     else if (opt == 'n')
@@ -96,13 +99,21 @@ static bool take(struct play_options *out, int opt)
 static bool parse(int argc, char **argv, struct play_options *out)
 {
     static const struct option options[] = {
-        {"run-dir", required_argument, NULL, 'd'},        {"seed", required_argument, NULL, 's'},
-        {"site", required_argument, NULL, 'S'},           {"fps", required_argument, NULL, 'f'},
-        {"deadline-ms", required_argument, NULL, 'D'},    {"log", required_argument, NULL, 'l'},
-        {"dock-period-ms", required_argument, NULL, 'p'}, {"dock-ms", required_argument, NULL, 'm'},
-        {"frames", required_argument, NULL, 'n'},         {"camera", required_argument, NULL, 'c'},
-        {"board", required_argument, NULL, 'b'},          {"world", required_argument, NULL, 'w'},
-        {"speed", required_argument, NULL, 'x'},          {0},
+        {"run-dir", required_argument, NULL, 'd'},
+        {"seed", required_argument, NULL, 's'},
+        {"site", required_argument, NULL, 'S'},
+        {"fps", required_argument, NULL, 'f'},
+        {"deadline-ms", required_argument, NULL, 'D'},
+        {"log", required_argument, NULL, 'l'},
+        {"dock-period-ms", required_argument, NULL, 'p'},
+        {"dock-ms", required_argument, NULL, 'm'},
+        {"frames", required_argument, NULL, 'n'},
+        {"camera", required_argument, NULL, 'c'},
+        {"board", required_argument, NULL, 'b'},
+        {"world", required_argument, NULL, 'w'},
+        {"speed", required_argument, NULL, 'x'},
+        {"imu", required_argument, NULL, 'i'},
+        {0},
     };
     bool ok = true;
     for (int opt; ok && (opt = getopt_long(argc, argv, "", options, NULL)) != -1;)
