@@ -62,6 +62,21 @@ static void broken_downloads_are_resumed(void **state)
     assert_int_equal(fleet_requests(&two.weights), weights); /* the same blob: it is in the store */
 }
 
+/* A proxy before the server that knows no such path, or nobody like this robot: no window is given up for it. */
+static void what_another_refuses_is_no_refusal(void **state)
+{
+    static const int strays[] = {404, 403, 422, 502};
+    struct made one = fleet_make("1.0.3");
+    install(&one);
+    for (size_t i = 0; i < ARRAY_LEN(strays); i++) {
+        fleet_lead_astray(strays[i], 2);
+        wait_for(!fleet_astray());
+    }
+    uint64_t told = fleet_frames(&one.digest);
+    wait_for(fleet_frames(&one.digest) > told);
+    assert_int_equal(fleet_reports(REPORT_GAP, NULL), 0);
+}
+
 static void has_all_variants(struct release *release)
 {
     release->variant_count = RELEASE_MAX_VARIANTS;
@@ -520,6 +535,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_release_on_which_the_guard_steps_in_is_thrown_out, unbox, box),
         cmocka_unit_test_setup_teardown(broken_downloads_are_resumed, unbox, box),
         cmocka_unit_test_setup_teardown(only_what_this_machine_uses_is_fetched, unbox, box),
+        cmocka_unit_test_setup_teardown(what_another_refuses_is_no_refusal, unbox, box),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_refused_with_one_line_and_not_tried_again, unbox,
                                         box),
         cmocka_unit_test_setup_teardown(a_shadow_on_live_frames_decides, unbox, box),

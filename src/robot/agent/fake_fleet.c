@@ -47,6 +47,7 @@ static struct {
     } tallies[MAX_TALLIES];
     struct blob_book blobs[MAX_BLOBS];
     bool gap;
+    int astray_status, astray; /* the next exports get this status from somebody else */
     fleet_part *part;
 } fleet = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -254,9 +255,24 @@ static void count_window(const struct otlp_window *window)
     }
 }
 
+static bool goes_astray(int *out_status)
+{
+    pthread_mutex_lock(&fleet.lock);
+    bool astray = fleet.astray > 0;
+    fleet.astray -= astray;
+    *out_status = fleet.astray_status;
+    pthread_mutex_unlock(&fleet.lock);
+    return astray;
+}
+
 static void post_metrics(const struct call *call)
 {
     struct err err = {0};
+    int status;
+    if (goes_astray(&status)) {
+        reply(call, status, "", 0);
+        return;
+    }
     struct otlp_export *export = mem_zalloc(1, sizeof *export);
     if (otlp_parse(call->body.data, call->body.len, export, &err) < 0) {
         reply_error(call, &err);
@@ -500,6 +516,22 @@ uint64_t fleet_last_range(const struct digest *blob)
     uint64_t range = blob_book(blob)->last_range;
     pthread_mutex_unlock(&fleet.lock);
     return range;
+}
+
+void fleet_lead_astray(int status, int times)
+{
+    pthread_mutex_lock(&fleet.lock);
+    fleet.astray_status = status;
+    fleet.astray = times;
+    pthread_mutex_unlock(&fleet.lock);
+}
+
+bool fleet_astray(void)
+{
+    pthread_mutex_lock(&fleet.lock);
+    bool astray = fleet.astray > 0;
+    pthread_mutex_unlock(&fleet.lock);
+    return astray;
 }
 
 bool fleet_saw_a_gap(void)

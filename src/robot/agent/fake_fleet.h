@@ -54,6 +54,10 @@ bool fleet_stopping(void);
 /* The next `times` answers for this blob misbehave. */
 void fleet_fault(const struct digest *blob, enum fault fault, int times);
 
+/* The next `times` exports of telemetry get this answer, from something that stands before the server. */
+void fleet_lead_astray(int status, int times);
+bool fleet_astray(void); /* some are still to come */
+
 /* What it has seen. */
 unsigned fleet_reports(enum report_kind kind, const struct digest *release); /* release NULL: any */
 unsigned fleet_reports_with(enum report_kind kind, const char *words);       /* whose text has these words */

@@ -150,9 +150,10 @@ static void give_up(struct uplink *uplink, enum forward_class class, uint64_t se
         log_error("%s", err.text);
 }
 
+/* Not found, denied, refused: musterd says that of no window and no frame, so something before it did, which may go away. */
 static bool is_final(enum err_code code)
 {
-    return code == ERR_INVALID || code == ERR_TOO_BIG || code == ERR_NOT_FOUND || code == ERR_REFUSED;
+    return code == ERR_INVALID || code == ERR_TOO_BIG;
 }
 
 static void on_taken(struct uplink *uplink, struct talk *talk, enum forward_class class, struct err *err)

@@ -5,7 +5,7 @@
  *     POST /api/v1/samples?stream=HEX&seq=N    frames for people, once nothing else waits and no release is being fetched
  *
  * Everything comes out of the robot's log (robot/forward) and stays there until it is acknowledged. Every telemetry_ms the guard's counters become a
- * window in it. What the server refuses for good is given up: that is a report GAP. What the agent asks: director.h, anchor.h, command.h. */
+ * window in it. What the server cannot take (malformed, too big) is given up: that is a report GAP. What the agent asks: director.h, anchor.h, command.h. */
 #ifndef MUSTER_ROBOT_AGENT_UPLINK_H
 #define MUSTER_ROBOT_AGENT_UPLINK_H
 
