@@ -12,6 +12,8 @@ set(MUSTER_TEST_BUSY
   trust.tuf.signer_test)
 # Long ones start first: ctest takes these seconds (on a quiet machine, roughly) until it has measured its own.
 set(MUSTER_TEST_SECONDS
+  bench.attack 7
+  bench.explain 22
   bench.swap 15
   fleet.server.audit_test 12
   fleet.server.command_test 10
@@ -21,6 +23,7 @@ set(MUSTER_TEST_SECONDS
   fleet.server.robot_port_test 13
   fleet.server.trust_test 35
   forge.engine_test 4
+  forge.optimize.judge_test 7
   forge.prune.prune_test 6
   forge.quant.plan_cpu_test 8
   forge.quant.run_test 5
@@ -29,6 +32,8 @@ set(MUSTER_TEST_SECONDS
   robot.agent.agent_test 45
   robot.agent.agent_trust_test 60
   robot.agent.command_memory_test 5
+  robot.forward.forward_crash_test 8
+  robot.forward.forward_test 8
   robot.guard.guard_human_test 4
   robot.guard.mutants 20
   robot.guard.spin 15
@@ -36,6 +41,7 @@ set(MUSTER_TEST_SECONDS
   robot.recorder.recorder_test 8
   robot.store.reports_test 6
   robot.store.store_crash_test 12
+  sim.world.world_test 6
   system.test_audit 20
   system.test_corpus 50
   system.test_demo_calm 50
@@ -45,18 +51,24 @@ set(MUSTER_TEST_SECONDS
   system.test_derived 6
   system.test_errors 14
   system.test_faults 14
+  system.test_forward 14
   system.test_identity 45
   system.test_incident 17
   system.test_isolation 30
   system.test_keys 10
+  system.test_labelfree 31
   system.test_optimize 20
   system.test_oversight 65
   system.test_release 12
   system.test_robot_errors 100
+  system.test_sealed 8
   system.test_switch 25
+  system.test_telemetry 28
   system.test_tuf 15
   system.test_two_keys 20
   system.test_variants 8
+  system.test_watch 48
+  system.test_watch_fleets 130
   trust.admission_test 4
   trust.repo.repo_crash_test 10
   trust.tuf.signer_test 8)
