@@ -5,9 +5,8 @@
  *
  * Simulated: every --step-min (10) minutes of each robot's day one block of --frames (20; falls: 300) frames, spread over one minute of it; in the warehouse
  * each with the frame 0.1 s before it, so that change and flicker are what they are. Of the other minutes nothing is made, so all counts are in blocks.
- * First --days (2) ordinary days of all, of which the first is the one that is learned; then for --hours (12) something is wrong with one robot of each four
- * or the next (watch_warehouse.c, watch_falls.c), and the others go on as they were. The machine's own time is left out (SIGNAL_RUN_MS): it is that of a
- * bench.
+ * First --days (2) ordinary days of all, of which the first is the one that is learned; then for --hours (12) three robots of each four meet a change each
+ * (watch_warehouse.c, watch_falls.c), and the fourth goes on as it was. The machine's own time is left out (SIGNAL_RUN_MS): it is that of a bench.
  *
  * One JSON object: ordinary {robot_days, blocks, false_alarms}, rows[] {robot, site, change, cause, first_cause, delay_blocks, log10_e}, pointed[] (e-BH over
  * the robots at the end, false discovery rate 0.05), frame_ms. --check: exit status 1 unless every change is found with its cause and nothing else is. */
