@@ -8,7 +8,6 @@
 # second) more than they compute. What computes all the time is below, and counts for two.
 set(MUSTER_TEST_BUSY
   bench.swap fuzz.tuf_update robot.guard.mutants robot.guard.spin robot.guard.spin_faults system.test_demo_calm system.test_demo_chaos
-  system.test_demo_fleets_drone system.test_demo_fleets_fall
   trust.tuf.signer_test)
 # Long ones start first: ctest takes these seconds (on a quiet machine, roughly) until it has measured its own.
 set(MUSTER_TEST_SECONDS
