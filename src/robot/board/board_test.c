@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -457,6 +459,42 @@ static void links_do_not_lead_out_of_a_tree(void **state)
     assert_fails(tree_open("/nowhere/at/all", &tree, &err), err, ERR_NOT_FOUND);
 }
 
+static atomic_bool renaming;
+
+static void *rename_all_the_time(void *arg)
+{
+    char here[256], there[256];
+    (void)arg;
+    path_in("here", here);
+    path_in("there", there);
+    while (renaming)
+        if (rename(here, there) != 0 || rename(there, here) != 0)
+            break;
+    return NULL;
+}
+
+/* openat2 gives up on a ".." while anybody anywhere renames something. */
+static void renames_elsewhere_lose_no_number(void **state)
+{
+    enum { LOOKS = 20000 };
+    struct err err = {0};
+    struct tree tree;
+    char text[64];
+    pthread_t thread;
+    int lost = 0;
+    assert_ok(tree_open(scratch, &tree, &err), err);
+    put("secret", "inside\n");
+    put("here", "\n");
+    renaming = true;
+    assert_int_equal(pthread_create(&thread, NULL, rename_all_the_time, NULL), 0);
+    for (int i = 0; i < LOOKS; i++)
+        lost += !tree_text(&tree, text, sizeof text, "../../secret");
+    renaming = false;
+    pthread_join(thread, NULL);
+    tree_close(&tree);
+    assert_int_equal(lost, 0);
+}
+
 /* What it costs: printed, and held far above what it takes, for machines and sanitizers differ. */
 static void a_sample_costs_little(void **state)
 {
@@ -486,6 +524,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(batteries_mean_what_their_status_says, make_scratch, drop_scratch),
         cmocka_unit_test_setup_teardown(hostile_trees_are_bounded, make_scratch, drop_scratch),
         cmocka_unit_test_setup_teardown(links_do_not_lead_out_of_a_tree, make_scratch, drop_scratch),
+        cmocka_unit_test_setup_teardown(renames_elsewhere_lose_no_number, make_scratch, drop_scratch),
         cmocka_unit_test(a_sample_costs_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 512, LIST_LOOK_MAX = 4096 };
+enum { PATH_BYTES = 512, LIST_LOOK_MAX = 4096, OPEN_TRIES = 100 };
 
 static int open_below(const struct tree *tree, const char *path, int flags)
 {
@@ -28,7 +28,11 @@ static int open_below(const struct tree *tree, const char *path, int flags)
     if (!tree->recorded)
         return openat(tree->root_fd, path, flags);
     struct open_how how = {.flags = (unsigned)flags, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    return (int)syscall(SYS_openat2, tree->root_fd, path, &how, sizeof how);
+    int fd = -1, tries = 0;
+    do /* EAGAIN: somebody renamed something, anywhere, while it looked at a ".." (openat2(2)) */
+        fd = (int)syscall(SYS_openat2, tree->root_fd, path, &how, sizeof how);
+    while (fd < 0 && errno == EAGAIN && ++tries < OPEN_TRIES);
+    return fd;
 }
 
 int tree_open(const char *root, struct tree *out, struct err *err)
