@@ -1,7 +1,6 @@
-/* Humanoids with an inertial unit: all windows of the minute, five a second. Each has its own gait, offsets and tilt, and some act every 12 s, falls among
- * them. Stuck: the vertical accelerometer tells 1 g for ever. Turned: the unit was mounted anew, 25° about the axis
- * from side to side. Vibration: a motor shakes it, 0.1 g and 0.1 rad/s on
- * every channel. */
+/* Humanoids with an inertial unit: all windows of the minute, five a second. Each has its own gait, offsets and tilt, and acts every 12 s, falls among it.
+ * Stuck: the vertical accelerometer tells 1 g for ever. Turned: the unit was mounted anew, 25° about the axis from side to side. Vibration: a motor shakes
+ * it, 0.1 g and 0.1 rad/s on every channel. */
 #include "sim/fall/fall.h"
 #include "sim/world/prng.h"
 #include "watch.h"

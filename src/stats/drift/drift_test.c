@@ -251,11 +251,20 @@ static void rare_events_of_ordinary_days_are_learned(void **unused)
     tear_down(&f);
 }
 
+/* After an alarm, of whatever, it begins anew. */
+static bool is_called_another_shape(struct fixture *f)
+{
+    struct drift_report report;
+    drift_read(f->drift, &report);
+    if (report.alarm)
+        drift_acknowledge(f->drift);
+    return report.alarm && report.signals[report.worst].direction == 0;
+}
+
 /* Nothing but 0 until something happens: that begins in one block of ten, takes one to four, and each of its frames is 1 with probability 0.3. */
 static size_t shapes_of_a_life_in_bursts(size_t blocks)
 {
     const struct drift_options options = {.block_frames = 50, .burn_in = 60, .arl_blocks = 10000};
-    struct drift_report report;
     struct fixture f;
     float values[SIGNALS];
     int left = 0;
@@ -269,10 +278,7 @@ static size_t shapes_of_a_life_in_bursts(size_t blocks)
                 values[k] = left && uniform() < 0.3;
             drift_frame(f.drift, values, 0);
         }
-        drift_read(f.drift, &report);
-        alarms += report.alarm && report.signals[report.worst].direction == 0;
-        if (report.alarm)
-            drift_acknowledge(f.drift);
+        alarms += is_called_another_shape(&f);
     }
     tear_down(&f);
     return alarms;
@@ -291,7 +297,6 @@ static void bursts_are_no_change_of_shape(void **unused)
 static size_t shapes_of_two_values(double often, size_t blocks)
 {
     const struct drift_options options = {.block_frames = 300, .burn_in = 18, .arl_blocks = 10000};
-    struct drift_report report;
     struct fixture f;
     float values[SIGNALS];
     size_t alarms = 0;
@@ -299,12 +304,8 @@ static size_t shapes_of_two_values(double often, size_t blocks)
     for (size_t frame = 0; frame < blocks * 300; frame++) {
         for (int k = 0; k < SIGNALS; k++)
             values[k] = uniform() < often;
-        if (!drift_frame(f.drift, values, 0))
-            continue;
-        drift_read(f.drift, &report);
-        alarms += report.alarm && report.signals[report.worst].direction == 0;
-        if (report.alarm)
-            drift_acknowledge(f.drift);
+        if (drift_frame(f.drift, values, 0))
+            alarms += is_called_another_shape(&f);
     }
     tear_down(&f);
     return alarms;
